@@ -1,0 +1,35 @@
+"""dicomkit: send DICOM, and find out exactly what happened.
+
+This module is a table of contents: a room is loaded when one of its names is first used (PEP 562), so that
+``import dicomkit`` costs nothing and a sender never waits for pandas.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dicomkit.errors import Problem as Problem
+
+__version__ = "0.1.0"
+
+_ROOMS = {
+    "errors": ["DicomkitError", "MissingExtraError", "Problem", "SendError", "SettingError", "UnreadableError"],
+}
+_ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
+
+__all__ = ["__version__", *_ROOM_OF]
+
+
+def __getattr__(name: str) -> object:
+    room = _ROOM_OF.get(name)
+    if room is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{room}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_ROOM_OF])

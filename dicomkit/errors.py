@@ -1,0 +1,151 @@
+"""Every exception of dicomkit, in one hierarchy.
+
+An error says who (the field, file or peer), what (the value, the phase) and what to do next.
+The wire's errors name whose fault it was, and know whether the peer may hold the instance all the same.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from dicomkit.results import SendResult
+
+__all__ = [
+    "DicomkitError",
+    "Problem",
+    "SettingError",
+    "UnreadableError",
+    "MissingExtraError",
+    "SendError",
+    "WireError",
+    "ConnectionFailed",
+    "AssociationRejected",
+    "AssociationAborted",
+    "PeerTimedOut",
+    "Interrupted",
+    "ProtocolError",
+]
+
+Severity = Literal["error", "warning", "info"]
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What is wrong with, or will surprise in, one field of a setting.
+
+    Attributes
+    ----------
+    severity : {"error", "warning", "info"}
+        An error cannot be used; a warning can, and will surprise; an info is worth knowing.
+    field : str
+        The JSON name of the field (``RemotePort``).
+    message : str
+        What is the matter, with the value.
+    remedy : str
+        What to do about it.
+    """
+
+    severity: Severity
+    field: str
+    message: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.field}: {self.message}; {self.remedy}"
+
+
+class DicomkitError(Exception):
+    """The base of everything that dicomkit raises on purpose."""
+
+
+class SettingError(DicomkitError, ValueError):
+    """A setting that cannot be built; `problems` has one entry for each fault."""
+
+    def __init__(self, problems: list[Problem] | tuple[Problem, ...]) -> None:
+        self.problems: tuple[Problem, ...] = tuple(problems)
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+class UnreadableError(DicomkitError):
+    """A source that holds no instance which could be sent; the message names it and the reason."""
+
+
+class MissingExtraError(DicomkitError, ImportError):
+    """Something needs a package that is not installed; the message has the command that installs it."""
+
+    def __init__(self, purpose: str, package: str, extra: str) -> None:
+        self.package = package
+        self.extra = extra
+        super().__init__(f"{purpose} needs {package}; install it with: pip install 'dicomkit[{extra}]'")
+
+
+class SendError(DicomkitError):
+    """An instance was not stored; `result` is the whole row."""
+
+    def __init__(self, result: SendResult) -> None:
+        self.result = result
+        super().__init__(f"{result.source}: {result.outcome}: {result.detail}")
+
+
+class WireError(DicomkitError):
+    """Something ended an association, or kept one from being opened.
+
+    Attributes
+    ----------
+    may_be_stored : bool
+        True once the last byte of an instance was handed over: the peer may have stored it without
+        our having heard of it.
+    """
+
+    may_be_stored: bool = False
+
+
+class ConnectionFailed(WireError):
+    """No association came about for a reason below DICOM: name, TCP, TLS, or something that is no SCP."""
+
+
+class AssociationRejected(WireError):
+    """The peer answered A-ASSOCIATE-RJ (PS3.8 section 9.3.4).
+
+    Attributes
+    ----------
+    result, source, reason : int
+        As on the wire; PS3.8 Table 9-21.
+    """
+
+    def __init__(self, message: str, *, result: int, source: int, reason: int) -> None:
+        self.result = result
+        self.source = source
+        self.reason = reason
+        super().__init__(message)
+
+    @property
+    def may_pass(self) -> bool:
+        """Whether trying again may help.
+
+        A transient result (2), or congestion (1) or a local limit (2) told by the provider's
+        presentation-related function (source 3), whatever the result field says.
+        """
+        return self.result == 2 or (self.source == 3 and self.reason in (1, 2))
+
+
+class AssociationAborted(WireError):
+    """An established association ended before its time: A-ABORT, a reset, a close."""
+
+
+class ProtocolError(AssociationAborted):
+    """The peer sent what PS3.7 or PS3.8 do not allow; we answered with A-ABORT."""
+
+
+class PeerTimedOut(WireError):
+    """A deadline passed; `phase` names what was being waited for."""
+
+    def __init__(self, message: str, *, phase: str) -> None:
+        self.phase = phase
+        super().__init__(message)
+
+
+class Interrupted(WireError):
+    """We ended it ourselves, because the user cancelled."""
