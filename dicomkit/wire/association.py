@@ -1,0 +1,974 @@
+"""One association, as its requestor: connect, negotiate, store, echo, release, abort (PS3.8 section 7).
+
+Strategy: a non-blocking socket, and one deadline for each phase. Whatever ends an association before its time is a
+`WireError` that says who did it, in which phase, and what to do. A data set is never parsed and never held whole:
+its PDUs are laid out once in a reused buffer with their headers in place, the source is read straight into the gaps
+between them, and a single `send` takes command and data together.
+
+An instance goes out in three steps, so that the next one can be made ready while the peer still works on this one:
+`load` (its first megabyte is in the buffer), `transmit` (every byte is handed to the socket), `response`.
+"""
+
+from __future__ import annotations
+
+import errno
+import select
+import socket
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from struct import Struct
+from threading import Thread
+from time import monotonic
+from typing import TYPE_CHECKING, Final, NoReturn
+
+from dicomkit.errors import (
+    AssociationAborted,
+    AssociationRejected,
+    ConnectionFailed,
+    Interrupted,
+    PeerTimedOut,
+    ProtocolError,
+    UnreadableError,
+    WireError,
+)
+from dicomkit.wire import pdu as p
+
+if TYPE_CHECKING:
+    from dicomkit.instances import DataSource
+
+READ: Final = 1
+WRITE: Final = 2
+
+# The data sets' PDUs of one `send`. Large enough that a CT slice goes out whole, small enough to stay in the cache.
+BUFFER_BYTES = 1 << 20
+# preadv takes at most IOV_MAX (1024 on Linux) pieces.
+MAX_PIECES = 1000
+# A peer without a limit (PS3.8 D.1: 0) gets PDUs of DCMTK's largest size.
+LARGEST_PDU = 131072
+MAX_UID = 64  # PS3.5 section 9.1
+# The longest C-STORE-RQ: two UIDs, seven element headers and their other values come to 196 bytes.
+MAX_STORE_REQUEST = 256
+# Below this, packing the command and the data into one PDU is not worth its arithmetic.
+LEAST_PDU_TO_PACK = 1024
+# PDU and PDV header, and one byte of fragment in each direction of rounding.
+LEAST_PDU = 16
+# How long a courtesy may take: an A-ABORT to a peer that may not be reading.
+ABORT_SECONDS = 0.5
+
+_TCP_QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)
+_TCP_INFO: int | None = getattr(socket, "TCP_INFO", None)
+_BYTES_ACKED = Struct("=120xQ")  # tcpi_bytes_acked in struct tcp_info, Linux 4.1 and later
+_RESET_ON_CLOSE = Struct("ii").pack(1, 0) if sys.platform != "win32" else Struct("hh").pack(1, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """Where an association goes, in whose name, and how long each phase may take."""
+
+    host: str
+    port: int
+    calling_aet: str
+    called_aet: str
+    timeout_seconds: float
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.port}"
+
+
+class Interrupt:
+    """A flag that wakes every wait it was given to; set from any thread, once, for good."""
+
+    def __init__(self) -> None:
+        self.is_set = False
+        self._reader, self._writer = socket.socketpair()
+
+    def set(self) -> None:
+        if not self.is_set:
+            self.is_set = True
+            self._writer.send(b"\0")
+
+    def fileno(self) -> int:
+        return self._reader.fileno()
+
+    def close(self) -> None:
+        self._reader.close()
+        self._writer.close()
+
+
+class Association:
+    """An open association; made by `Association.open`, ended by `release` or `abort`, or by a `WireError`.
+
+    One thread at a time may use it; an `Interrupt` may be set from any.
+
+    Attributes
+    ----------
+    contexts : dict of int to (ProposedContext, ContextReply)
+        The answer to every proposed context, by its ID.
+    max_pdu : int
+        As the peer announced it; 0 for no limit.
+    peer_implementation_uid, peer_implementation_version : str
+    ended : str
+        How it ended, in a word or two; empty while it is open.
+    bytes_sent : int
+        All that was handed to the socket, headers included.
+    """
+
+    def __init__(
+        self, peer: Peer, sock: socket.socket, interrupt: Interrupt | None, *, packs: bool = True
+    ) -> None:
+        self.peer = peer
+        self.contexts: dict[int, tuple[p.ProposedContext, p.ContextReply]] = {}
+        self.max_pdu = 0
+        self.peer_implementation_uid = ""
+        self.peer_implementation_version = ""
+        self.ended = ""
+        self.bytes_sent = 0
+        self._packs = packs
+        self._sock = sock
+        self._poller = _Poller(sock, interrupt)
+        self._established = False
+        self._accepted: dict[tuple[str, str], int] = {}
+        self._received = bytearray()
+        self._message_id = 0
+        self._command = bytearray()
+        self._outstanding: tuple[int, int, int] | None = (
+            None  # message ID, context ID, response's command field
+        )
+        self._early: p.Response | None = None
+        self._loaded: _Outgoing | None = None
+        self._unsent: memoryview | None = None
+        self._last_byte_sent = False
+        self._bytes_before = 0
+        self._bytes_acked: int | None = None
+        self._sent_at = 0.0
+
+    # ------------------------------------------------------------------------------------------ opening
+
+    @classmethod
+    def open(
+        cls,
+        peer: Peer,
+        contexts: Sequence[p.ProposedContext],
+        *,
+        interrupt: Interrupt | None = None,
+        packs: bool = True,
+    ) -> Association:
+        """Connect and negotiate.
+
+        Parameters
+        ----------
+        contexts
+            1 to 128, with odd IDs.
+        interrupt
+            Ends any wait of this association with `Interrupted` when it is set.
+        packs
+            Whether command and data may share a PDU.
+
+        Raises
+        ------
+        ConnectionFailed, AssociationRejected, AssociationAborted, PeerTimedOut, Interrupted
+        """
+        association = cls(peer, _connect(peer, interrupt), interrupt, packs=packs)
+        try:
+            association._negotiate(contexts)
+        except WireError:
+            association._close("not established")
+            raise
+        return association
+
+    @property
+    def is_open(self) -> bool:
+        return not self.ended
+
+    def _negotiate(self, contexts: Sequence[p.ProposedContext]) -> None:
+        peer = self.peer
+        phase = "the answer to our association request"
+        self._send(memoryview(p.encode_associate_request(peer.calling_aet, peer.called_aet, contexts)), phase)
+        pdu = self._receive(monotonic() + peer.timeout_seconds, phase)
+        if isinstance(pdu, p.AssociateReject):
+            raise _rejection(pdu, peer)
+        if isinstance(pdu, p.Abort):
+            raise self._aborted_by_peer(pdu)
+        if not isinstance(pdu, p.AssociateAccept):
+            self._fail(
+                f"{peer} answered our association request with {_name(pdu)}; check that it is a DICOM SCP"
+            )
+        proposed = {context.id: context for context in contexts}
+        for reply in pdu.replies:
+            context = proposed.get(reply.id)
+            if context is None:
+                continue
+            self.contexts[reply.id] = (context, reply)
+            if reply.result == p.CONTEXT_ACCEPTED and reply.transfer_syntax in context.transfer_syntaxes:
+                self._accepted.setdefault((context.abstract_syntax, reply.transfer_syntax), reply.id)
+        self.max_pdu = pdu.max_pdu
+        if 0 < self.max_pdu < LEAST_PDU:
+            self._fail(f"{peer} takes PDUs of {self.max_pdu} bytes at most, which no fragment fits into")
+        self.peer_implementation_uid = pdu.implementation_class_uid
+        self.peer_implementation_version = pdu.implementation_version
+        self._established = True
+        self._layout = _Layout(self.max_pdu, packs=self._packs)
+
+    def context_for(self, sop_class_uid: str, transfer_syntax: str) -> int | None:
+        """The ID of the accepted context that carries this SOP class in this transfer syntax."""
+        return self._accepted.get((sop_class_uid, transfer_syntax))
+
+    def accepted_syntaxes(self, sop_class_uid: str) -> list[str]:
+        """The transfer syntaxes that the peer took this SOP class in."""
+        return [syntax for abstract, syntax in self._accepted if abstract == sop_class_uid]
+
+    # ------------------------------------------------------------------------------------------ storing
+
+    def load(
+        self, source: DataSource, length: int, context_id: int, sop_class_uid: str, sop_instance_uid: str
+    ) -> None:
+        """Make an instance ready: its C-STORE-RQ and the first megabyte of its data set are in the buffer.
+
+        May be called while the response to the instance before is still due, once `transmit` is done.
+
+        Parameters
+        ----------
+        source
+            Delivers the `length` bytes of the data set; stays open until `transmit` is done.
+
+        Raises
+        ------
+        UnreadableError
+            The source broke; nothing of it was sent.
+        """
+        if len(sop_class_uid) > MAX_UID or len(sop_instance_uid) > MAX_UID:
+            raise UnreadableError(
+                f"a UID of it is longer than {MAX_UID} characters, which PS3.5 section 9 forbids"
+            )
+        self._message_id = self._message_id % 0xFFFF + 1
+        request = p.encode_store_request(self._message_id, sop_class_uid, sop_instance_uid)
+        outgoing = _Outgoing(self._message_id, context_id, source, length)
+        outgoing.chunk = self._layout.first_chunk(request, context_id, source, length)
+        outgoing.remaining = length - self._layout.taken
+        self._loaded = outgoing
+
+    def transmit(self) -> None:
+        """Hand every byte of the loaded instance to the socket.
+
+        Raises
+        ------
+        WireError
+            The association is gone.
+        UnreadableError
+            The source broke after part of it was sent; the association had to be aborted.
+        """
+        outgoing, self._loaded = self._loaded, None
+        assert outgoing is not None and outgoing.chunk is not None, "transmit needs a load"
+        self._outstanding = (outgoing.message_id, outgoing.context_id, p.C_STORE_RSP)
+        self._early = None
+        self._last_byte_sent = False
+        self._bytes_before = self.bytes_sent
+        chunk = outgoing.chunk
+        while True:
+            if not self._send(chunk, "sending the data set"):
+                return
+            if not outgoing.remaining:
+                break
+            try:
+                chunk = self._layout.next_chunk(outgoing.context_id, outgoing.source, outgoing.remaining)
+            except UnreadableError:
+                self.abort()
+                raise
+            outgoing.remaining -= self._layout.taken
+        self._last_byte_sent = True
+        self._sent_at = monotonic()
+        self._quick_ack()
+
+    def response(self) -> p.Response:
+        """Wait for the response to what was transmitted.
+
+        Raises
+        ------
+        WireError
+            Nothing, or nothing fitting, came; `may_be_stored` is True.
+        """
+        response = self._early
+        deadline = self._sent_at + self.peer.timeout_seconds
+        while response is None:
+            response = self._take(self._receive(deadline, "the response to our request"))
+        self._outstanding = None
+        self._last_byte_sent = False
+        return response
+
+    def echo(self, context_id: int) -> p.Response:
+        """C-ECHO over an accepted Verification context, PS3.7 section 9.1.5."""
+        self._message_id = self._message_id % 0xFFFF + 1
+        command = p.encode_echo_request(self._message_id)
+        self._outstanding = (self._message_id, context_id, p.C_ECHO_RSP)
+        self._early = None
+        self._send(
+            memoryview(p.fragments_of(command, context_id, self._layout.max_pdu)), "sending the C-ECHO"
+        )
+        self._sent_at = monotonic()
+        return self.response()
+
+    @property
+    def sent_at(self) -> float:
+        """When the last byte was handed over, on the clock of `time.monotonic`."""
+        return self._sent_at
+
+    def is_still_there(self) -> bool:
+        """Whether the peer has kept its side open; asked before an instance is sent, so that none is wasted.
+
+        A peer may end an association between two instances by a close, an A-ABORT or an A-RELEASE-RQ, which gets
+        its answer here.
+        """
+        if not self._poller.is_readable():
+            return True
+        try:
+            pdu = self._receive(monotonic() + self.peer.timeout_seconds, "what the peer sent unasked")
+        except WireError:
+            return False
+        if isinstance(pdu, p.ReleaseRequest):
+            self._send_last(p.encode_release_reply())
+            self._close("released by the peer")
+        elif isinstance(pdu, p.Abort):
+            self._close("aborted by the peer")
+        else:
+            self._send_last(p.encode_abort(2, 2))
+            self._close("aborted: the peer sent what was not asked for")
+        return False
+
+    def peer_took_none_of_it(self) -> bool:
+        """Whether the peer's TCP acknowledged no byte of the last instance, so that it was never attempted.
+
+        True only where the system can tell (Linux): the peer had closed before our first byte came.
+        """
+        return (
+            self._bytes_acked is not None and self._bytes_acked <= self._bytes_before + 1
+        )  # the SYN counts as one
+
+    # ------------------------------------------------------------------------------------------ ending
+
+    def release(self) -> None:
+        """A-RELEASE, PS3.8 section 7.2: ask, wait for the answer, close.
+
+        Raises
+        ------
+        WireError
+            The answer did not come; every response had, so no instance is in doubt.
+        """
+        phase = "the answer to our release"
+        deadline = monotonic() + self.peer.timeout_seconds
+        self._send(memoryview(p.encode_release_request()), phase)
+        while True:
+            pdu = self._receive(deadline, phase)
+            if isinstance(pdu, p.ReleaseReply):
+                break
+            if isinstance(
+                pdu, p.ReleaseRequest
+            ):  # a collision, PS3.8 section 7.2.2.7: the requestor answers first
+                self._send(memoryview(p.encode_release_reply()), phase)
+            elif isinstance(pdu, p.Abort):
+                raise self._aborted_by_peer(pdu)
+            else:
+                self._fail(f"{self.peer} answered our release with {_name(pdu)}")
+        self._close("released")
+
+    def abort(self) -> None:
+        """A-ABORT as service user, then close; never raises, and takes no longer than half a second."""
+        if self.is_open:
+            self._send_last(p.encode_abort())
+            self._close("aborted by us")
+
+    def _send_last(self, data: bytes) -> None:
+        """Send a last PDU if the peer takes it, after the rest of the PDU it would otherwise be lost in."""
+        unsent = b""
+        if self._unsent is not None:
+            unsent = bytes(self._unsent[: self._layout.to_next_pdu(len(self._unsent))])
+        try:
+            self._sock.settimeout(ABORT_SECONDS)
+            self._sock.sendall(unsent + data)
+        except OSError:
+            # It does not read: a reset tells it, without a queue that would outlive us.
+            with suppress(OSError):
+                self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+
+    def _close(self, ended: str) -> None:
+        if self.is_open:
+            self.ended = ended
+            self._bytes_acked = _bytes_acked(self._sock)
+            self._poller.close()
+            self._sock.close()
+
+    # ------------------------------------------------------------------------------------------ socket
+
+    def _send(self, data: memoryview, phase: str) -> bool:
+        """Send all of it; False when an early failure response made the rest pointless.
+
+        The deadline starts again whenever the peer takes bytes. While the peer is slow to take them we also look at
+        what it sends: it may abort, or answer before it has everything.
+        """
+        deadline = monotonic() + self.peer.timeout_seconds
+        while True:
+            try:
+                sent = self._sock.send(data)
+            except (BlockingIOError, InterruptedError):
+                self._unsent = data
+                if not self._wait_to_send(deadline, phase):
+                    return False
+                continue
+            except OSError as error:
+                self._unsent = data
+                self._lost_while_sending(error, phase)
+                return False
+            self.bytes_sent += sent
+            if sent == len(data):
+                self._unsent = None
+                return True
+            data = data[sent:]
+            deadline = monotonic() + self.peer.timeout_seconds
+
+    def _wait_to_send(self, deadline: float, phase: str) -> bool:
+        try:
+            ready = self._wait(READ | WRITE, deadline, phase)
+        except PeerTimedOut:
+            if self._early is None:
+                raise
+            return False  # it answered and then stopped reading: the answer counts
+        if ready & READ and self._early is None:
+            self._read_while_sending(phase)
+        elif ready & READ and not ready & WRITE and not self._drain():
+            self._close("closed by the peer after its response")
+            return False
+        return True
+
+    def _read_while_sending(self, phase: str) -> None:
+        self._fill(phase)
+        while (found := self._decode()) is not None:
+            response = self._take(found)
+            if response is not None:
+                if response.status == p.SUCCESS:
+                    self._fail(f"{self.peer} answered that it stored the instance before it had all of it")
+                self._early = response
+                return
+
+    def _drain(self) -> bool:
+        """Throw away what follows an early response; False at the end of the connection."""
+        try:
+            return bool(self._sock.recv(1 << 16))
+        except (BlockingIOError, InterruptedError):
+            return True
+        except OSError:
+            return False
+
+    def _lost_while_sending(self, error: OSError, phase: str) -> None:
+        """The peer may have said why before it went: an A-ABORT, or an early response, is still to be read."""
+        while self._early is None:
+            try:
+                self._read_while_sending(phase)
+            except BlockingIOError:
+                self._lost(error, phase)
+        self._close("closed by the peer after its response")
+
+    def _receive(self, deadline: float, phase: str) -> p.Pdu:
+        """The next PDU, complete before the deadline."""
+        while True:
+            found = self._decode()
+            if found is not None:
+                return found
+            try:
+                self._fill(phase)
+            except BlockingIOError:
+                self._wait(READ, deadline, phase)
+            else:
+                if monotonic() > deadline:  # trickled bytes do not extend it
+                    self._time_out(phase)
+
+    def _decode(self) -> p.Pdu | None:
+        if not self._received:
+            return None
+        try:
+            found = p.next_pdu(self._received)
+        except ProtocolError as error:
+            self._fail(str(error))
+        if found is None:
+            return None
+        del self._received[: found[1]]
+        return found[0]
+
+    def _fill(self, phase: str) -> None:
+        """Take what the socket has; raises `BlockingIOError` when that is nothing."""
+        self._quick_ack()
+        try:
+            data = self._sock.recv(1 << 16)
+        except (BlockingIOError, InterruptedError):
+            raise BlockingIOError from None
+        except OSError as error:
+            self._lost(error, phase)
+        if not data:
+            self._lost(None, phase)
+        self._received += data
+
+    def _quick_ack(self) -> None:
+        """Have what comes next acknowledged at once.
+
+        A peer with Nagle's algorithm on sends a response in two pieces and waits for our ACK between them, which the
+        kernel delays by 40 ms unless told not to, and it forgets that it was told.
+        """
+        if _TCP_QUICKACK is not None:
+            try:
+                self._sock.setsockopt(socket.IPPROTO_TCP, _TCP_QUICKACK, 1)
+            except OSError:  # the connection is gone, which the read that follows reports better
+                return
+
+    def _wait(self, events: int, deadline: float, phase: str) -> int:
+        remaining = deadline - monotonic()
+        ready = self._poller.wait(events, remaining) if remaining > 0 else 0
+        if ready < 0:
+            raise Interrupted("cancelled by us")
+        if not ready:
+            self._time_out(phase)
+        return ready
+
+    # ------------------------------------------------------------------------------------------ what came
+
+    def _take(self, pdu: p.Pdu) -> p.Response | None:
+        """The response that this PDU completes, checked against the request it should answer."""
+        if isinstance(pdu, p.Abort):
+            raise self._aborted_by_peer(pdu)
+        if isinstance(pdu, p.ReleaseRequest):
+            self._send_last(p.encode_release_reply())
+            self._close("released by the peer")
+            raise self._marked(
+                AssociationAborted(
+                    f"{self.peer} released the association instead of answering{self._doubt()}"
+                )
+            )
+        if not isinstance(pdu, p.DataTransfer) or self._outstanding is None:
+            self._fail(f"{self.peer} sent {_name(pdu)} where a response was due")
+        message_id, context_id, command_field = self._outstanding
+        for index, pdv in enumerate(pdu.pdvs):
+            if pdv.context_id != context_id:
+                self._fail(
+                    f"{self.peer} answered on presentation context {pdv.context_id}, we asked on {context_id}"
+                )
+            if not pdv.is_command:
+                self._fail(f"{self.peer} sent a data set where a response was due")
+            self._command += pdv.fragment
+            if len(self._command) > p.MAX_COMMAND:
+                self._fail(f"{self.peer} sent a response longer than {p.MAX_COMMAND} bytes")
+            if pdv.is_last:
+                if index + 1 < len(pdu.pdvs):
+                    self._fail(f"{self.peer} sent more than its response")
+                command = bytes(self._command)
+                self._command.clear()
+                return self._checked(command, message_id, command_field)
+        return None
+
+    def _checked(self, command: bytes, message_id: int, command_field: int) -> p.Response:
+        try:
+            response = p.decode_response(command)
+        except ProtocolError as error:
+            self._fail(str(error))
+        if response.command_field != command_field:
+            self._fail(
+                f"{self.peer} answered with command 0x{response.command_field:04X}, not 0x{command_field:04X}"
+            )
+        if response.message_id != message_id:
+            self._fail(
+                f"{self.peer} answered message {response.message_id}, we asked as message {message_id}"
+            )
+        if response.has_data_set:
+            self._fail(f"{self.peer} announced a data set after its response")
+        return response
+
+    # ------------------------------------------------------------------------------------------ failing
+
+    def _doubt(self) -> str:
+        return (
+            "; it may have stored the instance: look there before sending it again"
+            if self._last_byte_sent
+            else ""
+        )
+
+    def _marked(self, error: WireError) -> WireError:
+        error.may_be_stored = self._last_byte_sent
+        return error
+
+    def _aborted_by_peer(self, pdu: p.Abort) -> WireError:
+        self._close("aborted by the peer")
+        source = p.ABORT_SOURCES.get(pdu.source, f"source {pdu.source}")
+        reason = f": {p.ABORT_REASONS.get(pdu.reason, f'reason {pdu.reason}')}" if pdu.source == 2 else ""
+        when = "while we waited for its response" if self._last_byte_sent else "while we were sending"
+        if not self._established:
+            when = "instead of answering our association request"
+        return self._marked(
+            AssociationAborted(
+                f"{self.peer} sent A-ABORT ({source}{reason}) {when}{self._doubt()}; the peer's log says why"
+            )
+        )
+
+    def _fail(self, message: str) -> NoReturn:
+        """The peer broke the protocol: say so to it and to the caller."""
+        if not self._established:
+            self._close("not established")
+            raise ConnectionFailed(
+                f"{message}; check RemotePort and that {self.peer} speaks DICOM"
+                + (" without TLS" if "TLS" in message else "")
+            )
+        self._send_last(p.encode_abort(2, 2))  # provider, unexpected PDU: PS3.8 Table 9-26
+        self._close("aborted by us: protocol error")
+        raise self._marked(
+            ProtocolError(f"{message}, so we aborted{self._doubt()}; report it to the maker of the peer")
+        )
+
+    def _lost(self, error: OSError | None, phase: str) -> NoReturn:
+        """The connection ended beneath the association."""
+        how = "closed the connection" if error is None else f"lost the connection ({_os_reason(error)})"
+        self._close("closed by the peer" if error is None else "connection lost")
+        if not self._established:
+            raise ConnectionFailed(
+                f"{self.peer} {how} during {phase}; check that it is a DICOM SCP without TLS and takes calls from "
+                f"{self.peer.calling_aet!r}"
+            )
+        raise self._marked(
+            AssociationAborted(f"{self.peer} {how} during {phase}{self._doubt()}; the peer's log says why")
+        )
+
+    def _time_out(self, phase: str) -> NoReturn:
+        self._send_last(p.encode_abort())
+        self._close("aborted by us: timed out")
+        raise self._marked(
+            PeerTimedOut(
+                f"timed out: {self.peer} was silent for {self.peer.timeout_seconds:g} s during {phase}"
+                f"{self._doubt()}; see whether the peer is busy or hung, or raise TimeoutSeconds",
+                phase=phase,
+            )
+        )
+
+
+@dataclass(slots=True)
+class _Outgoing:
+    """An instance on its way: what is in the buffer and what the source still has."""
+
+    message_id: int
+    context_id: int
+    source: DataSource
+    remaining: int
+    chunk: memoryview | None = None
+
+
+class _Layout:
+    """The PDUs of a data set, laid out once for an association with their headers in place.
+
+    ::
+
+        | prefix: C-STORE-RQ, header | first fragment | header | fragment | header | fragment | ...
+                          right-aligned ^ `_start`         12      `_room`
+
+    The prefix is written for each instance so that it ends where the first fragment begins. The headers after it are
+    those of full fragments; only the last fragment of a data set needs another, which is put back afterwards.
+    """
+
+    def __init__(self, max_pdu: int, *, packs: bool) -> None:
+        self.max_pdu = min(max_pdu or LARGEST_PDU, LARGEST_PDU)
+        self.taken = 0
+        self._packs = packs and self.max_pdu >= LEAST_PDU_TO_PACK
+        self._room = p.even_room(self.max_pdu)
+        command_room = p.PDV_HEADER.size + MAX_STORE_REQUEST if self._packs else 0
+        self._first_room = self._room - command_room
+        header_size = p.PDU_HEADER.size + p.PDV_HEADER.size
+        self._stride = header_size + self._room
+        # Room for the C-STORE-RQ even where it takes several PDUs, each with its header, and the data's own.
+        self._start = MAX_STORE_REQUEST + header_size * (MAX_STORE_REQUEST // self._room + 3)
+        count = max(1, min(MAX_PIECES, BUFFER_BYTES // self._stride))
+        self._first_header = self._start + self._first_room
+        self._end = self._first_header + count * self._stride
+        self._buffer = bytearray(self._end)
+        self._view = memoryview(self._buffer)
+        starts = range(self._first_header, self._end, self._stride)
+        self._fragments = [self._view[self._start : self._first_header]]
+        self._fragments += [self._view[start + header_size : start + self._stride] for start in starts]
+        full = p.PDU_HEADER.pack(p.P_DATA_TF, self._room + 6) + p.PDV_HEADER.pack(self._room + 2, 0, 0)
+        self._full_header = full
+        for start in starts:
+            self._buffer[start : start + header_size] = full
+        self._context_id = 0
+        self._patched: int | None = None
+        self._sending_to = 0
+
+    def first_chunk(self, request: bytes, context_id: int, source: DataSource, length: int) -> memoryview:
+        """The C-STORE-RQ and as much of the data set as fits; `taken` says how much that is."""
+        fragment = min(length, self._first_room)
+        header = p.PDV_HEADER.pack(fragment + 2, context_id, p.LAST if fragment == length else 0)
+        if self._packs:
+            command = p.PDV_HEADER.pack(len(request) + 2, context_id, p.COMMAND | p.LAST) + request
+            prefix = p.PDU_HEADER.pack(p.P_DATA_TF, len(command) + len(header) + fragment) + command + header
+        else:
+            prefix = p.fragments_of(request, context_id, self.max_pdu)
+            prefix += p.PDU_HEADER.pack(p.P_DATA_TF, len(header) + fragment) + header
+        begin = self._start - len(prefix)
+        self._buffer[begin : self._start] = prefix
+        end = self._fill(0, context_id, source, length)
+        return self._view[begin:end]
+
+    def next_chunk(self, context_id: int, source: DataSource, remaining: int) -> memoryview:
+        """As much of the rest of the data set as fits."""
+        end = self._fill(1, context_id, source, remaining)
+        return self._view[self._first_header : end]
+
+    def to_next_pdu(self, unsent: int) -> int:
+        """Of the last `unsent` bytes of a chunk, how many belong to the PDU that is under way."""
+        position = self._sending_to - unsent
+        if position <= self._first_header:
+            return min(unsent, self._first_header - position)
+        return min(unsent, -(position - self._first_header) % self._stride)
+
+    def _fill(self, first: int, context_id: int, source: DataSource, remaining: int) -> int:
+        """Read into the fragments from number `first` on; the end of what is to be sent."""
+        self._restore()
+        if context_id != self._context_id:
+            self._context_id = context_id
+            ids = slice(self._first_header + 10, self._end, self._stride)
+            self._buffer[ids] = bytes([context_id]) * len(range(*ids.indices(self._end)))
+        pieces = []
+        wanted = 0
+        index = first
+        while index < len(self._fragments) and wanted < remaining:
+            piece = self._fragments[index]
+            if len(piece) > remaining - wanted:
+                piece = piece[: remaining - wanted]
+            pieces.append(piece)
+            wanted += len(piece)
+            index += 1
+        try:
+            got = source.readv(pieces)
+        except OSError as error:
+            raise UnreadableError(
+                f"reading it failed ({_os_reason(error)}); check the disk and send it again"
+            ) from error
+        if got < wanted:
+            raise UnreadableError(
+                f"it ended {wanted - got} bytes early while it was being read: it was truncated meanwhile; "
+                "send it again once it is whole"
+            )
+        self.taken = wanted
+        end = self._start if not pieces else self._first_header
+        if index > 1:
+            last = index - 1
+            start = self._first_header + (last - 1) * self._stride
+            size = len(pieces[-1])
+            if wanted == remaining:
+                self._patched = start
+                header = p.PDU_HEADER.pack(p.P_DATA_TF, size + 6) + p.PDV_HEADER.pack(
+                    size + 2, context_id, p.LAST
+                )
+                self._buffer[start : start + len(header)] = header
+            end = start + len(self._full_header) + size
+        elif pieces:
+            end = self._start + len(pieces[0])
+        self._sending_to = end
+        return end
+
+    def _restore(self) -> None:
+        if self._patched is not None:
+            self._buffer[self._patched : self._patched + len(self._full_header)] = self._full_header
+            self._buffer[self._patched + 10] = self._context_id
+            self._patched = None
+
+
+class _Poller:
+    """Waits for a socket and an interrupt, by `poll` where there is one (`select` stops at descriptor 1024)."""
+
+    def __init__(self, sock: socket.socket, interrupt: Interrupt | None) -> None:
+        self._sock = sock
+        self._interrupt = interrupt
+        self._poll = select.poll() if hasattr(select, "poll") else None
+        self._interrupt_fd = interrupt.fileno() if interrupt is not None else -1
+        if self._poll is not None and interrupt is not None:
+            self._poll.register(self._interrupt_fd, select.POLLIN)
+
+    def wait(self, events: int, seconds: float) -> int:
+        """READ and WRITE as far as ready; 0 when the time is up; -1 when interrupted."""
+        if self._poll is None:
+            return self._select(events, seconds)
+        mask = (select.POLLIN if events & READ else 0) | (select.POLLOUT if events & WRITE else 0)
+        self._poll.register(self._sock, mask)
+        ready = 0
+        for fd, happened in self._poll.poll(seconds * 1000):
+            if fd == self._interrupt_fd:
+                return -1
+            ready |= READ if happened & ~select.POLLOUT else 0
+            ready |= WRITE if happened & select.POLLOUT else 0
+        return ready
+
+    def _select(self, events: int, seconds: float) -> int:
+        readers: list[socket.socket | Interrupt] = [self._sock] if events & READ else []
+        writers = [self._sock] if events & WRITE else []
+        if self._interrupt is not None:
+            readers.append(self._interrupt)
+        # Windows reports a failed connect as exceptional, not as writable.
+        readable, writable, failed = select.select(readers, writers, writers, seconds)
+        if self._interrupt in readable:
+            return -1
+        return (READ if self._sock in readable else 0) | (WRITE if writable or failed else 0)
+
+    def is_readable(self) -> bool:
+        if self._poll is None:
+            return bool(select.select([self._sock], [], [], 0)[0])
+        self._poll.register(self._sock, select.POLLIN)
+        return any(fd != self._interrupt_fd for fd, _ in self._poll.poll(0))
+
+    def close(self) -> None:
+        self._poll = None
+
+
+# ---------------------------------------------------------------------------------------------- connecting
+
+
+def _connect(peer: Peer, interrupt: Interrupt | None) -> socket.socket:
+    """A connected, non-blocking socket to the first address that answers."""
+    deadline = monotonic() + peer.timeout_seconds
+    addresses = _resolve(peer, deadline)
+    failure: WireError | None = None
+    for index, (family, kind, protocol, _, address) in enumerate(addresses):
+        # Each address gets its share, so that a silent first one does not eat the time of the second.
+        share = (deadline - monotonic()) / (len(addresses) - index)
+        try:
+            sock = socket.socket(family, kind, protocol)
+        except OSError as error:
+            failure = failure or ConnectionFailed(
+                f"no socket for {peer} ({_os_reason(error)}); close other files"
+            )
+            continue
+        try:
+            _connect_one(sock, address, peer, share, interrupt)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        except (ConnectionFailed, PeerTimedOut) as error:
+            sock.close()
+            failure = failure or error
+        except BaseException:
+            sock.close()
+            raise
+        else:
+            return sock
+    assert failure is not None, "getaddrinfo returns at least one address"
+    raise failure
+
+
+def _connect_one(
+    sock: socket.socket, address: object, peer: Peer, seconds: float, interrupt: Interrupt | None
+) -> None:
+    sock.setblocking(False)
+    code = sock.connect_ex(address)  # type: ignore[arg-type]
+    if code in (errno.EINPROGRESS, errno.EWOULDBLOCK, getattr(errno, "WSAEWOULDBLOCK", errno.EINPROGRESS)):
+        poller = _Poller(sock, interrupt)
+        ready = poller.wait(WRITE, max(seconds, 0))
+        if ready < 0:
+            raise Interrupted("cancelled by us")
+        if not ready:
+            raise PeerTimedOut(
+                f"timed out: {peer} did not answer the TCP connect within {peer.timeout_seconds:g} s; check RemoteHost "
+                "and RemotePort, and that no firewall drops the connection",
+                phase="connect",
+            )
+        code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+    if code == errno.ECONNREFUSED or code == getattr(errno, "WSAECONNREFUSED", -1):
+        raise ConnectionFailed(
+            f"connection refused: nothing listens at {peer}; check RemoteHost and RemotePort, and that the SCP runs"
+        )
+    if code:
+        raise ConnectionFailed(
+            f"no connection to {peer} ({_os_reason(OSError(code, ''))}); check RemoteHost, RemotePort and the network"
+        )
+
+
+_Address = tuple[socket.AddressFamily, socket.SocketKind, int, str, object]
+
+
+def _resolve(peer: Peer, deadline: float) -> list[_Address]:
+    """The addresses of the host; a name server that does not answer in time is left to its thread."""
+    found: list[_Address] = []
+    failed: list[OSError] = []
+
+    def look_up(flags: int) -> None:
+        try:
+            found.extend(socket.getaddrinfo(peer.host, peer.port, type=socket.SOCK_STREAM, flags=flags))
+        except OSError as error:
+            failed.append(error)
+        except UnicodeError as error:  # a label that is empty or too long
+            failed.append(OSError(str(error)))
+
+    look_up(socket.AI_NUMERICHOST)
+    if found:
+        return found
+    failed.clear()
+    thread = Thread(target=look_up, args=(0,), daemon=True, name=f"dicomkit resolves {peer.host}")
+    thread.start()
+    thread.join(max(deadline - monotonic(), 0))
+    if failed:
+        raise ConnectionFailed(
+            f"host name {peer.host!r} does not resolve ({_os_reason(failed[0])}); check RemoteHost"
+        )
+    if not found:
+        raise PeerTimedOut(
+            f"timed out: host name {peer.host!r} did not resolve within {peer.timeout_seconds:g} s; check RemoteHost "
+            "and the name server",
+            phase="name resolution",
+        )
+    return found
+
+
+def _rejection(pdu: p.AssociateReject, peer: Peer) -> AssociationRejected:
+    """The rejection in words (PS3.8 Table 9-21), with what to change."""
+    result = p.REJECT_RESULTS.get(pdu.result, f"result {pdu.result}")
+    source = p.REJECT_SOURCES.get(pdu.source, f"source {pdu.source}")
+    reason = p.REJECT_REASONS.get(
+        (pdu.source, pdu.reason), f"reason {pdu.reason}, which PS3.8 does not define"
+    )
+    remedy = {
+        (1, 1): f"the peer's log says why; it may not know {peer.calling_aet!r} or its address",
+        (1, 2): "it is no storage SCP as PS3.7 describes one",
+        (
+            1,
+            3,
+        ): f"the peer does not know {peer.calling_aet!r}; set OurAET to a title it knows, or add ours to its list",
+        (1, 7): f"the peer does not answer to {peer.called_aet!r}; set RemoteAET to its title",
+        (2, 2): "it does not speak version 1 of the DICOM upper layer protocol",
+        (3, 1): "it is busy; send again later, or with fewer associations",
+        (3, 2): "it has as many associations as it allows; send again later, or with fewer associations",
+    }.get((pdu.source, pdu.reason), "the peer's log says why")
+    return AssociationRejected(
+        f"{reason}: {remedy} ({result} by the {source}: result {pdu.result}, source {pdu.source}, reason {pdu.reason})",
+        result=pdu.result,
+        source=pdu.source,
+        reason=pdu.reason,
+    )
+
+
+def _name(pdu: p.Pdu) -> str:
+    return {
+        p.AssociateAccept: "an A-ASSOCIATE-AC",
+        p.AssociateReject: "an A-ASSOCIATE-RJ",
+        p.DataTransfer: "a P-DATA-TF",
+        p.ReleaseRequest: "an A-RELEASE-RQ",
+        p.ReleaseReply: "an A-RELEASE-RP",
+        p.Abort: "an A-ABORT",
+    }[type(pdu)]
+
+
+def _os_reason(error: OSError) -> str:
+    """The system's words for an error, without a path that an `OSError` may carry."""
+    import os
+
+    if error.errno is None or isinstance(error, socket.gaierror):
+        return str(error.args[-1]) if error.args else type(error).__name__
+    return os.strerror(error.errno)
+
+
+def _bytes_acked(sock: socket.socket) -> int | None:
+    if _TCP_INFO is None or not sys.platform.startswith("linux"):
+        return None
+    try:
+        info = sock.getsockopt(socket.IPPROTO_TCP, _TCP_INFO, _BYTES_ACKED.size)
+    except OSError:
+        return None
+    return int(_BYTES_ACKED.unpack(info)[0]) if len(info) == _BYTES_ACKED.size else None

@@ -1,0 +1,477 @@
+"""PDUs (PS3.8 section 9.3) and DIMSE commands (PS3.7 section 6.3) as a storage SCU needs them. No I/O here.
+
+Strategy: `next_pdu` looks at the bytes received so far and returns a PDU and its size, or None for "need more",
+or raises `ProtocolError`. Every length is checked before it is believed, and nothing longer than
+`MAX_RECEIVED_PDU` is ever waited for. Encoders return bytes, ready for the socket.
+
+A PDU has a header of 6 bytes (type 1, reserved 1, length 4, big endian). Inside a P-DATA-TF each presentation
+data value (PDV) has 6 bytes more (length 4, context ID 1, message control header 1), in front of its fragment of
+a command or a data set. Commands themselves are always Implicit VR Little Endian.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from struct import Struct
+
+from dicomkit import __version__
+from dicomkit.errors import ProtocolError
+from dicomkit.uids import VERIFICATION
+
+IMPLEMENTATION_CLASS_UID = "2.25.141061381241272915705404684193389943818"
+IMPLEMENTATION_VERSION_NAME = f"DICOMKIT_{__version__}"[:16]  # PS3.7 D.3.3.2.3: 1 to 16 characters
+
+APPLICATION_CONTEXT = b"1.2.840.10008.3.1.1.1"  # PS3.7 A.2.1
+MAX_CONTEXTS = 128  # odd IDs from 1 to 255, PS3.8 section 9.3.2.2
+
+PDU_HEADER = Struct(">BxI")
+PDV_HEADER = Struct(">IBB")
+ITEM_HEADER = Struct(">BxH")
+ELEMENT_HEADER = Struct("<HHI")
+US = Struct("<H")
+
+# PDU types, PS3.8 sections 9.3.2 to 9.3.8
+ASSOCIATE_RQ, ASSOCIATE_AC, ASSOCIATE_RJ, P_DATA_TF, RELEASE_RQ, RELEASE_RP, ABORT = range(1, 8)
+
+# What we announce as the largest P-DATA-TF we take (PS3.8 D.1), and the most we believe of any PDU: an
+# A-ASSOCIATE-AC with 128 contexts and long names stays well below.
+MAX_ANNOUNCED_PDU = 16384
+MAX_RECEIVED_PDU = 1 << 17
+# A response's command set has a dozen short elements; what is longer than this is not one.
+MAX_COMMAND = 1 << 15
+
+# Message control header, PS3.8 E.2
+COMMAND = 0b01
+LAST = 0b10
+
+# Command fields, PS3.7 E.1
+C_STORE_RQ, C_STORE_RSP = 0x0001, 0x8001
+C_ECHO_RQ, C_ECHO_RSP = 0x0030, 0x8030
+SUCCESS = 0x0000  # PS3.7 Annex C
+NO_DATA_SET = 0x0101  # PS3.7 E.1, Command Data Set Type; anything else says that a data set follows
+DATA_SET_PRESENT = 0x0001
+PRIORITY_MEDIUM = 0x0000  # PS3.7 section 9.1.1.1.5
+
+# Result of a presentation context in A-ASSOCIATE-AC, PS3.8 Table 9-18
+CONTEXT_ACCEPTED = 0
+CONTEXT_RESULTS = {
+    0: "accepted",
+    1: "rejected by the user of the service",
+    2: "no reason given",
+    3: "the SOP class is not supported",
+    4: "none of the transfer syntaxes is supported",
+}
+
+# PS3.8 Table 9-21
+REJECT_RESULTS = {1: "rejected permanently", 2: "rejected for now"}
+REJECT_SOURCES = {1: "service user", 2: "service provider (ACSE)", 3: "service provider (presentation)"}
+REJECT_REASONS = {
+    (1, 1): "no reason given",
+    (1, 2): "application context name not supported",
+    (1, 3): "calling AE title not recognized",
+    (1, 7): "called AE title not recognized",
+    (2, 1): "no reason given",
+    (2, 2): "protocol version not supported",
+    (3, 1): "temporary congestion",
+    (3, 2): "local limit exceeded",
+}
+
+# PS3.8 Table 9-26
+ABORT_SOURCES = {0: "service user", 2: "service provider"}
+ABORT_REASONS = {
+    0: "reason not specified",
+    1: "unrecognized PDU",
+    2: "unexpected PDU",
+    4: "unrecognized PDU parameter",
+    5: "unexpected PDU parameter",
+    6: "invalid PDU parameter value",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ProposedContext:
+    """One SOP class with the transfer syntaxes it is offered in; `id` is odd, 1 to 255."""
+
+    id: int
+    abstract_syntax: str
+    transfer_syntaxes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ContextReply:
+    """The peer's answer to one proposed context; `transfer_syntax` counts only when it is accepted."""
+
+    id: int
+    result: int
+    transfer_syntax: str
+
+
+@dataclass(frozen=True, slots=True)
+class AssociateAccept:
+    """A-ASSOCIATE-AC: the answer to each context, and what the peer tells of itself.
+
+    Attributes
+    ----------
+    max_pdu : int
+        The largest P-DATA-TF, in bytes after its header, that the peer takes; 0 for no limit (PS3.8 D.1).
+    """
+
+    replies: tuple[ContextReply, ...]
+    max_pdu: int
+    implementation_class_uid: str
+    implementation_version: str
+
+
+@dataclass(frozen=True, slots=True)
+class AssociateReject:
+    """A-ASSOCIATE-RJ, PS3.8 section 9.3.4."""
+
+    result: int
+    source: int
+    reason: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pdv:
+    """One presentation data value: a fragment of a command or of a data set."""
+
+    context_id: int
+    is_command: bool
+    is_last: bool
+    fragment: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class DataTransfer:
+    """P-DATA-TF: one or more PDVs."""
+
+    pdvs: tuple[Pdv, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseRequest:
+    """A-RELEASE-RQ."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseReply:
+    """A-RELEASE-RP."""
+
+
+@dataclass(frozen=True, slots=True)
+class Abort:
+    """A-ABORT, PS3.8 section 9.3.8."""
+
+    source: int
+    reason: int
+
+
+Pdu = AssociateAccept | AssociateReject | DataTransfer | ReleaseRequest | ReleaseReply | Abort
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """The command set of a DIMSE response, PS3.7 sections 9.3.1.2 and 9.3.5.2.
+
+    `error_comment` is text of the peer; it may name a patient, so it belongs in a row and never in a log.
+    """
+
+    command_field: int
+    message_id: int
+    status: int
+    has_data_set: bool
+    error_comment: str
+
+
+# ---------------------------------------------------------------------------------------------- encoding
+
+
+def encode_associate_request(
+    calling_aet: str, called_aet: str, contexts: Sequence[ProposedContext], max_pdu: int = MAX_ANNOUNCED_PDU
+) -> bytes:
+    """A-ASSOCIATE-RQ, PS3.8 section 9.3.2.
+
+    Raises
+    ------
+    ValueError
+        No context, or more than `MAX_CONTEXTS`.
+    """
+    if not 0 < len(contexts) <= MAX_CONTEXTS:
+        raise ValueError(
+            f"an association carries 1 to {MAX_CONTEXTS} presentation contexts, not {len(contexts)}"
+        )
+    body = bytearray(Struct(">H2x16s16s32x").pack(1, _padded(called_aet), _padded(calling_aet)))
+    body += _item(0x10, APPLICATION_CONTEXT)
+    for context in contexts:
+        sub_items = _item(0x30, context.abstract_syntax.encode("ascii"))
+        for syntax in context.transfer_syntaxes:
+            sub_items += _item(0x40, syntax.encode("ascii"))
+        body += _item(0x20, bytes([context.id, 0, 0, 0]) + sub_items)
+    user_information = _item(0x51, max_pdu.to_bytes(4, "big"))
+    user_information += _item(0x52, IMPLEMENTATION_CLASS_UID.encode("ascii"))
+    user_information += _item(0x55, IMPLEMENTATION_VERSION_NAME.encode("ascii"))
+    body += _item(0x50, user_information)
+    return PDU_HEADER.pack(ASSOCIATE_RQ, len(body)) + bytes(body)
+
+
+def encode_release_request() -> bytes:
+    """A-RELEASE-RQ, PS3.8 section 9.3.6."""
+    return PDU_HEADER.pack(RELEASE_RQ, 4) + bytes(4)
+
+
+def encode_release_reply() -> bytes:
+    """A-RELEASE-RP, PS3.8 section 9.3.7."""
+    return PDU_HEADER.pack(RELEASE_RP, 4) + bytes(4)
+
+
+def encode_abort(source: int = 0, reason: int = 0) -> bytes:
+    """A-ABORT, PS3.8 section 9.3.8; by default from the service user, whose reason is not significant."""
+    return PDU_HEADER.pack(ABORT, 4) + bytes([0, 0, source, reason])
+
+
+def encode_data_transfer(pdvs: Iterable[Pdv]) -> bytes:
+    """P-DATA-TF with these PDVs, PS3.8 section 9.3.5."""
+    body = b"".join(
+        PDV_HEADER.pack(len(pdv.fragment) + 2, pdv.context_id, pdv.is_command * COMMAND | pdv.is_last * LAST)
+        + pdv.fragment
+        for pdv in pdvs
+    )
+    return PDU_HEADER.pack(P_DATA_TF, len(body)) + body
+
+
+def encode_store_request(message_id: int, sop_class_uid: str, sop_instance_uid: str) -> bytes:
+    """The command set of a C-STORE-RQ, PS3.7 section 9.3.1.1 and E.1."""
+    return _command(
+        (0x0002, _uid(sop_class_uid)),
+        (0x0100, US.pack(C_STORE_RQ)),
+        (0x0110, US.pack(message_id)),
+        (0x0700, US.pack(PRIORITY_MEDIUM)),
+        (0x0800, US.pack(DATA_SET_PRESENT)),
+        (0x1000, _uid(sop_instance_uid)),
+    )
+
+
+def encode_echo_request(message_id: int) -> bytes:
+    """The command set of a C-ECHO-RQ, PS3.7 section 9.3.5.1."""
+    return _command(
+        (0x0002, _uid(VERIFICATION)),
+        (0x0100, US.pack(C_ECHO_RQ)),
+        (0x0110, US.pack(message_id)),
+        (0x0800, US.pack(NO_DATA_SET)),
+    )
+
+
+def even_room(max_pdu: int) -> int:
+    """The longest fragment that a PDU of `max_pdu` bytes holds beside its PDV header; even, as all of DICOM is."""
+    return (max_pdu - PDV_HEADER.size) & ~1
+
+
+def fragments_of(command: bytes, context_id: int, max_pdu: int) -> bytes:
+    """A command set as P-DATA-TFs, one PDV each, none longer than `max_pdu` bytes after its header."""
+    room = even_room(max_pdu)
+    pieces = [command[start : start + room] for start in range(0, len(command), room)]
+    last = len(pieces) - 1
+    return b"".join(
+        encode_data_transfer([Pdv(context_id, True, index == last, piece)])
+        for index, piece in enumerate(pieces)
+    )
+
+
+def _padded(aet: str) -> bytes:
+    return aet.encode("ascii").ljust(16)
+
+
+def _item(kind: int, value: bytes) -> bytes:
+    return ITEM_HEADER.pack(kind, len(value)) + value
+
+
+def _uid(uid: str) -> bytes:
+    value = uid.encode("ascii")
+    return value + b"\0" * (len(value) % 2)  # PS3.5 section 9.1: padded to even length with NULL
+
+
+def _command(*elements: tuple[int, bytes]) -> bytes:
+    body = b"".join(ELEMENT_HEADER.pack(0x0000, element, len(value)) + value for element, value in elements)
+    return ELEMENT_HEADER.pack(0x0000, 0x0000, 4) + len(body).to_bytes(4, "little") + body
+
+
+# ---------------------------------------------------------------------------------------------- decoding
+
+
+def next_pdu(data: bytes | bytearray) -> tuple[Pdu, int] | None:
+    """The first PDU in `data` and how many bytes it took, or None while it is incomplete.
+
+    Raises
+    ------
+    ProtocolError
+        The bytes cannot become a PDU that a requestor may receive.
+    """
+    if not data:
+        return None
+    kind = data[0]
+    if kind not in _DECODERS:
+        what = "an A-ASSOCIATE-RQ, which only we may send" if kind == ASSOCIATE_RQ else looks_like(data)
+        raise ProtocolError(f"the peer sent {what} where a DICOM PDU was due")
+    if len(data) < PDU_HEADER.size:
+        return None
+    length = PDU_HEADER.unpack_from(data)[1]
+    if length > MAX_RECEIVED_PDU:
+        raise ProtocolError(f"the peer announced a PDU of {length} bytes; we take {MAX_ANNOUNCED_PDU}")
+    end = PDU_HEADER.size + length
+    if len(data) < end:
+        return None
+    return _DECODERS[kind](bytes(data[PDU_HEADER.size : end])), end
+
+
+def looks_like(data: bytes | bytearray) -> str:
+    """What bytes that are no PDU seem to be, in words."""
+    start = bytes(data[:5])
+    if start.startswith((b"HTTP", b"<", b"GET", b"POST")):
+        return "HTTP"
+    if start[:2] in (b"\x15\x03", b"\x16\x03"):  # alert and handshake records, RFC 8446 section 5.1
+        return "TLS"
+    if start.startswith(b"SSH-"):
+        return "SSH"
+    return f"bytes beginning 0x{start.hex()}"
+
+
+def decode_response(command: bytes) -> Response:
+    """The command set of a DIMSE response, reassembled from its PDVs.
+
+    Raises
+    ------
+    ProtocolError
+        A length that does not fit, or a response without its mandatory elements.
+    """
+    values: dict[int, bytes] = {}
+    position = 0
+    while position < len(command):
+        if position + ELEMENT_HEADER.size > len(command):
+            raise ProtocolError("the peer sent a command set that ends within an element")
+        group, element, length = ELEMENT_HEADER.unpack_from(command, position)
+        position += ELEMENT_HEADER.size
+        if length > len(command) - position:
+            raise ProtocolError(
+                f"the peer sent a command element ({group:04X},{element:04X}) longer than its command set"
+            )
+        if group == 0x0000:
+            values[element] = command[position : position + length]
+        position += length
+    return Response(
+        command_field=_us(values, 0x0100, "Command Field"),
+        message_id=_us(values, 0x0120, "Message ID Being Responded To"),
+        status=_us(values, 0x0900, "Status"),
+        has_data_set=_us(values, 0x0800, "Command Data Set Type") != NO_DATA_SET,
+        error_comment=_text(values.get(0x0902, b"")),
+    )
+
+
+def _us(values: dict[int, bytes], element: int, name: str) -> int:
+    value = values.get(element)
+    if value is None or len(value) != US.size:
+        raise ProtocolError(f"the peer sent a response without a valid {name} (0000,{element:04X})")
+    number: int = US.unpack(value)[0]
+    return number
+
+
+def _text(value: bytes) -> str:
+    """Text of the peer in the default repertoire, with anything else made visible rather than lost."""
+    text = value.decode("ascii", "backslashreplace").strip(" \0")
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
+
+
+def _items(body: bytes, start: int, where: str) -> Iterator[tuple[int, bytes]]:
+    position = start
+    while position < len(body):
+        if position + ITEM_HEADER.size > len(body):
+            raise ProtocolError(f"the peer sent {where} that ends within an item header")
+        kind, length = ITEM_HEADER.unpack_from(body, position)
+        position += ITEM_HEADER.size
+        if length > len(body) - position:
+            raise ProtocolError(
+                f"the peer sent {where} with an item (0x{kind:02X}) longer than what holds it"
+            )
+        yield kind, body[position : position + length]
+        position += length
+
+
+def _decode_accept(body: bytes) -> AssociateAccept:
+    if len(body) < 68:  # protocol version 2, reserved 2, titles 16 + 16, reserved 32
+        raise ProtocolError("the peer sent an A-ASSOCIATE-AC shorter than its fixed fields")
+    replies: list[ContextReply] = []
+    max_pdu = 0
+    class_uid = version = ""
+    for kind, item in _items(body, 68, "an A-ASSOCIATE-AC"):
+        if kind == 0x21:
+            replies.append(_decode_context_reply(item))
+        elif kind == 0x50:
+            for sub_kind, value in _items(item, 0, "user information"):
+                if sub_kind == 0x51:
+                    if len(value) != 4:
+                        raise ProtocolError("the peer sent a Maximum Length item that is not 4 bytes long")
+                    max_pdu = int.from_bytes(value, "big")
+                elif sub_kind == 0x52:
+                    class_uid = _text(value)
+                elif sub_kind == 0x55:
+                    version = _text(value)
+    return AssociateAccept(tuple(replies), max_pdu, class_uid, version)
+
+
+def _decode_context_reply(item: bytes) -> ContextReply:
+    if len(item) < 4:
+        raise ProtocolError("the peer sent a presentation context reply shorter than 4 bytes")
+    syntaxes = [
+        _text(value) for kind, value in _items(item, 4, "a presentation context reply") if kind == 0x40
+    ]
+    if item[2] == CONTEXT_ACCEPTED and len(syntaxes) != 1:
+        raise ProtocolError(
+            f"the peer accepted context {item[0]} with {len(syntaxes)} transfer syntaxes instead of one"
+        )
+    return ContextReply(item[0], item[2], syntaxes[0] if syntaxes else "")
+
+
+def _decode_reject(body: bytes) -> AssociateReject:
+    if len(body) != 4:
+        raise ProtocolError("the peer sent an A-ASSOCIATE-RJ that is not 4 bytes long")
+    return AssociateReject(body[1], body[2], body[3])
+
+
+def _decode_data_transfer(body: bytes) -> DataTransfer:
+    pdvs: list[Pdv] = []
+    position = 0
+    while position < len(body):
+        if position + PDV_HEADER.size > len(body):
+            raise ProtocolError("the peer sent a P-DATA-TF that ends within a PDV header")
+        length, context_id, control = PDV_HEADER.unpack_from(body, position)
+        end = position + 4 + length
+        if length < 2 or end > len(body):
+            raise ProtocolError(f"the peer sent a PDV of {length} bytes that does not fit its P-DATA-TF")
+        fragment = body[position + PDV_HEADER.size : end]
+        pdvs.append(Pdv(context_id, bool(control & COMMAND), bool(control & LAST), fragment))
+        position = end
+    return DataTransfer(tuple(pdvs))
+
+
+def _decode_release_request(body: bytes) -> ReleaseRequest:
+    return ReleaseRequest()
+
+
+def _decode_release_reply(body: bytes) -> ReleaseReply:
+    return ReleaseReply()
+
+
+def _decode_abort(body: bytes) -> Abort:
+    if len(body) != 4:
+        raise ProtocolError("the peer sent an A-ABORT that is not 4 bytes long")
+    return Abort(body[2], body[3])
+
+
+_DECODERS: dict[int, Callable[[bytes], Pdu]] = {
+    ASSOCIATE_AC: _decode_accept,
+    ASSOCIATE_RJ: _decode_reject,
+    P_DATA_TF: _decode_data_transfer,
+    RELEASE_RQ: _decode_release_request,
+    RELEASE_RP: _decode_release_reply,
+    ABORT: _decode_abort,
+}
