@@ -16,7 +16,6 @@ STUDY_UID = "1.2.826.0.1.3680043.8.498.2026.1"
 SERIES_UID = "1.2.826.0.1.3680043.8.498.2026.1.1"
 CT_IMAGE_STORAGE = "1.2.840.10008.5.1.4.1.1.2"
 MULTIFRAME_GRAYSCALE_WORD = "1.2.840.10008.5.1.4.1.1.7.3"
-EXPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2.1"
 
 _PREAMBLE_BYTES = 128
 _LONG_VRS = frozenset(
@@ -51,6 +50,7 @@ def _template(study_uid: str, series_uid: str, rows: int, columns: int) -> _Temp
 
     import numpy as np
     from pydicom.dataset import Dataset, FileMetaDataset
+    from pydicom.uid import ExplicitVRLittleEndian
 
     uid = instance_uid(0, series_uid=series_uid)
     y, x = np.ogrid[:rows, :columns]
@@ -72,6 +72,8 @@ def _template(study_uid: str, series_uid: str, rows: int, columns: int) -> _Temp
     ds.PatientID = "PHANTOM1"
     ds.PatientBirthDate = ""
     ds.PatientSex = "O"
+    ds.PatientPosition = "HFS"
+    ds.Laterality = ""
     ds.SliceThickness = "1.0"
     ds.KVP = "120"
     ds.StudyInstanceUID = study_uid
@@ -96,7 +98,7 @@ def _template(study_uid: str, series_uid: str, rows: int, columns: int) -> _Temp
     ds.PixelData = pixels.tobytes()
     ds["PixelData"].VR = "OW"
     ds.file_meta = FileMetaDataset()
-    ds.file_meta.TransferSyntaxUID = EXPLICIT_VR_LITTLE_ENDIAN
+    ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     buffer = io.BytesIO()
     ds.save_as(buffer, enforce_file_format=True)
     content = buffer.getvalue()
@@ -142,10 +144,11 @@ def write_ct_files(
 
 
 def write_multiframe(path: Path, *, frames: int, rows: int = 1024, columns: int = 1024) -> Path:
-    """One multi-frame instance of 16-bit pixels, 2 MB a frame unless told otherwise; takes no room on a disk."""
+    """One multi-frame instance of 16-bit pixels, 2 MB a frame unless told otherwise; sparse on the disk."""
     import io
 
     from pydicom.dataset import Dataset, FileMetaDataset
+    from pydicom.uid import ExplicitVRLittleEndian
 
     ds = Dataset()
     ds.SOPClassUID = MULTIFRAME_GRAYSCALE_WORD
@@ -161,7 +164,7 @@ def write_multiframe(path: Path, *, frames: int, rows: int = 1024, columns: int 
     ds.HighBit = 15
     ds.PixelRepresentation = 0
     ds.file_meta = FileMetaDataset()
-    ds.file_meta.TransferSyntaxUID = EXPLICIT_VR_LITTLE_ENDIAN
+    ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     header = io.BytesIO()
     ds.save_as(header, enforce_file_format=True)
     size = frames * rows * columns * 2

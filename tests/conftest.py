@@ -1,0 +1,130 @@
+"""What every test may ask for: peers on free ports, files, and the proof that nothing was left open."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from tests import peers
+from tests.files import write_ct_files
+from tests.peers import Dcmqrscp, MissingProgram, Orthanc, Storescp, wait_until
+
+LEAK_SECONDS = 5.0
+
+
+# Peers
+
+
+@pytest.fixture
+def storescp() -> Iterator[Storescp]:
+    """DCMTK's storescp that takes every transfer syntax and keeps data sets as they came."""
+    with Storescp(bit_preserving=True, accept_all=True) as peer:
+        yield peer
+
+
+@pytest.fixture
+def dcmqrscp() -> Iterator[Dcmqrscp]:
+    """DCMTK's archive that keeps data sets as they came; answers to `DCMQRSCP` only."""
+    with Dcmqrscp(bit_preserving=True) as peer:
+        yield peer
+
+
+@pytest.fixture
+def orthanc() -> Iterator[Orthanc]:
+    """An empty Orthanc that answers to `ORTHANC` only."""
+    with Orthanc(check_called_aet=True) as peer:
+        yield peer
+
+
+# Files
+
+
+@pytest.fixture
+def ct_files(tmp_path: Path) -> list[Path]:
+    """Ten small CT images of one series, in a folder of their own; `tests.files` makes others."""
+    return write_ct_files(tmp_path / "ct", 10)
+
+
+# Nothing left open
+
+
+def _open_things() -> set[str]:
+    """Threads, sockets and files that this process has open, in words."""
+    process = psutil.Process()
+    threads = {f"thread {thread.name} ({thread.ident})" for thread in threading.enumerate()}
+    sockets = {
+        f"socket {one.fd} {one.laddr} to {one.raddr or 'none'} {one.status}"
+        for one in process.net_connections("inet")
+    }
+    files = {f"file {one.fd} {one.path}" for one in process.open_files()}
+    return threads | sockets | files
+
+
+@pytest.fixture
+def no_leaks() -> Iterator[None]:
+    """Fail the test when it leaves a thread, a socket or a file open; ask for it before the peers."""
+    before = _open_things()
+    yield
+    try:
+        wait_until(lambda: _open_things() <= before, LEAK_SECONDS, "everything closed")
+    except TimeoutError:
+        pytest.fail("left open: " + "; ".join(sorted(_open_things() - before)))
+
+
+# What a run says
+
+
+def _without(missing: MissingProgram) -> None:
+    """A peer that is not installed: skip on a laptop, never in CI."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(str(missing), pytrace=False)
+    pytest.skip(str(missing))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None, Any, Any]:
+    peers.recent[:] = [peer for peer in peers.recent if peer.is_running]
+    try:
+        return (yield)
+    except MissingProgram as missing:
+        return _without(missing)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
+    try:
+        return (yield)
+    except MissingProgram as missing:
+        return _without(missing)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if report.failed:
+        for peer in peers.recent:
+            report.sections.append((f"Output of {peer.program} on port {peer.port}", peer.output()))
+    return report
+
+
+def pytest_terminal_summary(terminalreporter: Any, exitstatus: int) -> None:
+    """End with what to do next."""
+    if exitstatus != pytest.ExitCode.OK or not terminalreporter.stats.get("passed"):
+        return
+    packages = sorted(
+        {
+            report.longrepr[2].rsplit(" ", 1)[-1]
+            for report in terminalreporter.stats.get("skipped", [])
+            if isinstance(report.longrepr, tuple) and "apt-get install" in report.longrepr[2]
+        }
+    )
+    terminalreporter.section("what next")
+    if packages:
+        terminalreporter.line(f"Some peers are missing here: sudo apt-get install {' '.join(packages)}")
+    terminalreporter.line("All well. Try `dicomkit demo`, then open README.md.")
