@@ -11,11 +11,28 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from dicomkit.errors import Problem as Problem
+    from dicomkit.results import Outcome as Outcome
+    from dicomkit.results import SendResult as SendResult
+    from dicomkit.results_file import ResultsFile as ResultsFile
+    from dicomkit.results_reader import read_results as read_results
+    from dicomkit.settings import DicomSenderSetting as DicomSenderSetting
+    from dicomkit.settings import MessageType as MessageType
 
 __version__ = "0.1.0"
 
 _ROOMS = {
-    "errors": ["DicomkitError", "MissingExtraError", "Problem", "SendError", "SettingError", "UnreadableError"],
+    "errors": [
+        "DicomkitError",
+        "MissingExtraError",
+        "Problem",
+        "SendError",
+        "SettingError",
+        "UnreadableError",
+    ],
+    "settings": ["DicomSenderSetting", "MessageType"],
+    "results": ["Outcome", "SendResult"],
+    "results_file": ["ResultsFile"],
+    "results_reader": ["read_results"],
 }
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
 

@@ -6,7 +6,7 @@ so that a result reads the same wherever it is met.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
@@ -35,9 +35,18 @@ if TYPE_CHECKING:
 
     DTYPES: dict[str, Any]
 
-__all__ = ["Outcome", "SendResult", "COLUMNS", "DTYPES", "STATUS_CATEGORIES", "to_frame"]
-
-STATUS_CATEGORIES = ("Success", "Warning", "Failure")
+__all__ = [
+    "Outcome",
+    "SendResult",
+    "COLUMNS",
+    "CATEGORIES",
+    "KIND_OF_COLUMN",
+    "ALWAYS_THERE",
+    "to_frame",
+    "frame_of_rows",
+    "column_array",
+    "dtypes",
+]
 
 
 class Outcome(StrEnum):
@@ -279,7 +288,7 @@ def _known(text: str | None) -> str | None:
     return _encodable(text) if text else None
 
 
-_KIND_OF_COLUMN = {
+KIND_OF_COLUMN = {
     "batch_id": "string",
     "instance": "int64",
     "attempt": "int64",
@@ -308,7 +317,29 @@ _KIND_OF_COLUMN = {
     "response_ms": "float64",
 }
 
-COLUMNS: tuple[str, ...] = tuple(_KIND_OF_COLUMN)
+COLUMNS: tuple[str, ...] = tuple(KIND_OF_COLUMN)
+
+# What the two categorical kinds hold, in this order.
+CATEGORIES: dict[str, list[str]] = {
+    "outcome": [outcome.value for outcome in Outcome],
+    "status_category": ["Success", "Warning", "Failure"],
+}
+
+# Columns that are never null; an empty text stands where there is nothing to say.
+ALWAYS_THERE = frozenset(
+    {
+        "batch_id",
+        "instance",
+        "attempt",
+        "outcome",
+        "detail",
+        "source",
+        "calling_aet",
+        "called_aet",
+        "host",
+        "port",
+    }
+)
 
 # Rows turned into columns at a time: bounds what a long batch needs beside its frame.
 _CHUNK_ROWS = 100_000
@@ -340,14 +371,16 @@ def _frame_of_chunk(rows: list[tuple[Any, ...]]) -> pd.DataFrame:
     import pandas as pd
 
     columns: Iterable[tuple[Any, ...]] = zip(*rows, strict=True) if rows else ((),) * len(COLUMNS)
-    return pd.DataFrame({name: _array(name, values) for name, values in zip(COLUMNS, columns, strict=True)})
+    named = zip(COLUMNS, columns, strict=True)
+    return pd.DataFrame({name: column_array(name, values) for name, values in named})
 
 
-def _array(name: str, values: tuple[Any, ...]) -> Any:
+def column_array(name: str, values: Sequence[Any]) -> Any:
+    """Return the array of one column of `COLUMNS`, in its dtype, from plain Python values and None."""
     import numpy as np
     import pandas as pd
 
-    kind = _KIND_OF_COLUMN[name]
+    kind = KIND_OF_COLUMN[name]
     if kind == "datetime64[us, UTC]":
         naive = np.array([_utc_without_zone(moment) for moment in values], dtype="datetime64[us]")
         return pd.DatetimeIndex(naive).tz_localize("UTC")
@@ -366,17 +399,12 @@ def _utc_without_zone(moment: datetime | None) -> datetime | None:
 
 @cache
 def dtypes() -> dict[str, Any]:
-    """Return the pandas dtype of every column."""
+    """Return the pandas dtype of every column, also to be had as `DTYPES`."""
     import pandas as pd
 
-    special = {
-        "string": pd.StringDtype(),
-        "outcome": pd.CategoricalDtype([outcome.value for outcome in Outcome]),
-        "status_category": pd.CategoricalDtype(list(STATUS_CATEGORIES)),
-    }
-    return {
-        name: special.get(kind) or pd.api.types.pandas_dtype(kind) for name, kind in _KIND_OF_COLUMN.items()
-    }
+    special: dict[str, Any] = {kind: pd.CategoricalDtype(values) for kind, values in CATEGORIES.items()}
+    special["string"] = pd.StringDtype()
+    return {name: special.get(kind, kind) for name, kind in KIND_OF_COLUMN.items()}
 
 
 def __getattr__(name: str) -> object:

@@ -32,8 +32,8 @@ _SEND_AGAIN_LATER = "Free space or load at the peer, then send the instance agai
 _PEER_LOG = "Read the peer's log for this SOP Instance UID"
 _KEPT_WITH_CARE = "It is stored; compare the peer's copy with the source if the difference matters."
 _PEER_AT_FAULT = (
-    "C-STORE has no use for this status, so the peer's software is at fault: ask its vendor, with the peer's log "
-    "of this association."
+    "C-STORE has no use for this status, so the peer's software is at fault: ask its vendor, with the "
+    "peer's log of this association."
 )
 _CHECK_OBJECT = "Validate the file (dciodvfy, for one), correct it at its origin, and send it again."
 
@@ -53,8 +53,8 @@ _STATUSES: dict[int, tuple[str, str]] = {
     ),
     0x0111: (
         "Duplicate SOP Instance",
-        "The peer holds this SOP Instance UID and does not overwrite: nothing to do when the content is the same, "
-        "else delete its copy or send under a new UID.",
+        "The peer holds this SOP Instance UID and does not overwrite: nothing to do when the content is "
+        "the same, else delete its copy or send under a new UID.",
     ),
     0x0112: (
         "No such SOP Instance",
@@ -70,13 +70,13 @@ _STATUSES: dict[int, tuple[str, str]] = {
     ),
     0x0118: (
         "No such SOP Class",
-        "The peer does not know the SOP Class, though it accepted it when the association was opened: switch it on "
-        "in the peer's configuration.",
+        "The peer does not know the SOP Class, though it accepted it when the association was opened: "
+        "switch it on in the peer's configuration.",
     ),
     0x0119: (
         "Class-Instance conflict",
-        "The peer knows this SOP Instance UID as an instance of another SOP Class: find out which of the two is "
-        "wrong.",
+        "The peer knows this SOP Instance UID as an instance of another SOP Class: find out which of the "
+        "two is wrong.",
     ),
     0x0120: ("Missing Attribute", "The peer needs an attribute that the instance lacks. " + _CHECK_OBJECT),
     0x0121: (
@@ -94,8 +94,8 @@ _STATUSES: dict[int, tuple[str, str]] = {
     ),
     0x0210: (
         "Duplicate invocation",
-        "The peer believes that this Message ID is in use: open a new association and send again; if it stays, ask "
-        "the peer's vendor.",
+        "The peer believes that this Message ID is in use: open a new association and send again; if it "
+        "stays, ask the peer's vendor.",
     ),
     0x0211: (
         "Unrecognized operation",
@@ -104,8 +104,8 @@ _STATUSES: dict[int, tuple[str, str]] = {
     ),
     0x0212: (
         "Mistyped argument",
-        "The peer could not read a parameter of the C-STORE request: check the SOP Class and SOP Instance UIDs "
-        "of the file, then ask the peer's vendor.",
+        "The peer could not read a parameter of the C-STORE request: check the SOP Class and SOP Instance "
+        "UIDs of the file, then ask the peer's vendor.",
     ),
     RESOURCE_LIMITATION: ("Resource limitation", _SEND_AGAIN_LATER),
     0xB000: (
@@ -116,8 +116,8 @@ _STATUSES: dict[int, tuple[str, str]] = {
     0xB006: ("Elements Discarded", "The peer left out some elements. " + _KEPT_WITH_CARE),
     0xB007: (
         "Data Set does not match SOP Class",
-        "It is stored, though it breaks the rules of its SOP Class: validate the file (dciodvfy, for one), since "
-        "other systems may not read it.",
+        "It is stored, though it breaks the rules of its SOP Class: validate the file (dciodvfy, for "
+        "one), since other systems may not read it.",
     ),
 }
 
@@ -140,7 +140,8 @@ _RANGES: tuple[tuple[int, int, str, str], ...] = (
         0xF000,
         0xC000,
         "Error: Cannot understand",
-        f"{_PEER_LOG}: it could not take the data set in; if that points at the file, validate and correct it.",
+        f"{_PEER_LOG}: it could not take the data set in; if that points at the file, validate and "
+        "correct it.",
     ),
 )
 
@@ -177,7 +178,7 @@ def status_meaning(status: int) -> str:
     Returns
     -------
     str
-        ``"Refused: Out of Resources"``, for one; ``"not a C-STORE status"`` for what the standard does not give.
+        ``"Refused: Out of Resources"``, for one; ``"not a C-STORE status"`` for what is in neither.
     """
     return _meaning_and_remedy(status)[0]
 
