@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from dicomkit.errors import Problem as Problem
+    from dicomkit.instances import Instance as Instance
+    from dicomkit.instances import find_instances as find_instances
+    from dicomkit.instances import look_at as look_at
     from dicomkit.results import Outcome as Outcome
     from dicomkit.results import SendResult as SendResult
     from dicomkit.results_file import ResultsFile as ResultsFile
@@ -29,6 +32,7 @@ _ROOMS = {
         "SettingError",
         "UnreadableError",
     ],
+    "instances": ["Instance", "find_instances", "look_at"],
     "settings": ["DicomSenderSetting", "MessageType"],
     "results": ["Outcome", "SendResult"],
     "results_file": ["ResultsFile"],

@@ -1,0 +1,404 @@
+"""Where the bytes of an instance come from: a file, memory, or a member of a zip archive.
+
+Each can be fetched from by position while it is looked at, and opened for sending; sending reads straight into the
+caller's buffers, so that an instance costs no memory of its own.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from dicomkit.dataset_walk import Fetch
+from dicomkit.errors import UnreadableError
+
+__all__ = [
+    "BytesSource",
+    "DataSource",
+    "FileSource",
+    "Forward",
+    "MemberSource",
+    "Stamp",
+    "ZipMember",
+    "describe_os_error",
+    "fetch_from",
+    "inflate",
+    "open_file",
+]
+
+Stamp = tuple[int, int]
+"""Size in bytes and modification time in nanoseconds: the same as before, or another file by now."""
+
+# A pipe or terminal among the files must neither block us nor become our terminal; it is refused by its kind.
+_OPEN_FLAGS = os.O_RDONLY
+for _flag in ("O_BINARY", "O_CLOEXEC", "O_NOINHERIT", "O_NONBLOCK", "O_NOCTTY"):
+    _OPEN_FLAGS |= getattr(os, _flag, 0)
+
+_PIECE_SIZE = 1 << 16  # what is inflated at a time
+_MOST_BUFFERS = 1024  # IOV_MAX of Linux and macOS
+
+_LOCAL_HEADER_SIZE = 30  # zip: before each member, and without its two texts of variable length
+_LOCAL_HEADER_MAGIC = b"PK\x03\x04"
+ZIP_STORED = 0
+ZIP_DEFLATED = 8
+
+
+class DataSource(Protocol):
+    """The bytes of one data set, opened for sending.
+
+    Attributes
+    ----------
+    changed : bool
+        Whether the file is another one than the one that was looked at, by its size and modification time.
+    """
+
+    changed: bool
+
+    def readv(self, buffers: Sequence[memoryview]) -> int:
+        """Fill the buffers in order with what comes next of the data set.
+
+        Returns
+        -------
+        int
+            The number of bytes, less than the buffers hold only where the data set ends, or the content did
+            before its time.
+
+        Raises
+        ------
+        OSError
+            When reading fails.
+        """
+        ...
+
+    def close(self) -> None:
+        """Give back what is held open."""
+        ...
+
+
+if hasattr(os, "pread"):
+    _pread = os.pread
+else:  # Windows
+
+    def _pread(descriptor: int, count: int, position: int) -> bytes:
+        os.lseek(descriptor, position, os.SEEK_SET)
+        return os.read(descriptor, count)
+
+
+def open_file(path: str) -> tuple[int, os.stat_result]:
+    """Open a regular file for reading; return its descriptor, and what it is.
+
+    Raises
+    ------
+    OSError
+        It is not there, may not be read, or is a folder, pipe or device.
+    """
+    descriptor = os.open(path, _OPEN_FLAGS)
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(None, "it is a folder, pipe or device, not a file")
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor, status
+
+
+def fetch_from(descriptor: int) -> Fetch:
+    """Return what reads a file by position."""
+
+    def fetch(position: int, count: int) -> bytes:
+        return _pread(descriptor, count, position)
+
+    return fetch
+
+
+def describe_os_error(error: OSError) -> str:
+    """Say in words what is the matter, without the path and the number that Python puts in."""
+    if isinstance(error, FileNotFoundError):
+        return "there is no such file or folder; check the path"
+    if isinstance(error, PermissionError):
+        return "permission denied; ask for the right to read it"
+    return error.strerror or str(error)
+
+
+class FileSource:
+    """The data set in a file."""
+
+    __slots__ = ("_descriptor", "_end", "_position", "changed")
+
+    def __init__(self, path: str, offset: int, length: int, stamp: Stamp | None) -> None:
+        try:
+            self._descriptor, status = open_file(path)
+        except OSError as error:
+            raise UnreadableError(f"{path}: {describe_os_error(error)}") from error
+        if status.st_size < offset + length:
+            os.close(self._descriptor)
+            raise UnreadableError(
+                f"{path}: it is {offset + length - status.st_size} bytes shorter than when it was looked at; "
+                "is it still being written? Send it again when it is complete"
+            )
+        self.changed = stamp is not None and stamp != (status.st_size, status.st_mtime_ns)
+        self._position = offset
+        self._end = offset + length
+
+    def readv(self, buffers: Sequence[memoryview]) -> int:
+        """Fill the buffers in order; see `DataSource`."""
+        wanted = sum(map(len, buffers))
+        if wanted > self._end - self._position or len(buffers) > _MOST_BUFFERS:
+            buffers = _cut(buffers, self._end - self._position)
+            wanted = sum(map(len, buffers))
+        done = 0
+        while done < wanted:
+            count = _read_into(self._descriptor, buffers[:_MOST_BUFFERS], self._position)
+            if not count:  # it shrank under us
+                break
+            done += count
+            self._position += count
+            if done < wanted:
+                buffers = _after(buffers, count)
+        return done
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self._descriptor)
+
+
+if hasattr(os, "preadv"):
+    _read_into: Callable[[int, Sequence[memoryview], int], int] = os.preadv
+else:  # Windows
+
+    def _read_into(descriptor: int, buffers: Sequence[memoryview], position: int) -> int:
+        data = _pread(descriptor, len(buffers[0]), position)
+        buffers[0][: len(data)] = data
+        return len(data)
+
+
+def _cut(buffers: Sequence[memoryview], count: int) -> list[memoryview]:
+    """Return the buffers as far as their first `count` bytes."""
+    kept = []
+    for buffer in buffers:
+        if count <= 0:
+            break
+        kept.append(buffer[:count])
+        count -= len(buffer)
+    return kept
+
+
+def _after(buffers: Sequence[memoryview], count: int) -> list[memoryview]:
+    """Return the buffers without their first `count` bytes."""
+    kept = []
+    for buffer in buffers:
+        if count < len(buffer):
+            kept.append(buffer[count:] if count else buffer)
+            count = 0
+        else:
+            count -= len(buffer)
+    return kept
+
+
+class BytesSource:
+    """The data set in bytes that are in memory anyway."""
+
+    __slots__ = ("_content", "_end", "_position", "changed")
+
+    def __init__(self, content: bytes, offset: int, length: int) -> None:
+        self.changed = False
+        self._content = memoryview(content)
+        self._position = offset
+        self._end = offset + length
+
+    def readv(self, buffers: Sequence[memoryview]) -> int:
+        """Fill the buffers in order; see `DataSource`."""
+        done = 0
+        for buffer in buffers:
+            count = min(len(buffer), self._end - self._position)
+            buffer[:count] = self._content[self._position : self._position + count]
+            self._position += count
+            done += count
+        return done
+
+    def close(self) -> None:
+        """Let go of the bytes."""
+        self._content.release()
+
+
+@dataclass(frozen=True, slots=True)
+class ZipMember:
+    """What it takes to read one member of an archive without reading the archive's directory again."""
+
+    archive: str
+    name: str
+    header_offset: int
+    compressed_size: int
+    size: int
+    method: int
+    crc: int
+
+    def pieces(self, fetch: Fetch) -> Iterator[bytes]:
+        """Yield the member's content in small pieces.
+
+        Raises
+        ------
+        OSError
+            It is damaged, or not what the archive's directory says it is.
+        """
+        import zlib
+
+        header = fetch(self.header_offset, _LOCAL_HEADER_SIZE)
+        if len(header) < _LOCAL_HEADER_SIZE or header[:4] != _LOCAL_HEADER_MAGIC:
+            raise OSError(None, "the archive is damaged: the member is not where its directory says")
+        texts = int.from_bytes(header[26:28], "little") + int.from_bytes(header[28:30], "little")
+        begin = self.header_offset + _LOCAL_HEADER_SIZE + texts
+        end = begin + self.compressed_size
+        pieces = _stored(fetch, begin, end) if self.method == ZIP_STORED else inflate(fetch, begin, end)
+        size = crc = 0
+        try:
+            for piece in pieces:
+                size += len(piece)
+                if size > self.size:
+                    raise OSError(
+                        None, "the archive is damaged: the member is larger than its directory says"
+                    )
+                crc = zlib.crc32(piece, crc)
+                yield piece
+        except (zlib.error, EOFError) as error:
+            raise OSError(None, f"the archive is damaged: {error}") from error
+        if size != self.size or crc != self.crc:
+            raise OSError(None, "the archive is damaged: the member fails its checksum")
+
+
+def _stored(fetch: Fetch, begin: int, end: int) -> Iterator[bytes]:
+    while begin < end:
+        piece = fetch(begin, min(_PIECE_SIZE, end - begin))
+        if not piece:
+            raise EOFError("it ends early")
+        begin += len(piece)
+        yield piece
+
+
+def inflate(fetch: Fetch, begin: int, end: int) -> Generator[bytes, None, int]:
+    """Yield what the raw deflate stream (RFC 1951) between two positions inflates to, in small pieces.
+
+    Returns (as the generator's value) the position where the stream ended.
+
+    Raises
+    ------
+    zlib.error
+        It is no such stream.
+    EOFError
+        It goes on after `end`.
+    """
+    import zlib
+
+    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    while not inflater.eof:
+        pending = fetch(begin, min(_PIECE_SIZE, end - begin)) if begin < end else b""
+        if not pending:
+            raise EOFError("the deflated data ends early")
+        begin += len(pending)
+        while True:
+            piece = inflater.decompress(pending, _PIECE_SIZE)
+            pending = inflater.unconsumed_tail
+            if piece:
+                yield piece
+            if inflater.eof or (not pending and len(piece) < _PIECE_SIZE):
+                break
+    return begin - len(inflater.unused_data)
+
+
+class Forward:
+    """Fetch by position from what can only be read forward; going back means starting over.
+
+    Parameters
+    ----------
+    start : callable
+        Starts it: yields the content in pieces.
+    """
+
+    __slots__ = ("_begin", "_kept", "_pieces", "_start")
+
+    def __init__(self, start: Callable[[], Iterator[bytes]]) -> None:
+        self._start = start
+        self._pieces = start()
+        self._kept = b""
+        self._begin = 0
+
+    def fetch(self, position: int, count: int) -> bytes:
+        """Return `count` bytes from `position` on, fewer where the content ends."""
+        if position < self._begin:
+            self._pieces = self._start()
+            self._kept = b""
+            self._begin = 0
+        while self._begin + len(self._kept) <= position:
+            self._begin += len(self._kept)
+            self._kept = next(self._pieces, b"")
+            if not self._kept:
+                return b""
+        parts = [self._kept[position - self._begin :]]
+        have = len(parts[0])
+        while have < count:
+            piece = next(self._pieces, b"")
+            if not piece:
+                break
+            parts.append(piece)
+            have += len(piece)
+        self._kept = b"".join(parts)
+        self._begin = position
+        return self._kept[:count]
+
+    def finish(self) -> None:
+        """Read to the end, for the sake of the checks that come there."""
+        for _ in self._pieces:
+            pass
+
+
+class MemberSource:
+    """The data set in a member of a zip archive, inflated while it is sent."""
+
+    __slots__ = ("_descriptor", "_left", "_pieces", "_rest", "changed")
+
+    def __init__(self, member: ZipMember, offset: int, length: int, stamp: Stamp | None) -> None:
+        name = f"{member.archive}!/{member.name}"
+        try:
+            self._descriptor, status = open_file(member.archive)
+        except OSError as error:
+            raise UnreadableError(f"{name}: {describe_os_error(error)}") from error
+        self.changed = stamp is not None and stamp != (status.st_size, status.st_mtime_ns)
+        self._pieces = member.pieces(fetch_from(self._descriptor))
+        self._rest = memoryview(b"")
+        self._left = length
+        try:
+            while offset > len(self._rest):
+                offset -= len(self._rest)
+                self._rest = memoryview(next(self._pieces, b""))
+                if not self._rest:
+                    raise OSError(None, "the archive is damaged")
+        except OSError as error:
+            self.close()
+            raise UnreadableError(f"{name}: {describe_os_error(error)}") from error
+        self._rest = self._rest[offset:]
+
+    def readv(self, buffers: Sequence[memoryview]) -> int:
+        """Fill the buffers in order; see `DataSource`."""
+        done = 0
+        for buffer in _cut(buffers, self._left):
+            filled = 0
+            while filled < len(buffer):
+                if not self._rest:
+                    self._rest = memoryview(next(self._pieces, b""))
+                    if not self._rest:
+                        return done
+                count = min(len(self._rest), len(buffer) - filled)
+                buffer[filled : filled + count] = self._rest[:count]
+                self._rest = self._rest[count:]
+                filled += count
+                done += count
+                self._left -= count
+        return done
+
+    def close(self) -> None:
+        """Close the archive."""
+        os.close(self._descriptor)
