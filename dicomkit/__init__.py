@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from dicomkit.results import SendResult as SendResult
     from dicomkit.results_file import ResultsFile as ResultsFile
     from dicomkit.results_reader import read_results as read_results
+    from dicomkit.scp import LocalSCP as LocalSCP
     from dicomkit.settings import DicomSenderSetting as DicomSenderSetting
     from dicomkit.settings import MessageType as MessageType
 
@@ -33,6 +34,7 @@ _ROOMS = {
         "UnreadableError",
     ],
     "instances": ["Instance", "find_instances", "look_at"],
+    "scp": ["LocalSCP"],
     "settings": ["DicomSenderSetting", "MessageType"],
     "results": ["Outcome", "SendResult"],
     "results_file": ["ResultsFile"],

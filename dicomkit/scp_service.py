@@ -1,0 +1,73 @@
+"""Whom a receiver lets in and what it takes: decided here, without I/O, for both of its servers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pydicom.uid import UID
+
+from dicomkit.scp_faults import FaultPlan, Occasion, RefuseClass, RefuseSyntax
+from dicomkit.uids import STORAGE_CLASSES, VERIFICATION
+
+__all__ = ["ACCEPTED", "CLASS_REFUSED", "Refused", "Service", "answer_context", "refused_by"]
+
+# Results of a presentation context, PS3.8 Table 9-18
+ACCEPTED = 0
+CLASS_REFUSED, _SYNTAX_REFUSED = 3, 4
+
+# Rejections as (result, source, reason), PS3.8 Table 9-21
+_CALLED_TITLE_UNKNOWN = (1, 1, 7)
+_CALLING_TITLE_UNKNOWN = (1, 1, 3)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """What a receiver is and whom it serves; the same for both servers."""
+
+    aet: str
+    check_called_aet: bool
+    allowed_calling_aets: frozenset[str] | None
+    maximum_pdu_size: int
+    maximum_associations: int
+    network_timeout_seconds: float
+
+    def rejection(self, calling_aet: str, called_aet: str) -> tuple[int, int, int] | None:
+        """Result, source and reason of A-ASSOCIATE-RJ when the titles do not fit, else None."""
+        if self.check_called_aet and called_aet != self.aet:
+            return _CALLED_TITLE_UNKNOWN
+        if self.allowed_calling_aets is not None and calling_aet not in self.allowed_calling_aets:
+            return _CALLING_TITLE_UNKNOWN
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """What one association is not given."""
+
+    classes: frozenset[str] = frozenset()
+    syntaxes: frozenset[str] = frozenset()
+
+
+def refused_by(
+    plan: FaultPlan, occasion: Occasion, classes: frozenset[str], syntaxes: frozenset[str]
+) -> Refused:
+    """The SOP classes and transfer syntaxes, of those proposed, that faults refuse on this association."""
+    return Refused(
+        frozenset(fault.uid for fault in plan.all_due(RefuseClass, occasion, lambda one: one.uid in classes)),
+        frozenset(
+            fault.uid for fault in plan.all_due(RefuseSyntax, occasion, lambda one: one.uid in syntaxes)
+        ),
+    )
+
+
+def answer_context(sop_class: str, syntaxes: list[str], refused: Refused) -> tuple[int, str]:
+    """Result and transfer syntax for one proposed context: the first proposed syntax that is not refused.
+
+    Storage classes are taken, Verification, and whatever PS3.6 does not list, for it may be a private or new
+    storage class.
+    """
+    known_as_other = UID(sop_class).type != "" and sop_class not in STORAGE_CLASSES
+    if sop_class in refused.classes or (known_as_other and sop_class != VERIFICATION):
+        return CLASS_REFUSED, syntaxes[0]
+    left = [syntax for syntax in syntaxes if syntax not in refused.syntaxes]
+    return (ACCEPTED, left[0]) if left else (_SYNTAX_REFUSED, syntaxes[0])
