@@ -10,21 +10,32 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from dicomkit.batch import Batch as Batch
+    from dicomkit.batch import BatchControl as BatchControl
+    from dicomkit.batch import send_batch as send_batch
     from dicomkit.errors import Problem as Problem
     from dicomkit.instances import Instance as Instance
     from dicomkit.instances import find_instances as find_instances
     from dicomkit.instances import look_at as look_at
+    from dicomkit.messages import BinaryMessage as BinaryMessage
+    from dicomkit.messages import DicomMessage as DicomMessage
+    from dicomkit.messages import JsonMessage as JsonMessage
+    from dicomkit.messages import TextMessage as TextMessage
+    from dicomkit.messages import XmlMessage as XmlMessage
     from dicomkit.results import Outcome as Outcome
     from dicomkit.results import SendResult as SendResult
     from dicomkit.results_file import ResultsFile as ResultsFile
     from dicomkit.results_reader import read_results as read_results
     from dicomkit.scp import LocalSCP as LocalSCP
+    from dicomkit.sender import send as send
     from dicomkit.settings import DicomSenderSetting as DicomSenderSetting
     from dicomkit.settings import MessageType as MessageType
 
 __version__ = "0.1.0"
 
 _ROOMS = {
+    "batch": ["Batch", "BatchControl", "send_batch"],
+    "sender": ["send"],
     "errors": [
         "DicomkitError",
         "MissingExtraError",
@@ -35,6 +46,7 @@ _ROOMS = {
     ],
     "instances": ["Instance", "find_instances", "look_at"],
     "scp": ["LocalSCP"],
+    "messages": ["BinaryMessage", "DicomMessage", "JsonMessage", "TextMessage", "XmlMessage"],
     "settings": ["DicomSenderSetting", "MessageType"],
     "results": ["Outcome", "SendResult"],
     "results_file": ["ResultsFile"],

@@ -1,0 +1,229 @@
+"""The messages that pass through a workflow; what kind of object a message is decides whether it can be sent.
+
+Only a `DicomMessage` can. It is a thing that does not change: made from a Dataset, it is a picture of it as it was
+then; made from a file, it is whatever the file holds when it is read.
+"""
+
+from __future__ import annotations
+
+import os
+from base64 import b64encode
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dicomkit.content import describe_os_error
+from dicomkit.errors import UnreadableError
+from dicomkit.instances import Instance, look_at
+from dicomkit.part10 import encode_dataset
+from dicomkit.uids import uid_name
+
+if TYPE_CHECKING:
+    from pydicom import Dataset, FileDataset
+
+__all__ = [
+    "BinaryMessage",
+    "DicomMessage",
+    "JsonMessage",
+    "Message",
+    "TextMessage",
+    "XmlMessage",
+]
+
+
+class Message:
+    """What all messages have in common: `text`, the whole message as text."""
+
+    __slots__ = ()
+
+    if TYPE_CHECKING:
+
+        @property
+        def text(self) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class TextMessage(Message):
+    """Plain text; also what a sender answers with."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class JsonMessage(Message):
+    """JSON, as text; not parsed before somebody asks for a value in it."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class XmlMessage(Message):
+    """XML, as text; not parsed before somebody asks for a value in it."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class BinaryMessage(Message):
+    """Bytes of any kind; its text is their base64. DICOM bytes belong into a `DicomMessage` to be sent."""
+
+    data: bytes
+
+    @property
+    def text(self) -> str:
+        """The bytes in base64."""
+        return b64encode(self.data).decode()
+
+
+class DicomMessage(Message):
+    """One SOP instance, by its path or by its bytes in the DICOM file format (PS3.10).
+
+    Make one with `from_file`, `from_bytes` or `from_dataset`. Nothing is read before it is asked for, and what is read
+    stays: a `dataset` that is changed does not change the message; make a new message from it instead.
+    """
+
+    __slots__ = ("_content", "_dataset", "_instance", "_source")
+
+    def __init__(self, content: str | bytes, source: str) -> None:
+        self._content = content
+        self._dataset: FileDataset | None = None
+        self._instance: Instance | None = None
+        self._source = source
+
+    @property
+    def source(self) -> str:
+        """The path, ``<bytes>`` or ``<dataset>``."""
+        return self._source
+
+    @classmethod
+    def from_file(cls, path: str | os.PathLike[str]) -> DicomMessage:
+        """Return the message in a file, which is read when it is needed and not here.
+
+        Parameters
+        ----------
+        path : path
+            May be missing or no DICOM: `instance` raises then, and `dicomkit.send` answers with ``unreadable``.
+        """
+        name = os.fspath(path)
+        return cls(name, name)
+
+    @classmethod
+    def from_bytes(cls, data: bytes | bytearray | memoryview) -> DicomMessage:
+        """Return the message in the content of a DICOM file; what can still be written to is copied."""
+        return cls(bytes(data), "<bytes>")
+
+    @classmethod
+    def from_dataset(cls, dataset: Dataset) -> DicomMessage:
+        """Return the message that a Dataset is now; what happens to the Dataset later is not part of it.
+
+        It keeps the encoding that its ``file_meta`` names or it was read in, else Explicit VR Little Endian, and the
+        File Meta Information is completed.
+
+        Raises
+        ------
+        UnreadableError
+            It has no SOP Class or Instance UID, or pydicom cannot encode it.
+        """
+        return cls(encode_dataset(dataset), "<dataset>")
+
+    @property
+    def instance(self) -> Instance:
+        """What a send needs to know of it.
+
+        Raises
+        ------
+        UnreadableError
+            It cannot be sent.
+        """
+        if self._instance is None:
+            self._instance = look_at(self._content, self.source)
+        return self._instance
+
+    @property
+    def data(self) -> bytes:
+        """The whole content in the DICOM file format, in memory; that of a file is read anew each time.
+
+        Raises
+        ------
+        UnreadableError
+            The file cannot be read.
+        """
+        if isinstance(self._content, bytes):
+            return self._content
+        try:
+            with open(self._content, "rb") as file:
+                return file.read()
+        except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+            reason = describe_os_error(error) if isinstance(error, OSError) else str(error)
+            raise UnreadableError(f"{self.source}: {reason}") from error
+
+    @property
+    def dataset(self) -> FileDataset:
+        """As pydicom reads it, once.
+
+        Raises
+        ------
+        UnreadableError
+            The file cannot be read, or pydicom finds nothing in it.
+        """
+        if self._dataset is None:
+            from io import BytesIO
+
+            from pydicom import dcmread
+
+            try:
+                dataset = dcmread(BytesIO(self.data), force=True)
+            except UnreadableError:
+                raise
+            except Exception as error:  # pydicom raises whatever its parts raise
+                raise UnreadableError(
+                    f"{self.source}: pydicom cannot read it ({type(error).__name__})"
+                ) from error
+            if not len(dataset) and not len(dataset.file_meta):
+                raise UnreadableError(f"{self.source}: not DICOM")
+            self._dataset = dataset
+        return self._dataset
+
+    @property
+    def json(self) -> str:
+        """In the DICOM JSON model (PS3.18 F), bulk data inline."""
+        return self.dataset.to_json()
+
+    @property
+    def xml(self) -> str:
+        """In the Native DICOM Model (PS3.19 A.1), bulk data inline."""
+        from dicomkit.native_xml import to_native_xml
+
+        return to_native_xml(self.dataset)
+
+    @property
+    def base64(self) -> str:
+        """The whole content in base64."""
+        return b64encode(self.data).decode()
+
+    @property
+    def text(self) -> str:
+        """The DICOM JSON model: a DICOM message is read and written by paths as JSON is."""
+        return self.json
+
+    def __repr__(self) -> str:
+        return f"DicomMessage({self.source!r})"
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        try:
+            instance = self.instance
+        except UnreadableError as error:
+            return f"<b>DicomMessage</b>: cannot be sent: {escape(str(error))}"
+        facts = {
+            "source": instance.source,
+            "SOP class": uid_name(instance.sop_class_uid),
+            "SOP instance": instance.sop_instance_uid,
+            "modality": instance.modality or "none",
+            "transfer syntax": uid_name(instance.transfer_syntax),
+            "data set": f"{instance.length} bytes",
+        }
+        rows = "".join(
+            f"<tr><th>{escape(name)}</th><td>{escape(value)}</td></tr>" for name, value in facts.items()
+        )
+        return f"<table><caption>DicomMessage</caption>{rows}</table>"

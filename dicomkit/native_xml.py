@@ -1,0 +1,112 @@
+"""A Dataset in the Native DICOM Model, the XML of PS3.19 A.1.
+
+Text is Unicode and numbers are decimal, as there; bytes are inline, in base64 and little endian.
+"""
+
+from __future__ import annotations
+
+import re
+from base64 import b64encode
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+from xml.etree.ElementTree import Element, SubElement, indent, tostring
+
+if TYPE_CHECKING:
+    from pydicom import DataElement, Dataset
+
+__all__ = ["to_native_xml"]
+
+_UNICODE = (
+    "ISO_IR 192"  # PS3.3 C.12.1.1.2: the character set that XML's text is in, whatever the data set's was
+)
+_CHARACTER_SET = 0x00080005
+_REPRESENTATIONS = ("Alphabetic", "Ideographic", "Phonetic")  # PS3.5 6.2.1
+_COMPONENTS = ("FamilyName", "GivenName", "MiddleName", "NamePrefix", "NameSuffix")
+_WORD_SIZES = {"OW": 2, "OF": 4, "OL": 4, "OD": 8, "OV": 8}  # PS3.5 6.2
+_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # XML 1.0, production 2
+
+
+def to_native_xml(dataset: Dataset) -> str:
+    """Return a data set as XML; what XML cannot hold, control characters, becomes U+FFFD.
+
+    Parameters
+    ----------
+    dataset : pydicom.Dataset
+        Without File Meta Information; group lengths are left out.
+    """
+    root = Element("NativeDicomModel", {"xml:space": "preserve"})
+    swap = dataset.original_encoding == (False, False)
+    _add_attributes(root, dataset, swap=swap)
+    indent(root, space="")
+    return '<?xml version="1.0" encoding="UTF-8"?>\n' + tostring(root, encoding="unicode") + "\n"
+
+
+def _add_attributes(parent: Element, dataset: Dataset, *, swap: bool) -> None:
+    for element in dataset:
+        tag = element.tag
+        if tag.element == 0:  # a group length, PS3.5 7.2
+            continue
+        number = int(tag)
+        about = {"vr": str(element.VR)}
+        if tag.is_private and not tag.is_private_creator:
+            creator = dataset.get((tag.group, tag.element >> 8))
+            if creator is not None and creator.value:
+                about["privateCreator"] = _legal(str(creator.value))
+                number &= 0xFFFF00FF  # the block is a matter of the file, not of the attribute
+        elif element.keyword:
+            about["keyword"] = element.keyword
+        node = SubElement(parent, "DicomAttribute", {"tag": f"{number:08X}", **about})
+        if element.VR == "SQ":
+            for index, item in enumerate(element.value, 1):
+                _add_attributes(SubElement(node, "Item", {"number": str(index)}), item, swap=swap)
+        elif element.VR == "PN":
+            for index, name in enumerate(_values(element), 1):
+                _add_name(SubElement(node, "PersonName", {"number": str(index)}), name)
+        elif isinstance(element.value, bytes):
+            if element.value:
+                SubElement(node, "InlineBinary").text = _base64(element, swap=swap)
+        else:
+            for index, value in enumerate(_texts(element), 1):
+                SubElement(node, "Value", {"number": str(index)}).text = value
+
+
+def _values(element: DataElement) -> list[object]:
+    if element.VM == 0:
+        return []
+    return list(element.value) if element.VM > 1 else [element.value]
+
+
+def _texts(element: DataElement) -> Iterator[str]:
+    for value in _values(element):
+        if element.tag == _CHARACTER_SET:
+            yield _UNICODE
+            return
+        if element.VR == "AT":
+            yield f"{int(value):08X}"  # type: ignore[call-overload]
+        else:
+            yield "" if value is None else _legal(str(value))
+
+
+def _add_name(node: Element, name: object) -> None:
+    parts = [str(part) for part in getattr(name, "components", [str(name)])]
+    for kind, text in zip(_REPRESENTATIONS, parts, strict=False):
+        if text:
+            representation = SubElement(node, kind)
+            for component, value in zip(_COMPONENTS, text.split("^"), strict=False):
+                if value:
+                    SubElement(representation, component).text = _legal(value)
+
+
+def _base64(element: DataElement, *, swap: bool) -> str:
+    data: bytes = element.value
+    size = _WORD_SIZES.get(str(element.VR))
+    if swap and size and len(data) % size == 0:
+        swapped = bytearray(len(data))
+        for index in range(size):
+            swapped[index::size] = data[size - 1 - index :: size]
+        data = bytes(swapped)
+    return b64encode(data).decode()
+
+
+def _legal(text: str) -> str:
+    return _NOT_XML.sub("\ufffd", text)
