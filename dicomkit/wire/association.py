@@ -33,6 +33,7 @@ from dicomkit.errors import (
     UnreadableError,
     WireError,
 )
+from dicomkit.statuses import status_category
 from dicomkit.wire import pdu as p
 
 if TYPE_CHECKING:
@@ -56,9 +57,16 @@ LEAST_PDU_TO_PACK = 1024
 LEAST_PDU = 16
 # How long a courtesy may take: an A-ABORT to a peer that may not be reading.
 ABORT_SECONDS = 0.5
+# poll takes milliseconds in a C int; nobody waits eleven days for a peer.
+LONGEST_WAIT_SECONDS = 1e6
+
+# How an association ended, where it matters to `peer_took_none_of_it`.
+ABORTED_BY_PEER: Final = "aborted by the peer"
+CLOSED_BY_PEER: Final = "closed by the peer"
 
 _TCP_QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)
 _TCP_INFO: int | None = getattr(socket, "TCP_INFO", None)
+NOTHING: Final = memoryview(b"")
 _BYTES_ACKED = Struct("=120xQ")  # tcpi_bytes_acked in struct tcp_info, Linux 4.1 and later
 _RESET_ON_CLOSE = Struct("ii").pack(1, 0) if sys.platform != "win32" else Struct("hh").pack(1, 0)
 
@@ -87,7 +95,8 @@ class Interrupt:
     def set(self) -> None:
         if not self.is_set:
             self.is_set = True
-            self._writer.send(b"\0")
+            with suppress(OSError):  # closed meanwhile: nobody waits any more
+                self._writer.send(b"\0")
 
     def fileno(self) -> int:
         return self._reader.fileno()
@@ -113,6 +122,8 @@ class Association:
         How it ended, in a word or two; empty while it is open.
     bytes_sent : int
         All that was handed to the socket, headers included.
+    answered_at : float
+        When the last response came, on the clock of `time.monotonic`.
     """
 
     def __init__(
@@ -138,9 +149,12 @@ class Association:
         )
         self._early: p.Response | None = None
         self._loaded: _Outgoing | None = None
-        self._unsent: memoryview | None = None
+        self._sending = NOTHING
+        self._sent_of_it = 0
         self._last_byte_sent = False
         self._bytes_before = 0
+        self._data_sent = 0
+        self.answered_at = 0.0
         self._bytes_acked: int | None = None
         self._sent_at = 0.0
 
@@ -173,7 +187,7 @@ class Association:
         association = cls(peer, _connect(peer, interrupt), interrupt, packs=packs)
         try:
             association._negotiate(contexts)
-        except WireError:
+        except BaseException:
             association._close("not established")
             raise
         return association
@@ -198,17 +212,17 @@ class Association:
         proposed = {context.id: context for context in contexts}
         for reply in pdu.replies:
             context = proposed.get(reply.id)
-            if context is None:
+            if context is None or reply.id in self.contexts:
                 continue
             self.contexts[reply.id] = (context, reply)
             if reply.result == p.CONTEXT_ACCEPTED and reply.transfer_syntax in context.transfer_syntaxes:
                 self._accepted.setdefault((context.abstract_syntax, reply.transfer_syntax), reply.id)
         self.max_pdu = pdu.max_pdu
-        if 0 < self.max_pdu < LEAST_PDU:
-            self._fail(f"{peer} takes PDUs of {self.max_pdu} bytes at most, which no fragment fits into")
         self.peer_implementation_uid = pdu.implementation_class_uid
         self.peer_implementation_version = pdu.implementation_version
         self._established = True
+        if 0 < self.max_pdu < LEAST_PDU:
+            self._fail(f"{peer} takes PDUs of {self.max_pdu} bytes at most, which no fragment fits into")
         self._layout = _Layout(self.max_pdu, packs=self._packs)
 
     def context_for(self, sop_class_uid: str, transfer_syntax: str) -> int | None:
@@ -243,7 +257,12 @@ class Association:
                 f"a UID of it is longer than {MAX_UID} characters, which PS3.5 section 9 forbids"
             )
         self._message_id = self._message_id % 0xFFFF + 1
-        request = p.encode_store_request(self._message_id, sop_class_uid, sop_instance_uid)
+        try:
+            request = p.encode_store_request(self._message_id, sop_class_uid, sop_instance_uid)
+        except UnicodeEncodeError:
+            raise UnreadableError(
+                "a UID of it has characters other than digits and dots, which PS3.5 section 9 forbids"
+            ) from None
         outgoing = _Outgoing(self._message_id, context_id, source, length)
         outgoing.chunk = self._layout.first_chunk(request, context_id, source, length)
         outgoing.remaining = length - self._layout.taken
@@ -266,14 +285,17 @@ class Association:
         self._last_byte_sent = False
         self._bytes_before = self.bytes_sent
         chunk = outgoing.chunk
+        length = outgoing.remaining + self._layout.taken
+        self._data_sent = 0
         while True:
             if not self._send(chunk, "sending the data set"):
                 return
+            self._data_sent = length - outgoing.remaining
             if not outgoing.remaining:
                 break
             try:
                 chunk = self._layout.next_chunk(outgoing.context_id, outgoing.source, outgoing.remaining)
-            except UnreadableError:
+            except BaseException:
                 self.abort()
                 raise
             outgoing.remaining -= self._layout.taken
@@ -289,10 +311,14 @@ class Association:
         WireError
             Nothing, or nothing fitting, came; `may_be_stored` is True.
         """
-        response = self._early
+        response, self._early = self._early, None
+        phase = "the response to our request"
         deadline = self._sent_at + self.peer.timeout_seconds
         while response is None:
-            response = self._take(self._receive(deadline, "the response to our request"))
+            response = self._take(self._receive(deadline, phase))
+            if response is None and monotonic() > deadline:
+                self._time_out(phase)
+        self.answered_at = monotonic()
         self._outstanding = None
         self._last_byte_sent = False
         return response
@@ -310,6 +336,16 @@ class Association:
         return self.response()
 
     @property
+    def data_bytes_sent(self) -> int:
+        """Bytes of the last data set, without headers, that were handed to the socket."""
+        return self._data_sent + p.data_bytes_in(self._sending[: self._sent_of_it])
+
+    @property
+    def accepted_count(self) -> int:
+        """How many of the proposed contexts the peer accepted."""
+        return sum(reply.result == p.CONTEXT_ACCEPTED for _, reply in self.contexts.values())
+
+    @property
     def sent_at(self) -> float:
         """When the last byte was handed over, on the clock of `time.monotonic`."""
         return self._sent_at
@@ -320,7 +356,9 @@ class Association:
         A peer may end an association between two instances by a close, an A-ABORT or an A-RELEASE-RQ, which gets
         its answer here.
         """
-        if not self._poller.is_readable():
+        if not self.is_open:
+            return False
+        if not self._received and not self._poller.is_readable():
             return True
         try:
             pdu = self._receive(monotonic() + self.peer.timeout_seconds, "what the peer sent unasked")
@@ -330,7 +368,7 @@ class Association:
             self._send_last(p.encode_release_reply())
             self._close("released by the peer")
         elif isinstance(pdu, p.Abort):
-            self._close("aborted by the peer")
+            self._close(ABORTED_BY_PEER)
         else:
             self._send_last(p.encode_abort(2, 2))
             self._close("aborted: the peer sent what was not asked for")
@@ -339,11 +377,15 @@ class Association:
     def peer_took_none_of_it(self) -> bool:
         """Whether the peer's TCP acknowledged no byte of the last instance, so that it was never attempted.
 
-        True only where the system can tell (Linux): the peer had closed before our first byte came.
+        True only where the system can tell (Linux), and only after a close or an A-ABORT of the peer: those bring
+        the count of what its TCP took along. A reset does not: it may overtake the acknowledgement of an instance
+        that was read whole, and after a silence our bytes may still be on their way.
         """
         return (
-            self._bytes_acked is not None and self._bytes_acked <= self._bytes_before + 1
-        )  # the SYN counts as one
+            self.ended in (CLOSED_BY_PEER, ABORTED_BY_PEER)
+            and self._bytes_acked is not None
+            and self._bytes_acked <= self._bytes_before + 1  # the SYN counts as one
+        )
 
     # ------------------------------------------------------------------------------------------ ending
 
@@ -358,18 +400,16 @@ class Association:
         phase = "the answer to our release"
         deadline = monotonic() + self.peer.timeout_seconds
         self._send(memoryview(p.encode_release_request()), phase)
-        while True:
+        pdu = self._receive(deadline, phase)
+        if isinstance(
+            pdu, p.ReleaseRequest
+        ):  # a collision, PS3.8 section 7.2.2.7: the requestor answers first
+            self._send(memoryview(p.encode_release_reply()), phase)
             pdu = self._receive(deadline, phase)
-            if isinstance(pdu, p.ReleaseReply):
-                break
-            if isinstance(
-                pdu, p.ReleaseRequest
-            ):  # a collision, PS3.8 section 7.2.2.7: the requestor answers first
-                self._send(memoryview(p.encode_release_reply()), phase)
-            elif isinstance(pdu, p.Abort):
-                raise self._aborted_by_peer(pdu)
-            else:
-                self._fail(f"{self.peer} answered our release with {_name(pdu)}")
+        if isinstance(pdu, p.Abort):
+            raise self._aborted_by_peer(pdu)
+        if not isinstance(pdu, p.ReleaseReply):
+            self._fail(f"{self.peer} answered our release with {_name(pdu)}")
         self._close("released")
 
     def abort(self) -> None:
@@ -380,12 +420,12 @@ class Association:
 
     def _send_last(self, data: bytes) -> None:
         """Send a last PDU if the peer takes it, after the rest of the PDU it would otherwise be lost in."""
-        unsent = b""
-        if self._unsent is not None:
-            unsent = bytes(self._unsent[: self._layout.to_next_pdu(len(self._unsent))])
+        end = 0
+        while end < self._sent_of_it:
+            end += p.PDU_HEADER.size + p.PDU_HEADER.unpack_from(self._sending, end)[1]
         try:
             self._sock.settimeout(ABORT_SECONDS)
-            self._sock.sendall(unsent + data)
+            self._sock.sendall(bytes(self._sending[self._sent_of_it : end]) + data)
         except OSError:
             # It does not read: a reset tells it, without a queue that would outlive us.
             with suppress(OSError):
@@ -395,69 +435,54 @@ class Association:
         if self.is_open:
             self.ended = ended
             self._bytes_acked = _bytes_acked(self._sock)
-            self._poller.close()
             self._sock.close()
 
     # ------------------------------------------------------------------------------------------ socket
 
     def _send(self, data: memoryview, phase: str) -> bool:
-        """Send all of it; False when an early failure response made the rest pointless.
+        """Send all of it, whole PDUs; False when the peer went after an early failure response, which then counts.
 
         The deadline starts again whenever the peer takes bytes. While the peer is slow to take them we also look at
         what it sends: it may abort, or answer before it has everything.
         """
+        self._sending, self._sent_of_it = data, 0
         deadline = monotonic() + self.peer.timeout_seconds
         while True:
             try:
                 sent = self._sock.send(data)
             except (BlockingIOError, InterruptedError):
-                self._unsent = data
                 if not self._wait_to_send(deadline, phase):
                     return False
                 continue
             except OSError as error:
-                self._unsent = data
                 self._lost_while_sending(error, phase)
                 return False
             self.bytes_sent += sent
             if sent == len(data):
-                self._unsent = None
+                self._sending, self._sent_of_it = NOTHING, 0
                 return True
+            self._sent_of_it += sent
             data = data[sent:]
             deadline = monotonic() + self.peer.timeout_seconds
 
     def _wait_to_send(self, deadline: float, phase: str) -> bool:
+        if self._early is None:
+            if self._wait(READ | WRITE, deadline, phase) & READ:
+                self._read_while_sending(phase)
+            return True
         try:
-            ready = self._wait(READ | WRITE, deadline, phase)
+            self._wait(WRITE, deadline, phase)
         except PeerTimedOut:
-            if self._early is None:
-                raise
-            return False  # it answered and then stopped reading: the answer counts
-        if ready & READ and self._early is None:
-            self._read_while_sending(phase)
-        elif ready & READ and not ready & WRITE and not self._drain():
-            self._close("closed by the peer after its response")
-            return False
+            return False  # it answered and then stopped reading
         return True
 
     def _read_while_sending(self, phase: str) -> None:
         self._fill(phase)
-        while (found := self._decode()) is not None:
+        while self._early is None and (found := self._decode()) is not None:
             response = self._take(found)
-            if response is not None:
-                if response.status == p.SUCCESS:
-                    self._fail(f"{self.peer} answered that it stored the instance before it had all of it")
-                self._early = response
-                return
-
-    def _drain(self) -> bool:
-        """Throw away what follows an early response; False at the end of the connection."""
-        try:
-            return bool(self._sock.recv(1 << 16))
-        except (BlockingIOError, InterruptedError):
-            return True
-        except OSError:
-            return False
+            if response is not None and status_category(response.status) != "Failure":
+                self._fail(f"{self.peer} answered that it stored the instance before it had all of it")
+            self._early = response
 
     def _lost_while_sending(self, error: OSError, phase: str) -> None:
         """The peer may have said why before it went: an A-ABORT, or an early response, is still to be read."""
@@ -469,18 +494,18 @@ class Association:
         self._close("closed by the peer after its response")
 
     def _receive(self, deadline: float, phase: str) -> p.Pdu:
-        """The next PDU, complete before the deadline."""
-        while True:
-            found = self._decode()
-            if found is not None:
-                return found
+        """The next PDU, complete before the deadline; what is already here counts, however late we come for it."""
+        is_late = False
+        while (found := self._decode()) is None:
+            if is_late:  # trickled bytes do not extend the deadline
+                self._time_out(phase)
             try:
                 self._fill(phase)
             except BlockingIOError:
                 self._wait(READ, deadline, phase)
             else:
-                if monotonic() > deadline:  # trickled bytes do not extend it
-                    self._time_out(phase)
+                is_late = monotonic() > deadline
+        return found
 
     def _decode(self) -> p.Pdu | None:
         if not self._received:
@@ -523,7 +548,9 @@ class Association:
         remaining = deadline - monotonic()
         ready = self._poller.wait(events, remaining) if remaining > 0 else 0
         if ready < 0:
-            raise Interrupted("cancelled by us")
+            doubt = self._doubt()
+            self.abort()
+            raise self._marked(Interrupted(f"cancelled by us during {phase}{doubt}"))
         if not ready:
             self._time_out(phase)
         return ready
@@ -594,12 +621,15 @@ class Association:
         return error
 
     def _aborted_by_peer(self, pdu: p.Abort) -> WireError:
-        self._close("aborted by the peer")
+        self._close(ABORTED_BY_PEER)
         source = p.ABORT_SOURCES.get(pdu.source, f"source {pdu.source}")
         reason = f": {p.ABORT_REASONS.get(pdu.reason, f'reason {pdu.reason}')}" if pdu.source == 2 else ""
-        when = "while we waited for its response" if self._last_byte_sent else "while we were sending"
         if not self._established:
             when = "instead of answering our association request"
+        elif self._sent_of_it:
+            when = "while we were sending"
+        else:
+            when = "instead of answering our request"
         return self._marked(
             AssociationAborted(
                 f"{self.peer} sent A-ABORT ({source}{reason}) {when}{self._doubt()}; the peer's log says why"
@@ -623,7 +653,7 @@ class Association:
     def _lost(self, error: OSError | None, phase: str) -> NoReturn:
         """The connection ended beneath the association."""
         how = "closed the connection" if error is None else f"lost the connection ({_os_reason(error)})"
-        self._close("closed by the peer" if error is None else "connection lost")
+        self._close(CLOSED_BY_PEER if error is None else "connection lost")
         if not self._established:
             raise ConnectionFailed(
                 f"{self.peer} {how} during {phase}; check that it is a DICOM SCP without TLS and takes calls from "
@@ -693,7 +723,6 @@ class _Layout:
             self._buffer[start : start + header_size] = full
         self._context_id = 0
         self._patched: int | None = None
-        self._sending_to = 0
 
     def first_chunk(self, request: bytes, context_id: int, source: DataSource, length: int) -> memoryview:
         """The C-STORE-RQ and as much of the data set as fits; `taken` says how much that is."""
@@ -714,13 +743,6 @@ class _Layout:
         """As much of the rest of the data set as fits."""
         end = self._fill(1, context_id, source, remaining)
         return self._view[self._first_header : end]
-
-    def to_next_pdu(self, unsent: int) -> int:
-        """Of the last `unsent` bytes of a chunk, how many belong to the PDU that is under way."""
-        position = self._sending_to - unsent
-        if position <= self._first_header:
-            return min(unsent, self._first_header - position)
-        return min(unsent, -(position - self._first_header) % self._stride)
 
     def _fill(self, first: int, context_id: int, source: DataSource, remaining: int) -> int:
         """Read into the fragments from number `first` on; the end of what is to be sent."""
@@ -765,7 +787,6 @@ class _Layout:
             end = start + len(self._full_header) + size
         elif pieces:
             end = self._start + len(pieces[0])
-        self._sending_to = end
         return end
 
     def _restore(self) -> None:
@@ -793,7 +814,7 @@ class _Poller:
         mask = (select.POLLIN if events & READ else 0) | (select.POLLOUT if events & WRITE else 0)
         self._poll.register(self._sock, mask)
         ready = 0
-        for fd, happened in self._poll.poll(seconds * 1000):
+        for fd, happened in self._poll.poll(min(seconds, LONGEST_WAIT_SECONDS) * 1000):
             if fd == self._interrupt_fd:
                 return -1
             ready |= READ if happened & ~select.POLLOUT else 0
@@ -806,7 +827,9 @@ class _Poller:
         if self._interrupt is not None:
             readers.append(self._interrupt)
         # Windows reports a failed connect as exceptional, not as writable.
-        readable, writable, failed = select.select(readers, writers, writers, seconds)
+        readable, writable, failed = select.select(
+            readers, writers, writers, min(seconds, LONGEST_WAIT_SECONDS)
+        )
         if self._interrupt in readable:
             return -1
         return (READ if self._sock in readable else 0) | (WRITE if writable or failed else 0)
@@ -816,9 +839,6 @@ class _Poller:
             return bool(select.select([self._sock], [], [], 0)[0])
         self._poll.register(self._sock, select.POLLIN)
         return any(fd != self._interrupt_fd for fd, _ in self._poll.poll(0))
-
-    def close(self) -> None:
-        self._poll = None
 
 
 # ---------------------------------------------------------------------------------------------- connecting
@@ -840,8 +860,8 @@ def _connect(peer: Peer, interrupt: Interrupt | None) -> socket.socket:
             )
             continue
         try:
-            _connect_one(sock, address, peer, share, interrupt)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            _connect_one(sock, address, peer, share, interrupt)
         except (ConnectionFailed, PeerTimedOut) as error:
             sock.close()
             failure = failure or error
@@ -961,7 +981,8 @@ def _os_reason(error: OSError) -> str:
 
     if error.errno is None or isinstance(error, socket.gaierror):
         return str(error.args[-1]) if error.args else type(error).__name__
-    return os.strerror(error.errno)
+    # Windows keeps the words of its socket errors elsewhere.
+    return error.strerror or getattr(socket, "errorTab", {}).get(error.errno) or os.strerror(error.errno)
 
 
 def _bytes_acked(sock: socket.socket) -> int | None:

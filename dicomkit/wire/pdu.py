@@ -278,6 +278,22 @@ def fragments_of(command: bytes, context_id: int, max_pdu: int) -> bytes:
     )
 
 
+def data_bytes_in(sent: bytes | memoryview) -> int:
+    """How many bytes of data set lie in the beginning of what was encoded as P-DATA-TFs."""
+    count = 0
+    start = 0
+    while start + PDU_HEADER.size < len(sent):
+        end = start + PDU_HEADER.size + PDU_HEADER.unpack_from(sent, start)[1]
+        start += PDU_HEADER.size
+        while start + PDV_HEADER.size <= min(end, len(sent)):
+            length, _, control = PDV_HEADER.unpack_from(sent, start)
+            if not control & COMMAND:
+                count += min(length - 2, len(sent) - start - PDV_HEADER.size)
+            start += 4 + length
+        start = end
+    return count
+
+
 def _padded(aet: str) -> bytes:
     return aet.encode("ascii").ljust(16)
 

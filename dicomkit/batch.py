@@ -1,0 +1,713 @@
+"""`send_batch`: many instances over a few associations, one row for every attempt, and nothing lost.
+
+A batch is a few workers, each with one association and a thread of its own. A worker asks the plan what comes next,
+sends it, and records what became of it; whether it is tried again is decided in `_settle`. While the peer is at work
+on one instance the worker makes the next one ready.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from os import PathLike
+from threading import Event as Flag
+from threading import Lock, Thread
+from time import monotonic, perf_counter
+from typing import TYPE_CHECKING
+
+from dicomkit.errors import AssociationRejected, Interrupted, PeerTimedOut, WireError
+from dicomkit.events import Done, Scanned, Sending, Waiting
+from dicomkit.lookout import Lookout
+from dicomkit.plan import NotYet, Plan, Task
+from dicomkit.record import Listener, Record
+from dicomkit.results import Outcome, SendResult
+from dicomkit.sender import Attempt, Kind, RowMaker, new_batch_id, peer_of, propose, why_not
+from dicomkit.statuses import PROCESSING_FAILURE, RESOURCE_LIMITATION
+from dicomkit.wire.association import Association, Interrupt
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from dicomkit.instances import PassedOver
+    from dicomkit.settings import DicomSenderSetting
+
+__all__ = ["send_batch", "Batch", "BatchControl"]
+
+# A peer's own idle timeout is often a minute or less; well before that a quiet association is given back.
+IDLE_SECONDS = 10.0
+# The first wait before something is tried again, and the longest; each is twice the one before.
+FIRST_WAIT_SECONDS = 0.5
+LONGEST_WAIT_SECONDS = 5.0
+# So many failures in a row are taken for chance; from then on the peer is given a rest.
+PATIENCE = 3
+# Told of scanning no more often than this.
+SCANNED_SECONDS = 0.1
+
+_RETRIED = {Outcome.CONNECTION_FAILED, Outcome.TIMED_OUT, Outcome.ABORTED, Outcome.REFUSED}
+_RETRIED_ONCE = {
+    PROCESSING_FAILURE,
+    RESOURCE_LIMITATION,
+}  # PS3.7 C.5.1 and C.5: what may be gone the next time
+UNPACKED = "sent with command and data in separate PDUs, since the peer aborted upon them in one"
+
+
+class BatchControl:
+    """Pauses, resumes and cancels a batch; every method may be called from any thread, also before the batch starts.
+
+    A pause lets the instances under way finish. A first cancel does so too, and ends the batch; a second one aborts
+    them. Neither loses a row.
+    """
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._cancels = 0
+        self._is_paused = False
+        self._listener: Callable[[], None] | None = None
+
+    def pause(self) -> None:
+        """Take up no further instance until `resume`."""
+        self._set(paused=True)
+
+    def resume(self) -> None:
+        """Go on after a `pause`."""
+        self._set(paused=False)
+
+    def cancel(self) -> None:
+        """End the batch: the first time after the instances under way, the second time at once."""
+        self._set(cancel=True)
+
+    @property
+    def is_paused(self) -> bool:
+        return self._is_paused
+
+    @property
+    def cancels(self) -> int:
+        """How often `cancel` was called."""
+        return self._cancels
+
+    def _set(self, *, paused: bool | None = None, cancel: bool = False) -> None:
+        with self._lock:
+            self._is_paused = self._is_paused if paused is None else paused
+            self._cancels += cancel
+            listener = self._listener
+        if listener is not None:
+            listener()
+
+    def _attach(self, listener: Callable[[], None] | None) -> None:
+        with self._lock:
+            if listener is not None and self._listener is not None:
+                raise ValueError(
+                    "this BatchControl belongs to a batch that is still running; make another one"
+                )
+            self._listener = listener
+
+
+class Batch:
+    """What became of a batch.
+
+    Attributes
+    ----------
+    batch_id : str
+    interrupted : bool
+        Whether it was cancelled before its end.
+    passed_over : list of PassedOver
+        What scanning came across that is not for sending, each with `source` and `reason`.
+    note : str
+        What else should be known: that there was nothing to send, that the results file could not be finished.
+    """
+
+    def __init__(
+        self, batch_id: str, record: Record, passed_over: list[PassedOver], *, interrupted: bool, note: str
+    ) -> None:
+        self.batch_id = batch_id
+        self.interrupted = interrupted
+        self.passed_over = passed_over
+        self.note = note
+        self._record = record
+
+    def to_frame(self, latest: bool = False) -> pd.DataFrame:
+        """One row for each attempt; with `latest` only the last attempt of each instance."""
+        return self._record.to_frame(latest=latest)
+
+    def summary(self) -> pd.DataFrame:
+        """One row for each outcome: instances, attempts behind them, bytes, and an example of the detail."""
+        import pandas as pd
+
+        attempts = self.to_frame()
+        latest = attempts.drop_duplicates("instance", keep="last")
+        tries = attempts.groupby("instance").size()
+        grouped = latest.assign(attempts=latest["instance"].map(tries)).groupby("outcome", observed=True)
+        return pd.DataFrame(
+            {
+                "instances": grouped.size(),
+                "attempts": grouped["attempts"].sum(),
+                "size_bytes": grouped["size_bytes"].sum(),
+                "example": grouped["detail"].first(),
+            }
+        )
+
+    @property
+    def associations(self) -> pd.DataFrame:
+        """One row for each association: when, with whom, what was negotiated, how it ended, how much it carried."""
+        return self._record.associations_frame()
+
+    @property
+    def outcomes(self) -> dict[Outcome, int]:
+        """How many instances ended in which outcome, in the order of the outcomes."""
+        return {outcome: self._record.finals[outcome] for outcome in Outcome if self._record.finals[outcome]}
+
+    @property
+    def ok(self) -> bool:
+        """Whether there was something to send and the peer has all of it."""
+        return bool(self.outcomes) and not self.interrupted and all(o.is_stored for o in self.outcomes)
+
+    def __len__(self) -> int:
+        """How many instances have a row."""
+        return sum(self._record.finals.values())
+
+    def __repr__(self) -> str:
+        counts = ", ".join(f"{count} {outcome}" for outcome, count in self.outcomes.items())
+        return f"<Batch: {counts or 'nothing to send'}{', interrupted' if self.interrupted else ''}>"
+
+    def _repr_html_(self) -> str:
+        """Show the counts and the first words of what went wrong."""
+        from html import escape
+
+        head = f"<p>{escape(repr(self)[1:-1])}{f'; {escape(self.note)}' if self.note else ''}</p>"
+        return head + (self.summary().to_html(escape=True) if len(self) else "")
+
+
+def send_batch(
+    setting: DicomSenderSetting,
+    sources: object,
+    *,
+    associations: int = 1,
+    retries: int = 2,
+    give_up_after: float = 300.0,
+    results: str | PathLike[str] | None = None,
+    pack_pdv: bool = True,
+    control: BatchControl | None = None,
+    on_event: Listener | None = None,
+) -> Batch:
+    """Send everything that the sources hold by C-STORE, and return what became of each instance.
+
+    Nothing that a file, the network or the peer does is raised, or ends the batch: it becomes a row. Ctrl-C is a
+    cancel, and the second one aborts; the batch is returned all the same.
+
+    Parameters
+    ----------
+    setting
+        Where to, in whose name, and how long each phase may take.
+    sources
+        A path, folder, glob, DICOMDIR, zip archive, bytes, Dataset, message, a frame with a ``source`` column, or
+        any iterable of them. An iterator is taken as it comes, and never held whole.
+    associations
+        How many to keep busy at once. A peer that does not take so many gets fewer.
+    retries
+        How often an instance is tried again after what may pass next time: no connection, a timeout, an abort, a
+        refusal (0xA7xx), a rejection that is transient; 0x0110 and 0x0213 once.
+    give_up_after
+        Seconds. When no response came for so long, the rest is not tried any more.
+    results
+        A ``.csv``, ``.json`` or ``.parquet`` path that rows are streamed to as they come, rather than kept.
+    pack_pdv
+        Whether a command and the beginning of its data set share a PDU. An abort upon the first such instance of
+        an association is tried again without.
+    control
+        Pauses and cancels the batch from elsewhere.
+    on_event
+        Called with what happens (`dicomkit.events`), one event at a time, in the thread it happened in.
+
+    Raises
+    ------
+    ValueError
+        A parameter is out of its range, or `results` has an unknown suffix.
+    OSError
+        The results file cannot be created.
+    MissingExtraError
+        The results are to be Parquet, and pyarrow is not installed.
+    """
+    if isinstance(associations, bool) or not isinstance(associations, int) or associations < 1:
+        raise ValueError(f"associations is {associations!r}; it takes a whole number from 1")
+    if retries < 0:
+        raise ValueError(f"retries is {retries!r}; it takes 0 for one attempt only, or more")
+    if not give_up_after > 0:
+        raise ValueError(f"give_up_after is {give_up_after!r}; it takes seconds, more than 0")
+    run = _Run(
+        setting,
+        sources,
+        associations=associations,
+        retries=retries,
+        give_up_after=give_up_after,
+        packs=pack_pdv,
+        record=Record(results, on_event),
+        control=control or BatchControl(),
+    )
+    return run.run()
+
+
+class _Run:
+    """A batch while it runs: the workers, and what they decide together."""
+
+    def __init__(
+        self,
+        setting: DicomSenderSetting,
+        sources: object,
+        *,
+        associations: int,
+        retries: int,
+        give_up_after: float,
+        packs: bool,
+        record: Record,
+        control: BatchControl,
+    ) -> None:
+        self.row = RowMaker(new_batch_id(), peer_of(setting))
+        self.record = record
+        self.control = control
+        self.packs = packs
+        self._refusal = why_not(setting)
+        self._retries = retries
+        self._give_up_after = give_up_after
+        self.lookout = Lookout(sources, self.row, lambda: self.plan.wake())
+        self.plan = Plan(self.lookout, associations)
+        self.plan.may_take = lambda: not control.is_paused
+        self.workers = [_Worker(self, number) for number in range(associations)]
+        self._lock = Lock()
+        self._opened = 0
+        self._open = 0
+        self._failures = 0
+        self._failing_since: float | None = None
+        self._rest: tuple[Outcome, str] | None = self._refusal
+        self._crash: BaseException | None = None
+        self._told_at = 0.0
+        self._kinds: dict[Kind, None] = {}
+
+    def run(self) -> Batch:
+        self.control._attach(self._heed_control)
+        try:
+            if self._refusal is None:
+                self._heed_control()
+                self._run_workers()
+            self._finish()
+        finally:
+            self.control._attach(None)
+            self.lookout.close()
+            self.record.close()
+            for worker in self.workers:
+                worker.interrupt.close()
+        if self._crash is not None:
+            raise self._crash
+        self._tell_scanned(at_end=True)
+        batch = Batch(
+            self.row.batch_id,
+            self.record,
+            self.lookout.passed_over,
+            interrupted=self.control.cancels > 0,
+            note=self._note(),
+        )
+        self.record.tell(Done(tuple((str(o), n) for o, n in batch.outcomes.items()), batch.interrupted))
+        return batch
+
+    def _run_workers(self) -> None:
+        left = Flag()
+        running = len(self.workers)
+
+        def work(worker: _Worker) -> None:
+            nonlocal running
+            try:
+                worker.work()
+            except BaseException as error:  # noqa: BLE001 - a fault of ours: raised by `run`, once all have ended
+                self._crash = error
+                self.plan.stop()
+            finally:
+                with self._lock:
+                    running -= 1
+                    last = running == 0
+                if last:
+                    left.set()
+
+        threads = [
+            Thread(target=work, args=(worker,), name=f"dicomkit association {worker.number + 1}", daemon=True)
+            for worker in self.workers
+        ]
+        for thread in threads:
+            thread.start()
+        # Windows does not interrupt a wait without a timeout.
+        timeout = 0.2 if os.name == "nt" else None
+        while True:
+            try:
+                while not left.wait(timeout):
+                    pass
+                for thread in threads:
+                    thread.join()
+                return
+            except KeyboardInterrupt:
+                self.control.cancel()
+
+    def _heed_control(self) -> None:
+        """What the control says now; called in the thread that says it."""
+        cancels = self.control.cancels
+        if cancels:
+            self.plan.stop()
+            for worker in self.workers:
+                if cancels > 1 or worker.is_opening:
+                    worker.interrupt.set()
+        self.plan.wake()
+
+    def _finish(self) -> None:
+        """Rows for what was never tried; a cancel meanwhile leaves the rest of the sources alone."""
+        outcome, detail = self._rest or (
+            Outcome.CANCELLED,
+            "cancelled before it was tried; send it again when you are ready",
+        )
+        patience = self.control.cancels + 1
+        look = self._rest is not None or not self.lookout.feeds_from_iterator
+        try:
+            for task in self._rest_of_tasks(look):
+                self.take_finds()
+                self.record.add(
+                    self.row.unsent(task.index, task.number, task.instance, outcome, detail), is_final=True
+                )
+                if self.control.cancels > patience:
+                    break
+        except KeyboardInterrupt:
+            self.control.cancel()
+        self.take_finds()
+
+    def _rest_of_tasks(self, look: bool) -> Iterator[Task]:
+        rest = self.plan.rest(look=look)
+        while True:
+            try:
+                yield next(rest)
+            except StopIteration:
+                return
+            except NotYet:
+                self.plan.wait_for_arrival()
+                rest = self.plan.rest(look=look)
+
+    def _note(self) -> str:
+        notes = []
+        if not sum(self.record.finals.values()):
+            count = len(self.lookout.passed_over)
+            notes.append(
+                f"nothing to send: {count} file{'s were' if count != 1 else ' was'} passed over, none is DICOM"
+                if count
+                else "nothing to send: the sources hold no file"
+            )
+        if self.control.cancels and self.lookout.feeds_from_iterator and not self.plan.is_exhausted:
+            notes.append("what the iterator had not given yet was not sent, and has no row")
+        if self.record.trouble:
+            notes.append(self.record.trouble)
+        return "; ".join(notes)
+
+    # ------------------------------------------------------------------------------------------ for the workers
+
+    def wake_openers(self) -> None:
+        """Nothing is left to be sent over the associations that are still being opened."""
+        if self.plan.is_over:
+            for worker in self.workers:
+                if worker.is_opening:
+                    worker.interrupt.set()
+
+    def take_finds(self) -> None:
+        """Record what scanning came across that can never be sent."""
+        rows = self.lookout.rows
+        while rows:
+            try:
+                row = rows.popleft()
+            except IndexError:  # another worker was faster
+                return
+            self.record.add(row, is_final=True)
+        if self.record.has_listener:
+            self._tell_scanned()
+
+    def _tell_scanned(self, *, at_end: bool = False) -> None:
+        now = monotonic()
+        if at_end or now - self._told_at >= SCANNED_SECONDS:
+            self._told_at = now
+            self.record.tell(Scanned(self.lookout.found, len(self.lookout.passed_over), at_end))
+
+    def kinds_to_propose(self, first: list[Kind]) -> list[Kind]:
+        """The kinds in sight, and then those met before, so that a mixture settles on one association."""
+        with self._lock:
+            self._kinds.update(dict.fromkeys(first))
+            return list(dict.fromkeys([*first, *self._kinds]))
+
+    def number_association(self) -> int:
+        with self._lock:
+            self._opened += 1
+            return self._opened
+
+    def count_open(self, change: int) -> int:
+        with self._lock:
+            self._open += change
+            return self._open
+
+    def got_through(self) -> None:
+        """The peer responded."""
+        if self._failures:
+            with self._lock:
+                self._failures = 0
+                self._failing_since = None
+
+    def got_stuck(self, result: SendResult, since: float) -> None:
+        """Nothing came back: give the peer a rest, or give up."""
+        with self._lock:
+            self._failures += 1
+            failures = self._failures
+            if self._failing_since is None:
+                self._failing_since = since
+            silent = monotonic() - self._failing_since
+        if silent >= self._give_up_after:
+            self.give_up(
+                result.outcome,
+                f"not tried: nothing got through to {self.row.peer} for {self._give_up_after:g} s; the last attempt "
+                f"ended so: {result.detail}",
+            )
+        elif failures >= PATIENCE:
+            seconds = _wait_seconds(failures - PATIENCE)
+            self.plan.hold(min(seconds, self._give_up_after - silent))
+            self.record.tell(Waiting(seconds, f"{failures} failures in a row, the last one {result.outcome}"))
+
+    def give_up(self, outcome: Outcome, detail: str) -> None:
+        """The rest takes this outcome, untried."""
+        with self._lock:
+            self._rest = self._rest or (outcome, detail)
+        self.plan.stop()
+
+    def settle(self, task: Task, result: SendResult, *, may_pass: bool, free_retry: bool = False) -> None:
+        """Record an attempt, and decide whether there will be another."""
+        limit = 0
+        if result.outcome in _RETRIED or may_pass:
+            limit = self._retries
+        elif result.status in _RETRIED_ONCE:
+            limit = min(self._retries, 1)
+        limit += task.free_retry or free_retry
+        again = task.number <= limit
+        self.record.add(result, is_final=not again)
+        if not again:
+            self.plan.done(task)
+            return
+        seconds = 0.0 if free_retry else _wait_seconds(task.number - 1)
+        task.free_retry |= free_retry
+        task.number += 1
+        self.plan.try_again(task, seconds)
+
+
+class _Worker:
+    """One thread with at most one association."""
+
+    def __init__(self, run: _Run, number: int) -> None:
+        self.number = number
+        self.interrupt = Interrupt()
+        self.is_opening = False
+        self._run = run
+        self._plan = run.plan
+        self._line: _Line | None = None
+
+    def work(self) -> None:
+        """Send what the plan hands out, until it has nothing more."""
+        try:
+            while True:
+                work = self._plan.wait_for_work(self.number, IDLE_SECONDS if self._line else None)
+                self._run.take_finds()
+                if work is False:
+                    return
+                if work is None:
+                    self._release("released: idle")
+                elif not self._has_line() and not self._open():
+                    return
+                else:
+                    self._send()
+        finally:
+            self._release("released")
+            self._plan.leave(self.number)
+            self._run.wake_openers()
+
+    def _has_line(self) -> bool:
+        """Whether the association at hand can take the next task."""
+        line = self._line
+        if line is None:
+            return False
+        task = self._plan.peek(self.number)
+        if task is None or line.fits(task):
+            return True
+        self._release("released: something else is to be negotiated")
+        return False
+
+    def _open(self) -> bool:
+        """Open an association for what is in sight; False when this worker is not needed any more."""
+        run = self._run
+        task = self._plan.peek(self.number)
+        if task is None:
+            return True
+        kinds = [task.kind] if task.alone else run.kinds_to_propose(self._plan.kinds_in_sight(self.number))
+        contexts, covered = propose(kinds)
+        self._plan.is_crowded = not task.alone and len(covered) < len(kinds)
+        which = run.number_association()
+        started_at, start = datetime.now(UTC), perf_counter()
+        since = monotonic()
+        self.is_opening = True
+        try:
+            association = Association.open(run.row.peer, contexts, interrupt=self.interrupt, packs=run.packs)
+        except WireError as error:
+            others = run.count_open(0)
+            run.record.closed(which, None, str(error), opened_at=None, proposed=len(contexts))
+            if isinstance(error, Interrupted):
+                return False
+            if others and isinstance(error, PeerTimedOut | AssociationRejected):
+                return False  # the peer serves those we have, and no more
+            self._charge(error, which, started_at, 1e3 * (perf_counter() - start), since)
+            return True
+        finally:
+            self.is_opening = False
+        run.count_open(1)
+        run.record.opened(which, association)
+        self._line = _Line(
+            association, which, started_at, len(contexts), covered, task if task.alone else None
+        )
+        return True
+
+    def _charge(
+        self, error: WireError, which: int, started_at: datetime, duration_ms: float, since: float
+    ) -> None:
+        """An association did not come about: the next instance bears the attempt."""
+        run = self._run
+        task = self._plan.take(self.number, lambda task: True)
+        if task is None:
+            return
+        result = run.row.failed_to_open(
+            task.index, task.number, task.instance, error, started_at, duration_ms, which, task.note
+        )
+        may_pass = isinstance(error, AssociationRejected) and error.may_pass
+        if isinstance(error, AssociationRejected) and not may_pass:
+            run.give_up(Outcome.REJECTED, f"not tried again: {error}")
+        else:
+            run.got_stuck(result, since)
+        run.settle(task, result, may_pass=may_pass)
+
+    def _send(self) -> None:
+        """Send over the association at hand for as long as there is something that fits it."""
+        line = self._line
+        if line is None:
+            return
+        run, association = self._run, line.association
+        current = self._next(line)
+        while current is not None:
+            task, attempt = current
+            if not association.is_still_there():
+                self._plan.put_back(task)
+                break
+            if run.record.has_listener:
+                run.record.tell(Sending(task.index, task.number, task.instance.source, line.which))
+            since = monotonic()
+            attempt.transmit()
+            current = self._next(line) if association.is_open else None
+            self._finish(line, task, attempt, since)
+            if current is not None and (not association.is_open or self._plan.is_stopped):
+                self._plan.put_back(current[0])
+                break
+            run.take_finds()
+            if current is None and association.is_open:
+                current = self._next(line)
+        if not association.is_open:
+            self._release(association.ended)
+
+    def _next(self, line: _Line) -> tuple[Task, Attempt] | None:
+        """The next task that fits, made ready; those that cannot be are recorded on the way."""
+        while (task := self._plan.take(self.number, line.fits)) is not None:
+            attempt = Attempt(
+                line.association,
+                line.which,
+                task.index,
+                task.number,
+                task.instance,
+                self._run.row,
+                note=task.note,
+            )
+            if attempt.load():
+                return task, attempt
+            self._run.settle(task, attempt.finish(), may_pass=False)
+        return None
+
+    def _finish(self, line: _Line, task: Task, attempt: Attempt, since: float) -> None:
+        """Wait for the response and settle what became of the attempt."""
+        run, association = self._run, line.association
+        result = attempt.finish()
+        is_first = line.instances == 0
+        if result.status is not None:
+            run.got_through()
+            line.instances += 1
+            line.size_bytes += result.size_bytes or 0
+        if result.outcome is not Outcome.ABORTED and result.outcome is not Outcome.TIMED_OUT:
+            run.settle(task, result, may_pass=False)
+            return
+        if not is_first and association.peer_took_none_of_it():
+            self._plan.put_back(task)  # it had closed between two instances: nothing was attempted
+            return
+        unpack = is_first and run.packs and result.outcome is Outcome.ABORTED
+        if unpack:
+            run.packs = False
+            task.note = "; ".join(filter(None, (task.note, UNPACKED)))
+        else:
+            run.got_stuck(result, since)
+        task.alone = True
+        run.settle(task, result, may_pass=False, free_retry=unpack)
+
+    def _release(self, ended: str) -> None:
+        """Give the association back, if there is one."""
+        line, self._line = self._line, None
+        if line is None:
+            return
+        association = line.association
+        if association.is_open:
+            try:
+                association.release()
+            except WireError as error:
+                # Every response is in, so no row depends on how politely it ends.
+                association.abort()
+                ended = f"not released: {error}"
+        self._run.count_open(-1)
+        self._run.record.closed(
+            line.which,
+            association,
+            ended,
+            opened_at=line.opened_at,
+            proposed=line.proposed,
+            instances=line.instances,
+            size_bytes=line.size_bytes,
+        )
+
+
+class _Line:
+    """An open association, what it may carry, and what it has carried."""
+
+    def __init__(
+        self,
+        association: Association,
+        which: int,
+        opened_at: datetime,
+        proposed: int,
+        covered: set[Kind],
+        only: Task | None,
+    ) -> None:
+        self.association = association
+        self.which = which
+        self.opened_at = opened_at
+        self.proposed = proposed
+        self.instances = 0
+        self.size_bytes = 0
+        self._covered = covered
+        self._only = only
+
+    def fits(self, task: Task) -> bool:
+        if task.alone or self._only is not None:
+            return task is self._only
+        return task.kind in self._covered
+
+
+def _wait_seconds(doublings: int) -> float:
+    """Exponential, capped, and spread by up to a half, so that many senders do not come back together."""
+    spread = os.urandom(1)[0] / 510
+    return float(min(FIRST_WAIT_SECONDS * 2**doublings, LONGEST_WAIT_SECONDS)) * (1 - spread)

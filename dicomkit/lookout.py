@@ -1,0 +1,173 @@
+"""From sources to tasks: numbers what was found, and puts aside what gets a row or a mention instead.
+
+Files are looked at one by one, when the next task is asked for. An iterator of the caller's may take its time, so
+a thread of its own pulls from it, a little ahead; there `NotYet` says that nothing has come so far.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from threading import Condition, Thread
+from typing import TYPE_CHECKING
+
+from dicomkit.errors import UnreadableError
+from dicomkit.instances import Instance, PassedOver, Unreadable, find_instances
+from dicomkit.plan import NotYet, Task
+from dicomkit.results import Outcome
+from dicomkit.sender import not_a_dicom_message
+
+if TYPE_CHECKING:
+    from dicomkit.results import SendResult
+    from dicomkit.sender import RowMaker
+
+SAME_UID = "its SOP Instance UID came before in this batch; both were sent"
+# How many sources of an iterator are pulled ahead of their being looked at.
+PULL_AHEAD = 1000
+
+
+class Lookout:
+    """An iterator of `Task`; not a generator, since it goes on after a `NotYet`.
+
+    Attributes
+    ----------
+    rows : deque of SendResult
+        For what can never be sent; whoever asks for tasks takes them from here.
+    passed_over : list of PassedOver
+    found : int
+        How many numbers were given.
+    """
+
+    def __init__(self, sources: object, row: RowMaker, on_arrival: Callable[[], None]) -> None:
+        self.rows: deque[SendResult] = deque()
+        self.passed_over: list[PassedOver] = []
+        self.found = 0
+        self._row = row
+        self._seen: set[int] = set()
+        self._feeder = Feeder(sources, on_arrival) if isinstance(sources, Iterator) else None
+        self._finds = iter(()) if self._feeder is not None else self._find(sources)
+
+    @property
+    def feeds_from_iterator(self) -> bool:
+        return self._feeder is not None
+
+    def __iter__(self) -> Lookout:
+        return self
+
+    def __next__(self) -> Task:
+        while True:
+            for found in self._finds:
+                if isinstance(found, PassedOver):
+                    self.passed_over.append(found)
+                    continue
+                index = self.found
+                self.found += 1
+                if isinstance(found, Instance):
+                    return Task(index, found, self._note_on(found.sop_instance_uid))
+                self.rows.append(self._row.untried(index, *found))
+            if self._feeder is None:
+                raise StopIteration
+            self._finds = self._find(self._feeder.next())
+
+    def close(self) -> None:
+        """Pull nothing more from the caller's iterator."""
+        if self._feeder is not None:
+            self._feeder.close()
+
+    def _find(self, sources: object) -> Iterator[Instance | PassedOver | tuple[str, Outcome, str]]:
+        from dicomkit.messages import DicomMessage, Message
+
+        if isinstance(sources, list | tuple):
+            for source in sources:
+                yield from self._find(source)
+        elif isinstance(sources, Message) and not isinstance(sources, DicomMessage):
+            yield f"<{type(sources).__name__}>", Outcome.INVALID_MESSAGE, not_a_dicom_message(sources)
+        elif isinstance(sources, Exception):
+            yield (
+                "<iterator of sources>",
+                Outcome.UNREADABLE,
+                (
+                    f"the iterator of sources ended with {type(sources).__name__}; what it gave before was sent, "
+                    "what it had not given was not"
+                ),
+            )
+        else:
+            try:
+                for found in find_instances(sources):
+                    yield (
+                        (found.source, Outcome.UNREADABLE, found.detail)
+                        if isinstance(found, Unreadable)
+                        else found
+                    )
+            except TypeError as error:
+                yield f"<{type(sources).__name__}>", Outcome.INVALID_MESSAGE, str(error)
+            except UnreadableError as error:
+                yield f"<{type(sources).__name__}>", Outcome.UNREADABLE, str(error)
+
+    def _note_on(self, sop_instance_uid: str) -> str:
+        # Hashes instead of the UIDs themselves: a tenth of the memory, and 64 bits tell a million UIDs apart.
+        key = hash(sop_instance_uid)
+        if key in self._seen:
+            return SAME_UID
+        self._seen.add(key)
+        return ""
+
+
+class Feeder:
+    """Pulls from an iterator in a thread of its own, so that nobody waits for a slow one but those who must."""
+
+    def __init__(self, sources: Iterator[object], on_arrival: Callable[[], None]) -> None:
+        self._sources = sources
+        self._on_arrival = on_arrival
+        self._ready: deque[object] = deque()
+        self._changed = Condition()
+        self._is_closed = False
+        self._is_exhausted = False
+        # A daemon, because an iterator that never comes back cannot be ended from outside.
+        self._thread = Thread(target=self._pull, daemon=True, name="dicomkit sources")
+        self._thread.start()
+
+    def next(self) -> object:
+        """The next source.
+
+        Raises
+        ------
+        NotYet
+            It has not come so far.
+        StopIteration
+            There are no more.
+        """
+        with self._changed:
+            if self._ready:
+                if len(self._ready) == PULL_AHEAD // 2:
+                    self._changed.notify_all()
+                return self._ready.popleft()
+            if self._is_exhausted:
+                raise StopIteration
+            raise NotYet
+
+    def close(self) -> None:
+        with self._changed:
+            self._is_closed = True
+            self._changed.notify_all()
+
+    def _pull(self) -> None:
+        try:
+            for source in self._sources:
+                self._add(source)
+                if self._is_closed:
+                    return
+        except Exception as error:  # noqa: BLE001 - the caller's code; what it raised becomes a row
+            self._add(error)
+        finally:
+            self._is_exhausted = True
+            self._on_arrival()
+
+    def _add(self, source: object) -> None:
+        with self._changed:
+            self._ready.append(source)
+            is_first = len(self._ready) == 1
+            while len(self._ready) >= PULL_AHEAD and not self._is_closed:
+                self._changed.wait()
+        if is_first:
+            self._on_arrival()

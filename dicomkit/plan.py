@@ -1,0 +1,308 @@
+"""What is to be sent next, by which association: the look-ahead, the series, the retries. No I/O of its own.
+
+Sources are looked at only as far ahead as needed, up to `LOOK_AHEAD` instances, by whoever asks for the next task;
+with one association that is while it waits for a response, so scanning costs no time of its own. Everything here
+happens under one lock, which is the only thing that the associations of a batch share.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from heapq import heappop, heappush
+from threading import Condition
+from time import monotonic
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dicomkit.instances import Instance
+
+LOOK_AHEAD = 1000
+# How much is looked at before the first association is proposed. Enough for a study of many kinds to be negotiated
+# at once; the rest of the look-ahead fills up while instances are on their way.
+FIRST_LOOK = 100
+# Sources looked at for each task that is taken, so that the look-ahead grows without holding a transfer up.
+LOOKS_PER_TASK = 2
+
+
+class Task:
+    """One instance to be sent: where it stands in the batch, and how often it was tried."""
+
+    __slots__ = ("alone", "free_retry", "index", "instance", "not_before", "note", "number")
+
+    def __init__(self, index: int, instance: Instance, note: str = "") -> None:
+        self.index = index
+        self.instance = instance
+        self.note = note
+        self.number = 1
+        self.not_before = 0.0
+        self.alone = False
+        self.free_retry = False
+
+    @property
+    def kind(self) -> tuple[str, str]:
+        return self.instance.sop_class_uid, self.instance.transfer_syntax
+
+    def __lt__(self, other: Task) -> bool:
+        return (self.not_before, self.index) < (other.not_before, other.index)
+
+
+class NotYet(Exception):
+    """The sources have nothing to look at right now; they will say when they have."""
+
+
+class Plan:
+    """Hands out tasks to `associations` workers, numbered from 0.
+
+    Parameters
+    ----------
+    tasks
+        What was found, in source order, looked at when asked for. May raise `NotYet`, so it is no generator.
+    associations
+        With one, strictly in source order. With more, a series belongs to one worker while it is in sight, as long
+        as there are at least as many series in sight as workers; with fewer, they share them, so that none is idle.
+
+    Attributes
+    ----------
+    may_take : callable
+        Asked before anything is handed out; says no while the batch is paused.
+    is_crowded : bool
+        Set when the kinds in sight need more presentation contexts than an association has: then what fits the
+        association at hand goes first, rather than opening another for each change of kind.
+    """
+
+    def __init__(self, tasks: Iterator[Task], associations: int) -> None:
+        self._tasks = tasks
+        self._associations = associations
+        self._changed = Condition()
+        self._series: dict[str, deque[Task]] = {}
+        self._owners: dict[str, int] = {}
+        self._busy: dict[str, int] = {}
+        self._waiting: list[Task] = []
+        self._size = 0
+        self._under_way = 0
+        self._exhausted = False
+        self._stopped = False
+        self._hold_until = 0.0
+        self.is_crowded = False
+        self.may_take: Callable[[], bool] = lambda: True
+
+    # ------------------------------------------------------------------------------------------ workers
+
+    def wait_for_work(self, worker: int, seconds: float | None = None) -> bool | None:
+        """Wait until there is something for this worker: True; None when the seconds are over; False at the end."""
+        deadline = None if seconds is None else monotonic() + seconds
+        with self._changed:
+            while True:
+                if self._stopped or self._is_finished():
+                    return False
+                if self.may_take() and self._pick(worker, look=True) is not None:
+                    return True
+                if self._is_finished():
+                    return False
+                now = monotonic()
+                if deadline is not None and now >= deadline:
+                    return None
+                due = [deadline] if deadline is not None else []
+                if self.may_take() and (self._waiting or self._hold_until > now):
+                    next_try = self._waiting[0].not_before if self._waiting else 0.0
+                    due.append(max(next_try, self._hold_until))
+                self._changed.wait(max(min(due) - now, 0.001) if due else None)
+
+    def take(self, worker: int, fits: Callable[[Task], bool]) -> Task | None:
+        """The next task of this worker if it is there and fits the association at hand; never waits."""
+        with self._changed:
+            if self._stopped or not self.may_take():
+                return None
+            task = self._pick(worker, look=False)
+            if task is not None and not fits(task):
+                task = self._first_that(fits, worker) if self.is_crowded else None
+            if task is None:
+                return None
+            self._remove(worker, task)
+            if self._size < LOOK_AHEAD:
+                self._look(LOOKS_PER_TASK)
+            return task
+
+    def kinds_in_sight(self, worker: int) -> list[tuple[str, str]]:
+        """The kinds of all tasks in sight, this worker's next one first."""
+        with self._changed:
+            kinds: dict[tuple[str, str], None] = {}
+            task = self._pick(worker, look=False)
+            if task is not None:
+                kinds[task.kind] = None
+            for tasks in self._series.values():
+                for task in tasks:
+                    kinds[task.kind] = None
+            for task in self._waiting:
+                kinds[task.kind] = None
+            return list(kinds)
+
+    def peek(self, worker: int) -> Task | None:
+        """The task that comes next for this worker, left where it is."""
+        with self._changed:
+            return None if self._stopped else self._pick(worker, look=False)
+
+    def wait_for_arrival(self) -> None:
+        """Wait until a slow source has something."""
+        with self._changed:
+            self._changed.wait(0.1)
+
+    def done(self, task: Task) -> None:
+        """This task has its last row."""
+        with self._changed:
+            self._let_go(task)
+            self._changed.notify_all()
+
+    def put_back(self, task: Task) -> None:
+        """It was taken, but not tried: it comes first again."""
+        with self._changed:
+            self._let_go(task)
+            self._queue(task, first=True)
+            self._changed.notify_all()
+
+    def try_again(self, task: Task, seconds: float) -> None:
+        """Try it again after so many seconds."""
+        with self._changed:
+            self._let_go(task)
+            task.not_before = monotonic() + seconds
+            heappush(self._waiting, task)
+            self._changed.notify_all()
+
+    def hold(self, seconds: float) -> None:
+        """Nobody takes anything for so long: the peer needs a rest."""
+        with self._changed:
+            self._hold_until = max(self._hold_until, monotonic() + seconds)
+
+    def leave(self, worker: int) -> None:
+        """This worker takes nothing more: its series are free for the others."""
+        with self._changed:
+            self._owners = {key: owner for key, owner in self._owners.items() if owner != worker}
+            self._changed.notify_all()
+
+    def wake(self) -> None:
+        """Have every waiting worker look again: paused, resumed, cancelled, or new sources."""
+        with self._changed:
+            self._changed.notify_all()
+
+    def stop(self) -> None:
+        """Hand out nothing more."""
+        with self._changed:
+            self._stopped = True
+            self._changed.notify_all()
+
+    def rest(self, look: bool) -> Iterator[Task]:
+        """What was never handed out, in source order; with `look`, also what was not looked at yet."""
+        with self._changed:
+            left = [task for tasks in self._series.values() for task in tasks] + self._waiting
+            self._series.clear()
+            self._waiting.clear()
+        yield from sorted(left, key=lambda task: task.index)
+        if look:
+            yield from self._tasks
+
+    @property
+    def is_stopped(self) -> bool:
+        return self._stopped
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing will be handed out any more."""
+        with self._changed:
+            return self._stopped or self._is_finished()
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether every source was looked at."""
+        return self._exhausted
+
+    # ------------------------------------------------------------------------------------------ under the lock
+
+    def _is_finished(self) -> bool:
+        return self._exhausted and not self._size and not self._waiting and not self._under_way
+
+    def _pick(self, worker: int, look: bool) -> Task | None:
+        """The task that comes next for this worker, left where it is."""
+        now = monotonic() if self._waiting or self._hold_until else 0.0
+        if self._hold_until > now:
+            return None
+        if self._waiting and self._waiting[0].not_before <= now:
+            return self._waiting[0]
+        if look and self._size < FIRST_LOOK:
+            self._look(FIRST_LOOK - self._size)
+        if self._associations == 1:
+            tasks = self._series.get("")
+            return tasks[0] if tasks else None
+        while look and len(self._series) < self._associations and self._size < LOOK_AHEAD and self._look(1):
+            pass
+        return self._pick_by_series(worker)
+
+    def _pick_by_series(self, worker: int) -> Task | None:
+        mine = [tasks[0] for key, tasks in self._series.items() if self._owners.get(key) == worker]
+        if mine:
+            return min(mine, key=lambda task: task.index)
+        free = (tasks[0] for key, tasks in self._series.items() if key not in self._owners)
+        return min(free, key=lambda task: task.index, default=None)
+
+    def _first_that(self, fits: Callable[[Task], bool], worker: int) -> Task | None:
+        for key, tasks in self._series.items():
+            if self._owners.get(key, worker) == worker:
+                for task in tasks:
+                    if fits(task):
+                        return task
+        return None
+
+    def _remove(self, worker: int, task: Task) -> None:
+        self._under_way += 1
+        key = self._key(task)
+        self._busy[key] = self._busy.get(key, 0) + 1
+        if self._waiting and self._waiting[0] is task:
+            heappop(self._waiting)
+            return
+        if self._associations > 1 and key not in self._owners:
+            in_sight = self._series.keys() | self._owners.keys()
+            if len(in_sight) >= self._associations:
+                self._owners[key] = worker
+        self._size -= 1
+        tasks = self._series[key]
+        tasks.remove(task)  # the first one, but for a crowded plan
+        if not tasks:
+            del self._series[key]
+
+    def _let_go(self, task: Task) -> None:
+        self._under_way -= 1
+        key = self._key(task)
+        self._busy[key] -= 1
+        if not self._busy[key]:
+            del self._busy[key]
+            if key not in self._series:
+                self._owners.pop(key, None)
+
+    def _key(self, task: Task) -> str:
+        return "" if self._associations == 1 else task.instance.series_instance_uid or ""
+
+    def _queue(self, task: Task, *, first: bool) -> None:
+        self._size += 1
+        tasks = self._series.setdefault(self._key(task), deque())
+        if first:
+            tasks.appendleft(task)
+        else:
+            tasks.append(task)
+
+    def _look(self, count: int) -> bool:
+        """Look at so many more sources; False when there is nothing more for now."""
+        if self._exhausted:
+            return False
+        for _ in range(count):
+            try:
+                task = next(self._tasks)
+            except StopIteration:
+                self._exhausted = True
+                self._changed.notify_all()
+                return False
+            except NotYet:
+                return False
+            self._queue(task, first=False)
+            if self._associations > 1:
+                self._changed.notify_all()
+        return True

@@ -1,0 +1,424 @@
+"""`send`: one message, one attempt, one row; and the attempt itself, which a batch makes many times.
+
+The runtime model of the seed, in its order: the setting must be enabled, the message must be a `DicomMessage`, its
+bytes must hold an instance, a C-STORE-RQ is made of it and sent, the status decides, and a text response says so.
+Nothing that the network or the peer does is raised: it becomes the row's outcome.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+from dicomkit.errors import Interrupted, UnreadableError, WireError
+from dicomkit.results import Outcome, SendResult
+from dicomkit.statuses import SUCCESS, status_meaning, status_remedy
+from dicomkit.uids import EXPLICIT_LE, IMPLICIT_LE, uid_name
+from dicomkit.wire.association import Association, Interrupt, Peer
+from dicomkit.wire.pdu import CONTEXT_RESULTS, MAX_CONTEXTS, ProposedContext, Response
+
+if TYPE_CHECKING:
+    from dicomkit.instances import DataSource, Instance
+    from dicomkit.messages import Message
+    from dicomkit.settings import DicomSenderSetting
+
+Kind = tuple[str, str]
+"""SOP Class UID and transfer syntax UID: what has to be negotiated to send an instance."""
+
+STORED = "the peer stored it"
+
+
+def send(setting: DicomSenderSetting, message: Message) -> SendResult:
+    """Send one message by C-STORE, once, over an association of its own.
+
+    Parameters
+    ----------
+    setting
+        Where to, and in whose name. `MessageTemplate`, `Filters` and `Transformers` belong to a workflow run and
+        are not looked at here.
+    message
+        The object decides: anything but a `DicomMessage` gives ``invalid_message``, whatever `MessageType` says.
+
+    Returns
+    -------
+    SendResult
+        What happened; `raise_for_outcome` turns a failure into a `SendError`.
+    """
+    from dicomkit.messages import DicomMessage
+
+    row = RowMaker(new_batch_id(), peer_of(setting))
+    source = getattr(message, "source", f"<{type(message).__name__}>")
+    refusal = why_not(setting)
+    if refusal is not None:
+        return row.untried(0, source, *refusal)
+    if not isinstance(message, DicomMessage):
+        return row.untried(0, source, Outcome.INVALID_MESSAGE, not_a_dicom_message(message))
+    try:
+        instance = message.instance
+    except UnreadableError as error:
+        return row.untried(0, source, Outcome.UNREADABLE, str(error))
+    started_at, start = datetime.now(UTC), perf_counter()
+    try:
+        # Packing saves time only where many instances follow, and some peers abort upon it.
+        association = Association.open(
+            row.peer, propose([(instance.sop_class_uid, instance.transfer_syntax)])[0], packs=False
+        )
+    except WireError as error:
+        return row.failed_to_open(0, 1, instance, error, started_at, 1e3 * (perf_counter() - start))
+    attempt = Attempt(association, 1, 0, 1, instance, row, since=(started_at, start))
+    if attempt.load():
+        attempt.transmit()
+    result = attempt.finish()
+    if association.is_open:
+        try:
+            association.release()
+        except WireError:
+            association.abort()  # the response came, so the row stands
+    return result
+
+
+def why_not(setting: DicomSenderSetting) -> tuple[Outcome, str] | None:
+    """The outcome and detail of everything sent by a setting that is disabled or cannot be used; else None."""
+    if setting.disabled:
+        return Outcome.SKIPPED, "the setting is disabled, so nothing was sent; set Disabled to false"
+    problems = [problem for problem in setting.usability_problems() if problem.severity == "error"]
+    if problems:
+        return Outcome.INVALID_MESSAGE, "the setting cannot be used: " + "; ".join(map(str, problems))
+    return None
+
+
+def not_a_dicom_message(message: object) -> str:
+    """The detail of a message that is of another kind; the seed's pitfall of MessageType 16."""
+    return (
+        f"the message is a {type(message).__name__}, not a DicomMessage: its type decides, whatever MessageType says; "
+        "make a DicomMessage of the DICOM bytes, or remove the transformer that turned it into something else"
+    )
+
+
+def new_batch_id() -> str:
+    """A random UUID, without the 10 ms that importing `uuid` costs on some systems (RFC 9562 section 5.4)."""
+    from os import urandom
+
+    number = int.from_bytes(urandom(16), "big") & ~(0xF << 76) & ~(0x3 << 62) | (4 << 76) | (2 << 62)
+    digits = f"{number:032x}"
+    return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
+
+
+def peer_of(setting: DicomSenderSetting) -> Peer:
+    """The peer that a setting names, with its timeout for every phase."""
+    return Peer(
+        setting.remote_host, setting.remote_port, setting.our_aet, setting.remote_aet, setting.timeout_seconds
+    )
+
+
+def propose(kinds: Iterable[Kind]) -> tuple[list[ProposedContext], set[Kind]]:
+    """The presentation contexts for these kinds, as far as one association carries them.
+
+    One context for each SOP class and transfer syntax as stored, in the given order, then for each SOP class one
+    that offers Explicit and Implicit VR Little Endian (PS3.5 section 10.1).
+
+    Returns
+    -------
+    (contexts, covered)
+        At most 128 contexts, and the kinds that they cover.
+    """
+    covered: dict[Kind, None] = {}
+    classes: dict[str, None] = {}
+    for kind in kinds:
+        if kind in covered:
+            continue
+        if len(covered) + len(classes) + 1 + (kind[0] not in classes) > MAX_CONTEXTS:
+            break
+        covered[kind] = None
+        classes[kind[0]] = None
+    offers = [(sop_class, (syntax,)) for sop_class, syntax in covered]
+    offers += [(sop_class, (EXPLICIT_LE, IMPLICIT_LE)) for sop_class in classes]  # type: ignore[misc]
+    contexts = [ProposedContext(2 * index + 1, *offer) for index, offer in enumerate(offers)]
+    return contexts, set(covered)
+
+
+@dataclass(frozen=True, slots=True)
+class RowMaker:
+    """Makes the rows of one batch: what they all share, and one method for each way they come about."""
+
+    batch_id: str
+    peer: Peer
+
+    def untried(self, index: int, source: str, outcome: Outcome, detail: str) -> SendResult:
+        """For what is no instance, and so was never tried."""
+        return self.tried(index, 1, source, outcome, detail)
+
+    def unsent(
+        self, index: int, attempt: int, instance: Instance, outcome: Outcome, detail: str
+    ) -> SendResult:
+        """For an instance that was looked at, and then not tried."""
+        return self.tried(index, attempt, instance.source, outcome, _joined(detail, instance.note), instance)
+
+    def failed_to_open(
+        self,
+        index: int,
+        attempt: int,
+        instance: Instance,
+        error: WireError,
+        started_at: datetime,
+        duration_ms: float,
+        association: int | None = 1,
+        note: str = "",
+    ) -> SendResult:
+        """For an instance whose association did not come about."""
+        return self.tried(
+            index,
+            attempt,
+            instance.source,
+            Outcome.of_error(error),
+            _joined(_joined(str(error), note), instance.note),
+            instance,
+            association=association,
+            started_at=started_at,
+            duration_ms=duration_ms,
+            size_bytes=0,
+        )
+
+    def tried(
+        self,
+        index: int,
+        attempt: int,
+        source: str,
+        outcome: Outcome,
+        detail: str,
+        instance: Instance | None = None,
+        *,
+        status: int | None = None,
+        size_bytes: int | None = None,
+        sent_transfer_syntax: str | None = None,
+        association: int | None = None,
+        started_at: datetime | None = None,
+        duration_ms: float | None = None,
+        response_ms: float | None = None,
+    ) -> SendResult:
+        """For an attempt; its parameters are the columns."""
+        peer = self.peer
+        return SendResult(
+            batch_id=self.batch_id,
+            instance=index,
+            attempt=attempt,
+            outcome=outcome,
+            status=status,
+            detail=detail,
+            source=source,
+            sop_class_uid=instance.sop_class_uid if instance else None,
+            sop_instance_uid=instance.sop_instance_uid if instance else None,
+            study_instance_uid=instance.study_instance_uid if instance else None,
+            series_instance_uid=instance.series_instance_uid if instance else None,
+            modality=instance.modality if instance else None,
+            size_bytes=size_bytes,
+            transfer_syntax=instance.transfer_syntax if instance else None,
+            sent_transfer_syntax=sent_transfer_syntax,
+            calling_aet=peer.calling_aet,
+            called_aet=peer.called_aet,
+            host=peer.host,
+            port=peer.port,
+            association=association,
+            started_at=started_at,
+            duration_ms=duration_ms,
+            response_ms=response_ms,
+        )
+
+
+class Attempt:
+    """One instance over one open association, in three steps: `load`, `transmit`, `finish`.
+
+    Whatever goes wrong on the way is kept, and `finish` makes it a row; the next attempt may be loaded between
+    `transmit` and `finish`, while the peer is still at work on this one.
+    """
+
+    __slots__ = (
+        "_data",
+        "_error",
+        "_row",
+        "_start",
+        "_started_at",
+        "_syntax",
+        "_which",
+        "association",
+        "index",
+        "instance",
+        "note",
+        "number",
+    )
+
+    def __init__(
+        self,
+        association: Association,
+        which: int,
+        index: int,
+        number: int,
+        instance: Instance,
+        row: RowMaker,
+        *,
+        note: str = "",
+        since: tuple[datetime, float] | None = None,
+    ) -> None:
+        self.association = association
+        self.index = index
+        self.number = number
+        self.instance = instance
+        self.note = note
+        self._which = which
+        self._row = row
+        self._data: DataSource | None = None
+        self._error: UnreadableError | WireError | None = None
+        self._syntax: str | None = None
+        self._start = 0.0
+        self._started_at: datetime | None = None
+        if since is not None:
+            self._started_at, self._start = since
+
+    def load(self) -> bool:
+        """Choose the context and read the first megabyte; False when there is nothing to transmit."""
+        instance = self.instance
+        context_id = self.association.context_for(instance.sop_class_uid, instance.transfer_syntax)
+        if context_id is None:
+            self._begin()
+            return False
+        self._syntax = instance.transfer_syntax
+        try:
+            self._data = data = instance.open()
+            self.association.load(
+                data, instance.length, context_id, instance.sop_class_uid, instance.sop_instance_uid
+            )
+        except UnreadableError as error:
+            self._error = error
+            self._started_at = None  # nothing of it was tried
+            self._close()
+            return False
+        if data.changed:
+            self.note = _joined(
+                self.note, "the file changed after it was looked at, and was sent as it is now"
+            )
+        return True
+
+    def transmit(self) -> None:
+        """Hand it to the socket; what goes wrong is told by `finish`."""
+        self._begin()
+        try:
+            self.association.transmit()
+        except (UnreadableError, WireError) as error:
+            self._error = error
+        finally:
+            self._close()
+
+    def finish(self) -> SendResult:
+        """Wait for the response, unless something went wrong before; the row of this attempt."""
+        if self._syntax is None:
+            return self._result(Outcome.NOT_ACCEPTED, why_not_accepted(self.association, self.instance))
+        error = self._error
+        if error is None:
+            try:
+                response = self.association.response()
+            except WireError as failure:
+                error = failure
+            else:
+                return self._answered(response)
+        if isinstance(error, Interrupted):
+            self.association.abort()
+            doubt = "; the peer may have stored it" if error.may_be_stored else ""
+            return self._result(Outcome.CANCELLED, f"cancelled while it was being sent, so we aborted{doubt}")
+        if isinstance(error, UnreadableError):
+            aborted = "" if self.association.is_open else "; the association had to be aborted"
+            return self._result(Outcome.UNREADABLE, f"{error}{aborted}")
+        return self._result(Outcome.of_error(error), str(error))
+
+    @property
+    def may_be_stored(self) -> bool:
+        """Whether the peer may hold the instance although it did not say so."""
+        return isinstance(self._error, WireError) and self._error.may_be_stored
+
+    def _answered(self, response: Response) -> SendResult:
+        status = response.status
+        detail = STORED
+        if status != SUCCESS:
+            detail = f"{status_meaning(status)}: {status_remedy(status)}"
+        if response.error_comment:
+            detail += f'; the peer says: "{response.error_comment}"'
+        return self._result(
+            Outcome.of_status(status),
+            detail,
+            status=status,
+            response_ms=1e3 * (self.association.answered_at - self.association.sent_at),
+        )
+
+    def _result(
+        self, outcome: Outcome, detail: str, *, status: int | None = None, response_ms: float | None = None
+    ) -> SendResult:
+        if self.note or self.instance.note:
+            detail = _joined(_joined(detail, self.note), self.instance.note)
+        tried = self._started_at is not None
+        return self._row.tried(
+            self.index,
+            self.number,
+            self.instance.source,
+            outcome,
+            detail,
+            self.instance,
+            status=status,
+            size_bytes=(self.association.data_bytes_sent if self._syntax else 0) if tried else None,
+            sent_transfer_syntax=self._syntax,
+            association=self._which if tried else None,
+            started_at=self._started_at,
+            duration_ms=1e3 * (perf_counter() - self._start) if tried else None,
+            response_ms=response_ms,
+        )
+
+    def _begin(self) -> None:
+        if self._started_at is None:
+            self._started_at, self._start = datetime.now(UTC), perf_counter()
+
+    def _close(self) -> None:
+        if self._data is not None:
+            self._data.close()
+            self._data = None
+
+
+def why_not_accepted(association: Association, instance: Instance) -> str:
+    """Why no accepted context carries this instance, and what the peer would have taken (PS3.8 Table 9-18)."""
+    sop_class, syntax = instance.sop_class_uid, instance.transfer_syntax
+    replies = [
+        (context, reply)
+        for context, reply in association.contexts.values()
+        if context.abstract_syntax == sop_class
+    ]
+    accepted = [uid_name(accepted) for accepted in association.accepted_syntaxes(sop_class)]
+    if accepted:
+        return (
+            f"the peer takes {uid_name(sop_class)} only in {' or '.join(accepted)}, and not in {uid_name(syntax)} as "
+            "it is stored; have the peer accept that transfer syntax, or convert the file first"
+        )
+    results = {reply.result for context, reply in replies if context.transfer_syntaxes == (syntax,)}
+    why = ", ".join(CONTEXT_RESULTS.get(result, f"result {result}") for result in sorted(results))
+    return (
+        f"the peer takes {uid_name(sop_class)} in no transfer syntax that we offered"
+        f"{f' ({why})' if why else ''}; enable the SOP class for {association.peer.calling_aet!r} at the peer"
+    )
+
+
+def _joined(detail: str, note: str) -> str:
+    return f"{detail}; {note}" if detail and note else detail or note
+
+
+__all__ = [
+    "send",
+    "Attempt",
+    "Interrupt",
+    "Kind",
+    "RowMaker",
+    "new_batch_id",
+    "not_a_dicom_message",
+    "peer_of",
+    "propose",
+    "why_not",
+    "why_not_accepted",
+]
