@@ -24,7 +24,7 @@ from dicomkit.errors import (
     WireError,
 )
 from dicomkit.statuses import status_category, status_meaning
-from dicomkit.uids import STORAGE_CLASSES
+from dicomkit.uids import uid_name
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -179,7 +179,7 @@ class SendResult:
     def sop_class_name(self) -> str | None:
         """Name of the SOP class (PS3.6), its UID when it has none here, None when it is not known."""
         uid = self.sop_class_uid
-        return None if uid is None else STORAGE_CLASSES.get(uid, uid)
+        return None if uid is None else uid_name(uid)
 
     @property
     def response(self) -> TextMessage | None:
@@ -209,7 +209,7 @@ class SendResult:
         """
         status = self.status
         return (
-            self.batch_id,
+            _encodable(self.batch_id),
             self.instance,
             self.attempt,
             self.outcome.value,

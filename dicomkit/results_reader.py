@@ -206,9 +206,9 @@ def _moment(value: object) -> datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def _category(kind: str) -> Callable[[Any], str]:
+def _one_of(known: Sequence[str]) -> Callable[[Any], str]:
     def parse(value: Any) -> str:
-        return CATEGORIES[kind][CATEGORIES[kind].index(value)]
+        return known[known.index(value)]
 
     return parse
 
@@ -225,4 +225,4 @@ _PARSERS: dict[str, tuple[Callable[[Any], Any], str]] = {
     "float64": (float, "a number"),
     "datetime64[us, UTC]": (_moment, "a date and time in ISO 8601"),
 }
-_PARSERS |= {kind: (_category(kind), f"one of {', '.join(values)}") for kind, values in CATEGORIES.items()}
+_PARSERS |= {kind: (_one_of(known), f"one of {', '.join(known)}") for kind, known in CATEGORIES.items()}
