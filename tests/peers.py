@@ -194,8 +194,12 @@ class Peer:
         self._process: subprocess.Popen[bytes] | None = None
         self._output = ""
 
+    def executable(self) -> list[str]:
+        """What is run; MissingProgram when it is not installed."""
+        return [program(self.program)]
+
     def command(self) -> list[str]:
-        """The command line; asked for once the ports are known and the folders exist."""
+        """Its arguments; asked for once the ports are known and the folders exist."""
         raise NotImplementedError
 
     def ports(self) -> list[int]:
@@ -206,7 +210,7 @@ class Peer:
         self.port = free_port()
 
     def start(self) -> Self:
-        executable = program(self.program)
+        executable = self.executable()
         self._temporary = tempfile.TemporaryDirectory(prefix=f"{self.program.lower()}-")
         self._home = Path(self._temporary.name)
         self.folder = self._given_folder or self._home / "received"
@@ -217,7 +221,7 @@ class Peer:
             arguments = self.command()
             with open(self._log_file, "wb") as log:
                 self._process = launch(
-                    [executable, *arguments],
+                    [*executable, *arguments],
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=subprocess.STDOUT,
