@@ -10,7 +10,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
-from html import escape
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -262,6 +261,8 @@ class SendResult:
 
     def _repr_html_(self) -> str:
         """Show the attempt in a notebook, as a short table."""
+        from html import escape
+
         facts = {
             "outcome": f"{self.outcome} {self._status_words}".rstrip(),
             "detail": self.detail,
