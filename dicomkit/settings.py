@@ -1,0 +1,445 @@
+"""The DicomSenderSetting: where to send, under which names, and everything else its JSON holds.
+
+The one idea: a setting is immutable and stands on the JSON it was read from, so that writing it gives the same
+JSON back, unknown properties and key order included, and a changed one differs in that property only.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypedDict
+
+from dicomkit.errors import Problem, SettingError
+from dicomkit.lossless import JsonDocument, JsonFault, decode_json, encode_value, position
+from dicomkit.pitfalls import Binding, binding_of, pitfalls, timeout_pitfalls
+from dicomkit.setting_fields import (
+    FIELD_OF,
+    FIELDS,
+    ZERO_GUID,
+    FieldInfo,
+    MessageType,
+    field_called,
+    parse_field,
+    parse_field_text,
+)
+
+if TYPE_CHECKING:
+    from typing import Self, Unpack
+
+    from pandas import DataFrame
+
+__all__ = [
+    "DicomSenderSetting",
+    "MessageType",
+    "FieldInfo",
+    "FIELDS",
+    "ZERO_GUID",
+    "Binding",
+    "locate",
+    "parse_field",
+    "parse_field_text",
+]
+
+_DOCUMENT = "JSON"  # the `field` of a problem that is the whole text's
+
+
+class SettingFields(TypedDict, total=False):
+    """The keywords of `DicomSenderSetting` and `replace`: each field by its Python or its JSON name."""
+
+    type_name: str
+    id: object
+    Id: object
+    name: str
+    Name: str
+    version: int
+    Version: int
+    message_type: int
+    MessageType: int
+    message_type_options: object
+    MessageTypeOptions: object
+    message_template: str
+    MessageTemplate: str
+    remote_host: str
+    RemoteHost: str
+    remote_port: int
+    RemotePort: int
+    our_aet: str
+    OurAET: str
+    remote_aet: str
+    RemoteAET: str
+    timeout_seconds: int
+    TimeoutSeconds: int
+    filters: object
+    Filters: object
+    transformers: object
+    Transformers: object
+    transformers_not_available: bool
+    TransformersNotAvailable: bool
+    disabled: bool
+    Disabled: bool
+
+
+@dataclass(frozen=True, slots=True, init=False, repr=False, eq=False)
+class DicomSenderSetting:
+    """A setting that sends DICOM to a peer by C-STORE.
+
+    Give fields by their Python or JSON names (``remote_host="pacs"`` or ``RemoteHost="pacs"``); the others take
+    their defaults, shown below, and `id` a new GUID. `load` and `from_json` read an existing setting, `replace`
+    makes a changed one.
+
+    Attributes
+    ----------
+    type_name : str
+        The ``$type``.
+    id, filters, transformers : str
+        GUIDs in lower case with hyphens, however they are written; all zeros for none, null or absent.
+    name, message_template : str
+        ``""``; null reads as ``""``.
+    version : int
+        3.
+    message_type : int
+        ``MessageType.DICOM`` (16); a plain int where the number is no `MessageType`.
+    remote_host, remote_port : str, int
+        ``"127.0.0.1"``, 104: where the peer (SCP) listens.
+    our_aet, remote_aet : str
+        ``"HL7SOUP_SCU"``, ``"ANY_SCP"``: calling and called AE title, without the spaces around them that do not
+        count (PS3.5 section 6.2).
+    timeout_seconds : int
+        30 s of silence at most, in every phase.
+    transformers_not_available, disabled : bool
+        False.
+
+    Raises
+    ------
+    SettingError
+        When a value is none that its field takes; `problems` has one entry for each.
+    TypeError
+        When a keyword is no field, or a field is given by both of its names.
+
+    Notes
+    -----
+    Two settings are equal when they are the same JSON value; key order and layout do not count.
+    """
+
+    type_name: str
+    id: str
+    name: str
+    version: int
+    message_type: int
+    message_template: str
+    remote_host: str
+    remote_port: int
+    our_aet: str
+    remote_aet: str
+    timeout_seconds: int
+    filters: str
+    transformers: str
+    transformers_not_available: bool
+    disabled: bool
+    _document: JsonDocument
+
+    def __init__(self, **fields: Unpack[SettingFields]) -> None:
+        from uuid import uuid4
+
+        values: dict[str, object] = {info.json_name: info.default for info in FIELDS} | {"Id": uuid4()}
+        encoded = _encoded(values) | _encoded(_by_json_name(fields))
+        lines = ",\n".join(f"  {encode_value(name)}: {value}" for name, value in encoded.items())
+        self._stand_on(JsonDocument.parse(f"{{\n{lines}\n}}"))
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Self:
+        """The setting that a JSON text is; bytes are UTF-8, or UTF-16 or UTF-32, with or without byte order mark.
+
+        A property may be absent, and then reads as its default; ``$type`` may not, since without it any JSON
+        object would pass for a setting. The same name twice is refused: readers differ in which one counts.
+
+        Raises
+        ------
+        SettingError
+            When it is not JSON (the problem has line and column, and so has the `JsonFault` that is its cause), not
+            a DicomSenderSetting, or has values that its fields do not take; `locate` tells where those are written.
+        """
+        try:
+            document = JsonDocument.parse(decode_json(text) if isinstance(text, bytes) else text)
+        except JsonFault as fault:
+            message = f"line {fault.line}, column {fault.column}: {fault.fault}"
+            raise SettingError([Problem("error", _DOCUMENT, message, fault.remedy)]) from fault
+        return cls._on(document)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """The setting in a JSON file.
+
+        Raises
+        ------
+        OSError
+            When the file cannot be read.
+        SettingError
+            As `from_json`; its text names the file.
+        """
+        with open(path, "rb") as file:
+            data = file.read()
+        try:
+            return cls.from_json(data)
+        except SettingError as error:
+            error.args = (f"{os.fspath(path)}:\n{error}",)
+            raise
+
+    @classmethod
+    def _on(cls, document: JsonDocument) -> Self:
+        setting = cls.__new__(cls)
+        setting._stand_on(document)
+        return setting
+
+    def _stand_on(self, document: JsonDocument) -> None:
+        problems = _duplicates(document)
+        for info in FIELDS:
+            found = document.find(info.json_name)
+            if found is not None:
+                value = parse_field(info.json_name, document.value_of(found))
+            elif info.json_name == "$type":
+                value = _missing_type(document)
+            else:
+                value = info.default
+            if isinstance(value, Problem):
+                problems.append(value)
+            elif (
+                info.kind != "json"
+            ):  # such a value could be changed by its reader: a property reads it afresh
+                object.__setattr__(self, info.attribute, value)
+        if problems:
+            raise SettingError(problems)
+        object.__setattr__(self, "_document", document)
+
+    @property
+    def message_type_options(self) -> Any:
+        """The options of the message type as a JSON value, None as a rule; a copy, so changing it changes nothing."""
+        return self.written_value("MessageTypeOptions")
+
+    @property
+    def binding(self) -> Binding | None:
+        """The activity whose message object the template yields, or None when it yields text or nothing."""
+        return binding_of(self.message_template)
+
+    @property
+    def property_names(self) -> tuple[str, ...]:
+        """The JSON names that are written, in their order."""
+        return tuple(found.name for found in self._document.properties)
+
+    @property
+    def unknown_properties(self) -> dict[str, Any]:
+        """The properties that are no field of this setting, with their values; a copy."""
+        document = self._document
+        return {
+            found.name: document.value_of(found)
+            for found in document.properties
+            if found.name not in FIELD_OF
+        }
+
+    def is_written(self, json_name: str) -> bool:
+        """Whether the JSON has this property; an absent field reads as its default."""
+        return self._document.find(json_name) is not None
+
+    def written_value(self, json_name: str) -> Any:
+        """The value of a property as the JSON has it (an AE title with its spaces, say), None when absent."""
+        found = self._document.find(json_name)
+        return None if found is None else self._document.value_of(found)
+
+    def replace(self, **changes: Unpack[SettingFields]) -> Self:
+        """This setting with some fields changed, given by Python or JSON name; all else stays as it is written.
+
+        A field that was absent is written after the one before it in the usual order.
+
+        Raises
+        ------
+        SettingError, TypeError
+            As the class.
+        """
+        order = tuple(info.json_name for info in FIELDS)
+        document = self._document
+        for json_name, encoded in _encoded(_by_json_name(changes)).items():
+            document = document.with_value(json_name, encoded, after=order[: order.index(json_name)])
+        return type(self)._on(document)
+
+    def __replace__(self, **changes: Unpack[SettingFields]) -> Self:
+        return self.replace(**changes)
+
+    def to_json(self) -> str:
+        """The setting as JSON text: the text it was read from, without byte order mark, save for what was changed."""
+        return self._document.writable_text()
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the setting to a file, in UTF-8; a file that was there is replaced at once or not at all.
+
+        Raises
+        ------
+        OSError
+            When it cannot be written; the file that was there is then as before.
+        """
+        from pathlib import Path
+
+        target = Path(path).resolve()  # a link stays a link, and what it points to is replaced
+        text = self.to_json()
+        data = (text if text.endswith("\n") else text + "\n").encode("utf-8")
+        draft = target.with_name(f".{target.name}.{os.urandom(6).hex()}.tmp")
+        try:
+            with draft.open("xb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            if target.exists():
+                draft.chmod(target.stat().st_mode & 0o777)
+            draft.replace(target)
+        finally:
+            draft.unlink(missing_ok=True)
+
+    def problems(self) -> list[Problem]:
+        """What is wrong with the setting or will surprise, in the order of the fields.
+
+        An error means that send refuses it, a warning that something else than was meant may happen, an info that
+        there is something to know.
+        """
+        return pitfalls(self)
+
+    def usability_problems(self) -> list[Problem]:
+        """The problems of severity ``"error"`` alone, found without looking for the others."""
+        return [found for found in timeout_pitfalls(self.timeout_seconds) if found.severity == "error"]
+
+    def explain(self) -> DataFrame:
+        """A row for every field, and for every unknown property, of what it is and does.
+
+        Returns
+        -------
+        DataFrame
+            Columns ``field``, ``value``, ``default``, ``meaning``, ``effect at runtime``.
+        """
+        from pandas import DataFrame, Series
+
+        rows: list[tuple[str, object, object, str, str]] = []
+        for info in FIELDS:
+            absent = "" if self.is_written(info.json_name) else " Not in the JSON: the default counts."
+            value = getattr(self, info.attribute)
+            rows.append((info.json_name, value, info.new or info.default, info.meaning, info.effect + absent))
+        for name, value in self.unknown_properties.items():
+            rows.append((name, value, None, "Not a field of this setting.", "None; it is kept as it is."))
+        names = ("field", "value", "default", "meaning", "effect at runtime")
+        kinds = ("str", "object", "object", "str", "str")
+        columns = zip(*rows, strict=True)
+        return DataFrame(
+            {
+                name: Series(list(column), dtype=kind)
+                for name, kind, column in zip(names, kinds, columns, strict=True)
+            }
+        )
+
+    def as_saved_by_dialog(self) -> Self:
+        """What a save in the original's dialog would leave: ``TimeoutSeconds`` is 30 again, where it is written.
+
+        That much is documented. Whether the dialog also drops unknown properties or writes out absent ones is not,
+        so they are left as they are.
+        """
+        default = FIELD_OF["TimeoutSeconds"].default
+        if self.timeout_seconds == default or not isinstance(default, int):
+            return self
+        return self.replace(timeout_seconds=default)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, DicomSenderSetting):
+            return NotImplemented
+        return self._document.canonical() == other._document.canonical()
+
+    def __hash__(self) -> int:
+        return hash(self._document.canonical())
+
+    def __repr__(self) -> str:
+        return f"<DicomSenderSetting {self.name!r}: {self._route()}>"
+
+    def _route(self) -> str:
+        host = f"[{self.remote_host}]" if ":" in self.remote_host else self.remote_host
+        return f"{self.our_aet} -> {self.remote_aet} at {host}:{self.remote_port}"
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        problems = self.problems()
+        counts = [(kind, sum(found.severity == kind for found in problems)) for kind in ("error", "warning")]
+        rows = [
+            ("Name", self.name or "(none)"),
+            ("Route", self._route()),
+            ("Timeout", f"{self.timeout_seconds} s"),
+            ("State", "disabled" if self.disabled else "enabled"),
+            ("Problems", ", ".join(f"{n} {kind}{'s' * (n != 1)}" for kind, n in counts if n) or "none"),
+        ]
+        cells = "".join(f"<tr><th>{escape(head)}</th><td>{escape(cell)}</td></tr>" for head, cell in rows)
+        return f"<table><caption>DicomSenderSetting</caption>{cells}</table>"
+
+
+def locate(text: str, json_name: str) -> tuple[int, int] | None:
+    """Line and column, from 1, of the value of a property in a setting's text; None when it has no such property.
+
+    Raises
+    ------
+    JsonFault
+        When the text is not a JSON object.
+    """
+    document = JsonDocument.parse(text)
+    found = document.find(json_name)
+    return None if found is None else position(document.text, found.value_start)
+
+
+def _by_json_name(fields: SettingFields) -> dict[str, object]:
+    given: dict[str, object] = {}
+    for keyword, value in fields.items():
+        info = field_called(keyword)
+        if info is None:
+            raise TypeError(_unknown_keyword(keyword))
+        if info.json_name in given:
+            raise TypeError(f"{info.json_name} is given twice, as {info.attribute} too; give it once")
+        given[info.json_name] = value
+    return given
+
+
+def _unknown_keyword(keyword: str) -> str:
+    from difflib import get_close_matches
+
+    attributes = [info.attribute for info in FIELDS]
+    close = get_close_matches(keyword.lower(), attributes, n=1)
+    hint = f"did you mean {close[0]}?" if close else f"the fields are {', '.join(attributes)}"
+    return f"{keyword!r} is not a field of a DicomSenderSetting; {hint}"
+
+
+def _encoded(values: dict[str, object]) -> dict[str, str]:
+    encoded: dict[str, str] = {}
+    problems = []
+    for json_name, value in values.items():
+        try:
+            encoded[json_name] = encode_value(value)
+        except (TypeError, ValueError, RecursionError):
+            shown = "a number of thousands of digits" if isinstance(value, int) else repr(value)[:60]
+            message = f"{shown} ({type(value).__name__}) cannot be written as JSON"
+            problems.append(
+                Problem("error", json_name, message, "give a text, a number, a truth value or None")
+            )
+    if problems:
+        raise SettingError(problems)
+    return encoded
+
+
+def _duplicates(document: JsonDocument) -> list[Problem]:
+    problems = []
+    for first, again in document.duplicates():
+        lines = [position(document.text, found.name_start)[0] for found in (first, again)]
+        message = f"it is written twice, at line {lines[0]} and at line {lines[1]}"
+        problems.append(Problem("error", again.name, message, "keep the one that is meant"))
+    return problems
+
+
+def _missing_type(document: JsonDocument) -> Problem:
+    if document.find("WorkflowPattern") is not None:
+        remedy = "give the object in its WorkflowPattern whose $type names DicomSenderSetting"
+        return Problem("error", "$type", "this is a whole workflow, not one setting", remedy)
+    remedy = (
+        f'write "$type": "{FIELD_OF["$type"].default}" as the first property, if it is a DicomSenderSetting'
+    )
+    return Problem("error", "$type", "it is missing, so this could be any object", remedy)
