@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from dicomkit.results_reader import read_results as read_results
     from dicomkit.scp import LocalSCP as LocalSCP
     from dicomkit.sender import send as send
+    from dicomkit.services import echo as echo
+    from dicomkit.services import probe as probe
     from dicomkit.settings import DicomSenderSetting as DicomSenderSetting
     from dicomkit.settings import MessageType as MessageType
 
@@ -35,6 +37,7 @@ __version__ = "0.1.0"
 
 _ROOMS = {
     "batch": ["Batch", "BatchControl", "send_batch"],
+    "services": ["echo", "probe"],
     "sender": ["send"],
     "errors": [
         "DicomkitError",

@@ -1,0 +1,291 @@
+"""`echo` and `probe`: does the peer answer, and what would it take. Nothing is stored by either.
+
+A probe goes by elimination: each SOP class is offered in every transfer syntax that is still open, the peer picks
+one, and the rest is offered again. Most peers are known after a few rounds; what is open then is asked pair by pair.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+from dicomkit.errors import WireError
+from dicomkit.results import Outcome, SendResult
+from dicomkit.sender import Kind, new_batch_id, peer_of, why_not
+from dicomkit.statuses import SUCCESS, status_meaning, status_remedy
+from dicomkit.uids import EXPLICIT_LE, IMPLICIT_LE, STORAGE_CLASSES, VERIFICATION, uid_name
+from dicomkit.wire.association import Association, Peer
+from dicomkit.wire.pdu import CONTEXT_ACCEPTED, CONTEXT_RESULTS, MAX_CONTEXTS, ProposedContext
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from dicomkit.messages import TextMessage
+    from dicomkit.settings import DicomSenderSetting
+
+__all__ = ["echo", "probe", "EchoResult", "PROBED_SYNTAXES"]
+
+PROBED_SYNTAXES = (
+    EXPLICIT_LE,
+    IMPLICIT_LE,
+    "1.2.840.10008.1.2.2",  # Explicit VR Big Endian
+    "1.2.840.10008.1.2.1.99",  # Deflated Explicit VR Little Endian
+    "1.2.840.10008.1.2.5",  # RLE Lossless
+    "1.2.840.10008.1.2.4.50",  # JPEG Baseline
+    "1.2.840.10008.1.2.4.51",  # JPEG Extended
+    "1.2.840.10008.1.2.4.57",  # JPEG Lossless, process 14
+    "1.2.840.10008.1.2.4.70",  # JPEG Lossless, first-order prediction
+    "1.2.840.10008.1.2.4.80",  # JPEG-LS Lossless
+    "1.2.840.10008.1.2.4.81",  # JPEG-LS Near-Lossless
+    "1.2.840.10008.1.2.4.90",  # JPEG 2000 Lossless
+    "1.2.840.10008.1.2.4.91",  # JPEG 2000
+    "1.2.840.10008.1.2.4.201",  # HTJ2K Lossless
+    "1.2.840.10008.1.2.4.202",  # HTJ2K Lossless RPCL
+    "1.2.840.10008.1.2.4.203",  # HTJ2K
+    "1.2.840.10008.1.2.4.100",  # MPEG2 Main Level
+    "1.2.840.10008.1.2.4.101",  # MPEG2 High Level
+    "1.2.840.10008.1.2.4.102",  # MPEG-4 AVC
+    "1.2.840.10008.1.2.4.107",  # HEVC Main
+)
+"""What a probe without sources asks for: the transfer syntaxes met in archives (PS3.5 Annex A)."""
+
+ELIMINATION_ROUNDS = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class EchoResult(SendResult):
+    """The row of a C-ECHO: a `SendResult` without an instance; ``stored`` stands for status 0x0000."""
+
+    @property
+    def response(self) -> TextMessage | None:
+        """A text message saying that the peer answered, or None when it did not."""
+        if self.status != SUCCESS:
+            return None
+        from dicomkit.messages import TextMessage
+
+        return TextMessage(f"C-ECHO to {self.called_aet} at {self.host}:{self.port}: 0x0000 Success")
+
+
+def echo(setting: DicomSenderSetting) -> EchoResult:
+    """Ask the peer for a sign of life by C-ECHO (PS3.4 Annex A), over an association of its own.
+
+    Returns
+    -------
+    EchoResult
+        With the columns of a send: `outcome` is ``stored`` when the peer answered 0x0000, and otherwise what it
+        would be for a send; `detail` is a sentence. A disabled setting is echoed all the same.
+    """
+    peer = peer_of(setting)
+    refusal = why_not(setting.replace(disabled=False)) if setting.disabled else why_not(setting)
+    if refusal is not None:
+        return _echo_row(peer, *refusal)
+    started_at, start = datetime.now(UTC), perf_counter()
+    status = response_ms = None
+    try:
+        association = Association.open(peer, [ProposedContext(1, VERIFICATION, (IMPLICIT_LE,))])
+        try:
+            context_id = association.context_for(VERIFICATION, IMPLICIT_LE)
+            if context_id is None:
+                outcome = Outcome.NOT_ACCEPTED
+                detail = f"{peer} accepts associations, but not the Verification SOP class; it may store all the same"
+            else:
+                response = association.echo(context_id)
+                status = response.status
+                response_ms = 1e3 * (association.answered_at - association.sent_at)
+                outcome, detail = _answer(status, association, response_ms)
+            association.release()
+        finally:
+            association.abort()
+    except WireError as error:
+        if status is None:  # a release that fails takes nothing from the answer
+            outcome, detail = Outcome.of_error(error), str(error)
+    return _echo_row(
+        peer,
+        outcome,
+        detail,
+        status=status,
+        association=1,
+        started_at=started_at,
+        duration_ms=1e3 * (perf_counter() - start),
+        response_ms=response_ms,
+    )
+
+
+def probe(setting: DicomSenderSetting, sources: object = None) -> pd.DataFrame:
+    """Ask the peer which SOP classes it takes in which transfer syntaxes, without sending anything.
+
+    Parameters
+    ----------
+    sources
+        As for `send_batch`: then their SOP classes are asked for, in their transfer syntaxes as stored and in the
+        uncompressed ones. None asks for all storage classes in `PROBED_SYNTAXES`.
+
+    Returns
+    -------
+    DataFrame
+        One row for each pair, with `sop_class_uid`, `sop_class_name`, `transfer_syntax`, `transfer_syntax_name`,
+        `accepted` (boolean, null when no answer came), `reason` (PS3.8 Table 9-18 in words, or what kept the
+        answer away) and `instances` (how many of the sources; null without).
+
+    Raises
+    ------
+    SettingError
+        The setting cannot be used.
+    """
+    import pandas as pd
+
+    from dicomkit.errors import SettingError
+
+    problems = [problem for problem in setting.usability_problems() if problem.severity == "error"]
+    if problems:
+        raise SettingError(problems)
+    counts = _count_kinds(sources) if sources is not None else {}
+    asked = (
+        _asked_for(counts)
+        if sources is not None
+        else [(sop_class, syntax) for sop_class in STORAGE_CLASSES for syntax in PROBED_SYNTAXES]
+    )
+    answers = _ask(peer_of(setting), asked)
+    rows = [
+        {
+            "sop_class_uid": kind[0],
+            "sop_class_name": uid_name(kind[0]),
+            "transfer_syntax": kind[1],
+            "transfer_syntax_name": uid_name(kind[1]),
+            "accepted": answers[kind][0],
+            "reason": answers[kind][1],
+            "instances": counts.get(kind, 0) if sources is not None else None,
+        }
+        for kind in asked
+    ]
+    texts = ("sop_class_uid", "sop_class_name", "transfer_syntax", "transfer_syntax_name", "reason")
+    frame = pd.DataFrame(rows, columns=[*texts[:4], "accepted", "reason", "instances"])
+    return frame.astype(dict.fromkeys(texts, "string") | {"accepted": "boolean", "instances": "Int64"})
+
+
+def _answer(status: int, association: Association, response_ms: float) -> tuple[Outcome, str]:
+    peer = association.peer
+    if status != SUCCESS:
+        return Outcome.of_status(status), f"{status_meaning(status)}: {status_remedy(status)}"
+    version = association.peer_implementation_version
+    return Outcome.STORED, (
+        f"{peer.called_aet!r} at {peer} answered in {response_ms:.1f} ms"
+        f"{f' ({version})' if version else ''}: it takes calls from {peer.calling_aet!r}"
+    )
+
+
+def _echo_row(
+    peer: Peer,
+    outcome: Outcome,
+    detail: str,
+    *,
+    status: int | None = None,
+    association: int | None = None,
+    started_at: datetime | None = None,
+    duration_ms: float | None = None,
+    response_ms: float | None = None,
+) -> EchoResult:
+    return EchoResult(
+        batch_id=new_batch_id(),
+        instance=0,
+        attempt=1,
+        outcome=outcome,
+        status=status,
+        detail=detail,
+        source="<echo>",
+        sop_class_uid=VERIFICATION,
+        sop_instance_uid=None,
+        study_instance_uid=None,
+        series_instance_uid=None,
+        modality=None,
+        size_bytes=None,
+        transfer_syntax=None,
+        sent_transfer_syntax=None,
+        calling_aet=peer.calling_aet,
+        called_aet=peer.called_aet,
+        host=peer.host,
+        port=peer.port,
+        association=association,
+        started_at=started_at,
+        duration_ms=duration_ms,
+        response_ms=response_ms,
+    )
+
+
+def _count_kinds(sources: object) -> dict[Kind, int]:
+    """How many instances of each SOP class and transfer syntax the sources hold."""
+    from dicomkit.instances import Instance, find_instances
+
+    counts: dict[Kind, int] = {}
+    for found in find_instances(sources):
+        if isinstance(found, Instance):
+            kind = found.sop_class_uid, found.transfer_syntax
+            counts[kind] = counts.get(kind, 0) + 1
+    return counts
+
+
+def _asked_for(counts: dict[Kind, int]) -> list[Kind]:
+    """Each class as stored, and uncompressed (PS3.5 section 10.1)."""
+    classes = dict.fromkeys(sop_class for sop_class, _ in counts)
+    return sorted({*counts, *((c, syntax) for c in classes for syntax in (EXPLICIT_LE, IMPLICIT_LE))})
+
+
+Answers = dict[Kind, tuple[bool | None, str]]
+
+
+def _ask(peer: Peer, asked: Sequence[Kind]) -> Answers:
+    """Whether the peer takes each pair, and why not."""
+    answers: Answers = {}
+    try:
+        for round_number in range(ELIMINATION_ROUNDS + 1):
+            open_pairs: dict[str, list[str]] = {}
+            for sop_class, syntax in asked:
+                if (sop_class, syntax) not in answers:
+                    open_pairs.setdefault(sop_class, []).append(syntax)
+            if round_number < ELIMINATION_ROUNDS:
+                offers = [(sop_class, tuple(syntaxes)) for sop_class, syntaxes in open_pairs.items()]
+            else:
+                offers = [
+                    (sop_class, (syntax,))
+                    for sop_class, syntaxes in open_pairs.items()
+                    for syntax in syntaxes
+                ]
+            for contexts in _contexts(offers):
+                _ask_once(peer, contexts, answers)
+    except WireError as error:
+        for kind in asked:
+            answers.setdefault(kind, (None, str(error)))
+    return answers
+
+
+def _contexts(offers: Sequence[tuple[str, tuple[str, ...]]]) -> Iterator[list[ProposedContext]]:
+    for start in range(0, len(offers), MAX_CONTEXTS):
+        some = offers[start : start + MAX_CONTEXTS]
+        yield [ProposedContext(2 * index + 1, *offer) for index, offer in enumerate(some)]
+
+
+def _ask_once(peer: Peer, contexts: list[ProposedContext], answers: Answers) -> None:
+    """One association, for nothing but its negotiation."""
+    association = Association.open(peer, contexts)
+    try:
+        association.release()
+    except WireError:
+        association.abort()  # what was negotiated is known all the same
+    for context in contexts:
+        _, reply = association.contexts.get(context.id, (context, None))
+        if reply is not None and reply.result == CONTEXT_ACCEPTED:
+            answers[context.abstract_syntax, reply.transfer_syntax] = (
+                True,
+                CONTEXT_RESULTS[CONTEXT_ACCEPTED],
+            )
+            continue
+        reason = (
+            "no answer to this context"
+            if reply is None
+            else CONTEXT_RESULTS.get(reply.result, f"result {reply.result}, which PS3.8 does not define")
+        )
+        for syntax in context.transfer_syntaxes:
+            answers[context.abstract_syntax, syntax] = (False, reason)
