@@ -626,7 +626,7 @@ class Association:
         reason = f": {p.ABORT_REASONS.get(pdu.reason, f'reason {pdu.reason}')}" if pdu.source == 2 else ""
         if not self._established:
             when = "instead of answering our association request"
-        elif self._sent_of_it:
+        elif self._sending:
             when = "while we were sending"
         else:
             when = "instead of answering our request"
@@ -847,7 +847,7 @@ class _Poller:
 def _connect(peer: Peer, interrupt: Interrupt | None) -> socket.socket:
     """A connected, non-blocking socket to the first address that answers."""
     deadline = monotonic() + peer.timeout_seconds
-    addresses = _resolve(peer, deadline)
+    addresses = _resolve(peer, deadline, interrupt)
     failure: WireError | None = None
     for index, (family, kind, protocol, _, address) in enumerate(addresses):
         # Each address gets its share, so that a silent first one does not eat the time of the second.
@@ -855,9 +855,7 @@ def _connect(peer: Peer, interrupt: Interrupt | None) -> socket.socket:
         try:
             sock = socket.socket(family, kind, protocol)
         except OSError as error:
-            failure = failure or ConnectionFailed(
-                f"no socket for {peer} ({_os_reason(error)}); close other files"
-            )
+            failure = failure or _no_socket(peer, error)
             continue
         try:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -872,6 +870,10 @@ def _connect(peer: Peer, interrupt: Interrupt | None) -> socket.socket:
             return sock
     assert failure is not None, "getaddrinfo returns at least one address"
     raise failure
+
+
+def _no_socket(peer: Peer, error: OSError) -> ConnectionFailed:
+    return ConnectionFailed(f"no socket for {peer} ({_os_reason(error)}); close other files")
 
 
 def _connect_one(
@@ -904,26 +906,28 @@ def _connect_one(
 _Address = tuple[socket.AddressFamily, socket.SocketKind, int, str, object]
 
 
-def _resolve(peer: Peer, deadline: float) -> list[_Address]:
+def _resolve(peer: Peer, deadline: float, interrupt: Interrupt | None) -> Sequence[_Address]:
     """The addresses of the host; a name server that does not answer in time is left to its thread."""
+    with suppress(OSError):
+        return _look_up(peer, socket.AI_NUMERICHOST)
     found: list[_Address] = []
     failed: list[OSError] = []
+    try:
+        done, is_done = socket.socketpair()
+    except OSError as error:
+        raise _no_socket(peer, error) from error
 
-    def look_up(flags: int) -> None:
-        try:
-            found.extend(socket.getaddrinfo(peer.host, peer.port, type=socket.SOCK_STREAM, flags=flags))
-        except OSError as error:
-            failed.append(error)
-        except UnicodeError as error:  # a label that is empty or too long
-            failed.append(OSError(str(error)))
+    def look_up() -> None:
+        with is_done:  # whose end of file wakes the wait below
+            try:
+                found.extend(_look_up(peer, 0))
+            except OSError as error:
+                failed.append(error)
 
-    look_up(socket.AI_NUMERICHOST)
-    if found:
-        return found
-    failed.clear()
-    thread = Thread(target=look_up, args=(0,), daemon=True, name=f"dicomkit resolves {peer.host}")
-    thread.start()
-    thread.join(max(deadline - monotonic(), 0))
+    with done:
+        Thread(target=look_up, daemon=True, name=f"dicomkit resolves {peer.host}").start()
+        if _Poller(done, interrupt).wait(READ, max(deadline - monotonic(), 0)) < 0:
+            raise Interrupted("cancelled by us")
     if failed:
         raise ConnectionFailed(
             f"host name {peer.host!r} does not resolve ({_os_reason(failed[0])}); check RemoteHost"
@@ -935,6 +939,13 @@ def _resolve(peer: Peer, deadline: float) -> list[_Address]:
             phase="name resolution",
         )
     return found
+
+
+def _look_up(peer: Peer, flags: int) -> Sequence[_Address]:
+    try:
+        return socket.getaddrinfo(peer.host, peer.port, type=socket.SOCK_STREAM, flags=flags)
+    except UnicodeError as error:  # a label that is empty or too long
+        raise OSError(str(error)) from None
 
 
 def _rejection(pdu: p.AssociateReject, peer: Peer) -> AssociationRejected:
