@@ -144,9 +144,14 @@ class Fault:
         )
 
 
-def _check_stage(fault: Fault, *allowed: str) -> None:
-    if fault.stage not in allowed:
-        raise ValueError(f"{type(fault).__name__}: no stage {fault.stage!r}; use one of {', '.join(allowed)}")
+def _check_choice(fault: Fault, field_name: str, value: str, *allowed: str) -> None:
+    if value not in allowed:
+        kind = type(fault).__name__
+        raise ValueError(f"{kind}: no {field_name} {value!r}; use one of {', '.join(allowed)}")
+
+
+def _check_stage(fault: Fault, *allowed: Stage) -> None:
+    _check_choice(fault, "stage", fault.stage, *allowed)
 
 
 # -- while the association is negotiated -----------------------------------------------------------
@@ -208,6 +213,10 @@ class AcceptNothing(Fault):
     answer: Literal["refused", "omitted"] = "refused"
     result: int = field(default=3, kw_only=True)
 
+    def __post_init__(self) -> None:
+        Fault.__post_init__(self)
+        _check_choice(self, "answer", self.answer, "refused", "omitted")
+
 
 @dataclass(frozen=True, slots=True)
 class Garbage(Fault):
@@ -218,6 +227,10 @@ class Garbage(Fault):
     """
 
     kind: Literal["random", "http", "tls"] = "random"
+
+    def __post_init__(self) -> None:
+        Fault.__post_init__(self)
+        _check_choice(self, "kind", self.kind, "random", "http", "tls")
 
 
 # -- while instances are stored --------------------------------------------------------------------
@@ -336,11 +349,15 @@ class WrongCommand(_AtResponse):
 class OddFragments(_AtResponse):
     """Answer C-STORE correctly, in an unusual shape which PS3.8 allows; the sender should notice nothing.
 
-    ``"pdvs"``: the command in several PDVs of one PDU. ``"pdus"``: each of those PDVs in a PDU of its own.
+    ``"pdvs"``: the command in many PDVs of one PDU, 6 bytes each. ``"pdus"``: each of those PDVs in a PDU of its own.
     ``"segments"``: an ordinary PDU, each byte in a TCP segment of its own.
     """
 
     shape: Literal["pdvs", "pdus", "segments"] = "pdvs"
+
+    def __post_init__(self) -> None:
+        Fault.__post_init__(self)
+        _check_choice(self, "shape", self.shape, "pdvs", "pdus", "segments")
 
 
 # -- at a stage of one's choice --------------------------------------------------------------------

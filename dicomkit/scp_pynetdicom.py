@@ -80,14 +80,16 @@ class PynetdicomServer:
 
     def stop(self) -> None:
         """Close what is open and wait for pynetdicom's threads."""
-        self._stopping.set()
         BaseServer.shutdown(self._server)  # its own shutdown() expects to have been made by start_server()
         self._thread.join()
         self._server.server_close()
-        for association in self._ae.active_associations:
+        remaining = self._ae.active_associations
+        for association in remaining:
             if (sock := _socket_of(association)) is not None:
                 with suppress(OSError):  # closed already
                     sock.shutdown(socket.SHUT_RDWR)
+        self._stopping.set()  # after the sockets: what was waiting must not answer any more
+        for association in remaining:
             if association.requestor.primitive is None:
                 # It waits for a request, for as long as the ACSE timeout: anything in its queue ends that.
                 association.is_aborted = True
@@ -166,6 +168,10 @@ class PynetdicomServer:
         occasion = Occasion(self._numbers[association], sop_class, instance)
         fault = self._plan.first(Status, "response", occasion)
         self._delay("response", occasion)
+        answer = Dataset()
+        if self._stopping.is_set():
+            answer.Status = statuses.PROCESSING_FAILURE  # which nobody will read: the socket is shut down
+            return answer
         arrival = self._journal.arrival(
             calling_aet=titles.calling_ae_title,
             called_aet=titles.called_ae_title,
@@ -175,7 +181,6 @@ class PynetdicomServer:
             transfer_syntax=str(event.context.transfer_syntax),
         )
         arrival.write(event.encoded_dataset(include_meta=False))
-        answer = Dataset()
         answer.Status = arrival.finish(statuses.SUCCESS if fault is None else fault.status)
         if fault is not None:
             self._journal.note("fault", occasion.association, f"{fault} {occasion.sop_instance_uid}")

@@ -77,7 +77,7 @@ _C_STORE_RQ, _C_STORE_RSP, _C_ECHO_RQ, _C_ECHO_RSP, _C_CANCEL_RQ = 0x0001, 0x800
 _NO_DATA_SET = 0x0101
 
 _PIECE_BYTES = 1 << 16  # the most that is read of a data set at once
-_FRAGMENT_BYTES = 7  # of a command cut up by OddFragments; odd, so that no element is left whole
+_FRAGMENT_BYTES = 6  # of a command cut up by OddFragments: within each element's header, and even (PS3.7 F)
 _SMALL_BUFFER_BYTES = 1 << 14  # receive buffer under StopReading, so that a sender stalls soon
 
 _GARBAGE = {
@@ -316,7 +316,7 @@ class _Connection:
         self._incoming = _Incoming(context, message_id, occasion, arrival)
         self._end_if_due("command", occasion)
         ahead = self._plan.ahead("data", occasion)
-        self._incoming.ahead = sorted(ahead, key=self._threshold, reverse=True)
+        self._incoming.ahead = sorted(ahead, key=lambda index: (self._threshold(index), index), reverse=True)
         # An early answer asked for before the first byte must not wait for that byte.
         self._strike_in_data(self._incoming, before_data=True)
 
@@ -365,25 +365,8 @@ class _Connection:
         if kind != _ASSOCIATE_RQ or not _FIXED_BYTES <= length <= _REQUEST_BYTES:
             self._abort(_UNEXPECTED_PDU, f"a PDU of type {kind} and {length} bytes before an association")
         body = self._read(length)
-        request = A_ASSOCIATE_RQ()
-        try:
-            request.decode(header + body)
-            proposed = {
-                int(item.presentation_context_id or 0): (
-                    str(item.abstract_syntax),
-                    [str(uid) for uid in item.transfer_syntax],
-                )
-                for item in request.presentation_context
-            }
-        except (
-            ValueError,
-            TypeError,
-            KeyError,
-            IndexError,
-            AttributeError,
-            struct.error,
-            NotImplementedError,
-        ):
+        proposed = _proposed_contexts(header + body)
+        if proposed is None:
             self._abort(_INVALID_PARAMETER, "an A-ASSOCIATE-RQ that cannot be decoded")
         called, calling = (
             body[start : start + _TITLE_BYTES].decode("ascii", "replace").strip(" \0") for start in (4, 20)
@@ -592,6 +575,32 @@ class _Connection:
 
 
 # -- coding --------------------------------------------------------------------------------------
+
+
+def _proposed_contexts(request: bytes) -> dict[int, tuple[str, list[str]]] | None:
+    """SOP class and transfer syntaxes by context number; None when the A-ASSOCIATE-RQ is malformed."""
+    pdu = A_ASSOCIATE_RQ()
+    proposed: dict[int, tuple[str, list[str]]] = {}
+    try:
+        pdu.decode(request)
+        for item in pdu.presentation_context:
+            if item.presentation_context_id is None or not item.abstract_syntax or not item.transfer_syntax:
+                return None
+            proposed[item.presentation_context_id] = (
+                str(item.abstract_syntax),
+                [str(syntax) for syntax in item.transfer_syntax],
+            )
+    except (
+        ArithmeticError,
+        AttributeError,
+        LookupError,
+        NotImplementedError,
+        TypeError,
+        ValueError,
+        struct.error,
+    ):
+        return None  # whatever pynetdicom's decoder stumbles over
+    return proposed
 
 
 def _item(kind: int, payload: bytes) -> bytes:
