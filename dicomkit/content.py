@@ -21,6 +21,7 @@ __all__ = [
     "FileSource",
     "Forward",
     "MemberSource",
+    "SourceError",
     "Stamp",
     "ZipMember",
     "describe_os_error",
@@ -44,6 +45,15 @@ _LOCAL_HEADER_SIZE = 30  # zip: before each member, and without its two texts of
 _LOCAL_HEADER_MAGIC = b"PK\x03\x04"
 ZIP_STORED = 0
 ZIP_DEFLATED = 8
+
+
+class SourceError(UnreadableError):
+    """What is the matter with a source; `reason` is the message without the source's name."""
+
+    def __init__(self, source: str, reason: str) -> None:
+        self.source = source
+        self.reason = reason
+        super().__init__(f"{source}: {reason}")
 
 
 class DataSource(Protocol):
@@ -115,13 +125,16 @@ def fetch_from(descriptor: int) -> Fetch:
     return fetch
 
 
-def describe_os_error(error: OSError) -> str:
-    """Say in words what is the matter, without the path and the number that Python puts in."""
+def describe_os_error(error: OSError | ValueError) -> str:
+    """Say in words why a file cannot be read, without the path and the number that Python puts in.
+
+    A ValueError is Python's for a path with a NUL in it.
+    """
     if isinstance(error, FileNotFoundError):
         return "there is no such file or folder; check the path"
     if isinstance(error, PermissionError):
         return "permission denied; ask for the right to read it"
-    return error.strerror or str(error)
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 
 class FileSource:
@@ -133,12 +146,13 @@ class FileSource:
         try:
             self._descriptor, status = open_file(path)
         except OSError as error:
-            raise UnreadableError(f"{path}: {describe_os_error(error)}") from error
+            raise SourceError(path, describe_os_error(error)) from error
         if status.st_size < offset + length:
             os.close(self._descriptor)
-            raise UnreadableError(
-                f"{path}: it is {offset + length - status.st_size} bytes shorter than when it was looked at; "
-                "is it still being written? Send it again when it is complete"
+            raise SourceError(
+                path,
+                f"it is {offset + length - status.st_size} bytes shorter than when it was looked at; "
+                "is it still being written? Send it again when it is complete",
             )
         self.changed = stamp is not None and stamp != (status.st_size, status.st_mtime_ns)
         self._position = offset
@@ -365,7 +379,7 @@ class MemberSource:
         try:
             self._descriptor, status = open_file(member.archive)
         except OSError as error:
-            raise UnreadableError(f"{name}: {describe_os_error(error)}") from error
+            raise SourceError(name, describe_os_error(error)) from error
         self.changed = stamp is not None and stamp != (status.st_size, status.st_mtime_ns)
         self._pieces = member.pieces(fetch_from(self._descriptor))
         self._rest = memoryview(b"")
@@ -378,7 +392,7 @@ class MemberSource:
                     raise OSError(None, "the archive is damaged")
         except OSError as error:
             self.close()
-            raise UnreadableError(f"{name}: {describe_os_error(error)}") from error
+            raise SourceError(name, describe_os_error(error)) from error
         self._rest = self._rest[offset:]
 
     def readv(self, buffers: Sequence[memoryview]) -> int:

@@ -15,6 +15,7 @@ from dicomkit.content import (
     FileSource,
     Forward,
     MemberSource,
+    SourceError,
     Stamp,
     ZipMember,
     describe_os_error,
@@ -43,7 +44,6 @@ from dicomkit.dataset_walk import (
     read_file_meta,
     walk_data_set,
 )
-from dicomkit.errors import UnreadableError
 from dicomkit.uids import (
     DEFLATED_LE,
     EXPLICIT_BE,
@@ -54,6 +54,7 @@ from dicomkit.uids import (
 )
 
 __all__ = [
+    "ArchiveFileError",
     "DirectoryFileError",
     "Instance",
     "NotDicomError",
@@ -63,6 +64,17 @@ __all__ = [
 
 _PREAMBLE_SIZE = 128  # PS3.10 7.1
 _PREFIX = b"DICM"
+_PREFIX_END = 132
+_FIRST_GROUPS = (b"\x08\0", b"\x02\0", b"\0\x08")  # of a file without preamble, in either byte order
+_ZIP_MAGICS = (b"PK\x03\x04", b"PK\x05\x06")  # the latter of an empty one
+_OTHER_MAGICS = {
+    b"\x1f\x8b": "compressed by gzip; unpack it first",
+    b"7z\xbc\xaf": "a 7z archive; unpack it first",
+    b"Rar!": "a RAR archive; unpack it first",
+    b"%PDF": "a PDF document",
+    b"\x89PNG": "a PNG image",
+    b"\xff\xd8\xff": "a JPEG image",
+}
 _LONGEST_UID = 64  # PS3.5 9.1
 _MOST_INFLATED = 1 << 30  # bytes; what a deflated data set may grow to before it is taken for an attack
 
@@ -78,12 +90,22 @@ _DEFLATED = frozenset(
 _NATIVE = {IMPLICIT.name: IMPLICIT_LE, LITTLE_EXPLICIT.name: EXPLICIT_LE, BIG_EXPLICIT.name: EXPLICIT_BE}
 
 
-class NotDicomError(UnreadableError):
+class NotDicomError(SourceError):
     """The content is no DICOM at all."""
 
 
-class DirectoryFileError(UnreadableError):
-    """The content is a DICOMDIR, which names instances and is none."""
+class ArchiveFileError(NotDicomError):
+    """The content is a zip archive, and may have instances in it."""
+
+
+class DirectoryFileError(SourceError):
+    """The content is a DICOMDIR, which refers to instances and is none; `damage` says what is wrong with it."""
+
+    def __init__(self, source: str, damage: str) -> None:
+        self.damage = damage
+        super().__init__(
+            source, "a DICOMDIR is not sent itself; name it as a source to send what it refers to"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,20 +189,19 @@ def look_at(
     try:
         descriptor, status = open_file(path)
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
-        reason = describe_os_error(error) if isinstance(error, OSError) else str(error)
-        raise UnreadableError(f"{name}: {reason}") from error
+        raise SourceError(name, describe_os_error(error)) from error
     try:
         fetch = fetch_from(descriptor)
         window = Window(fetch(0, HEAD_SIZE), status.st_size, fetch)
         return _describe(window, name, path, (status.st_size, status.st_mtime_ns))
     except OSError as error:
-        raise UnreadableError(f"{name}: {describe_os_error(error)}") from error
+        raise SourceError(name, describe_os_error(error)) from error
     finally:
         os.close(descriptor)
 
 
-def look_at_member(member: ZipMember, descriptor: int, stamp: Stamp) -> Instance:
-    """Find out what a member of an open zip archive holds; it is read to its end, to know that it is whole.
+def look_at_member(member: ZipMember) -> Instance:
+    """Find out what a member of a zip archive holds; it is read to its end, to know that it is whole.
 
     Raises
     ------
@@ -188,57 +209,51 @@ def look_at_member(member: ZipMember, descriptor: int, stamp: Stamp) -> Instance
         As `look_at`, and when the archive is damaged.
     """
     name = f"{member.archive}!/{member.name}"
-    compressed = fetch_from(descriptor)
-    content = Forward(lambda: member.pieces(compressed))
     try:
+        descriptor, status = open_file(member.archive)
+    except OSError as error:
+        raise SourceError(name, describe_os_error(error)) from error
+    try:
+        packed = fetch_from(descriptor)
+        content = Forward(lambda: member.pieces(packed))
         window = Window(content.fetch(0, HEAD_SIZE), member.size, content.fetch, seekable=False)
-        instance = _describe(window, name, member, stamp)
+        instance = _describe(window, name, member, (status.st_size, status.st_mtime_ns))
         content.finish()
     except OSError as error:
-        raise UnreadableError(f"{name}: {describe_os_error(error)}") from error
+        raise SourceError(name, describe_os_error(error)) from error
+    finally:
+        os.close(descriptor)
     return instance
 
 
 def _describe(window: Window, source: str, content: str | bytes | ZipMember, stamp: Stamp | None) -> Instance:
-    begin = (
-        _PREAMBLE_SIZE + len(_PREFIX) if window.buffer[_PREAMBLE_SIZE : _PREAMBLE_SIZE + 4] == _PREFIX else 0
-    )
-    if not begin and window.buffer[:2] not in (b"\x02\0", b"\x08\0", b"\0\x08"):
-        reason = (
-            "it is empty" if not window.size else "no DICM at byte 128, and no element of DICOM at byte 0"
-        )
-        raise NotDicomError(f"{source}: not DICOM: {reason}")
+    head = window.buffer
+    begin = _PREFIX_END if head[_PREAMBLE_SIZE:_PREFIX_END] == _PREFIX else 0
+    if not begin and head[:2] not in _FIRST_GROUPS:
+        raise _no_dicom(source, head)
     meta: dict[int, bytes] = {}
     values: dict[int, bytes] = {}
     notes: list[str] = []
     try:
         meta, offset = read_file_meta(window, begin)
-        media_class = _text(meta.get(MEDIA_SOP_CLASS))
-        if media_class == MEDIA_STORAGE_DIRECTORY:
-            raise DirectoryFileError(
-                f"{source}: a DICOMDIR is not sent itself; name it as a source to send the files it refers to"
-            )
         syntax = _text(meta.get(TRANSFER_SYNTAX))
         if syntax in _DEFLATED:
             end = _walk_deflated(window, offset, values)
-            assert syntax is not None
         else:
             syntax, encoding = _how_encoded(window, offset, syntax, notes)
             end = _walk(window, offset, encoding, values, notes)
-    except (Truncated, EOFError) as error:
+    except (Truncated, Malformed, EOFError) as error:
+        if _text(meta.get(MEDIA_SOP_CLASS)) == MEDIA_STORAGE_DIRECTORY:
+            raise DirectoryFileError(source, str(error)) from error
         if not begin and SOP_INSTANCE not in values:
-            raise NotDicomError(
-                f"{source}: not DICOM: no DICM at byte 128, and no elements that make sense"
-            ) from error
-        raise UnreadableError(f"{source}: {error}; get a complete copy of it, and send that") from error
-    except Malformed as error:
-        if not begin:
-            raise NotDicomError(f"{source}: not DICOM: no DICM at byte 128, and {error}") from error
-        raise UnreadableError(
-            f"{source}: damaged: {error}; export it again from where it came from"
-        ) from error
+            raise NotDicomError(source, f"not DICOM: no DICM at byte 128, and {error}") from error
+        if isinstance(error, Malformed):
+            raise SourceError(source, f"damaged: {error}; export it again from where it came from") from error
+        raise SourceError(source, f"{error}; get a complete copy of it, and send that") from error
+    if MEDIA_SOP_CLASS in meta and _text(meta[MEDIA_SOP_CLASS]) == MEDIA_STORAGE_DIRECTORY:
+        raise DirectoryFileError(source, "")
     if not begin and SOP_INSTANCE not in values:
-        raise NotDicomError(f"{source}: not DICOM: no DICM at byte 128, and no SOP Instance UID")
+        raise NotDicomError(source, "not DICOM: no DICM at byte 128, and no SOP Instance UID")
     if end < window.size:
         notes.append(
             f"{window.size - end} bytes after the last element are no part of the data set and left out"
@@ -261,6 +276,18 @@ def _describe(window: Window, source: str, content: str | bytes | ZipMember, sta
         stamp,
         content,
     )
+
+
+def _no_dicom(source: str, head: bytes) -> NotDicomError:
+    """Say what it is instead, where that helps."""
+    if head.startswith(_ZIP_MAGICS):
+        return ArchiveFileError(source, "a zip archive: name it as a source to send what is in it")
+    if not head:
+        return NotDicomError(source, "not DICOM: it is empty")
+    for magic, kind in _OTHER_MAGICS.items():
+        if head.startswith(magic):
+            return NotDicomError(source, f"not DICOM: it is {kind}")
+    return NotDicomError(source, "not DICOM: no DICM at byte 128, and no element of DICOM at byte 0")
 
 
 def _how_encoded(window: Window, offset: int, syntax: str, notes: list[str]) -> tuple[str, Encoding]:
@@ -386,8 +413,8 @@ def _uid(source: str, name: str, value: bytes | None, media: bytes | None, notes
     other = (media or b"").strip(_PADDING)
     if not own:
         if not other:
-            raise UnreadableError(
-                f"{source}: no {name} in the data set nor in the File Meta; it needs one to be sent"
+            raise SourceError(
+                source, f"no {name} in the data set nor in the File Meta; it needs one to be sent"
             )
         notes.append(f"the data set has no {name}, so the File Meta's is used")
         own = other
@@ -395,8 +422,8 @@ def _uid(source: str, name: str, value: bytes | None, media: bytes | None, notes
         notes.append(f"the File Meta has another {name}, {_text(other) or 'an unreadable one'}")
     uid = _text(own)
     if not uid:
-        raise UnreadableError(
-            f"{source}: its {name} is longer than {_LONGEST_UID} characters or not printable ASCII (PS3.5 9.1)"
+        raise SourceError(
+            source, f"its {name} is longer than {_LONGEST_UID} characters or not printable ASCII (PS3.5 9.1)"
         )
     if not uid.replace(".", "").isdigit():
         notes.append(f"its {name} is not a valid UID (PS3.5 9.1)")

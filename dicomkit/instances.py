@@ -1,4 +1,4 @@
-"""Find the instances under whatever names them: files, folders, globs, DICOMDIRs, zip archives, bytes, datasets.
+"""Find the instances under whatever names them: files, folders, globs, DICOMDIRs, zip archives, bytes, Datasets.
 
 Strategy: one source at a time and nothing held, so that a generator of a million paths costs no more than one. What
 is named must be DICOM, and is `Unreadable` otherwise; what a scan comes across may be anything, and is `PassedOver`.
@@ -7,15 +7,35 @@ is named must be DICOM, and is `Unreadable` otherwise; what a scan comes across 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from dicomkit.content import DataSource
+from dicomkit.archives import MEMBER_MARK, list_archive, list_directory_file
+from dicomkit.content import DataSource, SourceError, ZipMember
 from dicomkit.errors import UnreadableError
-from dicomkit.instance_facts import DirectoryFileError, Instance, NotDicomError, look_at
+from dicomkit.folders import Entry, expand_glob, files_under, is_glob
+from dicomkit.instance_facts import (
+    ArchiveFileError,
+    DirectoryFileError,
+    Instance,
+    NotDicomError,
+    look_at,
+    look_at_member,
+)
+from dicomkit.part10 import encode_dataset, is_dataset
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
+
+    class _HasInstance(Protocol):
+        source: str
+        instance: Instance
+
 
 __all__ = [
     "DataSource",
+    "Found",
     "Instance",
     "PassedOver",
     "Unreadable",
@@ -23,10 +43,20 @@ __all__ = [
     "look_at",
 ]
 
+_IN_MEMORY = ("<bytes>", "<dataset>")
+
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """Something that was named, or is DICOM, and cannot be sent; `detail` says why and what to do."""
+    """Something that was named, or is DICOM, and cannot be sent.
+
+    Attributes
+    ----------
+    source : str
+        As in `Instance`.
+    detail : str
+        Why not, and what to do.
+    """
 
     source: str
     detail: str
@@ -34,7 +64,15 @@ class Unreadable:
 
 @dataclass(frozen=True, slots=True)
 class PassedOver:
-    """Something that a scan came across, and is not for sending."""
+    """Something that a scan came across, and that is not for sending.
+
+    Attributes
+    ----------
+    source : str
+        As in `Instance`.
+    reason : str
+        What it is instead.
+    """
 
     source: str
     reason: str
@@ -44,32 +82,220 @@ Found = Instance | Unreadable | PassedOver
 
 
 def find_instances(sources: object) -> Iterator[Found]:
-    if isinstance(sources, (bytes, bytearray, memoryview)):
+    """Find what can be sent, one after the other, while the result is iterated over.
+
+    Parameters
+    ----------
+    sources
+        One of these, or any iterable of them, nested as deep as you like:
+
+        - a path of a file, a folder (all files at any depth, in sorted order), a zip archive or a DICOMDIR;
+        - a glob, where ``**`` stands for any number of folders; an existing path wins over a glob;
+        - ``archive.zip!/member``, as results name it;
+        - bytes, the content of a DICOM file;
+        - a pydicom Dataset, a message, an `Instance`;
+        - a frame with a column ``source``, such as earlier results: each of its sources once.
+
+    Yields
+    ------
+    Instance
+        It can be sent.
+    Unreadable
+        It was named, or is DICOM, and cannot be sent: missing, not DICOM, truncated, without UIDs.
+    PassedOver
+        A scan of a folder, glob, archive or DICOMDIR came across it: not DICOM, a DICOMDIR, or a zip archive. (An
+        archive often lies beside what was unpacked from it, and sending both would send everything twice.)
+
+    Raises
+    ------
+    TypeError
+        For anything else among the sources, when it is come to.
+    """
+    _refuse_strange(sources)
+    return _Search().find(sources)
+
+
+def _refuse_strange(source: object) -> None:
+    kind = type(source)
+    is_one = (
+        isinstance(source, (os.PathLike, Iterable, Instance))
+        or hasattr(kind, "instance")
+        or hasattr(kind, "text")
+    )
+    if not is_one or isinstance(source, Mapping) or hasattr(kind, "read"):
+        raise TypeError(
+            f"{kind.__name__} is no source of instances; give a path, a glob, bytes, a pydicom Dataset, a message, a "
+            "frame with a column 'source', or an iterable of these"
+        )
+
+
+class _Search:
+    """One search; it remembers what is in the archive it was in last."""
+
+    __slots__ = ("_archive", "_members")
+
+    def __init__(self) -> None:
+        self._archive = ""
+        self._members: dict[str, ZipMember | SourceError] = {}
+
+    def find(self, source: object) -> Iterator[Found]:
+        if isinstance(source, str):
+            yield from self._find_path(source)
+        elif isinstance(source, os.PathLike):
+            yield from self._find_path(os.fsdecode(source))
+        elif isinstance(source, (bytes, bytearray, memoryview)):
+            yield _attempt("<bytes>", lambda: look_at(source))
+        elif isinstance(source, Instance):
+            yield source
+        elif is_dataset(source):
+            yield _attempt("<dataset>", lambda: look_at(encode_dataset(cast("Dataset", source)), "<dataset>"))
+        elif hasattr(type(source), "instance"):
+            message = cast("_HasInstance", source)
+            yield _attempt(message.source, lambda: message.instance)
+        elif hasattr(type(source), "text"):
+            kind = type(source).__name__
+            yield Unreadable(
+                "<message>", f"a {kind} cannot be sent, whatever MessageType says; make it a DicomMessage"
+            )
+        elif hasattr(source, "columns"):
+            yield from self._find_in_frame(source)
+        else:
+            _refuse_strange(source)
+            for one in cast("Iterable[object]", source):
+                yield from self.find(one)
+
+    def _find_in_frame(self, frame: Any) -> Iterator[Found]:
+        if "source" not in frame.columns:
+            raise TypeError("a frame of instances needs a column 'source' with their paths")
+        for source in dict.fromkeys(frame["source"]):
+            if source in _IN_MEMORY:
+                yield Unreadable(
+                    source, "it came from memory, and the frame does not hold it; give the object itself"
+                )
+            elif isinstance(source, str):
+                yield from self._find_path(source)
+
+    def _find_path(self, path: str) -> Iterator[Found]:
         try:
-            yield look_at(sources)
-        except UnreadableError as error:
-            yield Unreadable("<bytes>", str(error))
-    elif isinstance(sources, (str, os.PathLike)):
-        yield from _find_path(os.fspath(sources))
-    else:
-        for source in sources:  # type: ignore[attr-defined]
-            yield from find_instances(source)
+            found: Instance | SourceError = look_at(path)
+        except SourceError as error:
+            found = error
+        if isinstance(found, Instance):
+            yield found
+        else:
+            yield from self._find_otherwise(path, found)
 
+    def _find_otherwise(self, path: str, found: SourceError) -> Iterator[Found]:
+        from pathlib import Path
 
-def _find_path(path: str) -> Iterator[Found]:
-    if os.path.isdir(path):
-        for entry in sorted(os.scandir(path), key=lambda entry: entry.name):
-            if entry.is_dir():
-                yield from _find_path(entry.path)
-                continue
+        if isinstance(found, ArchiveFileError):
+            yield from _find_in_archive(path)
+        elif isinstance(found, DirectoryFileError):
+            yield from _find_by_directory_file(path, found.damage)
+        elif Path(path).is_dir():
+            yield from _scan(files_under(path))
+        elif os.path.lexists(path):
+            yield Unreadable(path, found.reason)
+        elif MEMBER_MARK in path:
+            yield self._find_member(path)
+        elif is_glob(path):
+            yield from self._find_by_glob(path)
+        elif path.startswith("~") and path != (expanded := os.fspath(Path(path).expanduser())):
+            yield from self._find_path(expanded)
+        else:
+            yield Unreadable(path, found.reason)
+
+    def _find_by_glob(self, pattern: str) -> Iterator[Found]:
+        from pathlib import PurePath
+
+        last = PurePath(pattern).name.lower()
+        names_containers = last.endswith(".zip") or last == "dicomdir"
+        entry = None
+        for entry in expand_glob(pattern):
+            if names_containers and not entry.obstacle:
+                yield from self._find_path(entry.path)
+            else:
+                yield from _scan([entry])
+        if entry is None:
+            yield Unreadable(pattern, "no file matches; check the pattern")
+
+    def _find_member(self, path: str) -> Found:
+        from pathlib import Path
+
+        archive, _, name = path.partition(MEMBER_MARK)
+        while not Path(archive).is_file():
+            inner, mark, name = name.partition(MEMBER_MARK)
+            if not mark:
+                return Unreadable(path, "there is no such archive; check the path")
+            archive += MEMBER_MARK + inner
+        if archive != self._archive:
             try:
-                yield look_at(entry.path)
-            except (NotDicomError, DirectoryFileError) as error:
-                yield PassedOver(entry.path, str(error))
-            except UnreadableError as error:
-                yield Unreadable(entry.path, str(error))
+                self._members = dict(list_archive(archive))
+            except SourceError as error:
+                return Unreadable(path, error.reason)
+            self._archive = archive
+        if name not in self._members:
+            return Unreadable(path, "the archive has no such member")
+        found = _look_at_members([self._members[name]])
+        return next(found)
+
+
+def _attempt(source: str, look: Callable[[], Instance]) -> Instance | Unreadable:
+    try:
+        return look()
+    except UnreadableError as error:
+        return Unreadable(source, error.reason if isinstance(error, SourceError) else str(error))
+
+
+def _scan(entries: Iterable[Entry]) -> Iterator[Found]:
+    for path, obstacle, failed in entries:
+        if obstacle:
+            yield Unreadable(path, obstacle) if failed else PassedOver(path, obstacle)
+            continue
+        try:
+            found: Found = look_at(path)
+        except (NotDicomError, DirectoryFileError) as error:
+            found = PassedOver(path, error.reason)
+        except SourceError as error:
+            found = Unreadable(path, error.reason)
+        yield found
+
+
+def _find_in_archive(path: str) -> Iterator[Found]:
+    try:
+        members = list_archive(path)
+        yield from _look_at_members(member for _, member in members)
+    except SourceError as error:
+        yield Unreadable(path, error.reason)
+
+
+def _look_at_members(members: Iterable[ZipMember | SourceError]) -> Iterator[Found]:
+    """Look at members of one archive."""
+    for member in members:
+        if isinstance(member, SourceError):
+            yield Unreadable(member.source, member.reason)
+            continue
+        source = f"{member.archive}{MEMBER_MARK}{member.name}"
+        try:
+            found: Found = look_at_member(member)
+        except ArchiveFileError:
+            found = PassedOver(source, "an archive in an archive: unpack the outer one to send what is in it")
+        except (NotDicomError, DirectoryFileError) as error:
+            found = PassedOver(source, error.reason)
+        except SourceError as error:
+            found = Unreadable(source, error.reason)
+        yield found
+
+
+def _find_by_directory_file(path: str, damage: str) -> Iterator[Found]:
+    if damage:
+        yield Unreadable(path, f"the DICOMDIR is damaged ({damage}); name its folder instead")
         return
     try:
-        yield look_at(path)
-    except UnreadableError as error:
-        yield Unreadable(path, str(error))
+        for named, problem in list_directory_file(path):
+            if problem:
+                yield Unreadable(named, problem)
+            else:
+                yield from _scan([Entry(named)])
+    except SourceError as error:
+        yield Unreadable(path, error.reason)

@@ -11,7 +11,7 @@ from base64 import b64encode
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dicomkit.content import describe_os_error
+from dicomkit.content import SourceError, describe_os_error
 from dicomkit.errors import UnreadableError
 from dicomkit.instances import Instance, look_at
 from dicomkit.part10 import encode_dataset
@@ -152,9 +152,8 @@ class DicomMessage(Message):
         try:
             with open(self._content, "rb") as file:
                 return file.read()
-        except (OSError, ValueError) as error:  # ValueError: a NUL in the path
-            reason = describe_os_error(error) if isinstance(error, OSError) else str(error)
-            raise UnreadableError(f"{self.source}: {reason}") from error
+        except (OSError, ValueError) as error:
+            raise SourceError(self.source, describe_os_error(error)) from error
 
     @property
     def dataset(self) -> FileDataset:
@@ -179,7 +178,7 @@ class DicomMessage(Message):
                     f"{self.source}: pydicom cannot read it ({type(error).__name__})"
                 ) from error
             if not len(dataset) and not len(dataset.file_meta):
-                raise UnreadableError(f"{self.source}: not DICOM")
+                raise SourceError(self.source, "not DICOM")
             self._dataset = dataset
         return self._dataset
 

@@ -9,7 +9,7 @@ import copy
 from io import BytesIO
 from typing import TYPE_CHECKING
 
-from dicomkit.errors import UnreadableError
+from dicomkit.content import SourceError
 from dicomkit.uids import EXPLICIT_BE, EXPLICIT_LE, IMPLICIT_LE
 
 if TYPE_CHECKING:
@@ -46,24 +46,24 @@ def encode_dataset(dataset: Dataset) -> bytes:
     for keyword in ("SOPClassUID", "SOPInstanceUID"):
         value = dataset.get(keyword) or meta.get("MediaStorage" + keyword)
         if not value:
-            raise UnreadableError(f"<dataset>: it has no {keyword}; set that before it is sent")
+            raise SourceError("<dataset>", f"it has no {keyword}; set that before it is sent")
         setattr(meta, "MediaStorage" + keyword, value)
     fit = copy.copy(dataset)
     fit.file_meta = meta
     content = BytesIO()
     try:
         dcmwrite(content, fit, enforce_file_format=True)
-    except Exception as error:  # pydicom raises whatever its parts raise
-        raise UnreadableError(
-            f"<dataset>: pydicom cannot encode it ({type(error).__name__}: {error})"
-        ) from error
+    except (
+        Exception
+    ) as error:  # pydicom raises whatever its parts raise, and quotes values, maybe a patient's
+        raise SourceError("<dataset>", f"pydicom cannot encode it ({type(error).__name__})") from error
     return content.getvalue()
 
 
 def _syntax_of(dataset: Dataset) -> str:
     if "PixelData" in dataset and dataset["PixelData"].is_undefined_length:
-        raise UnreadableError(
-            "<dataset>: its Pixel Data is compressed and nothing says how; set file_meta.TransferSyntaxUID"
+        raise SourceError(
+            "<dataset>", "its Pixel Data is compressed and nothing says how; set file_meta.TransferSyntaxUID"
         )
     syntaxes = {(True, True): IMPLICIT_LE, (False, False): EXPLICIT_BE}
     return syntaxes.get(dataset.original_encoding, EXPLICIT_LE)  # type: ignore[arg-type]
