@@ -1,0 +1,59 @@
+"""A Python that has its imports behind it and then sends, timed from inside.
+
+Run by the benchmark as ``python -m tests.benchmark.worker SENDER PORT AET ASSOCIATIONS FOLDER``; writes a line of
+JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+HOST = "127.0.0.1"
+
+
+def send_batch(port: int, aet: str, associations: int, folder: Path) -> Callable[[], int]:
+    import pandas as pd  # noqa: F401  (a notebook has it)
+
+    from dicomkit.batch import send_batch
+    from dicomkit.settings import DicomSenderSetting
+
+    setting = DicomSenderSetting(remote_host=HOST, remote_port=port, remote_aet=aet)
+
+    def send() -> int:
+        batch = send_batch(setting, folder, associations=associations)
+        frame = batch.to_frame()
+        return int((frame["outcome"] == "stored").sum())
+
+    return send
+
+
+def pynetdicom(port: int, aet: str, associations: int, folder: Path) -> Callable[[], int]:
+    from pydicom import dcmread
+    from pynetdicom import AE
+    from pynetdicom.sop_class import CTImageStorage  # type: ignore[attr-defined]
+
+    def send() -> int:
+        ae = AE(ae_title="PYNETDICOM")
+        ae.add_requested_context(CTImageStorage)
+        association = ae.associate(HOST, port, ae_title=aet)
+        statuses = [association.send_c_store(dcmread(path)) for path in sorted(folder.iterdir())]
+        association.release()
+        return sum(1 for status in statuses if status and status.Status == 0)
+
+    return send
+
+
+def main(sender: str, port: str, aet: str, associations: str, folder: str) -> None:
+    prepare = {"send_batch": send_batch, "pynetdicom": pynetdicom}[sender]
+    send = prepare(int(port), aet, int(associations), Path(folder))
+    start = time.perf_counter()
+    instances = send()
+    print(json.dumps({"seconds": time.perf_counter() - start, "instances": instances}))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
