@@ -201,7 +201,7 @@ def _lung_bases(image: Field, x: Field, y: Field, z: float, cavity: Field) -> Fi
     for side in (-1.0, 1.0):
         dome = ellipsoid(x, y, z, (side * 64.0, -14.0, -14.0), (66.0, 78.0, 104.0 - 6.0 * side))
         lung = np.maximum(np.maximum(cavity - 1.0, -dome), 10.0 - side * x)
-        lung = lung + max(0.0, 26.0 - z) * 1.2 + ramp(y, 40.0, -40.0) * max(0.0, 74.0 - z)
+        lung = lung + max(0.0, 26.0 - z) * 1.2 + ramp(y, 40.0, -40.0) * (18.0 + max(0.0, 74.0 - z))
         vessels = 190.0 * np.maximum(clouds(x, y, 5.0, seed=52, z=int(z + 100)) - 0.35, 0.0)
         image = paint(image, lung, _LUNG + vessels, blur=1.6)
     return image
