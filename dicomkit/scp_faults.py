@@ -407,7 +407,11 @@ class Reset(Break):
 
 @dataclass(frozen=True, slots=True)
 class Silence(Break):
-    """Keep the connection and never say anything again; what the sender writes is read and dropped."""
+    """Keep the connection and never say anything again; what the sender writes is read and dropped.
+
+    It closes when the sender does, when the server stops, or when nothing has come for the server's
+    `network_timeout_seconds`.
+    """
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,7 +77,7 @@ _C_STORE_RQ, _C_STORE_RSP, _C_ECHO_RQ, _C_ECHO_RSP, _C_CANCEL_RQ = 0x0001, 0x800
 _NO_DATA_SET = 0x0101
 
 _PIECE_BYTES = 1 << 16  # the most that is read of a data set at once
-_FRAGMENT_BYTES = 6  # of a command cut up by OddFragments: within each element's header, and even (PS3.7 F)
+_FRAGMENT_BYTES = 6  # of a command cut up by OddFragments: within each element's header, and even (PS3.8 E.1)
 _SMALL_BUFFER_BYTES = 1 << 14  # receive buffer under StopReading, so that a sender stalls soon
 
 _GARBAGE = {
