@@ -127,6 +127,8 @@ def test_the_ct_measures_what_is_painted(study: dict[str, FileDataset]) -> None:
         return float(hounsfield[int(row) - 2 : int(row) + 3, int(column) - 2 : int(column) + 3].mean())
 
     assert at(-92, -12) == pytest.approx(8, abs=8), "the cyst is fluid"
+    row = hounsfield[round((-12 - top) / ds.PixelSpacing[0]), 50:90]
+    assert np.sum(row < 60) * ds.PixelSpacing[1] == pytest.approx(24, abs=2.5), "as wide as the report says"
     assert at(-115, 10) == pytest.approx(112, abs=10), "the liver has taken up contrast"
     assert at(9, 30) == pytest.approx(224, abs=15), "the aorta more so"
     assert at(0, -160) == pytest.approx(-1000, abs=10), "around the patient is air"

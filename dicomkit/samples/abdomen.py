@@ -31,7 +31,7 @@ PADDING = -2000
 CYST_DIAMETER = 24.0
 """How wide the cyst of the liver is where it is widest, in mm; the structured report measures it."""
 
-_CYST_CENTRE = (-92.0, -12.0, 12.0)
+_CYST_CENTRE = (-92.0, -12.0, 18.0)  # its middle lies in the fifth slice
 _AIR, _LUNG, _FAT, _MUSCLE, _FLUID, _MARROW, _CORTEX = -1000.0, -840.0, -102.0, 58.0, 8.0, 190.0, 640.0
 
 # The vessels of the liver: start, end (x, y, z each), radius; all in mm.
