@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from os import PathLike
 from threading import Event as Flag
@@ -186,6 +187,7 @@ def send_batch(
     retries: int = 2,
     give_up_after: float = 300.0,
     results: str | PathLike[str] | None = None,
+    transcode: bool = True,
     pack_pdv: bool = True,
     control: BatchControl | None = None,
     on_event: Listener | None = None,
@@ -211,6 +213,9 @@ def send_batch(
         Seconds. When no response came for so long, the rest is not tried any more.
     results
         A ``.csv``, ``.json`` or ``.parquet`` path that rows are streamed to as they come, rather than kept.
+    transcode
+        Whether an instance that the peer does not take as it is stored is converted to what it does take, without
+        loss: encoded anew, or decompressed. The row then says so, and its two transfer syntaxes differ.
     pack_pdv
         Whether a command and the beginning of its data set share a PDU. An abort upon the first such instance of
         an association is tried again without.
@@ -240,6 +245,7 @@ def send_batch(
         associations=associations,
         retries=retries,
         give_up_after=give_up_after,
+        transcode=transcode,
         packs=pack_pdv,
         record=Record(results, on_event),
         control=control or BatchControl(),
@@ -258,6 +264,7 @@ class _Run:
         associations: int,
         retries: int,
         give_up_after: float,
+        transcode: bool,
         packs: bool,
         record: Record,
         control: BatchControl,
@@ -265,6 +272,7 @@ class _Run:
         self.row = RowMaker(new_batch_id(), peer_of(setting))
         self.record = record
         self.control = control
+        self.transcode = transcode
         self.packs = packs
         self._refusal = why_not(setting)
         self._retries = retries
@@ -458,7 +466,7 @@ class _Run:
             failures = self._failures
             if self._failing_since is None:
                 self._failing_since = since
-            silent = monotonic() - self._failing_since
+            silent = perf_counter() - self._failing_since
         if silent >= self._give_up_after:
             self.give_up(
                 result.outcome,
@@ -547,7 +555,6 @@ class _Worker:
         self._plan.is_crowded = not task.alone and len(covered) < len(kinds)
         which = run.number_association()
         started_at, start = datetime.now(UTC), perf_counter()
-        since = monotonic()
         self.is_opening = True
         try:
             association = Association.open(run.row.peer, contexts, interrupt=self.interrupt, packs=run.packs)
@@ -558,7 +565,7 @@ class _Worker:
                 return False
             if others and isinstance(error, PeerTimedOut | AssociationRejected):
                 return False  # the peer serves those we have, and no more
-            self._charge(error, which, started_at, 1e3 * (perf_counter() - start), since)
+            self._charge(error, which, started_at, start)
             return True
         finally:
             self.is_opening = False
@@ -569,14 +576,13 @@ class _Worker:
         )
         return True
 
-    def _charge(
-        self, error: WireError, which: int, started_at: datetime, duration_ms: float, since: float
-    ) -> None:
+    def _charge(self, error: WireError, which: int, started_at: datetime, start: float) -> None:
         """An association did not come about: the next instance bears the attempt."""
         run = self._run
         task = self._plan.take(self.number, lambda task: True)
         if task is None:
             return
+        duration_ms = 1e3 * (perf_counter() - start)
         result = run.row.failed_to_open(
             task.index, task.number, task.instance, error, started_at, duration_ms, which, task.note
         )
@@ -584,7 +590,7 @@ class _Worker:
         if isinstance(error, AssociationRejected) and not may_pass:
             run.give_up(Outcome.REJECTED, f"not tried again: {error}")
         else:
-            run.got_stuck(result, since)
+            run.got_stuck(result, start)
         run.settle(task, result, may_pass=may_pass)
 
     def _send(self) -> None:
@@ -594,27 +600,34 @@ class _Worker:
             return
         run, association = self._run, line.association
         current = self._next(line)
-        while current is not None:
-            task, attempt = current
-            if not association.is_still_there():
-                self._plan.put_back(task)
-                break
+        answered: _Sent | None = None
+        while current is not None and association.is_still_there():
             if run.record.has_listener:
+                task = current.task
                 run.record.tell(Sending(task.index, task.number, task.instance.source, line.which))
-            since = monotonic()
-            attempt.transmit()
-            current = self._next(line) if association.is_open else None
-            self._finish(line, task, attempt, since)
-            if current is not None and (not association.is_open or self._plan.is_stopped):
-                self._plan.put_back(current[0])
-                break
+            current.attempt.transmit()
+            # Now the peer is busy: time for the row of the one before, and to make the next one ready.
+            if answered is not None:
+                self._settle(line, answered)
+            following = self._next(line) if association.is_open else None
+            current.attempt.receive()
+            answered, current = current, following
+            if current is None or not association.is_open or self._plan.is_stopped:
+                self._settle(line, answered)
+                answered = None
+                if current is None and association.is_open:
+                    current = self._next(line)
+                elif current is not None:
+                    break
             run.take_finds()
-            if current is None and association.is_open:
-                current = self._next(line)
+        if answered is not None:
+            self._settle(line, answered)
+        if current is not None:
+            self._plan.put_back(current.task)
         if not association.is_open:
             self._release(association.ended)
 
-    def _next(self, line: _Line) -> tuple[Task, Attempt] | None:
+    def _next(self, line: _Line) -> _Sent | None:
         """The next task that fits, made ready; those that cannot be are recorded on the way."""
         while (task := self._plan.take(self.number, line.fits)) is not None:
             attempt = Attempt(
@@ -625,16 +638,17 @@ class _Worker:
                 task.instance,
                 self._run.row,
                 note=task.note,
+                transcode=self._run.transcode,
             )
             if attempt.load():
-                return task, attempt
-            self._run.settle(task, attempt.finish(), may_pass=False)
+                return _Sent(task, attempt)
+            self._run.settle(task, attempt.result(), may_pass=False)
         return None
 
-    def _finish(self, line: _Line, task: Task, attempt: Attempt, since: float) -> None:
-        """Wait for the response and settle what became of the attempt."""
-        run, association = self._run, line.association
-        result = attempt.finish()
+    def _settle(self, line: _Line, sent: _Sent) -> None:
+        """Make the row of an attempt that has its answer, or will have none, and decide what follows from it."""
+        run, association, task = self._run, line.association, sent.task
+        result = sent.attempt.result()
         is_first = line.instances == 0
         if result.status is not None:
             run.got_through()
@@ -651,7 +665,7 @@ class _Worker:
             run.packs = False
             task.note = "; ".join(filter(None, (task.note, UNPACKED)))
         else:
-            run.got_stuck(result, since)
+            run.got_stuck(result, sent.attempt.start)
         task.alone = True
         run.settle(task, result, may_pass=False, free_retry=unpack)
 
@@ -678,6 +692,14 @@ class _Worker:
             instances=line.instances,
             size_bytes=line.size_bytes,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """An attempt on its way, and the task it is one of."""
+
+    task: Task
+    attempt: Attempt
 
 
 class _Line:

@@ -71,7 +71,8 @@ def send(setting: DicomSenderSetting, message: Message) -> SendResult:
     attempt = Attempt(association, 1, 0, 1, instance, row, since=(started_at, start))
     if attempt.load():
         attempt.transmit()
-    result = attempt.finish()
+        attempt.receive()
+    result = attempt.result()
     if association.is_open:
         try:
             association.release()
@@ -229,26 +230,16 @@ class RowMaker:
 
 
 class Attempt:
-    """One instance over one open association, in three steps: `load`, `transmit`, `finish`.
+    """One instance over one open association, in four steps: `load`, `transmit`, `receive`, `result`.
 
-    Whatever goes wrong on the way is kept, and `finish` makes it a row; the next attempt may be loaded between
-    `transmit` and `finish`, while the peer is still at work on this one.
+    Whatever goes wrong on the way is kept, and `result` makes it a row. Between `transmit` and `receive` the peer is
+    at work on this one, and there is time to load the next, and to make the row of the one before.
+
+    Attributes
+    ----------
+    start : float
+        When it began, on the clock of `time.perf_counter`; 0.0 before.
     """
-
-    __slots__ = (
-        "_data",
-        "_error",
-        "_row",
-        "_start",
-        "_started_at",
-        "_syntax",
-        "_which",
-        "association",
-        "index",
-        "instance",
-        "note",
-        "number",
-    )
 
     def __init__(
         self,
@@ -260,6 +251,7 @@ class Attempt:
         row: RowMaker,
         *,
         note: str = "",
+        transcode: bool = True,
         since: tuple[datetime, float] | None = None,
     ) -> None:
         self.association = association
@@ -269,30 +261,40 @@ class Attempt:
         self.note = note
         self._which = which
         self._row = row
+        self._transcode = transcode
         self._data: DataSource | None = None
-        self._error: UnreadableError | WireError | None = None
+        self._context_id = 0
         self._syntax: str | None = None
-        self._start = 0.0
+        self._refusal = ""
+        self._error: UnreadableError | WireError | None = None
+        self._response: Response | None = None
+        self._was_cut = False
+        self._size_bytes = 0
+        self._duration_ms = 0.0
+        self._response_ms: float | None = None
+        self.start = 0.0
         self._started_at: datetime | None = None
         if since is not None:
-            self._started_at, self._start = since
+            self._started_at, self.start = since
 
     def load(self) -> bool:
         """Choose the context and read the first megabyte; False when there is nothing to transmit."""
-        instance = self.instance
-        context_id = self.association.context_for(instance.sop_class_uid, instance.transfer_syntax)
-        if context_id is None:
-            self._begin()
-            return False
-        self._syntax = instance.transfer_syntax
         try:
-            self._data = data = instance.open()
+            outgoing = self._in_accepted_syntax()
+            if outgoing is None:
+                self._begin()
+                return False
+            self._data = data = outgoing.open()
             self.association.load(
-                data, instance.length, context_id, instance.sop_class_uid, instance.sop_instance_uid
+                data,
+                outgoing.length,
+                self._context_id,
+                outgoing.sop_class_uid,
+                outgoing.sop_instance_uid,
             )
         except UnreadableError as error:
             self._error = error
-            self._started_at = None  # nothing of it was tried
+            self._syntax = self._started_at = None  # nothing of it was tried
             self._close()
             return False
         if data.changed:
@@ -301,8 +303,35 @@ class Attempt:
             )
         return True
 
+    def _in_accepted_syntax(self) -> Instance | None:
+        """The instance as the peer takes it, with its context; None, and the reason kept, when it takes none."""
+        instance, association = self.instance, self.association
+        sop_class, syntax = instance.sop_class_uid, instance.transfer_syntax
+        context_id = association.context_for(sop_class, syntax)
+        if context_id is None:
+            from dicomkit.transcode import NotTranscoded, target_for, transcoded
+
+            target = target_for(association.accepted_syntaxes(sop_class)) if self._transcode else None
+            if target is None:
+                self._refusal = why_not_accepted(association, instance, transcode=self._transcode)
+                return None
+            try:
+                instance = transcoded(instance, target)
+            except NotTranscoded as error:
+                self._refusal = f"{why_not_accepted(association, instance, transcode=False)}; {error}"
+                return None
+            self.note = _joined(
+                self.note,
+                f"converted from {uid_name(syntax)} to {uid_name(target)}, which is what the peer takes",
+            )
+            context_id = association.context_for(sop_class, target)
+            assert context_id is not None, "the target is among the accepted syntaxes"
+        self._context_id = context_id
+        self._syntax = instance.transfer_syntax
+        return instance
+
     def transmit(self) -> None:
-        """Hand it to the socket; what goes wrong is told by `finish`."""
+        """Hand it to the socket; what goes wrong is told by `result`."""
         self._begin()
         try:
             self.association.transmit()
@@ -311,49 +340,42 @@ class Attempt:
         finally:
             self._close()
 
-    def finish(self) -> SendResult:
-        """Wait for the response, unless something went wrong before; the row of this attempt."""
-        if self._syntax is None:
-            return self._result(Outcome.NOT_ACCEPTED, why_not_accepted(self.association, self.instance))
-        error = self._error
-        if error is None:
+    def receive(self) -> None:
+        """Wait for the response, unless something went wrong before. The association is not needed after that."""
+        association = self.association
+        if self._error is None:
             try:
-                response = self.association.response()
-            except WireError as failure:
-                error = failure
-            else:
-                return self._answered(response)
+                self._response = association.response()
+                self._response_ms = 1e3 * (association.answered_at - association.sent_at)
+            except WireError as error:
+                self._error = error
+        if isinstance(self._error, Interrupted):
+            association.abort()
+        self._size_bytes = association.data_bytes_sent
+        self._duration_ms = 1e3 * (perf_counter() - self.start)
+        self._was_cut = not association.is_open
+
+    def result(self) -> SendResult:
+        """The row of this attempt."""
+        error = self._error
+        if self._refusal:
+            return self._row_of(Outcome.NOT_ACCEPTED, self._refusal)
         if isinstance(error, Interrupted):
-            self.association.abort()
             doubt = "; the peer may have stored it" if error.may_be_stored else ""
-            return self._result(Outcome.CANCELLED, f"cancelled while it was being sent, so we aborted{doubt}")
+            return self._row_of(Outcome.CANCELLED, f"cancelled while it was being sent, so we aborted{doubt}")
         if isinstance(error, UnreadableError):
-            aborted = "" if self.association.is_open else "; the association had to be aborted"
-            return self._result(Outcome.UNREADABLE, f"{error}{aborted}")
-        return self._result(Outcome.of_error(error), str(error))
+            aborted = "; the association had to be aborted" if self._was_cut else ""
+            return self._row_of(Outcome.UNREADABLE, f"{error}{aborted}")
+        if error is not None:
+            return self._row_of(Outcome.of_error(error), str(error))
+        assert self._response is not None, "result needs a receive"
+        status, comment = self._response.status, self._response.error_comment
+        detail = STORED if status == SUCCESS else f"{status_meaning(status)}: {status_remedy(status)}"
+        if comment:
+            detail += f'; the peer says: "{comment}"'
+        return self._row_of(Outcome.of_status(status), detail, status)
 
-    @property
-    def may_be_stored(self) -> bool:
-        """Whether the peer may hold the instance although it did not say so."""
-        return isinstance(self._error, WireError) and self._error.may_be_stored
-
-    def _answered(self, response: Response) -> SendResult:
-        status = response.status
-        detail = STORED
-        if status != SUCCESS:
-            detail = f"{status_meaning(status)}: {status_remedy(status)}"
-        if response.error_comment:
-            detail += f'; the peer says: "{response.error_comment}"'
-        return self._result(
-            Outcome.of_status(status),
-            detail,
-            status=status,
-            response_ms=1e3 * (self.association.answered_at - self.association.sent_at),
-        )
-
-    def _result(
-        self, outcome: Outcome, detail: str, *, status: int | None = None, response_ms: float | None = None
-    ) -> SendResult:
+    def _row_of(self, outcome: Outcome, detail: str, status: int | None = None) -> SendResult:
         if self.note or self.instance.note:
             detail = _joined(_joined(detail, self.note), self.instance.note)
         tried = self._started_at is not None
@@ -365,17 +387,17 @@ class Attempt:
             detail,
             self.instance,
             status=status,
-            size_bytes=(self.association.data_bytes_sent if self._syntax else 0) if tried else None,
+            size_bytes=self._size_bytes if tried else None,
             sent_transfer_syntax=self._syntax,
             association=self._which if tried else None,
             started_at=self._started_at,
-            duration_ms=1e3 * (perf_counter() - self._start) if tried else None,
-            response_ms=response_ms,
+            duration_ms=self._duration_ms if tried else None,
+            response_ms=self._response_ms,
         )
 
     def _begin(self) -> None:
         if self._started_at is None:
-            self._started_at, self._start = datetime.now(UTC), perf_counter()
+            self._started_at, self.start = datetime.now(UTC), perf_counter()
 
     def _close(self) -> None:
         if self._data is not None:
@@ -383,7 +405,7 @@ class Attempt:
             self._data = None
 
 
-def why_not_accepted(association: Association, instance: Instance) -> str:
+def why_not_accepted(association: Association, instance: Instance, *, transcode: bool) -> str:
     """Why no accepted context carries this instance, and what the peer would have taken (PS3.8 Table 9-18)."""
     sop_class, syntax = instance.sop_class_uid, instance.transfer_syntax
     replies = [
@@ -396,6 +418,7 @@ def why_not_accepted(association: Association, instance: Instance) -> str:
         return (
             f"the peer takes {uid_name(sop_class)} only in {' or '.join(accepted)}, and not in {uid_name(syntax)} as "
             "it is stored; have the peer accept that transfer syntax, or convert the file first"
+            f"{'' if transcode else ': transcode=True does where it can be done without loss'}"
         )
     results = {reply.result for context, reply in replies if context.transfer_syntaxes == (syntax,)}
     why = ", ".join(CONTEXT_RESULTS.get(result, f"result {result}") for result in sorted(results))
