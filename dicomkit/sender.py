@@ -318,7 +318,7 @@ class Attempt:
             try:
                 instance = transcoded(instance, target)
             except NotTranscoded as error:
-                self._refusal = f"{why_not_accepted(association, instance, transcode=False)}; {error}"
+                self._refusal = f"{_takes_only(association, sop_class)}; {error}"
                 return None
             self.note = _joined(
                 self.note,
@@ -408,24 +408,28 @@ class Attempt:
 def why_not_accepted(association: Association, instance: Instance, *, transcode: bool) -> str:
     """Why no accepted context carries this instance, and what the peer would have taken (PS3.8 Table 9-18)."""
     sop_class, syntax = instance.sop_class_uid, instance.transfer_syntax
+    if association.accepted_syntaxes(sop_class):
+        return (
+            f"{_takes_only(association, sop_class)}, and not in {uid_name(syntax)} as it is stored; have the peer "
+            "accept that transfer syntax, or convert the file first"
+            f"{'' if transcode else ': transcode=True does where it can be done without loss'}"
+        )
     replies = [
         (context, reply)
         for context, reply in association.contexts.values()
         if context.abstract_syntax == sop_class
     ]
-    accepted = [uid_name(accepted) for accepted in association.accepted_syntaxes(sop_class)]
-    if accepted:
-        return (
-            f"the peer takes {uid_name(sop_class)} only in {' or '.join(accepted)}, and not in {uid_name(syntax)} as "
-            "it is stored; have the peer accept that transfer syntax, or convert the file first"
-            f"{'' if transcode else ': transcode=True does where it can be done without loss'}"
-        )
     results = {reply.result for context, reply in replies if context.transfer_syntaxes == (syntax,)}
     why = ", ".join(CONTEXT_RESULTS.get(result, f"result {result}") for result in sorted(results))
     return (
         f"the peer takes {uid_name(sop_class)} in no transfer syntax that we offered"
         f"{f' ({why})' if why else ''}; enable the SOP class for {association.peer.calling_aet!r} at the peer"
     )
+
+
+def _takes_only(association: Association, sop_class: str) -> str:
+    accepted = " or ".join(uid_name(syntax) for syntax in association.accepted_syntaxes(sop_class))
+    return f"the peer takes {uid_name(sop_class)} only in {accepted}"
 
 
 def _joined(detail: str, note: str) -> str:

@@ -7,6 +7,7 @@ encoded otherwise is encoded anew. The whole data set is held in memory while it
 from __future__ import annotations
 
 from dataclasses import replace
+from os import SEEK_END
 from typing import TYPE_CHECKING, Final
 
 from dicomkit.errors import UnreadableError
@@ -89,10 +90,11 @@ def transcoded(instance: Instance, target: str) -> Instance:
 
 
 def _read(instance: Instance) -> Dataset:
-    from io import BytesIO
-
     from pydicom.dataset import FileMetaDataset
+    from pydicom.filebase import DicomBytesIO
     from pydicom.filereader import dcmread
+    from pydicom.filewriter import write_file_meta_info
+    from pydicom.uid import UID
 
     source = instance.open()
     try:
@@ -104,18 +106,19 @@ def _read(instance: Instance) -> Dataset:
         source.close()
     if got < len(data):
         raise UnreadableError(f"it ended {len(data) - got} bytes early while it was being read")
+    # A File Meta of our own, which says what the walk found, whatever the one in the file says.
     meta = FileMetaDataset()
-    meta.TransferSyntaxUID = instance.transfer_syntax
-    meta.MediaStorageSOPClassUID = instance.sop_class_uid
-    meta.MediaStorageSOPInstanceUID = instance.sop_instance_uid
-    head = BytesIO()
-    from pydicom.filewriter import write_file_meta_info
-
-    head.write(bytes(128) + b"DICM")
-    write_file_meta_info(head, meta)
+    meta.TransferSyntaxUID = UID(instance.transfer_syntax)
+    meta.MediaStorageSOPClassUID = UID(instance.sop_class_uid)
+    meta.MediaStorageSOPInstanceUID = UID(instance.sop_instance_uid)
+    content = DicomBytesIO(bytes(128) + b"DICM")
+    content.seek(0, SEEK_END)
+    write_file_meta_info(content, meta)
+    content.write(data)
+    content.seek(0)
     try:
-        return dcmread(BytesIO(head.getvalue() + data))
-    except Exception as error:  # pydicom and its plugins raise whatever their parts raise
+        return dcmread(content)
+    except Exception as error:
         raise NotTranscoded(
             f"pydicom cannot read it ({type(error).__name__}); check the file with dciodvfy"
         ) from error
@@ -123,13 +126,28 @@ def _read(instance: Instance) -> Dataset:
 
 def _decompress(ds: Dataset, syntax: str) -> None:
     """Decompress in place, leaving colour in the space that it was compressed in wherever the decoder does."""
+    from pydicom.pixels.decoders.base import get_decoder
+
+    try:
+        is_available = get_decoder(syntax).is_available
+    except NotImplementedError:
+        raise NotTranscoded(
+            f"{uid_name(syntax)} cannot be decompressed here; have the peer accept it as it is stored"
+        ) from None
+    if not is_available:
+        raise NotTranscoded(
+            f"decompressing {uid_name(syntax)} needs decoders that are not installed; install them with: "
+            "pip install 'dicomkit[codecs]'"
+        )
     try:
         ds.decompress(as_rgb=False, generate_instance_uid=False)
-    except Exception as error:  # pydicom and its plugins raise whatever their parts raise
+    except Exception as error:
         raise NotTranscoded(
-            f"it could not be decompressed from {uid_name(syntax)} ({type(error).__name__}); install the decoders "
-            "with: pip install 'dicomkit[codecs]', or have the peer accept it as it is stored"
+            f"its {uid_name(syntax)} pixels could not be decoded ({type(error).__name__}); check the file, or have the "
+            "peer accept it as it is stored"
         ) from error
+    if ds.get("PhotometricInterpretation") == "YBR_FULL_422":
+        ds.PhotometricInterpretation = "YBR_FULL"  # decoders give every pixel its own colour
     for keyword in ("ExtendedOffsetTable", "ExtendedOffsetTableLengths"):
         if keyword in ds:
             delattr(ds, keyword)
