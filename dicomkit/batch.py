@@ -8,7 +8,7 @@ on one instance the worker makes the next one ready.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from os import PathLike
@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from dicomkit.errors import AssociationRejected, Interrupted, PeerTimedOut, WireError
 from dicomkit.events import Done, Scanned, Sending, Waiting
 from dicomkit.lookout import Lookout
-from dicomkit.plan import NotYet, Plan, Task
+from dicomkit.plan import Plan, Task
 from dicomkit.record import Listener, Record
 from dicomkit.results import Outcome, SendResult
 from dicomkit.sender import Attempt, Kind, RowMaker, new_batch_id, peer_of, propose, why_not
@@ -57,13 +57,14 @@ class BatchControl:
     """Pauses, resumes and cancels a batch; every method may be called from any thread, also before the batch starts.
 
     A pause lets the instances under way finish. A first cancel does so too, and ends the batch; a second one aborts
-    them. Neither loses a row.
+    them. Neither loses a row; a third one has done with it, and what is not looked at by then has none.
     """
 
     def __init__(self) -> None:
         self._lock = Lock()
         self._cancels = 0
         self._is_paused = False
+        self._is_taken = False
         self._listener: Callable[[], None] | None = None
 
     def pause(self) -> None:
@@ -95,13 +96,23 @@ class BatchControl:
         if listener is not None:
             listener()
 
-    def _attach(self, listener: Callable[[], None] | None) -> None:
+    def _take(self) -> None:
         with self._lock:
-            if listener is not None and self._listener is not None:
+            if self._is_taken:
                 raise ValueError(
                     "this BatchControl belongs to a batch that is still running; make another one"
                 )
+            self._is_taken = True
+
+    def _listen(self, listener: Callable[[], None]) -> None:
+        with self._lock:
             self._listener = listener
+        listener()
+
+    def _give_back(self) -> None:
+        with self._lock:
+            self._is_taken = False
+            self._listener = None
 
 
 class Batch:
@@ -227,7 +238,7 @@ def send_batch(
     Raises
     ------
     ValueError
-        A parameter is out of its range, or `results` has an unknown suffix.
+        A parameter is out of its range, `results` has an unknown suffix, or `control` is another batch's.
     OSError
         The results file cannot be created.
     MissingExtraError
@@ -239,18 +250,23 @@ def send_batch(
         raise ValueError(f"retries is {retries!r}; it takes 0 for one attempt only, or more")
     if not give_up_after > 0:
         raise ValueError(f"give_up_after is {give_up_after!r}; it takes seconds, more than 0")
-    run = _Run(
-        setting,
-        sources,
-        associations=associations,
-        retries=retries,
-        give_up_after=give_up_after,
-        transcode=transcode,
-        packs=pack_pdv,
-        record=Record(results, on_event),
-        control=control or BatchControl(),
-    )
-    return run.run()
+    control = control or BatchControl()
+    control._take()
+    try:
+        run = _Run(
+            setting,
+            sources,
+            associations=associations,
+            retries=retries,
+            give_up_after=give_up_after,
+            transcode=transcode,
+            packs=pack_pdv,
+            record=Record(results, on_event),
+            control=control,
+        )
+        return run.run()
+    finally:
+        control._give_back()
 
 
 class _Run:
@@ -292,21 +308,23 @@ class _Run:
         self._kinds: dict[Kind, None] = {}
 
     def run(self) -> Batch:
-        self.control._attach(self._heed_control)
-        try:
-            if self._refusal is None:
-                self._heed_control()
-                self._run_workers()
-            self._finish()
-        finally:
-            self.control._attach(None)
-            self.lookout.close()
-            self.record.close()
-            for worker in self.workers:
-                worker.interrupt.close()
+        over = Flag()
+        conductor = Thread(target=self._conduct, args=(over,), name="dicomkit batch", daemon=True)
+        conductor.start()
+        # Ctrl-C is raised in this thread, which therefore holds no lock and does nothing but wait.
+        timeout = 0.2 if os.name == "nt" else None  # Windows does not interrupt a wait without one
+        pressed = 0
+        while not over.is_set():
+            try:
+                while pressed:
+                    pressed -= 1
+                    Thread(target=self.control.cancel, name="dicomkit cancel", daemon=True).start()
+                over.wait(timeout)
+            except KeyboardInterrupt:
+                pressed += 1
+        conductor.join()
         if self._crash is not None:
             raise self._crash
-        self._tell_scanned(at_end=True)
         batch = Batch(
             self.row.batch_id,
             self.record,
@@ -317,82 +335,71 @@ class _Run:
         self.record.tell(Done(tuple((str(o), n) for o, n in batch.outcomes.items()), batch.interrupted))
         return batch
 
-    def _run_workers(self) -> None:
-        left = Flag()
-        running = len(self.workers)
+    def _conduct(self, over: Flag) -> None:
+        """The whole batch, from the first source to the last row."""
+        try:
+            try:
+                self.control._listen(self._heed_control)
+                if self._refusal is None:
+                    self._run_workers()
+                self._finish()
+            finally:
+                self.lookout.close()
+                for worker in self.workers:
+                    worker.interrupt.close()
+                self.record.close()
+        except BaseException as error:  # noqa: BLE001 - a fault of ours: raised by `run`
+            self._crash = self._crash or error
+        finally:
+            over.set()
 
+    def _run_workers(self) -> None:
         def work(worker: _Worker) -> None:
-            nonlocal running
             try:
                 worker.work()
             except BaseException as error:  # noqa: BLE001 - a fault of ours: raised by `run`, once all have ended
                 self._crash = error
                 self.plan.stop()
-            finally:
-                with self._lock:
-                    running -= 1
-                    last = running == 0
-                if last:
-                    left.set()
 
+        first, *others = self.workers
         threads = [
             Thread(target=work, args=(worker,), name=f"dicomkit association {worker.number + 1}", daemon=True)
-            for worker in self.workers
+            for worker in others
         ]
         for thread in threads:
             thread.start()
-        # Windows does not interrupt a wait without a timeout.
-        timeout = 0.2 if os.name == "nt" else None
-        while True:
-            try:
-                while not left.wait(timeout):
-                    pass
-                for thread in threads:
-                    thread.join()
-                return
-            except KeyboardInterrupt:
-                self.control.cancel()
+        work(first)
+        for thread in threads:
+            thread.join()
 
     def _heed_control(self) -> None:
         """What the control says now; called in the thread that says it."""
         cancels = self.control.cancels
+        if self.control.is_paused:
+            self._failing_since = None  # a rest that we take is no silence of the peer
         if cancels:
             self.plan.stop()
+            self.lookout.close()
             for worker in self.workers:
                 if cancels > 1 or worker.is_opening:
                     worker.interrupt.set()
         self.plan.wake()
 
     def _finish(self) -> None:
-        """Rows for what was never tried; a cancel meanwhile leaves the rest of the sources alone."""
+        """Rows for what was never tried."""
         outcome, detail = self._rest or (
             Outcome.CANCELLED,
             "cancelled before it was tried; send it again when you are ready",
         )
-        patience = self.control.cancels + 1
-        look = self._rest is not None or not self.lookout.feeds_from_iterator
-        try:
-            for task in self._rest_of_tasks(look):
-                self.take_finds()
-                self.record.add(
-                    self.row.unsent(task.index, task.number, task.instance, outcome, detail), is_final=True
-                )
-                if self.control.cancels > patience:
-                    break
-        except KeyboardInterrupt:
-            self.control.cancel()
+        for task in self.plan.rest():
+            self.take_finds()
+            if task is not None:
+                result = self.row.unsent(task.index, task.number, task.instance, outcome, detail)
+                self.record.add(result, is_final=True)
+            if self.control.cancels > 2:
+                break
         self.take_finds()
-
-    def _rest_of_tasks(self, look: bool) -> Iterator[Task]:
-        rest = self.plan.rest(look=look)
-        while True:
-            try:
-                yield next(rest)
-            except StopIteration:
-                return
-            except NotYet:
-                self.plan.wait_for_arrival()
-                rest = self.plan.rest(look=look)
+        self._tell_scanned(at_end=True)
 
     def _note(self) -> str:
         notes = []
@@ -403,7 +410,7 @@ class _Run:
                 if count
                 else "nothing to send: the sources hold no file"
             )
-        if self.control.cancels and self.lookout.feeds_from_iterator and not self.plan.is_exhausted:
+        if self.control.cancels and self.lookout.is_cut_short:
             notes.append("what the iterator had not given yet was not sent, and has no row")
         if self.record.trouble:
             notes.append(self.record.trouble)
@@ -448,6 +455,7 @@ class _Run:
             return self._opened
 
     def count_open(self, change: int) -> int:
+        """How many associations are open or being opened."""
         with self._lock:
             self._open += change
             return self._open
@@ -475,7 +483,8 @@ class _Run:
             )
         elif failures >= PATIENCE:
             seconds = _wait_seconds(failures - PATIENCE)
-            self.plan.hold(min(seconds, self._give_up_after - silent))
+            seconds = min(seconds, self._give_up_after - silent)
+            self.plan.hold(seconds)
             self.record.tell(Waiting(seconds, f"{failures} failures in a row, the last one {result.outcome}"))
 
     def give_up(self, outcome: Outcome, detail: str) -> None:
@@ -484,21 +493,21 @@ class _Run:
             self._rest = self._rest or (outcome, detail)
         self.plan.stop()
 
-    def settle(self, task: Task, result: SendResult, *, may_pass: bool, free_retry: bool = False) -> None:
-        """Record an attempt, and decide whether there will be another."""
+    def settle(self, task: Task, result: SendResult, *, may_pass: bool, is_unpacked: bool = False) -> None:
+        """Record an attempt, and decide whether there will be another; to try it unpacked there always is."""
         limit = 0
         if result.outcome in _RETRIED or may_pass:
             limit = self._retries
         elif result.status in _RETRIED_ONCE:
             limit = min(self._retries, 1)
-        limit += task.free_retry or free_retry
+        if is_unpacked:
+            limit = max(limit, 1)
         again = task.number <= limit
         self.record.add(result, is_final=not again)
         if not again:
             self.plan.done(task)
             return
-        seconds = 0.0 if free_retry else _wait_seconds(task.number - 1)
-        task.free_retry |= free_retry
+        seconds = 0.0 if is_unpacked else _wait_seconds(task.number - 1)
         task.number += 1
         self.plan.try_again(task, seconds)
 
@@ -553,23 +562,25 @@ class _Worker:
         kinds = [task.kind] if task.alone else run.kinds_to_propose(self._plan.kinds_in_sight(self.number))
         contexts, covered = propose(kinds)
         self._plan.is_crowded = not task.alone and len(covered) < len(kinds)
-        which = run.number_association()
-        started_at, start = datetime.now(UTC), perf_counter()
         self.is_opening = True
         try:
+            if self._plan.is_over:
+                return False
+            which = run.number_association()
+            run.count_open(1)
+            started_at, start = datetime.now(UTC), perf_counter()
             association = Association.open(run.row.peer, contexts, interrupt=self.interrupt, packs=run.packs)
         except WireError as error:
-            others = run.count_open(0)
+            others = run.count_open(-1)
             run.record.closed(which, None, str(error), opened_at=None, proposed=len(contexts))
             if isinstance(error, Interrupted):
                 return False
             if others and isinstance(error, PeerTimedOut | AssociationRejected):
-                return False  # the peer serves those we have, and no more
+                return False  # the peer serves those we have, and no more; of several that fail, the last is charged
             self._charge(error, which, started_at, start)
             return True
         finally:
             self.is_opening = False
-        run.count_open(1)
         run.record.opened(which, association)
         self._line = _Line(
             association, which, started_at, len(contexts), covered, task if task.alone else None
@@ -601,7 +612,8 @@ class _Worker:
         run, association = self._run, line.association
         current = self._next(line)
         answered: _Sent | None = None
-        while current is not None and association.is_still_there():
+        while current is not None and (line.is_fresh or association.is_still_there()):
+            line.is_fresh = False
             if run.record.has_listener:
                 task = current.task
                 run.record.tell(Sending(task.index, task.number, task.instance.source, line.which))
@@ -623,6 +635,7 @@ class _Worker:
         if answered is not None:
             self._settle(line, answered)
         if current is not None:
+            current.attempt.close()
             self._plan.put_back(current.task)
         if not association.is_open:
             self._release(association.ended)
@@ -667,7 +680,7 @@ class _Worker:
         else:
             run.got_stuck(result, sent.attempt.start)
         task.alone = True
-        run.settle(task, result, may_pass=False, free_retry=unpack)
+        run.settle(task, result, may_pass=False, is_unpacked=unpack)
 
     def _release(self, ended: str) -> None:
         """Give the association back, if there is one."""
@@ -720,6 +733,8 @@ class _Line:
         self.proposed = proposed
         self.instances = 0
         self.size_bytes = 0
+        # Nothing was sent over it so far: a peer that is gone by now costs an attempt, or it would be tried for ever.
+        self.is_fresh = True
         self._covered = covered
         self._only = only
 

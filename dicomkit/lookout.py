@@ -27,7 +27,7 @@ PULL_AHEAD = 1000
 
 
 class Lookout:
-    """An iterator of `Task`; not a generator, since it goes on after a `NotYet`.
+    """An iterator of `Task`, and of None for what makes no task; no generator, since it goes on after a `NotYet`.
 
     Attributes
     ----------
@@ -48,23 +48,25 @@ class Lookout:
         self._finds = iter(()) if self._feeder is not None else self._find(sources)
 
     @property
-    def feeds_from_iterator(self) -> bool:
-        return self._feeder is not None
+    def is_cut_short(self) -> bool:
+        """Whether `close` came before the end of the caller's iterator."""
+        return self._feeder is not None and not self._feeder.is_exhausted
 
     def __iter__(self) -> Lookout:
         return self
 
-    def __next__(self) -> Task:
+    def __next__(self) -> Task | None:
         while True:
             for found in self._finds:
                 if isinstance(found, PassedOver):
                     self.passed_over.append(found)
-                    continue
+                    return None
                 index = self.found
                 self.found += 1
                 if isinstance(found, Instance):
                     return Task(index, found, self._note_on(found.sop_instance_uid))
                 self.rows.append(self._row.untried(index, *found))
+                return None
             if self._feeder is None:
                 raise StopIteration
             self._finds = self._find(self._feeder.next())
@@ -82,15 +84,8 @@ class Lookout:
                 yield from self._find(source)
         elif isinstance(sources, Message) and not isinstance(sources, DicomMessage):
             yield f"<{type(sources).__name__}>", Outcome.INVALID_MESSAGE, not_a_dicom_message(sources)
-        elif isinstance(sources, Exception):
-            yield (
-                "<iterator of sources>",
-                Outcome.UNREADABLE,
-                (
-                    f"the iterator of sources ended with {type(sources).__name__}; what it gave before was sent, "
-                    "what it had not given was not"
-                ),
-            )
+        elif isinstance(sources, BaseException):
+            yield _broken_off(sources)
         else:
             try:
                 for found in find_instances(sources):
@@ -103,6 +98,8 @@ class Lookout:
                 yield f"<{type(sources).__name__}>", Outcome.INVALID_MESSAGE, str(error)
             except UnreadableError as error:
                 yield f"<{type(sources).__name__}>", Outcome.UNREADABLE, str(error)
+            except Exception as error:  # noqa: BLE001 - an iterable of the caller's; what it raised becomes a row
+                yield _broken_off(error)
 
     def _note_on(self, sop_instance_uid: str) -> str:
         # Hashes instead of the UIDs themselves: a tenth of the memory, and 64 bits tell a million UIDs apart.
@@ -113,6 +110,15 @@ class Lookout:
         return ""
 
 
+def _broken_off(error: BaseException) -> tuple[str, Outcome, str]:
+    return (
+        "<sources>",
+        Outcome.UNREADABLE,
+        f"the sources ended with {type(error).__name__}; what they gave before was sent, what they had not given "
+        "was not",
+    )
+
+
 class Feeder:
     """Pulls from an iterator in a thread of its own, so that nobody waits for a slow one but those who must."""
 
@@ -121,11 +127,9 @@ class Feeder:
         self._on_arrival = on_arrival
         self._ready: deque[object] = deque()
         self._changed = Condition()
+        self._is_started = False
         self._is_closed = False
-        self._is_exhausted = False
-        # A daemon, because an iterator that never comes back cannot be ended from outside.
-        self._thread = Thread(target=self._pull, daemon=True, name="dicomkit sources")
-        self._thread.start()
+        self.is_exhausted = False
 
     def next(self) -> object:
         """The next source.
@@ -135,14 +139,18 @@ class Feeder:
         NotYet
             It has not come so far.
         StopIteration
-            There are no more.
+            There are no more, or it was closed.
         """
         with self._changed:
+            if not self._is_started and not self._is_closed:
+                self._is_started = True
+                # A daemon, because an iterator that never comes back cannot be ended from outside.
+                Thread(target=self._pull, daemon=True, name="dicomkit sources").start()
             if self._ready:
                 if len(self._ready) == PULL_AHEAD // 2:
                     self._changed.notify_all()
                 return self._ready.popleft()
-            if self._is_exhausted:
+            if self.is_exhausted or self._is_closed:
                 raise StopIteration
             raise NotYet
 
@@ -157,11 +165,10 @@ class Feeder:
                 self._add(source)
                 if self._is_closed:
                     return
-        except Exception as error:  # noqa: BLE001 - the caller's code; what it raised becomes a row
+        except BaseException as error:  # noqa: BLE001 - the caller's code; what it raised becomes a row
             self._add(error)
-        finally:
-            self._is_exhausted = True
-            self._on_arrival()
+        self.is_exhausted = True
+        self._on_arrival()
 
     def _add(self, source: object) -> None:
         with self._changed:

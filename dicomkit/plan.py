@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from threading import Condition
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -23,21 +23,24 @@ LOOK_AHEAD = 1000
 FIRST_LOOK = 100
 # Sources looked at for each task that is taken, so that the look-ahead grows without holding a transfer up.
 LOOKS_PER_TASK = 2
+# How often a slow source is asked again once nothing is sent any more.
+ARRIVAL_SECONDS = 0.1
 
 
 class Task:
     """One instance to be sent: where it stands in the batch, and how often it was tried."""
 
-    __slots__ = ("alone", "free_retry", "index", "instance", "not_before", "note", "number")
+    __slots__ = ("alone", "claimed_by", "index", "instance", "not_before", "note", "number")
 
     def __init__(self, index: int, instance: Instance, note: str = "") -> None:
+        # `not_before` is set while it waits to be tried again; 0.0 otherwise.
         self.index = index
         self.instance = instance
         self.note = note
         self.number = 1
         self.not_before = 0.0
         self.alone = False
-        self.free_retry = False
+        self.claimed_by: int | None = None
 
     @property
     def kind(self) -> tuple[str, str]:
@@ -57,7 +60,8 @@ class Plan:
     Parameters
     ----------
     tasks
-        What was found, in source order, looked at when asked for. May raise `NotYet`, so it is no generator.
+        What was found, in source order, looked at when asked for; None for what makes no task. May raise
+        `NotYet`, so it is no generator.
     associations
         With one, strictly in source order. With more, a series belongs to one worker while it is in sight, as long
         as there are at least as many series in sight as workers; with fewer, they share them, so that none is idle.
@@ -71,7 +75,7 @@ class Plan:
         association at hand goes first, rather than opening another for each change of kind.
     """
 
-    def __init__(self, tasks: Iterator[Task], associations: int) -> None:
+    def __init__(self, tasks: Iterator[Task | None], associations: int) -> None:
         self._tasks = tasks
         self._associations = associations
         self._changed = Condition()
@@ -82,6 +86,7 @@ class Plan:
         self._size = 0
         self._under_way = 0
         self._exhausted = False
+        self._came_across = False
         self._stopped = False
         self._hold_until = 0.0
         self.is_crowded = False
@@ -90,7 +95,10 @@ class Plan:
     # ------------------------------------------------------------------------------------------ workers
 
     def wait_for_work(self, worker: int, seconds: float | None = None) -> bool | None:
-        """Wait until there is something for this worker: True; None when the seconds are over; False at the end."""
+        """Wait until there is something for this worker: True; None when the seconds are over; False at the end.
+
+        True also when the sources gave something that makes no task, so that it is told of at once.
+        """
         deadline = None if seconds is None else monotonic() + seconds
         with self._changed:
             while True:
@@ -100,13 +108,17 @@ class Plan:
                     return True
                 if self._is_finished():
                     return False
+                if self._came_across:
+                    self._came_across = False
+                    return True
                 now = monotonic()
                 if deadline is not None and now >= deadline:
                     return None
                 due = [deadline] if deadline is not None else []
-                if self.may_take() and (self._waiting or self._hold_until > now):
-                    next_try = self._waiting[0].not_before if self._waiting else 0.0
-                    due.append(max(next_try, self._hold_until))
+                if self.may_take():
+                    next_tries = [task.not_before for task in self._waiting if _is_for(worker, task)]
+                    if next_tries or self._hold_until > now:
+                        due.append(max(min(next_tries, default=0.0), self._hold_until))
                 self._changed.wait(max(min(due) - now, 0.001) if due else None)
 
     def take(self, worker: int, fits: Callable[[Task], bool]) -> Task | None:
@@ -143,11 +155,6 @@ class Plan:
         with self._changed:
             return None if self._stopped else self._pick(worker, look=False)
 
-    def wait_for_arrival(self) -> None:
-        """Wait until a slow source has something."""
-        with self._changed:
-            self._changed.wait(0.1)
-
     def done(self, task: Task) -> None:
         """This task has its last row."""
         with self._changed:
@@ -178,6 +185,9 @@ class Plan:
         """This worker takes nothing more: its series are free for the others."""
         with self._changed:
             self._owners = {key: owner for key, owner in self._owners.items() if owner != worker}
+            for task in self._waiting:
+                if task.claimed_by == worker:
+                    task.claimed_by = None
             self._changed.notify_all()
 
     def wake(self) -> None:
@@ -191,15 +201,24 @@ class Plan:
             self._stopped = True
             self._changed.notify_all()
 
-    def rest(self, look: bool) -> Iterator[Task]:
-        """What was never handed out, in source order; with `look`, also what was not looked at yet."""
+    def rest(self) -> Iterator[Task | None]:
+        """What was never handed out, in source order, and then what was not looked at yet; None now and then."""
         with self._changed:
             left = [task for tasks in self._series.values() for task in tasks] + self._waiting
             self._series.clear()
             self._waiting.clear()
         yield from sorted(left, key=lambda task: task.index)
-        if look:
-            yield from self._tasks
+        while True:
+            task = None
+            try:
+                with self._changed:
+                    task = next(self._tasks)
+            except StopIteration:
+                return
+            except NotYet:
+                with self._changed:
+                    self._changed.wait(ARRIVAL_SECONDS)
+            yield task
 
     @property
     def is_stopped(self) -> bool:
@@ -210,11 +229,6 @@ class Plan:
         """Whether nothing will be handed out any more."""
         with self._changed:
             return self._stopped or self._is_finished()
-
-    @property
-    def is_exhausted(self) -> bool:
-        """Whether every source was looked at."""
-        return self._exhausted
 
     # ------------------------------------------------------------------------------------------ under the lock
 
@@ -227,15 +241,30 @@ class Plan:
         if self._hold_until > now:
             return None
         if self._waiting and self._waiting[0].not_before <= now:
-            return self._waiting[0]
+            task = self._due(worker, now)
+            if task is not None:
+                return task
         if look and self._size < FIRST_LOOK:
             self._look(FIRST_LOOK - self._size)
         if self._associations == 1:
             tasks = self._series.get("")
             return tasks[0] if tasks else None
-        while look and len(self._series) < self._associations and self._size < LOOK_AHEAD and self._look(1):
-            pass
+        if look:
+            for _ in range(LOOK_AHEAD - self._size):
+                if len(self._series) >= self._associations or not self._look(1):
+                    break
         return self._pick_by_series(worker)
+
+    def _due(self, worker: int, now: float) -> Task | None:
+        """What this worker should try again. What is tried alone, on an association of its own, has one worker."""
+        task = self._waiting[0]
+        if not _is_for(worker, task):
+            others = (task for task in self._waiting if task.not_before <= now and _is_for(worker, task))
+            if (task := min(others, default=None)) is None:  # type: ignore[assignment]
+                return None
+        if task.alone:
+            task.claimed_by = worker
+        return task
 
     def _pick_by_series(self, worker: int) -> Task | None:
         mine = [tasks[0] for key, tasks in self._series.items() if self._owners.get(key) == worker]
@@ -256,8 +285,12 @@ class Plan:
         self._under_way += 1
         key = self._key(task)
         self._busy[key] = self._busy.get(key, 0) + 1
-        if self._waiting and self._waiting[0] is task:
-            heappop(self._waiting)
+        if task.not_before:
+            if self._waiting[0] is task:
+                heappop(self._waiting)
+            else:
+                self._waiting.remove(task)
+                heapify(self._waiting)
             return
         if self._associations > 1 and key not in self._owners:
             in_sight = self._series.keys() | self._owners.keys()
@@ -271,6 +304,8 @@ class Plan:
 
     def _let_go(self, task: Task) -> None:
         self._under_way -= 1
+        task.claimed_by = None
+        task.not_before = 0.0
         key = self._key(task)
         self._busy[key] -= 1
         if not self._busy[key]:
@@ -302,7 +337,14 @@ class Plan:
                 return False
             except NotYet:
                 return False
+            if task is None:
+                self._came_across = True
+                continue
             self._queue(task, first=False)
             if self._associations > 1:
                 self._changed.notify_all()
         return True
+
+
+def _is_for(worker: int, task: Task) -> bool:
+    return task.claimed_by is None or task.claimed_by == worker

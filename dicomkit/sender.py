@@ -8,6 +8,7 @@ Nothing that the network or the peer does is raised: it becomes the row's outcom
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from time import perf_counter
@@ -69,16 +70,17 @@ def send(setting: DicomSenderSetting, message: Message) -> SendResult:
     except WireError as error:
         return row.failed_to_open(0, 1, instance, error, started_at, 1e3 * (perf_counter() - start))
     attempt = Attempt(association, 1, 0, 1, instance, row, since=(started_at, start))
-    if attempt.load():
-        attempt.transmit()
-        attempt.receive()
-    result = attempt.result()
-    if association.is_open:
-        try:
-            association.release()
-        except WireError:
-            association.abort()  # the response came, so the row stands
-    return result
+    try:
+        if attempt.load():
+            attempt.transmit()
+            attempt.receive()
+        if association.is_open:
+            with suppress(WireError):  # the response came, so the row stands
+                association.release()
+    finally:
+        attempt.close()
+        association.abort()
+    return attempt.result()
 
 
 def why_not(setting: DicomSenderSetting) -> tuple[Outcome, str] | None:
@@ -283,6 +285,7 @@ class Attempt:
             outgoing = self._in_accepted_syntax()
             if outgoing is None:
                 self._begin()
+                self._duration_ms = 1e3 * (perf_counter() - self.start)
                 return False
             self._data = data = outgoing.open()
             self.association.load(
@@ -295,7 +298,7 @@ class Attempt:
         except UnreadableError as error:
             self._error = error
             self._syntax = self._started_at = None  # nothing of it was tried
-            self._close()
+            self.close()
             return False
         if data.changed:
             self.note = _joined(
@@ -338,7 +341,7 @@ class Attempt:
         except (UnreadableError, WireError) as error:
             self._error = error
         finally:
-            self._close()
+            self.close()
 
     def receive(self) -> None:
         """Wait for the response, unless something went wrong before. The association is not needed after that."""
@@ -399,7 +402,8 @@ class Attempt:
         if self._started_at is None:
             self._started_at, self.start = datetime.now(UTC), perf_counter()
 
-    def _close(self) -> None:
+    def close(self) -> None:
+        """Close the source, if it is open; for an attempt that will not be transmitted after all."""
         if self._data is not None:
             self._data.close()
             self._data = None
