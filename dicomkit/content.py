@@ -185,8 +185,9 @@ if hasattr(os, "preadv"):
 else:  # Windows
 
     def _read_into(descriptor: int, buffers: Sequence[memoryview], position: int) -> int:
-        data = _pread(descriptor, len(buffers[0]), position)
-        buffers[0][: len(data)] = data
+        buffer = next(filter(len, buffers))
+        data = _pread(descriptor, len(buffer), position)
+        buffer[: len(data)] = data
         return len(data)
 
 
