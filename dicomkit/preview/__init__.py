@@ -1,0 +1,32 @@
+"""What a viewer shows of a Dataset: grey and colour pictures, overlays, reports, PDF documents, curves.
+
+The one idea: everything between the stored values and the screen is a pure function, so that the browser can do the
+same arithmetic and be held against it.
+"""
+
+from __future__ import annotations
+
+from dicomkit.preview.documents import ReportLine as ReportLine
+from dicomkit.preview.documents import Waveform as Waveform
+from dicomkit.preview.documents import encapsulated_pdf as encapsulated_pdf
+from dicomkit.preview.documents import report_lines as report_lines
+from dicomkit.preview.documents import waveforms as waveforms
+from dicomkit.preview.kinds import Kind as Kind
+from dicomkit.preview.kinds import kind_of as kind_of
+from dicomkit.preview.kinds import why_no_picture as why_no_picture
+from dicomkit.preview.overlays import Overlay as Overlay
+from dicomkit.preview.overlays import overlays_of as overlays_of
+from dicomkit.preview.pictures import Colour as Colour
+from dicomkit.preview.pictures import Grey as Grey
+from dicomkit.preview.pictures import Picture as Picture
+from dicomkit.preview.pictures import frame_count as frame_count
+from dicomkit.preview.pictures import picture_of as picture_of
+from dicomkit.preview.pictures import to_8bit as to_8bit
+from dicomkit.preview.series import Series as Series
+from dicomkit.preview.series import Slice as Slice
+from dicomkit.preview.series import series_of as series_of
+from dicomkit.preview.windows import CT_WINDOWS as CT_WINDOWS
+from dicomkit.preview.windows import LookupTable as LookupTable
+from dicomkit.preview.windows import Rescale as Rescale
+from dicomkit.preview.windows import Window as Window
+from dicomkit.preview.windows import full_range as full_range

@@ -1,0 +1,89 @@
+"""Colours as stored to red, green and blue in bytes (PS3.3 C.7.6.3.1.2 and C.7.9).
+
+The one idea: what pydicom converts is left to it; here are the palettes, more than 8 bits, and the retired partial YBR.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dicomkit.errors import UnreadableError
+from dicomkit.preview.attributes import is_little_endian, numbers, table_entries
+from dicomkit.preview.windows import LookupTable, round_half_up
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from pydicom import Dataset
+
+__all__ = ["palette_to_rgb", "partial_ybr_to_rgb", "to_bytes"]
+
+_CHANNELS = ("Red", "Green", "Blue")
+_SIGN_BIT, _ABOVE_16_BITS = 0x8000, 0x10000
+
+# PS3.3 C.7.6.3.1.2, YBR_PARTIAL_422: Y in 16..235, CB and CR in 16..240 around 128; the inverse of its matrix.
+_PARTIAL_OFFSET = np.array([16.0, 128.0, 128.0])
+_PARTIAL_TO_RGB = np.linalg.inv(
+    np.array([[0.2568, 0.5041, 0.0979], [-0.1482, -0.2910, 0.4392], [0.4392, -0.3678, -0.0714]])
+).T
+
+
+def to_bytes(samples: NDArray[Any], bits: int) -> NDArray[np.uint8]:
+    """Return colour samples of `bits` bits as bytes, the largest that they can tell becoming 255."""
+    if bits == 8:
+        return samples.astype(np.uint8)
+    return round_half_up(samples.astype(np.float64) * 255 / (2**bits - 1))
+
+
+def partial_ybr_to_rgb(samples: NDArray[Any]) -> NDArray[np.uint8]:
+    """Return YBR_PARTIAL samples, rows by columns by 3, as RGB."""
+    return round_half_up((samples.astype(np.float64) - _PARTIAL_OFFSET) @ _PARTIAL_TO_RGB)
+
+
+def palette_to_rgb(stored: NDArray[Any], dataset: Dataset) -> NDArray[np.uint8]:
+    """Return the colours that the palette of a data set gives to stored values.
+
+    Raises
+    ------
+    UnreadableError
+        There is no palette, or it is cut off.
+    """
+    channels = []
+    for channel in _CHANNELS:
+        descriptor = [int(one) for one in numbers(dataset.get(f"{channel}PaletteColorLookupTableDescriptor"))]
+        if len(descriptor) != 3:
+            raise UnreadableError(
+                f"PALETTE COLOR pixels need a {channel} Palette Color Lookup Table Descriptor of 3 values, "
+                f"and there are {len(descriptor)} (PS3.3 C.7.9)"
+            )
+        count, first, bits = descriptor
+        if dataset.get("PixelRepresentation") == 1 and _SIGN_BIT <= first < _ABOVE_16_BITS:
+            first -= _ABOVE_16_BITS
+        entries = _channel_entries(dataset, channel, count or _ABOVE_16_BITS)
+        # Some writers say 16 bits and mean 8, and the other way round: the entries know better.
+        bits = 8 if bits <= 8 and entries.max(initial=0) < 256 else 16
+        # Only the high byte counts on a screen of 8 bits, PS3.3 C.7.6.3.1.6.
+        table = LookupTable(first, (entries >> (bits - 8)).astype(np.uint16), 8)
+        channels.append(table.to_8bit(stored))
+    return np.stack(channels, axis=-1)
+
+
+def _channel_entries(dataset: Dataset, channel: str, count: int) -> NDArray[np.uint16]:
+    data = dataset.get(f"{channel}PaletteColorLookupTableData")
+    if data is None and f"Segmented{channel}PaletteColorLookupTableData" in dataset:
+        return _expanded_segments(dataset, channel, count)
+    try:
+        return table_entries(data, count, is_little_endian(dataset))
+    except ValueError as error:
+        raise UnreadableError(f"the palette's {channel.lower()} channel is cut off: {error}") from error
+
+
+def _expanded_segments(dataset: Dataset, channel: str, count: int) -> NDArray[np.uint16]:
+    """Return a segmented palette (PS3.3 C.7.9.2) as pydicom expands it: the colours of every input in turn."""
+    from pydicom.pixels.processing import apply_color_lut
+
+    first = int(numbers(dataset.RedPaletteColorLookupTableDescriptor)[1])
+    colours = apply_color_lut(np.arange(first, first + count), dataset)
+    entries: NDArray[np.uint16] = colours[:, _CHANNELS.index(channel)].astype(np.uint16)
+    return entries

@@ -1,0 +1,191 @@
+"""One frame of a Dataset as something to look at: a grey picture with its transformations, or a coloured one.
+
+The one idea: a grey picture keeps its stored values, and everything that makes grey levels of them lies beside it.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dicomkit.errors import DicomkitError, UnreadableError
+from dicomkit.preview.attributes import (
+    modality_of,
+    numbers,
+    padding_of,
+    pixel_aspect,
+    unit_of,
+    vois_of,
+)
+from dicomkit.preview.colours import palette_to_rgb, partial_ybr_to_rgb, to_bytes
+from dicomkit.preview.decoding import Pixels, decode
+from dicomkit.preview.overlays import Overlay, overlays_of
+from dicomkit.preview.windows import CT_WINDOWS, Modality, Rescale, Voi, full_range
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+    from pydicom import Dataset
+
+__all__ = ["Colour", "Grey", "Picture", "frame_count", "picture_of", "to_8bit"]
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Grey:
+    """A picture in shades of grey.
+
+    Attributes
+    ----------
+    stored : array
+        Rows by columns, as stored; of 8, 16 or 32 bits, or float.
+    modality : Rescale or LookupTable
+        What makes modality values of stored ones.
+    vois : tuple of Window or LookupTable
+        The looks on offer, the preferred one first; never empty.
+    inverse : bool
+        Whether the smallest value is white (MONOCHROME1, or Presentation LUT Shape INVERSE).
+    padding : tuple of float, or None
+        Smallest and largest stored value that are no picture.
+    unit : str
+        Of the modality values, may be empty.
+    aspect : float
+        How many times as high as wide a pixel is.
+    overlays : tuple of Overlay
+    """
+
+    stored: NDArray[Any]
+    modality: Modality
+    vois: tuple[Voi, ...]
+    inverse: bool
+    padding: tuple[float, float] | None
+    unit: str
+    aspect: float
+    overlays: tuple[Overlay, ...]
+
+    @property
+    def values(self) -> NDArray[np.float64]:
+        """The modality values (HU for CT)."""
+        return self.modality.values(self.stored)
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Colour:
+    """A picture in colours: `rgb` is rows by columns by 3, in bytes; the rest as in `Grey`."""
+
+    rgb: NDArray[np.uint8]
+    aspect: float
+    overlays: tuple[Overlay, ...]
+
+
+Picture = Grey | Colour
+
+
+def to_8bit(picture: Picture, voi: Voi | None = None) -> NDArray[np.uint8]:
+    """Return what to show of a picture.
+
+    Parameters
+    ----------
+    picture : Grey or Colour
+    voi : Window or LookupTable, optional
+        How to look at a grey picture; by default as it prefers. Colours are shown as they are.
+
+    Returns
+    -------
+    array of uint8
+        Rows by columns, 0 black and 255 white, rounded half up; or rows by columns by 3.
+    """
+    if isinstance(picture, Colour):
+        return picture.rgb
+    levels = (voi or picture.vois[0]).to_8bit(picture.values)
+    return 255 - levels if picture.inverse else levels
+
+
+def frame_count(dataset: Dataset) -> int:
+    """Return how many frames a data set with pixels has, at least 1."""
+    stated = numbers(dataset.get("NumberOfFrames"))
+    return max(1, int(stated[0])) if stated else 1
+
+
+def picture_of(dataset: Dataset, index: int = 0, file: Path | None = None) -> Picture:
+    """Return a frame of a data set as a picture.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        Is not changed.
+    index : int
+        Which frame, from 0.
+    file : Path, optional
+        Where the data set was read from; its frames are then read one by one from there.
+
+    Raises
+    ------
+    MissingExtraError
+        It is compressed, and the package that decompresses it is not installed.
+    UnreadableError
+        The pixels are truncated, of a kind that is not known, or contradict their description; or there are none.
+    """
+    with warnings.catch_warnings():
+        # What is odd shows in the picture; pydicom's warnings quote values, which may be a patient's.
+        warnings.simplefilter("ignore")
+        try:
+            return _picture(dataset, index, decode(dataset, index, file))
+        except DicomkitError:
+            raise
+        except Exception as error:  # pydicom parses values when they are asked for, and raises what it likes
+            raise UnreadableError(
+                f"the description of frame {index + 1} cannot be read ({type(error).__name__})"
+            ) from error
+
+
+def _picture(dataset: Dataset, index: int, pixels: Pixels) -> Picture:
+    shared: dict[str, Any] = {
+        "aspect": pixel_aspect(dataset, index),
+        "overlays": overlays_of(dataset, index, pixels.unmasked),
+    }
+    kind = str(dataset.get("PhotometricInterpretation", "")).strip()
+    if kind == "PALETTE COLOR":
+        return Colour(rgb=palette_to_rgb(pixels.stored, dataset), **shared)
+    if pixels.stored.ndim == 3:
+        if kind.startswith("YBR_PARTIAL"):
+            return Colour(rgb=partial_ybr_to_rgb(pixels.stored), **shared)
+        bits = int(dataset.get("BitsStored") or 8)
+        return Colour(rgb=to_bytes(pixels.stored[..., :3], bits), **shared)
+    return _grey(dataset, index, pixels.stored, inverse=kind == "MONOCHROME1", shared=shared)
+
+
+def _grey(
+    dataset: Dataset, index: int, stored: NDArray[Any], *, inverse: bool, shared: dict[str, Any]
+) -> Grey:
+    modality, padding = modality_of(dataset, index), padding_of(dataset)
+    own = vois_of(dataset, index)
+    unit = unit_of(dataset, index)
+    customary = CT_WINDOWS if unit == "HU" else ()
+    # PS3.3 C.11.6: INVERSE says the same as MONOCHROME1, which an image may say as well.
+    inverse = inverse or dataset.get("PresentationLUTShape") == "INVERSE"
+    return Grey(
+        stored=stored,
+        modality=modality,
+        vois=(*own, full_range(_picture_values(stored, modality, padding)), *customary),
+        inverse=inverse,
+        padding=padding,
+        unit=unit,
+        **shared,
+    )
+
+
+def _picture_values(
+    stored: NDArray[Any], modality: Modality, padding: tuple[float, float] | None
+) -> NDArray[np.float64]:
+    """Return modality values among which are the smallest and the largest of the picture, padding left out."""
+    counted = stored[np.isfinite(stored)]
+    if padding is not None:
+        inside = counted[(counted < padding[0]) | (counted > padding[1])]
+        counted = inside if inside.size else counted
+    if isinstance(modality, Rescale) and counted.size:
+        counted = np.array([counted.min(), counted.max()])
+    return modality.values(counted)

@@ -1,0 +1,171 @@
+"""From stored values to modality values, and from those to 8 bits: the arithmetic of PS3.3 C.11.1 and C.11.2.
+
+The one idea: each transformation is a small frozen value that can be applied to an array here, and sent to a browser
+that applies it in the same order of operations, in the same double precision.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = [
+    "CT_WINDOWS",
+    "WINDOW_FUNCTIONS",
+    "LookupTable",
+    "Modality",
+    "Rescale",
+    "Voi",
+    "Window",
+    "full_range",
+]
+
+Function = Literal["LINEAR", "LINEAR_EXACT", "SIGMOID"]
+WINDOW_FUNCTIONS: tuple[Function, ...] = (
+    "LINEAR",
+    "LINEAR_EXACT",
+    "SIGMOID",
+)  # PS3.3 C.11.2.1.2 and C.11.2.1.3
+
+WHITE = 255
+_LINEAR_LEAST_WIDTH = 1.0  # PS3.3 C.11.2.1.2.1
+_LINEAR_CENTER_SHIFT = 0.5  # the same
+_LINEAR_WIDTH_SHIFT = 1.0  # the same
+_NARROWEST = float(np.finfo(np.float32).tiny)  # of a picture that is of one value
+_SIGMOID_STEEPNESS = -4.0  # PS3.3 C.11.2.1.3.1
+
+
+def round_half_up(levels: NDArray[np.float64]) -> NDArray[np.uint8]:
+    """Return grey levels in 0..255 as bytes; what is not a number becomes 0."""
+    rounded = np.floor(np.nan_to_num(levels, nan=0.0, posinf=float(WHITE), neginf=0.0) + 0.5)
+    return np.clip(rounded, 0, WHITE).astype(np.uint8)
+
+
+@dataclass(frozen=True, slots=True)
+class Rescale:
+    """The linear modality transformation: ``slope * stored + intercept`` (PS3.3 C.11.1.1.2)."""
+
+    slope: float = 1.0
+    intercept: float = 0.0
+
+    def values(self, stored: NDArray[Any]) -> NDArray[np.float64]:
+        """Return the modality values of stored ones."""
+        values: NDArray[np.float64] = stored.astype(np.float64) * self.slope + self.intercept
+        return values
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LookupTable:
+    """A modality LUT or a VOI LUT (PS3.3 C.11.1.1 and C.11.2.1.1).
+
+    Attributes
+    ----------
+    first : int
+        The input that the first entry is for; smaller ones take the first entry, too large ones the last.
+    entries : array of uint16
+        The outputs.
+    bits : int
+        How many bits an output has.
+    name : str
+        What the data set calls it (LUT Explanation), may be empty.
+    """
+
+    first: int
+    entries: NDArray[np.uint16]
+    bits: int
+    name: str = ""
+
+    def values(self, inputs: NDArray[Any]) -> NDArray[np.float64]:
+        """Return the outputs for the inputs, which are rounded half up where they are no integers."""
+        steps = np.floor(np.nan_to_num(inputs.astype(np.float64), nan=float(self.first)) + 0.5) - self.first
+        index = np.clip(steps, 0, len(self.entries) - 1).astype(np.intp)
+        outputs: NDArray[np.float64] = self.entries[index].astype(np.float64)
+        return outputs
+
+    def to_8bit(self, values: NDArray[Any]) -> NDArray[np.uint8]:
+        """Return the outputs, the largest that `bits` can tell becoming 255."""
+        return round_half_up(self.values(values) * WHITE / (2**self.bits - 1))
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A window over modality values.
+
+    Attributes
+    ----------
+    center, width : float
+        In modality units (HU for CT).
+    function : {"LINEAR", "LINEAR_EXACT", "SIGMOID"}
+        PS3.3 C.11.2.1.2 and C.11.2.1.3.
+    name : str
+        What the data set or the custom of the trade calls it, may be empty.
+
+    Raises
+    ------
+    ValueError
+        For a width that the function has no meaning for, or a function that the standard does not define.
+    """
+
+    center: float
+    width: float
+    function: Function = "LINEAR"
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        if self.function not in WINDOW_FUNCTIONS:
+            raise ValueError(
+                f"VOI LUT Function {self.function!r} is none of {', '.join(WINDOW_FUNCTIONS)} (PS3.3 C.11.2.1.2)"
+            )
+        if not np.isfinite(self.center) or not np.isfinite(self.width):
+            raise ValueError(f"window center {self.center} and width {self.width} must be finite numbers")
+        if self.function == "LINEAR" and self.width < _LINEAR_LEAST_WIDTH:
+            raise ValueError(f"window width {self.width:g} is below 1; use LINEAR_EXACT for narrower windows")
+        if self.width <= 0:
+            raise ValueError(f"window width {self.width:g} must be above 0")
+
+    def to_8bit(self, values: NDArray[Any]) -> NDArray[np.uint8]:
+        """Return the grey levels 0..255 of modality values, rounded half up."""
+        x = values.astype(np.float64)
+        with np.errstate(all="ignore"):  # NaN and infinity among float pixels are given a level by rounding
+            if self.function == "SIGMOID":
+                return round_half_up(
+                    WHITE / (1 + np.exp(_SIGMOID_STEEPNESS * (x - self.center) / self.width))
+                )
+            center, width = self.center, self.width
+            if self.function == "LINEAR":
+                center, width = center - _LINEAR_CENTER_SHIFT, width - _LINEAR_WIDTH_SHIFT
+            levels = ((x - center) / width + 0.5) * WHITE if width else np.zeros_like(x)
+            levels = np.where(x <= center - width / 2, 0.0, levels)
+            levels = np.where(x > center + width / 2, float(WHITE), levels)
+        return round_half_up(levels)
+
+
+Modality = Rescale | LookupTable
+Voi = Window | LookupTable
+
+CT_WINDOWS = (
+    Window(40, 400, name="CT soft tissue"),
+    Window(-600, 1500, name="CT lung"),
+    Window(50, 350, name="CT mediastinum"),
+    Window(90, 150, name="CT liver"),
+    Window(400, 1800, name="CT bone"),
+    Window(40, 80, name="CT brain"),
+)
+"""Windows in HU that radiologists start from; custom, no standard."""
+
+
+def full_range(values: NDArray[Any], name: str = "Full range") -> Window:
+    """Return the window that shows the smallest value as black and the largest as white.
+
+    Values that are infinite or not a number are left out; without any others it is a window of width 1 around 0.
+    """
+    finite = values[np.isfinite(values)]
+    low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
+    if low.is_integer() and high.is_integer():
+        return Window((low + high + 1) / 2, high - low + 1, name=name)
+    return Window((low + high) / 2, max(high - low, _NARROWEST), "LINEAR_EXACT", name)
