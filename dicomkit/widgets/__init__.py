@@ -1,0 +1,40 @@
+"""The widgets: a table of contents that loads each when its name is first used.
+
+Every widget is usable alone and has a Python value behind it; the browser's part ships in ``static/``.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from dicomkit.errors import MissingExtraError
+
+if TYPE_CHECKING:
+    from dicomkit.widgets.image import ImageViewer as ImageViewer
+
+_ROOMS = {
+    "image": ["ImageViewer"],
+}
+_ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
+_NEEDED = ("anywidget", "ipywidgets", "traitlets")
+
+__all__ = [*_ROOM_OF]
+
+
+def __getattr__(name: str) -> object:
+    room = _ROOM_OF.get(name)
+    if room is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    try:
+        value = getattr(import_module(f"{__name__}.{room}"), name)
+    except ModuleNotFoundError as error:
+        if error.name in _NEEDED:
+            raise MissingExtraError(f"{name}, like every widget,", error.name, "notebook") from error
+        raise
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_ROOM_OF])
