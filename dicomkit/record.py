@@ -207,8 +207,7 @@ class Record:
             self._forget_written()
 
     def _give_up_file(self, error: OSError) -> None:
-        """The disk is full, say: the file keeps the rows it has, and the memory those from here on."""
-        self._forget_written()
+        """The disk is full, say: the file keeps the rows it has, and the memory those that it may not have."""
         self._file = None
         self.trouble = f"{error}; the rows after that are in memory only: save them with to_frame()"
 
