@@ -1,31 +1,20 @@
 """`send_batch`: many instances over a few associations, one row for every attempt, and nothing lost.
 
-A batch is a few workers, each with one association and a thread of its own. A worker asks the plan what comes next,
-sends it, and records what became of it; whether it is tried again is decided in `_settle`. While the peer is at work
-on one instance the worker makes the next one ready.
+Here is what a caller meets: the function, the control that pauses and cancels, and the batch that comes back. How it
+is done is in `batch_run`.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from os import PathLike
-from threading import Event as Flag
-from threading import Lock, Thread
-from time import monotonic, perf_counter
-from typing import TYPE_CHECKING
+from threading import Lock
+from typing import TYPE_CHECKING, Literal
 
-from dicomkit.errors import AssociationRejected, Interrupted, PeerTimedOut, WireError
-from dicomkit.events import Done, Scanned, Sending, Waiting
-from dicomkit.lookout import Lookout
-from dicomkit.plan import Plan, Task
+from dicomkit.batch_run import Policy, Run
+from dicomkit.events import Done
 from dicomkit.record import Listener, Record
-from dicomkit.results import Outcome, SendResult
-from dicomkit.sender import Attempt, Kind, RowMaker, new_batch_id, peer_of, propose, why_not
-from dicomkit.statuses import PROCESSING_FAILURE, RESOURCE_LIMITATION
-from dicomkit.wire.association import Association, Interrupt
+from dicomkit.results import Outcome
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,23 +23,6 @@ if TYPE_CHECKING:
     from dicomkit.settings import DicomSenderSetting
 
 __all__ = ["send_batch", "Batch", "BatchControl"]
-
-# A peer's own idle timeout is often a minute or less; well before that a quiet association is given back.
-IDLE_SECONDS = 10.0
-# The first wait before something is tried again, and the longest; each is twice the one before.
-FIRST_WAIT_SECONDS = 0.5
-LONGEST_WAIT_SECONDS = 5.0
-# So many failures in a row are taken for chance; from then on the peer is given a rest.
-PATIENCE = 3
-# Told of scanning no more often than this.
-SCANNED_SECONDS = 0.1
-
-_RETRIED = {Outcome.CONNECTION_FAILED, Outcome.TIMED_OUT, Outcome.ABORTED, Outcome.REFUSED}
-_RETRIED_ONCE = {
-    PROCESSING_FAILURE,
-    RESOURCE_LIMITATION,
-}  # PS3.7 C.5.1 and C.5: what may be gone the next time
-UNPACKED = "sent with command and data in separate PDUs, since the peer aborted upon them in one"
 
 
 class BatchControl:
@@ -104,7 +76,8 @@ class BatchControl:
                 )
             self._is_taken = True
 
-    def _listen(self, listener: Callable[[], None]) -> None:
+    def listen(self, listener: Callable[[], None]) -> None:
+        """Have this called upon every change, and once now; for the batch that it controls."""
         with self._lock:
             self._listener = listener
         listener()
@@ -194,12 +167,15 @@ def send_batch(
     setting: DicomSenderSetting,
     sources: object,
     *,
-    associations: int = 1,
+    associations: int | Literal["auto"] = 1,
+    max_associations: int = 16,
     retries: int = 2,
     give_up_after: float = 300.0,
     results: str | PathLike[str] | None = None,
     transcode: bool = True,
     pack_pdv: bool = True,
+    max_rate: float | None = None,
+    instances_per_association: int | None = None,
     control: BatchControl | None = None,
     on_event: Listener | None = None,
 ) -> Batch:
@@ -216,7 +192,10 @@ def send_batch(
         A path, folder, glob, DICOMDIR, zip archive, bytes, Dataset, message, a frame with a ``source`` column, or
         any iterable of them. An iterator is taken as it comes, and never held whole.
     associations
-        How many to keep busy at once. A peer that does not take so many gets fewer.
+        How many to keep busy at once. A peer that does not take so many gets fewer. ``"auto"`` finds by trying, while
+        it sends, how many pay.
+    max_associations
+        The most that ``"auto"`` tries.
     retries
         How often an instance is tried again after what may pass next time: no connection, a timeout, an abort, a
         refusal (0xA7xx), a rejection that is transient; 0x0110 and 0x0213 once.
@@ -230,6 +209,11 @@ def send_batch(
     pack_pdv
         Whether a command and the beginning of its data set share a PDU. An abort upon the first such instance of
         an association is tried again without.
+    max_rate
+        Instances a second, at most, evenly spread; for a migration that others should not notice.
+    instances_per_association
+        Release the association after so many and open another, since many archives take the end of an association
+        for the end of a study.
     control
         Pauses and cancels the batch from elsewhere.
     on_event
@@ -244,507 +228,47 @@ def send_batch(
     MissingExtraError
         The results are to be Parquet, and pyarrow is not installed.
     """
-    if isinstance(associations, bool) or not isinstance(associations, int) or associations < 1:
-        raise ValueError(f"associations is {associations!r}; it takes a whole number from 1")
-    if retries < 0:
-        raise ValueError(f"retries is {retries!r}; it takes 0 for one attempt only, or more")
-    if not give_up_after > 0:
-        raise ValueError(f"give_up_after is {give_up_after!r}; it takes seconds, more than 0")
+    policy = Policy(
+        associations=_whole("max_associations", max_associations)
+        if associations == "auto"
+        else _whole("associations", associations),
+        is_tuned=associations == "auto",
+        retries=_whole("retries", retries, least=0),
+        give_up_after=_positive("give_up_after", give_up_after, "seconds"),
+        transcode=transcode,
+        packs=pack_pdv,
+        max_rate=None if max_rate is None else _positive("max_rate", max_rate, "instances a second"),
+        instances_per_association=None
+        if instances_per_association is None
+        else _whole("instances_per_association", instances_per_association),
+    )
     control = control or BatchControl()
     control._take()
     try:
-        run = _Run(
-            setting,
-            sources,
-            associations=associations,
-            retries=retries,
-            give_up_after=give_up_after,
-            transcode=transcode,
-            packs=pack_pdv,
-            record=Record(results, on_event),
-            control=control,
+        record = Record(results, on_event)
+        run = Run(setting, sources, policy, record, control)
+        run.run()
+        batch = Batch(
+            run.row.batch_id,
+            record,
+            run.lookout.passed_over,
+            interrupted=control.cancels > 0,
+            note=run.note,
         )
-        return run.run()
     finally:
         control._give_back()
+    record.tell(Done(tuple((str(o), n) for o, n in batch.outcomes.items()), batch.interrupted))
+    return batch
 
 
-class _Run:
-    """A batch while it runs: the workers, and what they decide together."""
-
-    def __init__(
-        self,
-        setting: DicomSenderSetting,
-        sources: object,
-        *,
-        associations: int,
-        retries: int,
-        give_up_after: float,
-        transcode: bool,
-        packs: bool,
-        record: Record,
-        control: BatchControl,
-    ) -> None:
-        self.row = RowMaker(new_batch_id(), peer_of(setting))
-        self.record = record
-        self.control = control
-        self.transcode = transcode
-        self.packs = packs
-        self._refusal = why_not(setting)
-        self._retries = retries
-        self._give_up_after = give_up_after
-        self.lookout = Lookout(sources, self.row, lambda: self.plan.wake())
-        self.plan = Plan(self.lookout, associations)
-        self.plan.may_take = lambda: not control.is_paused
-        self.workers = [_Worker(self, number) for number in range(associations)]
-        self._lock = Lock()
-        self._opened = 0
-        self._open = 0
-        self._failures = 0
-        self._failing_since: float | None = None
-        self._rest: tuple[Outcome, str] | None = self._refusal
-        self._crash: BaseException | None = None
-        self._told_at = 0.0
-        self._kinds: dict[Kind, None] = {}
-
-    def run(self) -> Batch:
-        over = Flag()
-        conductor = Thread(target=self._conduct, args=(over,), name="dicomkit batch", daemon=True)
-        conductor.start()
-        # Ctrl-C is raised in this thread, which therefore holds no lock and does nothing but wait.
-        timeout = 0.2 if os.name == "nt" else None  # Windows does not interrupt a wait without one
-        pressed = 0
-        while not over.is_set():
-            try:
-                while pressed:
-                    pressed -= 1
-                    Thread(target=self.control.cancel, name="dicomkit cancel", daemon=True).start()
-                over.wait(timeout)
-            except KeyboardInterrupt:
-                pressed += 1
-        conductor.join()
-        if self._crash is not None:
-            raise self._crash
-        batch = Batch(
-            self.row.batch_id,
-            self.record,
-            self.lookout.passed_over,
-            interrupted=self.control.cancels > 0,
-            note=self._note(),
-        )
-        self.record.tell(Done(tuple((str(o), n) for o, n in batch.outcomes.items()), batch.interrupted))
-        return batch
-
-    def _conduct(self, over: Flag) -> None:
-        """The whole batch, from the first source to the last row."""
-        try:
-            try:
-                self.control._listen(self._heed_control)
-                if self._refusal is None:
-                    self._run_workers()
-                self._finish()
-            finally:
-                self.lookout.close()
-                for worker in self.workers:
-                    worker.interrupt.close()
-                self.record.close()
-        except BaseException as error:  # noqa: BLE001 - a fault of ours: raised by `run`
-            self._crash = self._crash or error
-        finally:
-            over.set()
-
-    def _run_workers(self) -> None:
-        def work(worker: _Worker) -> None:
-            try:
-                worker.work()
-            except BaseException as error:  # noqa: BLE001 - a fault of ours: raised by `run`, once all have ended
-                self._crash = error
-                self.plan.stop()
-
-        first, *others = self.workers
-        threads = [
-            Thread(target=work, args=(worker,), name=f"dicomkit association {worker.number + 1}", daemon=True)
-            for worker in others
-        ]
-        for thread in threads:
-            thread.start()
-        work(first)
-        for thread in threads:
-            thread.join()
-
-    def _heed_control(self) -> None:
-        """What the control says now; called in the thread that says it."""
-        cancels = self.control.cancels
-        if self.control.is_paused:
-            self._failing_since = None  # a rest that we take is no silence of the peer
-        if cancels:
-            self.plan.stop()
-            self.lookout.close()
-            for worker in self.workers:
-                if cancels > 1 or worker.is_opening:
-                    worker.interrupt.set()
-        self.plan.wake()
-
-    def _finish(self) -> None:
-        """Rows for what was never tried."""
-        outcome, detail = self._rest or (
-            Outcome.CANCELLED,
-            "cancelled before it was tried; send it again when you are ready",
-        )
-        for task in self.plan.rest():
-            self.take_finds()
-            if task is not None:
-                result = self.row.unsent(task.index, task.number, task.instance, outcome, detail)
-                self.record.add(result, is_final=True)
-            if self.control.cancels > 2:
-                break
-        self.take_finds()
-        self._tell_scanned(at_end=True)
-
-    def _note(self) -> str:
-        notes = []
-        if not sum(self.record.finals.values()):
-            count = len(self.lookout.passed_over)
-            notes.append(
-                f"nothing to send: {count} file{'s were' if count != 1 else ' was'} passed over, none is DICOM"
-                if count
-                else "nothing to send: the sources hold no file"
-            )
-        if self.control.cancels and self.lookout.is_cut_short:
-            notes.append("what the iterator had not given yet was not sent, and has no row")
-        if self.record.trouble:
-            notes.append(self.record.trouble)
-        return "; ".join(notes)
-
-    # ------------------------------------------------------------------------------------------ for the workers
-
-    def wake_openers(self) -> None:
-        """Nothing is left to be sent over the associations that are still being opened."""
-        if self.plan.is_over:
-            for worker in self.workers:
-                if worker.is_opening:
-                    worker.interrupt.set()
-
-    def take_finds(self) -> None:
-        """Record what scanning came across that can never be sent."""
-        rows = self.lookout.rows
-        while rows:
-            try:
-                row = rows.popleft()
-            except IndexError:  # another worker was faster
-                return
-            self.record.add(row, is_final=True)
-        if self.record.has_listener:
-            self._tell_scanned()
-
-    def _tell_scanned(self, *, at_end: bool = False) -> None:
-        now = monotonic()
-        if at_end or now - self._told_at >= SCANNED_SECONDS:
-            self._told_at = now
-            self.record.tell(Scanned(self.lookout.found, len(self.lookout.passed_over), at_end))
-
-    def kinds_to_propose(self, first: list[Kind]) -> list[Kind]:
-        """The kinds in sight, and then those met before, so that a mixture settles on one association."""
-        with self._lock:
-            self._kinds.update(dict.fromkeys(first))
-            return list(dict.fromkeys([*first, *self._kinds]))
-
-    def number_association(self) -> int:
-        with self._lock:
-            self._opened += 1
-            return self._opened
-
-    def count_open(self, change: int) -> int:
-        """How many associations are open or being opened."""
-        with self._lock:
-            self._open += change
-            return self._open
-
-    def got_through(self) -> None:
-        """The peer responded."""
-        if self._failures:
-            with self._lock:
-                self._failures = 0
-                self._failing_since = None
-
-    def got_stuck(self, result: SendResult, since: float) -> None:
-        """Nothing came back: give the peer a rest, or give up."""
-        with self._lock:
-            self._failures += 1
-            failures = self._failures
-            if self._failing_since is None:
-                self._failing_since = since
-            silent = perf_counter() - self._failing_since
-        if silent >= self._give_up_after:
-            self.give_up(
-                result.outcome,
-                f"not tried: nothing got through to {self.row.peer} for {self._give_up_after:g} s; the last attempt "
-                f"ended so: {result.detail}",
-            )
-        elif failures >= PATIENCE:
-            seconds = _wait_seconds(failures - PATIENCE)
-            seconds = min(seconds, self._give_up_after - silent)
-            self.plan.hold(seconds)
-            self.record.tell(Waiting(seconds, f"{failures} failures in a row, the last one {result.outcome}"))
-
-    def give_up(self, outcome: Outcome, detail: str) -> None:
-        """The rest takes this outcome, untried."""
-        with self._lock:
-            self._rest = self._rest or (outcome, detail)
-        self.plan.stop()
-
-    def settle(self, task: Task, result: SendResult, *, may_pass: bool, is_unpacked: bool = False) -> None:
-        """Record an attempt, and decide whether there will be another; to try it unpacked there always is."""
-        limit = 0
-        if result.outcome in _RETRIED or may_pass:
-            limit = self._retries
-        elif result.status in _RETRIED_ONCE:
-            limit = min(self._retries, 1)
-        if is_unpacked:
-            limit = max(limit, 1)
-        again = task.number <= limit
-        self.record.add(result, is_final=not again)
-        if not again:
-            self.plan.done(task)
-            return
-        seconds = 0.0 if is_unpacked else _wait_seconds(task.number - 1)
-        task.number += 1
-        self.plan.try_again(task, seconds)
+def _whole(name: str, value: object, least: int = 1) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        auto = ", or 'auto'" if name == "associations" else ""
+        raise ValueError(f"{name} is {value!r}; it takes a whole number from {least}{auto}")
+    return value
 
 
-class _Worker:
-    """One thread with at most one association."""
-
-    def __init__(self, run: _Run, number: int) -> None:
-        self.number = number
-        self.interrupt = Interrupt()
-        self.is_opening = False
-        self._run = run
-        self._plan = run.plan
-        self._line: _Line | None = None
-
-    def work(self) -> None:
-        """Send what the plan hands out, until it has nothing more."""
-        try:
-            while True:
-                work = self._plan.wait_for_work(self.number, IDLE_SECONDS if self._line else None)
-                self._run.take_finds()
-                if work is False:
-                    return
-                if work is None:
-                    self._release("released: idle")
-                elif not self._has_line() and not self._open():
-                    return
-                else:
-                    self._send()
-        finally:
-            self._release("released")
-            self._plan.leave(self.number)
-            self._run.wake_openers()
-
-    def _has_line(self) -> bool:
-        """Whether the association at hand can take the next task."""
-        line = self._line
-        if line is None:
-            return False
-        task = self._plan.peek(self.number)
-        if task is None or line.fits(task):
-            return True
-        self._release("released: something else is to be negotiated")
-        return False
-
-    def _open(self) -> bool:
-        """Open an association for what is in sight; False when this worker is not needed any more."""
-        run = self._run
-        task = self._plan.peek(self.number)
-        if task is None:
-            return True
-        kinds = [task.kind] if task.alone else run.kinds_to_propose(self._plan.kinds_in_sight(self.number))
-        contexts, covered = propose(kinds)
-        self._plan.is_crowded = not task.alone and len(covered) < len(kinds)
-        self.is_opening = True
-        try:
-            if self._plan.is_over:
-                return False
-            which = run.number_association()
-            run.count_open(1)
-            started_at, start = datetime.now(UTC), perf_counter()
-            association = Association.open(run.row.peer, contexts, interrupt=self.interrupt, packs=run.packs)
-        except WireError as error:
-            others = run.count_open(-1)
-            run.record.closed(which, None, str(error), opened_at=None, proposed=len(contexts))
-            if isinstance(error, Interrupted):
-                return False
-            if others and isinstance(error, PeerTimedOut | AssociationRejected):
-                return False  # the peer serves those we have, and no more; of several that fail, the last is charged
-            self._charge(error, which, started_at, start)
-            return True
-        finally:
-            self.is_opening = False
-        run.record.opened(which, association)
-        self._line = _Line(
-            association, which, started_at, len(contexts), covered, task if task.alone else None
-        )
-        return True
-
-    def _charge(self, error: WireError, which: int, started_at: datetime, start: float) -> None:
-        """An association did not come about: the next instance bears the attempt."""
-        run = self._run
-        task = self._plan.take(self.number, lambda task: True)
-        if task is None:
-            return
-        duration_ms = 1e3 * (perf_counter() - start)
-        result = run.row.failed_to_open(
-            task.index, task.number, task.instance, error, started_at, duration_ms, which, task.note
-        )
-        may_pass = isinstance(error, AssociationRejected) and error.may_pass
-        if isinstance(error, AssociationRejected) and not may_pass:
-            run.give_up(Outcome.REJECTED, f"not tried again: {error}")
-        else:
-            run.got_stuck(result, start)
-        run.settle(task, result, may_pass=may_pass)
-
-    def _send(self) -> None:
-        """Send over the association at hand for as long as there is something that fits it."""
-        line = self._line
-        if line is None:
-            return
-        run, association = self._run, line.association
-        current = self._next(line)
-        answered: _Sent | None = None
-        while current is not None and (line.is_fresh or association.is_still_there()):
-            line.is_fresh = False
-            if run.record.has_listener:
-                task = current.task
-                run.record.tell(Sending(task.index, task.number, task.instance.source, line.which))
-            current.attempt.transmit()
-            # Now the peer is busy: time for the row of the one before, and to make the next one ready.
-            if answered is not None:
-                self._settle(line, answered)
-            following = self._next(line) if association.is_open else None
-            current.attempt.receive()
-            answered, current = current, following
-            if current is None or not association.is_open or self._plan.is_stopped:
-                self._settle(line, answered)
-                answered = None
-                if current is None and association.is_open:
-                    current = self._next(line)
-                elif current is not None:
-                    break
-            run.take_finds()
-        if answered is not None:
-            self._settle(line, answered)
-        if current is not None:
-            current.attempt.close()
-            self._plan.put_back(current.task)
-        if not association.is_open:
-            self._release(association.ended)
-
-    def _next(self, line: _Line) -> _Sent | None:
-        """The next task that fits, made ready; those that cannot be are recorded on the way."""
-        while (task := self._plan.take(self.number, line.fits)) is not None:
-            attempt = Attempt(
-                line.association,
-                line.which,
-                task.index,
-                task.number,
-                task.instance,
-                self._run.row,
-                note=task.note,
-                transcode=self._run.transcode,
-            )
-            if attempt.load():
-                return _Sent(task, attempt)
-            self._run.settle(task, attempt.result(), may_pass=False)
-        return None
-
-    def _settle(self, line: _Line, sent: _Sent) -> None:
-        """Make the row of an attempt that has its answer, or will have none, and decide what follows from it."""
-        run, association, task = self._run, line.association, sent.task
-        result = sent.attempt.result()
-        is_first = line.instances == 0
-        if result.status is not None:
-            run.got_through()
-            line.instances += 1
-            line.size_bytes += result.size_bytes or 0
-        if result.outcome is not Outcome.ABORTED and result.outcome is not Outcome.TIMED_OUT:
-            run.settle(task, result, may_pass=False)
-            return
-        if not is_first and association.peer_took_none_of_it():
-            self._plan.put_back(task)  # it had closed between two instances: nothing was attempted
-            return
-        unpack = is_first and run.packs and result.outcome is Outcome.ABORTED
-        if unpack:
-            run.packs = False
-            task.note = "; ".join(filter(None, (task.note, UNPACKED)))
-        else:
-            run.got_stuck(result, sent.attempt.start)
-        task.alone = True
-        run.settle(task, result, may_pass=False, is_unpacked=unpack)
-
-    def _release(self, ended: str) -> None:
-        """Give the association back, if there is one."""
-        line, self._line = self._line, None
-        if line is None:
-            return
-        association = line.association
-        if association.is_open:
-            try:
-                association.release()
-            except WireError as error:
-                # Every response is in, so no row depends on how politely it ends.
-                association.abort()
-                ended = f"not released: {error}"
-        self._run.count_open(-1)
-        self._run.record.closed(
-            line.which,
-            association,
-            ended,
-            opened_at=line.opened_at,
-            proposed=line.proposed,
-            instances=line.instances,
-            size_bytes=line.size_bytes,
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class _Sent:
-    """An attempt on its way, and the task it is one of."""
-
-    task: Task
-    attempt: Attempt
-
-
-class _Line:
-    """An open association, what it may carry, and what it has carried."""
-
-    def __init__(
-        self,
-        association: Association,
-        which: int,
-        opened_at: datetime,
-        proposed: int,
-        covered: set[Kind],
-        only: Task | None,
-    ) -> None:
-        self.association = association
-        self.which = which
-        self.opened_at = opened_at
-        self.proposed = proposed
-        self.instances = 0
-        self.size_bytes = 0
-        # Nothing was sent over it so far: a peer that is gone by now costs an attempt, or it would be tried for ever.
-        self.is_fresh = True
-        self._covered = covered
-        self._only = only
-
-    def fits(self, task: Task) -> bool:
-        if task.alone or self._only is not None:
-            return task is self._only
-        return task.kind in self._covered
-
-
-def _wait_seconds(doublings: int) -> float:
-    """Exponential, capped, and spread by up to a half, so that many senders do not come back together."""
-    spread = os.urandom(1)[0] / 510
-    return float(min(FIRST_WAIT_SECONDS * 2**doublings, LONGEST_WAIT_SECONDS)) * (1 - spread)
+def _positive(name: str, value: float, unit: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
+        raise ValueError(f"{name} is {value!r}; it takes {unit}, more than 0")
+    return float(value)

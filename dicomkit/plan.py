@@ -50,6 +50,9 @@ class Task:
         return (self.not_before, self.index) < (other.not_before, other.index)
 
 
+FREE = -1  # the owner of a series that no worker has
+
+
 class NotYet(Exception):
     """The sources have nothing to look at right now; they will say when they have."""
 
@@ -63,11 +66,16 @@ class Plan:
         What was found, in source order, looked at when asked for; None for what makes no task. May raise
         `NotYet`, so it is no generator.
     associations
-        With one, strictly in source order. With more, a series belongs to one worker while it is in sight, as long
-        as there are at least as many series in sight as workers; with fewer, they share them, so that none is idle.
+        With one, strictly in source order. With more, each worker takes its tasks in source order, and a series
+        belongs to one worker while it is in sight, as long as there are at least as many series in sight as workers;
+        with fewer, they share them, so that none is idle.
+    max_rate
+        Tasks handed out a second, at most, evenly spread.
 
     Attributes
     ----------
+    workers : int
+        How many are at work now; between 1 and `associations`.
     may_take : callable
         Asked before anything is handed out; says no while the batch is paused.
     is_crowded : bool
@@ -75,12 +83,19 @@ class Plan:
         association at hand goes first, rather than opening another for each change of kind.
     """
 
-    def __init__(self, tasks: Iterator[Task | None], associations: int) -> None:
+    def __init__(
+        self, tasks: Iterator[Task | None], associations: int, *, max_rate: float | None = None
+    ) -> None:
         self._tasks = tasks
-        self._associations = associations
+        self.workers = associations
+        self._by_series = associations > 1
+        self._pace = 0.0 if max_rate is None else 1 / max_rate
+        self._next_turn = 0.0
         self._changed = Condition()
         self._series: dict[str, deque[Task]] = {}
         self._owners: dict[str, int] = {}
+        # The first task of each series, by owner; an entry that is not true any more is dropped when it comes up.
+        self._heads: dict[int, list[tuple[int, str]]] = {}
         self._busy: dict[str, int] = {}
         self._waiting: list[Task] = []
         self._size = 0
@@ -117,8 +132,9 @@ class Plan:
                 due = [deadline] if deadline is not None else []
                 if self.may_take():
                     next_tries = [task.not_before for task in self._waiting if _is_for(worker, task)]
-                    if next_tries or self._hold_until > now:
-                        due.append(max(min(next_tries, default=0.0), self._hold_until))
+                    held_until = max(self._hold_until, self._next_turn)
+                    if next_tries or held_until > now:
+                        due.append(max(min(next_tries, default=0.0), held_until))
                 self._changed.wait(max(min(due) - now, 0.001) if due else None)
 
     def take(self, worker: int, fits: Callable[[Task], bool]) -> Task | None:
@@ -132,6 +148,11 @@ class Plan:
             if task is None:
                 return None
             self._remove(worker, task)
+            if self._pace:
+                now = monotonic()
+                # What came late may be made up for by one turn, so that the rate is held on the average.
+                turn = max(self._next_turn, now - self._pace) if self._next_turn else now
+                self._next_turn = turn + self._pace
             if self._size < LOOK_AHEAD:
                 self._look(LOOKS_PER_TASK)
             return task
@@ -184,10 +205,16 @@ class Plan:
     def leave(self, worker: int) -> None:
         """This worker takes nothing more: its series are free for the others."""
         with self._changed:
-            self._owners = {key: owner for key, owner in self._owners.items() if owner != worker}
+            self._disown([key for key, owner in self._owners.items() if owner == worker])
             for task in self._waiting:
                 if task.claimed_by == worker:
                     task.claimed_by = None
+            self._changed.notify_all()
+
+    def share(self) -> None:
+        """Another worker has come: the series that nothing is under way of are free for it."""
+        with self._changed:
+            self._disown([key for key in self._owners if key not in self._busy])
             self._changed.notify_all()
 
     def wake(self) -> None:
@@ -237,8 +264,8 @@ class Plan:
 
     def _pick(self, worker: int, look: bool) -> Task | None:
         """The task that comes next for this worker, left where it is."""
-        now = monotonic() if self._waiting or self._hold_until else 0.0
-        if self._hold_until > now:
+        now = monotonic() if self._waiting or self._hold_until or self._next_turn else 0.0
+        if self._hold_until > now or self._next_turn > now:
             return None
         if self._waiting and self._waiting[0].not_before <= now:
             task = self._due(worker, now)
@@ -246,14 +273,17 @@ class Plan:
                 return task
         if look and self._size < FIRST_LOOK:
             self._look(FIRST_LOOK - self._size)
-        if self._associations == 1:
+        if not self._by_series:
             tasks = self._series.get("")
             return tasks[0] if tasks else None
         if look:
             for _ in range(LOOK_AHEAD - self._size):
-                if len(self._series) >= self._associations or not self._look(1):
+                if len(self._series) >= self.workers or not self._look(1):
                     break
-        return self._pick_by_series(worker)
+        mine, free = self._head(worker), self._head(FREE)
+        if mine is None or free is None:
+            return mine or free
+        return min(mine, free, key=lambda task: task.index)
 
     def _due(self, worker: int, now: float) -> Task | None:
         """What this worker should try again. What is tried alone, on an association of its own, has one worker."""
@@ -266,12 +296,27 @@ class Plan:
             task.claimed_by = worker
         return task
 
-    def _pick_by_series(self, worker: int) -> Task | None:
-        mine = [tasks[0] for key, tasks in self._series.items() if self._owners.get(key) == worker]
-        if mine:
-            return min(mine, key=lambda task: task.index)
-        free = (tasks[0] for key, tasks in self._series.items() if key not in self._owners)
-        return min(free, key=lambda task: task.index, default=None)
+    def _head(self, owner: int) -> Task | None:
+        """The first task of the series of this owner, in source order."""
+        heads = self._heads.get(owner)
+        while heads:
+            index, key = heads[0]
+            tasks = self._series.get(key)
+            if tasks and tasks[0].index == index and self._owners.get(key, FREE) == owner:
+                return tasks[0]
+            heappop(heads)
+        return None
+
+    def _offer(self, key: str) -> None:
+        """The series has another first task, or another owner."""
+        if self._by_series and key in self._series:
+            heads = self._heads.setdefault(self._owners.get(key, FREE), [])
+            heappush(heads, (self._series[key][0].index, key))
+
+    def _disown(self, keys: list[str]) -> None:
+        for key in keys:
+            del self._owners[key]
+            self._offer(key)
 
     def _first_that(self, fits: Callable[[Task], bool], worker: int) -> Task | None:
         for key, tasks in self._series.items():
@@ -292,15 +337,16 @@ class Plan:
                 self._waiting.remove(task)
                 heapify(self._waiting)
             return
-        if self._associations > 1 and key not in self._owners:
+        if self.workers > 1 and key not in self._owners:
             in_sight = self._series.keys() | self._owners.keys()
-            if len(in_sight) >= self._associations:
+            if len(in_sight) >= self.workers:
                 self._owners[key] = worker
         self._size -= 1
         tasks = self._series[key]
         tasks.remove(task)  # the first one, but for a crowded plan
         if not tasks:
             del self._series[key]
+        self._offer(key)
 
     def _let_go(self, task: Task) -> None:
         self._under_way -= 1
@@ -314,7 +360,7 @@ class Plan:
                 self._owners.pop(key, None)
 
     def _key(self, task: Task) -> str:
-        return "" if self._associations == 1 else task.instance.series_instance_uid or ""
+        return task.instance.series_instance_uid or "" if self._by_series else ""
 
     def _queue(self, task: Task, *, first: bool) -> None:
         self._size += 1
@@ -323,6 +369,8 @@ class Plan:
             tasks.appendleft(task)
         else:
             tasks.append(task)
+        if tasks[0] is task:
+            self._offer(self._key(task))
 
     def _look(self, count: int) -> bool:
         """Look at so many more sources; False when there is nothing more for now."""
@@ -341,7 +389,7 @@ class Plan:
                 self._came_across = True
                 continue
             self._queue(task, first=False)
-            if self._associations > 1:
+            if self.workers > 1:
                 self._changed.notify_all()
         return True
 

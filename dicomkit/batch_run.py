@@ -1,0 +1,616 @@
+"""A batch while it runs: workers that send, and what they decide together.
+
+Each worker has a thread and at most one association. It asks the plan what comes next, sends it, and while the peer
+is at work on that makes the row of the one before and has the next one ready. Whether an instance is tried again is
+decided in one place, `Run.settle`.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from threading import Event as Flag
+from threading import Lock, Thread
+from time import monotonic, perf_counter
+from typing import TYPE_CHECKING, Protocol
+
+from dicomkit.errors import AssociationRejected, Interrupted, PeerTimedOut, WireError
+from dicomkit.events import Scanned, Sending, Waiting
+from dicomkit.lookout import Lookout
+from dicomkit.plan import Plan, Task
+from dicomkit.record import Record
+from dicomkit.results import Outcome, SendResult
+from dicomkit.sender import Attempt, Kind, RowMaker, new_batch_id, peer_of, propose, why_not
+from dicomkit.statuses import PROCESSING_FAILURE, RESOURCE_LIMITATION
+from dicomkit.tuning import Tuner
+from dicomkit.wire.association import Association, Interrupt
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from dicomkit.settings import DicomSenderSetting
+
+# A peer's own idle timeout is often a minute or less; well before that a quiet association is given back.
+IDLE_SECONDS = 10.0
+# The first wait before something is tried again, and the longest; each is twice the one before.
+FIRST_WAIT_SECONDS = 0.5
+LONGEST_WAIT_SECONDS = 5.0
+# So many failures in a row are taken for chance; from then on the peer is given a rest.
+PATIENCE = 3
+# Told of scanning no more often than this.
+SCANNED_SECONDS = 0.1
+
+_RETRIED = {Outcome.CONNECTION_FAILED, Outcome.TIMED_OUT, Outcome.ABORTED, Outcome.REFUSED}
+_RETRIED_ONCE = {
+    PROCESSING_FAILURE,
+    RESOURCE_LIMITATION,
+}  # PS3.7 C.5.1 and C.5: what may be gone the next time
+UNPACKED = "sent with command and data in separate PDUs, since the peer aborted upon them in one"
+
+
+class Control(Protocol):
+    """What a run needs to know of the `BatchControl` that it obeys."""
+
+    @property
+    def is_paused(self) -> bool: ...
+
+    @property
+    def cancels(self) -> int: ...
+
+    def cancel(self) -> None: ...
+
+    def listen(self, listener: Callable[[], None]) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """How to send; the parameters of `send_batch`, which describes them.
+
+    Attributes
+    ----------
+    associations : int
+        How many; with `is_tuned`, how many at most.
+    """
+
+    associations: int
+    is_tuned: bool
+    retries: int
+    give_up_after: float
+    transcode: bool
+    packs: bool
+    max_rate: float | None
+    instances_per_association: int | None
+
+
+class Run:
+    """A batch while it runs: the workers, and what they decide together."""
+
+    def __init__(
+        self, setting: DicomSenderSetting, sources: object, policy: Policy, record: Record, control: Control
+    ) -> None:
+        self.policy = policy
+        self.record = record
+        self.control = control
+        self.packs = policy.packs
+        self.row = RowMaker(new_batch_id(), peer_of(setting))
+        self.lookout = Lookout(sources, self.row, lambda: self.plan.wake())
+        self.plan = Plan(self.lookout, policy.associations, max_rate=policy.max_rate)
+        self.plan.may_take = lambda: not control.is_paused
+        self.tuner = Tuner(policy.associations) if policy.is_tuned else None
+        self.workers: list[_Worker] = []
+        self._threads: list[Thread] = []
+        self._refusal = why_not(setting)
+        self._lock = Lock()
+        self._opened = 0
+        self._open = 0
+        self._failures = 0
+        self._failing_since: float | None = None
+        self._rest: tuple[Outcome, str] | None = self._refusal
+        self._crash: BaseException | None = None
+        self._told_at = 0.0
+        self._kinds: dict[Kind, None] = {}
+
+    def run(self) -> None:
+        """Send everything; returns when the last row is recorded."""
+        over = Flag()
+        conductor = Thread(target=self._conduct, args=(over,), name="dicomkit batch", daemon=True)
+        conductor.start()
+        # Ctrl-C is raised in this thread, which therefore holds no lock and does nothing but wait.
+        timeout = 0.2 if os.name == "nt" else None  # Windows does not interrupt a wait without one
+        pressed = 0
+        while not over.is_set():
+            try:
+                while pressed:
+                    pressed -= 1
+                    Thread(target=self.control.cancel, name="dicomkit cancel", daemon=True).start()
+                over.wait(timeout)
+            except KeyboardInterrupt:
+                pressed += 1
+        conductor.join()
+        if self._crash is not None:
+            raise self._crash
+
+    def _conduct(self, over: Flag) -> None:
+        """The whole batch, from the first source to the last row."""
+        try:
+            try:
+                self.control.listen(self._heed_control)
+                if self._refusal is None:
+                    self._run_workers()
+                self._finish()
+            finally:
+                self.lookout.close()
+                for worker in self.workers:
+                    worker.interrupt.close()
+                self.record.close()
+        except BaseException as error:  # noqa: BLE001 - a fault of ours: raised by `run`
+            self._crash = self._crash or error
+        finally:
+            over.set()
+
+    def _run_workers(self) -> None:
+        self.plan.workers = 1 if self.tuner is not None else self.policy.associations
+        for _ in range(self.plan.workers):
+            self._add_worker()
+        done = 0
+        while done < len(self._threads):  # a tuned batch adds to them meanwhile
+            self._threads[done].join()
+            done += 1
+
+    def _add_worker(self) -> None:
+        def work(worker: _Worker) -> None:
+            try:
+                worker.work()
+            except BaseException as error:  # noqa: BLE001 - a fault of ours: raised by `run`, once all have ended
+                self._crash = error
+                self.plan.stop()
+
+        worker = _Worker(self, len(self.workers))
+        self.workers.append(worker)
+        name = f"dicomkit association {worker.number + 1}"
+        thread = Thread(target=work, args=(worker,), name=name, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _tune(self) -> None:
+        """Have as many workers as the tuner finds worth it."""
+        assert self.tuner is not None
+        with self._lock:
+            self.plan.workers = self.tuner.target
+            while len(self.workers) < self.tuner.target and not self.plan.is_over:
+                self._add_worker()
+        for worker in self.workers[self.tuner.target :]:
+            if worker.is_opening:
+                worker.interrupt.set()
+        self.plan.share()
+
+    def _heed_control(self) -> None:
+        """What the control says now; called in the thread that says it."""
+        cancels = self.control.cancels
+        if self.control.is_paused:
+            self._failing_since = None  # a rest that we take is no silence of the peer
+        if cancels:
+            self.plan.stop()
+            self.lookout.close()
+            for worker in list(self.workers):
+                if cancels > 1 or worker.is_opening:
+                    worker.interrupt.set()
+        self.plan.wake()
+
+    def _finish(self) -> None:
+        """Rows for what was never tried."""
+        outcome, detail = self._rest or (
+            Outcome.CANCELLED,
+            "cancelled before it was tried; send it again when you are ready",
+        )
+        for task in self.plan.rest():
+            self.take_finds()
+            if task is not None:
+                result = self.row.unsent(task.index, task.number, task.instance, outcome, detail)
+                self.record.add(result, is_final=True)
+            if self.control.cancels > 2:
+                break
+        self.take_finds()
+        self._tell_scanned(at_end=True)
+
+    @property
+    def note(self) -> str:
+        """What should be known of the batch beside its rows."""
+        notes = []
+        if not sum(self.record.finals.values()):
+            count = len(self.lookout.passed_over)
+            notes.append(
+                f"nothing to send: {count} file{'s were' if count != 1 else ' was'} passed over, none is DICOM"
+                if count
+                else "nothing to send: the sources hold no file"
+            )
+        if self.control.cancels and self.lookout.is_cut_short:
+            notes.append("what the iterator had not given yet was not sent, and has no row")
+        if self.record.trouble:
+            notes.append(self.record.trouble)
+        return "; ".join(notes)
+
+    # ------------------------------------------------------------------------------------------ for the workers
+
+    def wake_openers(self) -> None:
+        """Nothing is left to be sent over the associations that are still being opened."""
+        if self.plan.is_over:
+            for worker in self.workers:
+                if worker.is_opening:
+                    worker.interrupt.set()
+
+    def take_finds(self) -> None:
+        """Record what scanning came across that can never be sent."""
+        rows = self.lookout.rows
+        while rows:
+            try:
+                row = rows.popleft()
+            except IndexError:  # another worker was faster
+                return
+            self.record.add(row, is_final=True)
+        if self.record.has_listener:
+            self._tell_scanned()
+
+    def _tell_scanned(self, *, at_end: bool = False) -> None:
+        now = monotonic()
+        if at_end or now - self._told_at >= SCANNED_SECONDS:
+            self._told_at = now
+            self.record.tell(Scanned(self.lookout.found, len(self.lookout.passed_over), at_end))
+
+    def kinds_to_propose(self, first: list[Kind]) -> list[Kind]:
+        """The kinds in sight, and then those met before, so that a mixture settles on one association."""
+        with self._lock:
+            self._kinds.update(dict.fromkeys(first))
+            return list(dict.fromkeys([*first, *self._kinds]))
+
+    def number_association(self) -> int:
+        with self._lock:
+            self._opened += 1
+            return self._opened
+
+    def count_open(self, change: int) -> int:
+        """How many associations are open or being opened."""
+        with self._lock:
+            self._open += change
+            return self._open
+
+    def is_established(self) -> None:
+        """An association was accepted."""
+        if self.tuner is not None:
+            self.tuner.opened(sum(worker.has_line for worker in self.workers), monotonic())
+
+    def is_limited(self) -> None:
+        """The peer serves the associations that we have, and no more."""
+        if self.tuner is not None:
+            self.tuner.refused(sum(worker.has_line for worker in self.workers))
+            self._tune()
+
+    def is_surplus(self, worker: int) -> bool:
+        """Whether a tuned batch does without this worker."""
+        return self.tuner is not None and worker >= self.tuner.target
+
+    def got_through(self) -> None:
+        """The peer responded."""
+        if self._failures:
+            with self._lock:
+                self._failures = 0
+                self._failing_since = None
+        if self.tuner is not None:
+            with self._lock:
+                changed = self.tuner.answered(monotonic())
+            if changed:
+                self._tune()
+
+    def got_stuck(self, result: SendResult, since: float) -> None:
+        """Nothing came back: give the peer a rest, or give up."""
+        with self._lock:
+            self._failures += 1
+            failures = self._failures
+            if self._failing_since is None:
+                self._failing_since = since
+            silent = perf_counter() - self._failing_since
+        if silent >= self.policy.give_up_after:
+            self.give_up(
+                result.outcome,
+                f"not tried: nothing got through to {self.row.peer} for {self.policy.give_up_after:g} s; the last "
+                f"attempt ended so: {result.detail}",
+            )
+        elif failures >= PATIENCE:
+            seconds = _wait_seconds(failures - PATIENCE)
+            seconds = min(seconds, self.policy.give_up_after - silent)
+            self.plan.hold(seconds)
+            self.record.tell(Waiting(seconds, f"{failures} failures in a row, the last one {result.outcome}"))
+
+    def give_up(self, outcome: Outcome, detail: str) -> None:
+        """The rest takes this outcome, untried."""
+        with self._lock:
+            self._rest = self._rest or (outcome, detail)
+        self.plan.stop()
+
+    def settle(self, task: Task, result: SendResult, *, may_pass: bool, is_unpacked: bool = False) -> None:
+        """Record an attempt, and decide whether there will be another; to try it unpacked there always is."""
+        limit = 0
+        if result.outcome in _RETRIED or may_pass:
+            limit = self.policy.retries
+        elif result.status in _RETRIED_ONCE:
+            limit = min(self.policy.retries, 1)
+        if is_unpacked:
+            limit = max(limit, 1)
+        again = task.number <= limit
+        self.record.add(result, is_final=not again)
+        if not again:
+            self.plan.done(task)
+            return
+        seconds = 0.0 if is_unpacked else _wait_seconds(task.number - 1)
+        task.number += 1
+        self.plan.try_again(task, seconds)
+
+
+class _Worker:
+    """One thread with at most one association."""
+
+    def __init__(self, run: Run, number: int) -> None:
+        self.number = number
+        self.interrupt = Interrupt()
+        self.is_opening = False
+        self._run = run
+        self._plan = run.plan
+        self._line: _Line | None = None
+
+    def work(self) -> None:
+        """Send what the plan hands out, until it has nothing more."""
+        try:
+            while True:
+                if self._run.is_surplus(self.number):
+                    return
+                work = self._plan.wait_for_work(self.number, IDLE_SECONDS if self._line else None)
+                self._run.take_finds()
+                if work is False or self._run.is_surplus(self.number):
+                    return
+                if work is None:
+                    self._release("released: idle")
+                elif not self._fits_line() and not self._open():
+                    return
+                else:
+                    self._send()
+        finally:
+            self._release(
+                "released: fewer associations are enough" if self._run.is_surplus(self.number) else "released"
+            )
+            self._plan.leave(self.number)
+            self._run.wake_openers()
+
+    @property
+    def has_line(self) -> bool:
+        """Whether it has an association."""
+        return self._line is not None
+
+    def _fits_line(self) -> bool:
+        """Whether the association at hand can take the next task."""
+        line = self._line
+        if line is None:
+            return False
+        task = self._plan.peek(self.number)
+        if task is None or line.fits(task):
+            return True
+        self._release(
+            f"released: it has carried {line.taken} instances"
+            if line.is_full
+            else "released: something else is to be negotiated"
+        )
+        return False
+
+    def _open(self) -> bool:
+        """Open an association for what is in sight; False when this worker is not needed any more."""
+        run = self._run
+        task = self._plan.peek(self.number)
+        if task is None:
+            return True
+        kinds = [task.kind] if task.alone else run.kinds_to_propose(self._plan.kinds_in_sight(self.number))
+        contexts, covered = propose(kinds)
+        self._plan.is_crowded = not task.alone and len(covered) < len(kinds)
+        self.is_opening = True
+        try:
+            if self._plan.is_over:
+                return False
+            which = run.number_association()
+            run.count_open(1)
+            started_at, start = datetime.now(UTC), perf_counter()
+            association = Association.open(run.row.peer, contexts, interrupt=self.interrupt, packs=run.packs)
+        except WireError as error:
+            others = run.count_open(-1)
+            run.record.closed(which, None, str(error), opened_at=None, proposed=len(contexts))
+            if isinstance(error, Interrupted):
+                return False
+            if others and isinstance(error, PeerTimedOut | AssociationRejected):
+                run.is_limited()  # it serves those we have, and no more; of several that fail, the last is charged
+                return False
+            self._charge(error, which, started_at, start)
+            return True
+        finally:
+            self.is_opening = False
+        run.record.opened(which, association)
+        only, limit = task if task.alone else None, run.policy.instances_per_association
+        self._line = _Line(association, which, started_at, len(contexts), covered, only, limit)
+        run.is_established()
+        return True
+
+    def _charge(self, error: WireError, which: int, started_at: datetime, start: float) -> None:
+        """An association did not come about: the next instance bears the attempt."""
+        run = self._run
+        task = self._plan.take(self.number, lambda task: True)
+        if task is None:
+            return
+        duration_ms = 1e3 * (perf_counter() - start)
+        result = run.row.failed_to_open(
+            task.index, task.number, task.instance, error, started_at, duration_ms, which, task.note
+        )
+        may_pass = isinstance(error, AssociationRejected) and error.may_pass
+        if isinstance(error, AssociationRejected) and not may_pass:
+            run.give_up(Outcome.REJECTED, f"not tried again: {error}")
+        else:
+            run.got_stuck(result, start)
+        run.settle(task, result, may_pass=may_pass)
+
+    def _send(self) -> None:
+        """Send over the association at hand for as long as there is something that fits it."""
+        line = self._line
+        if line is None:
+            return
+        run, association = self._run, line.association
+        current = self._next(line)
+        answered: _Sent | None = None
+        while current is not None and (line.is_fresh or association.is_still_there()):
+            line.is_fresh = False
+            if run.record.has_listener:
+                task = current.task
+                run.record.tell(Sending(task.index, task.number, task.instance.source, line.which))
+            current.attempt.transmit()
+            # Now the peer is busy: time for the row of the one before, and to make the next one ready.
+            if answered is not None:
+                self._settle(line, answered)
+            following = self._next(line) if association.is_open else None
+            current.attempt.receive()
+            answered, current = current, following
+            if (
+                current is None
+                or run.is_surplus(self.number)
+                or not association.is_open
+                or self._plan.is_stopped
+            ):
+                self._settle(line, answered)
+                answered = None
+                if current is None and association.is_open and not run.is_surplus(self.number):
+                    current = self._next(line)
+                elif current is not None:
+                    break
+            run.take_finds()
+        if answered is not None:
+            self._settle(line, answered)
+        if current is not None:
+            line.taken -= 1
+            current.attempt.close()
+            self._plan.put_back(current.task)
+        if not association.is_open:
+            self._release(association.ended)
+
+    def _next(self, line: _Line) -> _Sent | None:
+        """The next task that fits, made ready; those that cannot be are recorded on the way."""
+        while (task := self._plan.take(self.number, line.fits)) is not None:
+            attempt = Attempt(
+                line.association,
+                line.which,
+                task.index,
+                task.number,
+                task.instance,
+                self._run.row,
+                note=task.note,
+                transcode=self._run.policy.transcode,
+            )
+            if attempt.load():
+                line.taken += 1
+                return _Sent(task, attempt)
+            self._run.settle(task, attempt.result(), may_pass=False)
+        return None
+
+    def _settle(self, line: _Line, sent: _Sent) -> None:
+        """Make the row of an attempt that has its answer, or will have none, and decide what follows from it."""
+        run, association, task = self._run, line.association, sent.task
+        result = sent.attempt.result()
+        is_first = line.instances == 0
+        if result.status is not None:
+            run.got_through()
+            line.instances += 1
+            line.size_bytes += result.size_bytes or 0
+        if result.outcome is not Outcome.ABORTED and result.outcome is not Outcome.TIMED_OUT:
+            run.settle(task, result, may_pass=False)
+            return
+        if not is_first and association.peer_took_none_of_it():
+            self._plan.put_back(task)  # it had closed between two instances: nothing was attempted
+            return
+        unpack = is_first and run.packs and result.outcome is Outcome.ABORTED
+        if unpack:
+            run.packs = False
+            task.note = "; ".join(filter(None, (task.note, UNPACKED)))
+        else:
+            run.got_stuck(result, sent.attempt.start)
+        task.alone = True
+        run.settle(task, result, may_pass=False, is_unpacked=unpack)
+
+    def _release(self, ended: str) -> None:
+        """Give the association back, if there is one."""
+        line, self._line = self._line, None
+        if line is None:
+            return
+        association = line.association
+        if association.is_open:
+            try:
+                association.release()
+            except WireError as error:
+                # Every response is in, so no row depends on how politely it ends.
+                association.abort()
+                ended = f"not released: {error}"
+        self._run.count_open(-1)
+        self._run.record.closed(
+            line.which,
+            association,
+            ended,
+            opened_at=line.opened_at,
+            proposed=line.proposed,
+            instances=line.instances,
+            size_bytes=line.size_bytes,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """An attempt on its way, and the task it is one of."""
+
+    task: Task
+    attempt: Attempt
+
+
+class _Line:
+    """An open association, what it may carry, and what it has carried."""
+
+    def __init__(
+        self,
+        association: Association,
+        which: int,
+        opened_at: datetime,
+        proposed: int,
+        covered: set[Kind],
+        only: Task | None,
+        limit: int | None,
+    ) -> None:
+        self.association = association
+        self.which = which
+        self.opened_at = opened_at
+        self.proposed = proposed
+        self.instances = 0
+        self.size_bytes = 0
+        # Nothing was sent over it so far: a peer that is gone by now costs an attempt, or it would be tried for ever.
+        self.is_fresh = True
+        self.taken = 0
+        self._covered = covered
+        self._only = only
+        self._limit = limit
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it has carried as many instances as an association may."""
+        return self._limit is not None and self.taken >= self._limit
+
+    def fits(self, task: Task) -> bool:
+        if self.is_full:
+            return False
+        if task.alone or self._only is not None:
+            return task is self._only
+        return task.kind in self._covered
+
+
+def _wait_seconds(doublings: int) -> float:
+    """Exponential, capped, and spread by up to a half, so that many senders do not come back together."""
+    spread = os.urandom(1)[0] / 510
+    return float(min(FIRST_WAIT_SECONDS * 2**doublings, LONGEST_WAIT_SECONDS)) * (1 - spread)
