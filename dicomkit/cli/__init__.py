@@ -1,0 +1,5 @@
+"""The `dicomkit` command: one module for each of its subcommands, loaded when that one is asked for."""
+
+from dicomkit.cli.command import main
+
+__all__ = ["main"]

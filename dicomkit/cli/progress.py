@@ -1,0 +1,124 @@
+"""The progress line of a batch on a terminal.
+
+The one idea: what is told is noted, and a thread of its own draws what was noted ten times a second at most, so that
+drawing costs the sending nothing and a peer that falls silent is seen to be waited for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from threading import Event as Flag
+from threading import Thread
+from time import monotonic
+
+from dicomkit.cli.terminal import Console, columns, printable
+from dicomkit.events import Event, RowAdded, Scanned, Sending, Waiting
+
+__all__ = ["Progress", "Tally"]
+
+REDRAW_SECONDS = 0.1
+SHOWN_SILENCE_SECONDS = 2.0  # nothing heard for so long is worth saying
+BAR_CHARACTERS = 24
+
+
+@dataclass(slots=True)
+class Tally:
+    """How far a batch is; times are of one monotonic clock, in seconds.
+
+    Attributes
+    ----------
+    ended, failed, again : int
+        Instances that are through with; of those, not stored; attempts that will be tried again.
+    """
+
+    started_at: float
+    heard_at: float
+    found: int = 0
+    is_found_all: bool = False
+    ended: int = 0
+    failed: int = 0
+    again: int = 0
+    waiting_until: float = 0.0
+    waiting_for: str = ""
+
+    def note(self, event: Event, now: float) -> None:
+        """Take in what happened at `now`."""
+        if isinstance(event, Scanned):
+            self.found, self.is_found_all = event.found, event.is_complete
+        elif isinstance(event, RowAdded):
+            self.heard_at = now
+            self.waiting_until = 0.0
+            if event.is_final:
+                self.ended += 1
+                self.failed += not event.result.outcome.is_stored
+            else:
+                self.again += 1
+        elif isinstance(event, Sending):
+            self.waiting_until = 0.0
+        elif isinstance(event, Waiting):
+            self.waiting_until, self.waiting_for = now + event.seconds, event.reason
+
+    def line(self, now: float, width: int) -> str:
+        """What there is to see of it at `now`, in at most `width` characters."""
+        seconds = max(now - self.started_at, 1e-9)
+        rate = self.ended / seconds
+        found = max(self.found, self.ended)
+        parts = []
+        if self.is_found_all and found:
+            filled = BAR_CHARACTERS * self.ended // found
+            parts += [f"[{'#' * filled}{'.' * (BAR_CHARACTERS - filled)}]", f"{self.ended} of {found}"]
+        else:
+            parts.append(f"{self.ended} of {found} found so far")
+        parts.append(f"{rate:.0f}/s" if rate >= 10 or not self.ended else f"{rate:.1f}/s")
+        if self.failed:
+            parts.append(f"{self.failed} not stored")
+        if self.again:
+            parts.append(f"{self.again} tried again")
+        if self.waiting_until > now:
+            parts.append(f"waiting {self.waiting_until - now:.0f} s: {self.waiting_for}")
+        elif now - self.heard_at >= SHOWN_SILENCE_SECONDS:
+            parts.append(f"silent for {now - self.heard_at:.0f} s")
+        elif self.is_found_all and rate:
+            parts.append(f"{_clock((found - self.ended) / rate)} left")
+        return printable("  ".join(parts))[: width - 1]
+
+
+class Progress:
+    """Draws a tally while it is open; `listen` is for `on_event`."""
+
+    def __init__(self, console: Console) -> None:
+        now = monotonic()
+        self.tally = Tally(now, now)
+        self._console = console
+        self._over = Flag()
+        self._thread = Thread(target=self._draw, name="dicomkit progress", daemon=True)
+
+    def __enter__(self) -> Progress:
+        if self._console.is_live:
+            self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        if self._console.is_live:
+            self._thread.join()
+            self._console.wipe()
+
+    def listen(self, event: Event) -> None:
+        self.tally.note(event, monotonic())
+
+    def _draw(self) -> None:
+        drawn = ""
+        while not self._over.wait(REDRAW_SECONDS):
+            line = self.tally.line(monotonic(), columns(self._console.stream))
+            if line != drawn:
+                self._console.draw(line)
+                drawn = line
+
+
+def _clock(seconds: float) -> str:
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    return f"{minutes}:{rest:02d} min" if minutes < 60 else f"{minutes // 60}:{minutes % 60:02d} h"

@@ -1,0 +1,78 @@
+"""``dicomkit send``: files to the peer of a setting, and what became of them."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from contextlib import nullcontext
+from time import monotonic
+
+from dicomkit.batch import BatchControl, send_batch
+from dicomkit.cli.command import EXIT_INTERRUPTED, EXIT_NOT_OK, EXIT_OK, WrongUsage
+from dicomkit.cli.interrupt import Interruptible
+from dicomkit.cli.negotiation import Negotiation
+from dicomkit.cli.progress import Progress
+from dicomkit.cli.setting import usable_setting
+from dicomkit.cli.summary import Causes, summary_lines
+from dicomkit.cli.terminal import Console, Palette, columns, counted, printable, put
+from dicomkit.errors import MissingExtraError
+from dicomkit.events import Event
+
+__all__ = ["run"]
+
+
+def run(options: argparse.Namespace) -> int:
+    """Send, and print a summary to standard output; all else goes to standard error."""
+    _check_results(options.results)
+    setting = usable_setting(options)
+    console, causes, control = Console(), Causes(), BatchControl()
+    if options.verbose:
+        console.say(
+            f"calling {setting.remote_aet!r} at {setting.remote_host}:{setting.remote_port} as {setting.our_aet!r}, "
+            f"with up to {counted(options.associations, 'association')}; {setting.timeout_seconds} s for each phase"
+        )
+    start = monotonic()
+    with (
+        Interruptible(control, console),
+        nullcontext(Negotiation(console)) if options.verbose else Progress(console) as watcher,
+    ):
+
+        def listen(event: Event) -> None:
+            causes.listen(event)
+            watcher.listen(event)
+
+        try:
+            batch = send_batch(
+                setting,
+                options.paths,
+                associations=options.associations,
+                retries=options.retries,
+                give_up_after=options.give_up_after,
+                results=options.results,
+                pack_pdv=options.pack_pdv,
+                control=control,
+                on_event=listen,
+            )
+        except (MissingExtraError, OSError) as error:
+            raise WrongUsage(f"--results: {error}") from error
+    lines = summary_lines(
+        batch, causes, seconds=monotonic() - start, palette=Palette(sys.stdout), width=columns(sys.stdout)
+    )
+    if options.results is not None:
+        lines.append(f"Rows: {printable(options.results)}")
+    put(lines)
+    return EXIT_INTERRUPTED if batch.interrupted else EXIT_OK if batch.ok else EXIT_NOT_OK
+
+
+def _check_results(path: str | None) -> None:
+    """Refuse a results file of an unknown kind before anything is sent."""
+    if path is None:
+        return
+    from pathlib import Path
+
+    from dicomkit.results_file import known_suffix
+
+    try:
+        known_suffix(Path(path))
+    except ValueError as error:
+        raise WrongUsage(f"--results: {error}") from error

@@ -1,0 +1,178 @@
+"""What is written to a terminal or a pipe: its width, its colours, and text that cannot play tricks on it.
+
+The one idea: file names and what a peer says are someone else's text. Nothing of it reaches the screen but characters
+that can be seen.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from threading import Lock
+from typing import IO, TextIO
+
+__all__ = [
+    "Console",
+    "Palette",
+    "columns",
+    "counted",
+    "forget_output",
+    "in_bytes",
+    "is_capable",
+    "open_nowhere",
+    "printable",
+    "put",
+    "table",
+    "wrapped",
+]
+
+USUAL_COLUMNS = 80
+LEAST_COLUMNS = 40  # below this, wrapping does more harm than a long line
+
+_CODES = {"good": "32", "warning": "33", "bad": "31", "strong": "1"}
+
+
+def columns(stream: IO[str]) -> int:
+    """How many characters fit on a line; 80 where nobody knows, as in a pipe."""
+    told = os.environ.get("COLUMNS", "")
+    if told.isdecimal() and int(told) > 0:
+        return max(int(told), LEAST_COLUMNS)
+    try:
+        width = os.get_terminal_size(stream.fileno()).columns
+    except (OSError, ValueError):
+        width = 0
+    return max(width or USUAL_COLUMNS, LEAST_COLUMNS)
+
+
+def printable(text: str) -> str:
+    """`text` on one line, with escapes in the place of characters that steer a terminal or cannot be seen."""
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
+
+
+def wrapped(text: str, width: int, indent: str) -> list[str]:
+    """`text` in lines of at most `width` characters, each with `indent` before it."""
+    from textwrap import wrap
+
+    return wrap(
+        printable(text),
+        width,
+        initial_indent=indent,
+        subsequent_indent=indent,
+        break_on_hyphens=False,
+        break_long_words=False,
+    )
+
+
+def table(rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> list[str]:
+    """Rows as lines with aligned columns, two spaces apart; the columns in `right` are aligned to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = []
+    for row in rows:
+        cells = [
+            cell.rjust(width) if index in right else cell.ljust(width)
+            for index, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        lines.append("  ".join(cells).rstrip())
+    return lines
+
+
+def in_bytes(size: float) -> str:
+    """A number of bytes for people: ``512 bytes``, ``9.1 KB``, ``241 MB``, in powers of 1000."""
+    units = ["bytes", "KB", "MB", "GB", "TB"]
+    while size >= 999.5 and len(units) > 1:
+        size /= 1000
+        del units[0]
+    return f"{size:.1f} {units[0]}" if size < 9.95 and units[0] != "bytes" else f"{size:.0f} {units[0]}"
+
+
+def counted(count: int, noun: str) -> str:
+    """``1 file``, ``3 files``."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
+def put(lines: Sequence[str]) -> None:
+    """Write lines to standard output; a reader that has gone does not matter.
+
+    For what has an exit status to tell besides.
+    """
+    try:
+        print("\n".join(lines), flush=True)
+    except BrokenPipeError:
+        forget_output()
+
+
+def forget_output() -> None:
+    """Let what is still written to standard output go nowhere, so that the end of the process does not fail."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, sys.stdout.fileno())
+    os.close(null)
+
+
+def open_nowhere() -> TextIO:
+    """A stream for a process whose own one was closed."""
+    return open(os.devnull, "w", encoding="utf-8")
+
+
+class Palette:
+    """Colours, where they are wanted; what is coloured can be read without.
+
+    A terminal gets them, unless ``NO_COLOR`` is set and not empty (no-color.org) or ``TERM`` is dumb.
+    """
+
+    def __init__(self, stream: IO[str]) -> None:
+        self.is_on = stream.isatty() and is_capable() and not os.environ.get("NO_COLOR")
+
+    def paint(self, text: str, colour: str) -> str:
+        """`text` as ``good``, ``warning``, ``bad`` or ``strong``."""
+        return f"\x1b[{_CODES[colour]}m{text}\x1b[0m" if self.is_on else text
+
+
+def is_capable() -> bool:
+    """Whether a terminal here understands more than plain lines; one on Windows must have been told to."""
+    return os.environ.get("TERM", "") != "dumb" if os.name != "nt" else "WT_SESSION" in os.environ
+
+
+class Console:
+    """Standard error: lines that stay, and one at the bottom that is drawn again and again.
+
+    Safe to call from any thread. A reader that has gone is no reason to stop sending: then it falls silent.
+    """
+
+    def __init__(self, stream: IO[str] | None = None) -> None:
+        self.stream = sys.stderr if stream is None else stream
+        self.is_live = self.stream.isatty() and is_capable()
+        self._lock = Lock()
+        self._is_dirty = False
+        self._is_gone = False
+
+    def say(self, line: str) -> None:
+        """Write a line that stays."""
+        with self._lock:
+            self._write(f"{self._wiping()}{printable(line)}\n")
+
+    def draw(self, line: str) -> None:
+        """Write a line in the place of the one drawn before; nothing where that cannot be."""
+        if self.is_live:
+            with self._lock:
+                self._write(f"{self._wiping()}{line}")
+                self._is_dirty = True
+
+    def wipe(self) -> None:
+        """Take away the line drawn last."""
+        with self._lock:
+            self._write(self._wiping())
+
+    def _wiping(self) -> str:
+        was_dirty, self._is_dirty = self._is_dirty, False
+        return "\r\x1b[K" if was_dirty else ""
+
+    def _write(self, text: str) -> None:
+        if text and not self._is_gone:
+            try:
+                self.stream.write(text)
+                self.stream.flush()
+            except OSError:
+                self._is_gone = True
