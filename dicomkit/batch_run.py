@@ -470,15 +470,11 @@ class _Worker:
             # Now the peer is busy: time for the row of the one before, and to make the next one ready.
             if answered is not None:
                 self._settle(line, answered)
-            following = self._next(line) if association.is_open else None
+            may_follow = association.is_open and not run.is_surplus(self.number)
+            following = self._next(line) if may_follow else None
             current.attempt.receive()
             answered, current = current, following
-            if (
-                current is None
-                or run.is_surplus(self.number)
-                or not association.is_open
-                or self._plan.is_stopped
-            ):
+            if current is None or not association.is_open or self._plan.is_stopped:
                 self._settle(line, answered)
                 answered = None
                 if current is None and association.is_open and not run.is_surplus(self.number):

@@ -117,6 +117,7 @@ class Plan:
         deadline = None if seconds is None else monotonic() + seconds
         with self._changed:
             while True:
+                now = monotonic()  # before the look, so that no hold ends unseen between the two
                 if self._stopped or self._is_finished():
                     return False
                 if self.may_take() and self._pick(worker, look=True) is not None:
@@ -126,7 +127,6 @@ class Plan:
                 if self._came_across:
                     self._came_across = False
                     return True
-                now = monotonic()
                 if deadline is not None and now >= deadline:
                     return None
                 due = [deadline] if deadline is not None else []
