@@ -167,12 +167,12 @@ class _Search:
     def _find_in_frame(self, frame: Any) -> Iterator[Found]:
         if "source" not in frame.columns:
             raise TypeError("a frame of instances needs a column 'source' with their paths")
-        for source in dict.fromkeys(frame["source"]):
+        for source in dict.fromkeys(source for source in frame["source"] if isinstance(source, str)):
             if source in _IN_MEMORY:
                 yield Unreadable(
                     source, "it came from memory, and the frame does not hold it; give the object itself"
                 )
-            elif isinstance(source, str):
+            else:
                 yield from self._find_path(source)
 
     def _find_path(self, path: str) -> Iterator[Found]:

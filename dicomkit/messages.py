@@ -184,8 +184,8 @@ class DicomMessage(Message):
 
     @property
     def json(self) -> str:
-        """In the DICOM JSON model (PS3.18 F), bulk data inline."""
-        return self.dataset.to_json()
+        """In the DICOM JSON model (PS3.18 F), bulk data inline; a value that its VR forbids is left out."""
+        return self.dataset.to_json(suppress_invalid_tags=True)
 
     @property
     def xml(self) -> str:

@@ -38,7 +38,10 @@ def to_native_xml(dataset: Dataset) -> str:
     swap = dataset.original_encoding == (False, False)
     _add_attributes(root, dataset, swap=swap)
     indent(root, space="")
-    return '<?xml version="1.0" encoding="UTF-8"?>\n' + tostring(root, encoding="unicode") + "\n"
+    text = tostring(root, encoding="unicode").replace(
+        "\r", "&#13;"
+    )  # a bare one would be read as a line feed
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{text}\n'
 
 
 def _add_attributes(parent: Element, dataset: Dataset, *, swap: bool) -> None:
@@ -61,7 +64,7 @@ def _add_attributes(parent: Element, dataset: Dataset, *, swap: bool) -> None:
                 _add_attributes(SubElement(node, "Item", {"number": str(index)}), item, swap=swap)
         elif element.VR == "PN":
             for index, name in enumerate(_values(element), 1):
-                _add_name(SubElement(node, "PersonName", {"number": str(index)}), name)
+                _add_name(node, index, name)
         elif isinstance(element.value, bytes):
             if element.value:
                 SubElement(node, "InlineBinary").text = _base64(element, swap=swap)
@@ -87,11 +90,14 @@ def _texts(element: DataElement) -> Iterator[str]:
             yield "" if value is None else _legal(str(value))
 
 
-def _add_name(node: Element, name: object) -> None:
+def _add_name(node: Element, index: int, name: object) -> None:
     parts = [str(part) for part in getattr(name, "components", [str(name)])]
+    if not any(part.strip("^ ") for part in parts):
+        return
+    person = SubElement(node, "PersonName", {"number": str(index)})
     for kind, text in zip(_REPRESENTATIONS, parts, strict=False):
         if text:
-            representation = SubElement(node, kind)
+            representation = SubElement(person, kind)
             for component, value in zip(_COMPONENTS, text.split("^"), strict=False):
                 if value:
                     SubElement(representation, component).text = _legal(value)
