@@ -104,6 +104,9 @@ def new_parser() -> argparse.ArgumentParser:
     probe.add_argument(
         "paths", metavar="PATH", nargs="*", help="ask for what these hold, rather than for everything"
     )
+    probe.add_argument(
+        "--all", action="store_true", help="name every SOP class, however many are taken alike"
+    )
     explain = add("explain", _explain, "say what each field of a setting means, and what is wrong with it")
     explain.add_argument("setting", metavar="SETTING.json")
     _add_new_setting(add("new-setting", _new_setting, "write the JSON of a new setting"))

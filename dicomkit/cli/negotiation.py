@@ -6,24 +6,13 @@ no text of a peer's own, since both may name a patient.
 
 from __future__ import annotations
 
-from dicomkit.cli.terminal import Console, counted, in_bytes
+from dicomkit.cli.terminal import counted, in_bytes
 from dicomkit.events import AssociationClosed, AssociationOpened, Event, RowAdded, Sending, Waiting
 from dicomkit.results import SendResult
 from dicomkit.uids import uid_name
 from dicomkit.wire.pdu import CONTEXT_ACCEPTED, CONTEXT_RESULTS
 
-__all__ = ["Negotiation", "lines_of"]
-
-
-class Negotiation:
-    """Says what happens in lines; `listen` is for `on_event`."""
-
-    def __init__(self, console: Console) -> None:
-        self._console = console
-
-    def listen(self, event: Event) -> None:
-        for line in lines_of(event):
-            self._console.say(line)
+__all__ = ["lines_of"]
 
 
 def lines_of(event: Event) -> list[str]:

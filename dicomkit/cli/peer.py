@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING
 from dicomkit.cli.command import EXIT_NOT_OK, EXIT_OK
 from dicomkit.cli.setting import usable_setting
 from dicomkit.cli.summary import colour_of
-from dicomkit.cli.terminal import Palette, columns, counted, printable, wrapped
+from dicomkit.cli.terminal import Palette, columns, counted, wrapped
 from dicomkit.services import echo, probe
 
 if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["run_echo", "run_probe"]
+
+CLASSES_SHOWN = 12
 
 
 def run_echo(options: argparse.Namespace) -> int:
@@ -40,31 +42,37 @@ def run_probe(options: argparse.Namespace) -> int:
     if not unanswered.empty:
         print(palette.paint(f"no answer to {len(unanswered)} of {counted(len(frame), 'question')}", "bad"))
         print(*wrapped(str(unanswered["reason"].iloc[0]), width, "    "), sep="\n")
-    for sop_classes, taken, not_taken in _alike(frame[frame["accepted"].notna()]):
+    for sop_classes, taken, refused in _alike(frame[frame["accepted"].notna()]):
         print()
-        print(palette.paint("accepted" if taken else "not accepted", "good" if taken else "bad"), end="")
-        print(f": {len(sop_classes)} SOP class{'es' if len(sop_classes) > 1 else ''}")
-        print(*wrapped(", ".join(sop_classes), width, "    "), sep="\n")
-        for label, syntaxes in (("in", taken), ("not in", not_taken)):
-            if syntaxes:
-                print(*wrapped(f"{label}: {', '.join(syntaxes)}", width, "        "), sep="\n")
+        head = palette.paint("accepted" if taken else "not accepted", "good" if taken else "bad")
+        print(f"{head}: {len(sop_classes)} SOP class{'es' if len(sop_classes) > 1 else ''}")
+        shown = sop_classes if options.all else sop_classes[:CLASSES_SHOWN]
+        more = len(sop_classes) - len(shown)
+        names = ", ".join(shown) + (f", and {more} more (--all names them)" if more else "")
+        print(*wrapped(names, width, "    "), sep="\n")
+        if taken:
+            print(*wrapped(f"in: {'; '.join(taken)}", width, "        "), sep="\n")
+        for reason, syntaxes in refused.items():
+            which = "; ".join(syntaxes) if taken else "any of the transfer syntaxes"
+            print(*wrapped(f"not in: {which} ({reason})", width, "        "), sep="\n")
     return EXIT_OK if _could_be_sent(frame) else EXIT_NOT_OK
 
 
-def _alike(frame: pd.DataFrame) -> list[tuple[list[str], list[str], list[str]]]:
-    """SOP classes of the same answers, with what is taken and what is not (and why); the largest group first."""
-    groups: dict[tuple[tuple[str, ...], tuple[str, ...]], list[str]] = {}
+def _alike(frame: pd.DataFrame) -> list[tuple[list[str], list[str], dict[str, list[str]]]]:
+    """SOP classes of the same answers, with the syntaxes that are taken and, by reason, that are not.
+
+    The largest group comes first.
+    """
+    groups: dict[str, tuple[list[str], list[str], dict[str, list[str]]]] = {}
     for name, rows in frame.groupby("sop_class_name", sort=False):
-        taken = tuple(printable(syntax) for syntax in rows.loc[rows["accepted"], "transfer_syntax_name"])
-        refused = rows[~rows["accepted"]]
-        syntaxes = list(refused["transfer_syntax_name"])
-        reasons = list(dict.fromkeys(refused["reason"]))
-        not_taken = (f"{', '.join(syntaxes)} ({'; '.join(reasons)})",) if syntaxes else ()
-        groups.setdefault((taken, not_taken), []).append(printable(str(name)))
-    return [
-        (names, list(taken), list(not_taken))
-        for (taken, not_taken), names in sorted(groups.items(), key=lambda group: -len(group[1]))
-    ]
+        taken = list(rows.loc[rows["accepted"], "transfer_syntax_name"])
+        refused = {
+            str(reason): list(some["transfer_syntax_name"])
+            for reason, some in rows[~rows["accepted"]].groupby("reason", sort=False)
+        }
+        names, _, _ = groups.setdefault(repr((taken, refused)), ([], taken, refused))
+        names.append(str(name))
+    return sorted(groups.values(), key=lambda group: -len(group[0]))
 
 
 def _could_be_sent(frame: pd.DataFrame) -> bool:

@@ -6,6 +6,7 @@ drawing costs the sending nothing and a peer that falls silent is seen to be wai
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from threading import Event as Flag
 from threading import Thread
@@ -84,7 +85,7 @@ class Tally:
 
 
 class Progress:
-    """Draws a tally while it is open; `listen` is for `on_event`."""
+    """Draws a tally while it is open, and gives what notes an event."""
 
     def __init__(self, console: Console) -> None:
         now = monotonic()
@@ -93,19 +94,14 @@ class Progress:
         self._over = Flag()
         self._thread = Thread(target=self._draw, name="dicomkit progress", daemon=True)
 
-    def __enter__(self) -> Progress:
-        if self._console.is_live:
-            self._thread.start()
-        return self
+    def __enter__(self) -> Callable[[Event], object]:
+        self._thread.start()
+        return lambda event: self.tally.note(event, monotonic())
 
     def __exit__(self, *_: object) -> None:
         self._over.set()
-        if self._console.is_live:
-            self._thread.join()
-            self._console.wipe()
-
-    def listen(self, event: Event) -> None:
-        self.tally.note(event, monotonic())
+        self._thread.join()
+        self._console.wipe()
 
     def _draw(self) -> None:
         drawn = ""

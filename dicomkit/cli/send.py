@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import argparse
 import sys
-from contextlib import nullcontext
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from time import monotonic
 
 from dicomkit.batch import BatchControl, send_batch
 from dicomkit.cli.command import EXIT_INTERRUPTED, EXIT_NOT_OK, EXIT_OK, WrongUsage
 from dicomkit.cli.interrupt import Interruptible
-from dicomkit.cli.negotiation import Negotiation
-from dicomkit.cli.progress import Progress
 from dicomkit.cli.setting import usable_setting
 from dicomkit.cli.summary import Causes, summary_lines
 from dicomkit.cli.terminal import Console, Palette, columns, counted, printable, put
@@ -34,12 +33,12 @@ def run(options: argparse.Namespace) -> int:
     start = monotonic()
     with (
         Interruptible(control, console),
-        nullcontext(Negotiation(console)) if options.verbose else Progress(console) as watcher,
+        _watcher(options, console) as watch,
     ):
 
         def listen(event: Event) -> None:
             causes.listen(event)
-            watcher.listen(event)
+            watch(event)
 
         try:
             batch = send_batch(
@@ -53,8 +52,10 @@ def run(options: argparse.Namespace) -> int:
                 control=control,
                 on_event=listen,
             )
-        except (MissingExtraError, OSError) as error:
-            raise WrongUsage(f"--results: {error}") from error
+        except MissingExtraError as error:
+            raise WrongUsage(f"--results {options.results}: {error}") from error
+        except OSError as error:
+            raise WrongUsage(f"--results {options.results}: {error.strerror or error}") from error
     lines = summary_lines(
         batch, causes, seconds=monotonic() - start, palette=Palette(sys.stdout), width=columns(sys.stdout)
     )
@@ -62,6 +63,25 @@ def run(options: argparse.Namespace) -> int:
         lines.append(f"Rows: {printable(options.results)}")
     put(lines)
     return EXIT_INTERRUPTED if batch.interrupted else EXIT_OK if batch.ok else EXIT_NOT_OK
+
+
+def _watcher(
+    options: argparse.Namespace, console: Console
+) -> AbstractContextManager[Callable[[Event], object]]:
+    """What shows the batch while it runs: the negotiation, a progress line, or nothing."""
+    if options.verbose:
+        from dicomkit.cli.negotiation import lines_of
+
+        def say(event: Event) -> None:
+            for line in lines_of(event):
+                console.say(line)
+
+        return nullcontext(say)
+    if console.is_live:
+        from dicomkit.cli.progress import Progress
+
+        return Progress(console)
+    return nullcontext(lambda event: None)
 
 
 def _check_results(path: str | None) -> None:

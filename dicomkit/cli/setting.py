@@ -77,7 +77,7 @@ def usable_setting(options: argparse.Namespace) -> DicomSenderSetting:
             )
         )
     for problem in problems:
-        if problem.severity == "warning":
+        if problem.severity == "warning" and problem.field not in overrides:
             print(f"dicomkit: warning: {printable(str(problem))}", file=sys.stderr)
     return setting
 

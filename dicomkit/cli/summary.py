@@ -7,11 +7,15 @@ cause while they happen, and only the first few sources of each are kept.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from dicomkit.batch import Batch
 from dicomkit.cli.terminal import Palette, counted, in_bytes, printable, table, wrapped
 from dicomkit.events import Event, RowAdded
 from dicomkit.results import Outcome, SendResult
+
+if TYPE_CHECKING:
+    from dicomkit.batch import Batch
+    from dicomkit.instances import PassedOver
 
 __all__ = ["Causes", "Cause", "summary_lines", "colour_of"]
 
@@ -56,9 +60,13 @@ class Causes:
             self._add(event.result)
 
     def in_order(self) -> list[Cause]:
-        """The causes, by outcome in the order of the outcomes, the most frequent first."""
+        """The causes, by outcome in the order of the outcomes; what was tried first, and the most frequent first."""
         order = list(Outcome)
-        return sorted(self._causes.values(), key=lambda cause: (order.index(cause.outcome), -cause.count))
+
+        def rank(cause: Cause) -> tuple[int, bool, int]:
+            return order.index(cause.outcome), cause.detail.startswith("not tried"), -cause.count
+
+        return sorted(self._causes.values(), key=rank)
 
     def _add(self, result: SendResult) -> None:
         # A detail may name its own file or instance, and is the same cause all the same.
@@ -95,35 +103,47 @@ def summary_lines(batch: Batch, causes: Causes, *, seconds: float, palette: Pale
     width
         Characters on a line.
     """
-    lines = _counts(batch, palette)
-    for cause in causes.in_order():
-        lines += ["", *_cause_lines(cause, palette, width)]
+    paragraphs = [_counts(batch, palette)]
+    paragraphs += [_cause_lines(cause, palette, width) for cause in causes.in_order()]
     if causes.others:
-        lines += [
-            "",
-            f"and {counted(causes.others, 'instance')} for other reasons: --results FILE keeps all of them",
-        ]
+        paragraphs.append(
+            [f"and {counted(causes.others, 'instance')} for other reasons: --results keeps them all"]
+        )
     if batch.passed_over:
-        names = [printable(one.source) for one in batch.passed_over[:SOURCES_SHOWN]]
-        lines += ["", f"{counted(len(batch.passed_over), 'file')} passed over, not DICOM or not for sending:"]
-        lines += [f"    {name}" for name in names]
-        lines += _more(len(batch.passed_over) - len(names))
+        paragraphs.append(_passed_over_lines(batch.passed_over))
     if batch.note:
-        lines += ["", *wrapped(batch.note, width, "")]
+        paragraphs.append(wrapped(batch.note, width, ""))
+    if len(batch):
+        paragraphs.append(_totals(batch, causes, seconds))
+    return "\n\n".join("\n".join(lines) for lines in paragraphs if lines).split("\n")
+
+
+def _passed_over_lines(passed_over: list[PassedOver]) -> list[str]:
+    names = [printable(one.source) for one in passed_over[:SOURCES_SHOWN]]
+    return [
+        f"{counted(len(passed_over), 'file')} passed over, no DICOM or not for sending:",
+        *(f"      {name}" for name in names),
+        *_more(len(passed_over) - len(names)),
+    ]
+
+
+def _totals(batch: Batch, causes: Causes, seconds: float) -> list[str]:
     total = len(batch)
-    if total:
-        again = causes.attempts - total
-        lines += [
-            "",
-            f"{counted(total, 'instance')}{f' in {causes.attempts} attempts' if again > 0 else ''}, "
-            f"{in_bytes(causes.size_bytes)}, {seconds:.2f} s: {total / max(seconds, 1e-9):.0f} a second",
-        ]
-    if batch.interrupted:
-        lines.append("Interrupted: what has no row above was not sent.")
-    return lines
+    stored = sum(count for outcome, count in batch.outcomes.items() if outcome.is_stored)
+    facts = [counted(total, "instance")]
+    if causes.attempts > total:
+        facts[0] += f" in {causes.attempts} attempts"
+    if causes.size_bytes:
+        facts.append(in_bytes(causes.size_bytes))
+    facts.append(f"{seconds:.2f} s")
+    if stored:
+        facts.append(f"{stored / max(seconds, 1e-9):.0f} stored a second")
+    return [", ".join(facts), *(["Interrupted."] if batch.interrupted else [])]
 
 
 def _counts(batch: Batch, palette: Palette) -> list[str]:
+    if not batch.outcomes:
+        return []
     rows = [("outcome", "instances")]
     rows += [(outcome.value, str(count)) for outcome, count in batch.outcomes.items()]
     head, *lines = table(rows, right=(1,))
