@@ -9,14 +9,13 @@ import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from dicomkit.content import ZIP_DEFLATED, ZIP_STORED, SourceError, ZipMember, describe_os_error
+from dicomkit.content import MEMBER_MARK, ZIP_DEFLATED, ZIP_STORED, SourceError, ZipMember, describe_os_error
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["MEMBER_MARK", "list_archive", "list_directory_file"]
+__all__ = ["list_archive", "list_directory_file"]
 
-MEMBER_MARK = "!/"  # between the path of an archive and the name of a member
 _ENCRYPTED = 0x0001 | 0x0040 | 0x2000  # the flags of a member, APPNOTE.TXT 4.4.4
 _NOT_IN_USE = 0x0000  # (0004,1410) Record In-use Flag, PS3.3 F.3.2.2
 
@@ -106,7 +105,7 @@ def _is_plain(part: str) -> bool:
 
 def _in_any_case(folder: Path, parts: list[str]) -> Path | None:
     path = folder.joinpath(*parts)
-    if path.exists():
+    if os.path.lexists(path):
         return path
     path = folder
     for part in parts:

@@ -20,6 +20,7 @@ __all__ = [
     "DataSource",
     "FileSource",
     "Forward",
+    "MEMBER_MARK",
     "MemberSource",
     "SourceError",
     "Stamp",
@@ -41,6 +42,7 @@ for _flag in ("O_BINARY", "O_CLOEXEC", "O_NOINHERIT", "O_NONBLOCK", "O_NOCTTY"):
 _PIECE_SIZE = 1 << 16  # what is inflated at a time
 _MOST_BUFFERS = 1024  # IOV_MAX of Linux and macOS
 
+MEMBER_MARK = "!/"  # between the path of an archive and the name of a member
 _LOCAL_HEADER_SIZE = 30  # zip: before each member, and without its two texts of variable length
 _LOCAL_HEADER_MAGIC = b"PK\x03\x04"
 ZIP_STORED = 0
@@ -53,7 +55,10 @@ class SourceError(UnreadableError):
     def __init__(self, source: str, reason: str) -> None:
         self.source = source
         self.reason = reason
-        super().__init__(f"{source}: {reason}")
+        super().__init__(source, reason)
+
+    def __str__(self) -> str:
+        return f"{self.source}: {self.reason}"
 
 
 class DataSource(Protocol):
@@ -252,6 +257,11 @@ class ZipMember:
     method: int
     crc: int
 
+    @property
+    def source(self) -> str:
+        """``archive.zip!/member``."""
+        return f"{self.archive}{MEMBER_MARK}{self.name}"
+
     def pieces(self, fetch: Fetch) -> Iterator[bytes]:
         """Yield the member's content in small pieces.
 
@@ -376,7 +386,7 @@ class MemberSource:
     __slots__ = ("_descriptor", "_left", "_pieces", "_rest", "changed")
 
     def __init__(self, member: ZipMember, offset: int, length: int, stamp: Stamp | None) -> None:
-        name = f"{member.archive}!/{member.name}"
+        name = member.source
         try:
             self._descriptor, status = open_file(member.archive)
         except OSError as error:

@@ -59,12 +59,9 @@ SERIES_INSTANCE = 0x0020000E
 PIXEL_DATA = 0x7FE00010
 _PIXEL_GROUP = 0x7FE0
 _TRAILING_PADDING = 0xFFFCFFFC  # PS3.10 7.2
-_LAST_GROUPS = (
-    0x7FE0,
-    0xFFFA,
-    0xFFFC,
-)  # the standard ones from there on: Pixel Data, signatures, padding (PS3.6)
-_FORBIDDEN_GROUP = 0xFFFF  # PS3.5 7.8.1
+# The standard groups from Pixel Data on: it, digital signatures, trailing padding (PS3.6).
+_LAST_GROUPS = (_PIXEL_GROUP, 0xFFFA, 0xFFFC)
+_FORBIDDEN_GROUP = 0xFFFF  # PS3.5 7.8
 _WANTED = frozenset((SOP_CLASS, SOP_INSTANCE, MODALITY, STUDY_INSTANCE, SERIES_INSTANCE))
 
 _NAMES = {

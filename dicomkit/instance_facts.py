@@ -84,9 +84,8 @@ _ENCODINGS = {
     _GE_PRIVATE_LE: IMPLICIT,
     EXPLICIT_BE: BIG_EXPLICIT,
 }  # all others are Explicit VR Little Endian: PS3.5 A.4
-_DEFLATED = frozenset(
-    (DEFLATED_LE, "1.2.840.10008.1.2.4.95", "1.2.840.10008.1.2.4.205")
-)  # PS3.5 A.5, A.7, A.14
+# The whole data set is deflated (PS3.5 A.5; the two JPIP ones in PS3.6 Table A-1).
+_DEFLATED = frozenset((DEFLATED_LE, "1.2.840.10008.1.2.4.95", "1.2.840.10008.1.2.4.205"))
 _NATIVE = {IMPLICIT.name: IMPLICIT_LE, LITTLE_EXPLICIT.name: EXPLICIT_LE, BIG_EXPLICIT.name: EXPLICIT_BE}
 
 
@@ -208,7 +207,7 @@ def look_at_member(member: ZipMember) -> Instance:
     UnreadableError
         As `look_at`, and when the archive is damaged.
     """
-    name = f"{member.archive}!/{member.name}"
+    name = member.source
     try:
         descriptor, status = open_file(member.archive)
     except OSError as error:

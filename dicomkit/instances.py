@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from dicomkit.archives import MEMBER_MARK, list_archive, list_directory_file
-from dicomkit.content import DataSource, SourceError, ZipMember
+from dicomkit.archives import list_archive, list_directory_file
+from dicomkit.content import MEMBER_MARK, DataSource, SourceError, ZipMember
 from dicomkit.errors import UnreadableError
 from dicomkit.folders import Entry, expand_glob, files_under, is_glob
 from dicomkit.instance_facts import (
@@ -192,7 +192,7 @@ class _Search:
             yield from _find_in_archive(path)
         elif isinstance(found, DirectoryFileError):
             yield from _find_by_directory_file(path, found.damage)
-        elif Path(path).is_dir():
+        elif os.path.isdir(path):  # noqa: PTH112 (a Path would raise where a folder above may not be entered)
             yield from _scan(files_under(path))
         elif os.path.lexists(path):
             yield Unreadable(path, found.reason)
@@ -220,10 +220,8 @@ class _Search:
             yield Unreadable(pattern, "no file matches; check the pattern")
 
     def _find_member(self, path: str) -> Found:
-        from pathlib import Path
-
         archive, _, name = path.partition(MEMBER_MARK)
-        while not Path(archive).is_file():
+        while not os.path.isfile(archive):  # noqa: PTH113 (as above)
             inner, mark, name = name.partition(MEMBER_MARK)
             if not mark:
                 return Unreadable(path, "there is no such archive; check the path")
@@ -275,7 +273,7 @@ def _look_at_members(members: Iterable[ZipMember | SourceError]) -> Iterator[Fou
         if isinstance(member, SourceError):
             yield Unreadable(member.source, member.reason)
             continue
-        source = f"{member.archive}{MEMBER_MARK}{member.name}"
+        source = member.source
         try:
             found: Found = look_at_member(member)
         except ArchiveFileError:

@@ -94,6 +94,13 @@ def test_a_missing_path_says_so_without_saying_the_path_twice() -> None:
     )
 
 
+@pytest.mark.parametrize("path", ["x" * 5000, "a" * 5000 + ".zip!/b", "a\0b", "", "x" * 5000 + "/*.dcm"])
+def test_a_path_that_no_system_would_take_is_unreadable(path: str) -> None:
+    found = only(find_instances(path))
+    assert isinstance(found, Unreadable)
+    assert (found.source, bool(found.detail)) == (path, True)
+
+
 def test_an_empty_folder_holds_nothing(tmp_path: Path) -> None:
     assert list(find_instances(tmp_path)) == []
 
