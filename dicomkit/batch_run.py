@@ -286,6 +286,11 @@ class Run:
             self.tuner.refused(sum(worker.has_line for worker in self.workers))
             self._tune()
 
+    @property
+    def has_lines(self) -> bool:
+        """Whether an association is open."""
+        return any(worker.has_line for worker in self.workers)
+
     def is_surplus(self, worker: int) -> bool:
         """Whether a tuned batch does without this worker."""
         return self.tuner is not None and worker >= self.tuner.target
@@ -423,8 +428,9 @@ class _Worker:
             run.record.closed(which, None, str(error), opened_at=None, proposed=len(contexts))
             if isinstance(error, Interrupted):
                 return False
-            if others and isinstance(error, PeerTimedOut | AssociationRejected):
-                run.is_limited()  # it serves those we have, and no more; of several that fail, the last is charged
+            # It serves those we have, and no more; of several that fail at the same time, the last is charged.
+            if run.has_lines or (others and isinstance(error, PeerTimedOut | AssociationRejected)):
+                run.is_limited()
                 return False
             self._charge(error, which, started_at, start)
             return True
