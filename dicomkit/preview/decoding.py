@@ -7,6 +7,7 @@ of uncompressed values hold (nothing, or overlays) is taken apart here.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,8 +16,6 @@ from dicomkit.errors import MissingExtraError, UnreadableError
 from dicomkit.uids import DEFLATED_LE, EXPLICIT_BE, EXPLICIT_LE, IMPLICIT_LE, uid_name
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from numpy.typing import NDArray
     from pydicom import Dataset
     from pydicom.pixels.decoders.base import Decoder
@@ -102,15 +101,20 @@ def _decoded(decoder: Decoder, dataset: Dataset, index: int, file: Path | None, 
     if kind.startswith("YBR_PARTIAL_422") and not decoder.UID.is_encapsulated:
         # Subsampled the same way; what the samples mean is told apart by the caller.
         options |= {"photometric_interpretation": "YBR_FULL_422", "raw": True}
-    try:
-        if file is not None:
-            return pixel_array(file, transfer_syntax_uid=decoder.UID, **options)
-        return decoder.as_array(dataset, validate=True, **as_pixel_options(dataset, **options))[0]
-    except Exception as error:  # decoders raise whatever their libraries raise
-        reason = " ".join(str(error).split()) or type(error).__name__
-        if len(reason) > _LONGEST_REASON:
-            reason = f"{reason[:_LONGEST_REASON]}..."
-        raise UnreadableError(f"the pixels of frame {index + 1} cannot be decoded: {reason}") from error
+    # A file that is cut off says no more than that it is short; its data set says by how much.
+    problem: Exception | None = None
+    for source in (file, dataset):
+        try:
+            if isinstance(source, Path):
+                return pixel_array(source, transfer_syntax_uid=decoder.UID, **options)
+            if source is not None:
+                return decoder.as_array(source, validate=True, **as_pixel_options(source, **options))[0]
+        except Exception as error:  # noqa: BLE001  decoders raise whatever their libraries raise; told below
+            problem = error
+    reason = " ".join(str(problem).split()) or type(problem).__name__
+    if len(reason) > _LONGEST_REASON:
+        reason = f"{reason[:_LONGEST_REASON]}..."
+    raise UnreadableError(f"the pixels of frame {index + 1} cannot be decoded: {reason}") from problem
 
 
 def _is_integer(array: NDArray[Any]) -> bool:

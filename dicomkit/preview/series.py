@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dicomkit.preview.attributes import numbers
-from dicomkit.preview.kinds import Kind, kind_of
 from dicomkit.preview.pictures import frame_count
 
 if TYPE_CHECKING:
@@ -35,9 +34,6 @@ SORTING_KEYWORDS = (
     "ImageOrientationPatient",
     "NumberOfFrames",
     "Rows",
-    "PixelData",
-    "FloatPixelData",
-    "DoubleFloatPixelData",
 )
 """What `series_of` looks at, so that no more has to be read."""
 
@@ -89,7 +85,7 @@ def _one_series(objects: list[tuple[Dataset | Path, Dataset]]) -> Series:
 
 
 def _frames(header: Dataset) -> int:
-    return frame_count(header) if kind_of(header) is Kind.IMAGE else 1
+    return frame_count(header) if "Rows" in header else 1
 
 
 def _positions(headers: list[Dataset]) -> list[float]:

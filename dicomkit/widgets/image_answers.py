@@ -1,0 +1,219 @@
+"""What the kernel answers when the browser asks for a frame: a message, and binary buffers beside it.
+
+The one idea: everything a picture needs travels once, in one custom message, and never as a synced trait; so no pixel
+and no name gets into a saved notebook.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dicomkit.errors import DicomkitError, UnreadableError
+from dicomkit.preview import (
+    Colour,
+    Grey,
+    Kind,
+    LookupTable,
+    Overlay,
+    ReportLine,
+    Waveform,
+    encapsulated_pdf,
+    kind_of,
+    picture_of,
+    report_lines,
+    waveforms,
+    why_no_picture,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pydicom import Dataset
+
+__all__ = ["Curves", "Notice", "Pdf", "Report", "Shown", "message_of", "shown_of", "size_of"]
+
+Buffers = list[memoryview]
+
+_MOST_SAMPLES = 16384  # a channel of a waveform; a screen has a few thousand columns
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A structured report, line by line."""
+
+    lines: tuple[ReportLine, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Pdf:
+    """A PDF document."""
+
+    document: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Curves:
+    """The waveforms of an object."""
+
+    groups: tuple[Waveform, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A sentence in place of a picture; an error where there should have been one."""
+
+    text: str
+    is_error: bool
+
+
+Shown = Grey | Colour | Report | Pdf | Curves | Notice
+
+
+def shown_of(dataset: Dataset, index: int, file: Path | None) -> Shown:
+    """Return what a viewer shows of a frame; what cannot be shown is a `Notice` that says why."""
+    try:
+        kind = kind_of(dataset)
+        if kind is Kind.IMAGE:
+            return picture_of(dataset, index, file)
+        if kind is Kind.PDF:
+            return Pdf(encapsulated_pdf(dataset))
+        if kind is Kind.WAVEFORM:
+            return Curves(tuple(waveforms(dataset)))
+        if kind is Kind.REPORT:
+            return Report(tuple(report_lines(dataset)))
+        return Notice(why_no_picture(dataset), is_error=False)
+    except DicomkitError as error:
+        return Notice(_sentence(str(error)), is_error=True)
+    except Exception as error:  # noqa: BLE001  pydicom parses values when asked, and raises what it likes
+        wrong = UnreadableError(
+            f"the object cannot be shown: pydicom stumbled over it ({type(error).__name__})"
+        )
+        return Notice(_sentence(str(wrong)), is_error=True)
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "'", ")")) else ".")
+
+
+def size_of(shown: Shown) -> int:
+    """Return about how many bytes something takes in memory."""
+    overlays = sum(one.bitmap.nbytes for one in shown.overlays) if isinstance(shown, (Grey, Colour)) else 0
+    match shown:
+        case Grey():
+            return shown.stored.nbytes + overlays
+        case Colour():
+            return shown.rgb.nbytes + overlays
+        case Pdf():
+            return len(shown.document)
+        case Curves():
+            return sum(group.samples.nbytes for group in shown.groups)
+        case Report():
+            return sum(len(line.name) + len(line.value) for line in shown.lines)
+        case Notice():
+            return len(shown.text)
+
+
+def message_of(shown: Shown) -> tuple[dict[str, Any], Buffers]:
+    """Return the message for a browser, and its buffers; what needs one carries its number as ``buffer``."""
+    buffers: Buffers = []
+    match shown:
+        case Grey():
+            return _grey(shown, buffers), buffers
+        case Colour():
+            return _colour(shown, buffers), buffers
+        case Report():
+            lines = [
+                {"depth": one.depth, "relation": one.relation, "name": one.name, "value": one.value}
+                for one in shown.lines
+            ]
+            return {"kind": "report", "lines": lines}, buffers
+        case Pdf():
+            return {"kind": "pdf", "buffer": _add(buffers, memoryview(shown.document))}, buffers
+        case Curves():
+            groups = [_curves(group.thinned(_MOST_SAMPLES), buffers) for group in shown.groups]
+            return {"kind": "waveform", "groups": groups}, buffers
+        case Notice():
+            return {"kind": "notice", "text": shown.text, "is_error": shown.is_error}, buffers
+
+
+def _add(buffers: Buffers, data: memoryview) -> int:
+    buffers.append(data)
+    return len(buffers) - 1
+
+
+def _bytes(array: np.ndarray[Any, Any]) -> memoryview:
+    """Return an array's bytes, little-endian, as every browser's typed arrays are."""
+    little = np.ascontiguousarray(array.astype(array.dtype.newbyteorder("<"), copy=False))
+    return memoryview(little.reshape(-1).view(np.uint8))
+
+
+def _grey(picture: Grey, buffers: Buffers) -> dict[str, Any]:
+    rows, columns = picture.stored.shape
+    message = {
+        "kind": "grey",
+        "rows": rows,
+        "columns": columns,
+        "dtype": picture.stored.dtype.name,
+        "buffer": _add(buffers, _bytes(picture.stored)),
+        "inverse": picture.inverse,
+        "padding": picture.padding,
+        "unit": picture.unit,
+        "aspect": picture.aspect,
+    }
+    modality = picture.modality
+    if isinstance(modality, LookupTable):
+        message["modality"] = _table(modality, buffers)
+    else:
+        message["modality"] = {"slope": modality.slope, "intercept": modality.intercept}
+    message["vois"] = [
+        _table(voi, buffers)
+        if isinstance(voi, LookupTable)
+        else {"name": voi.name, "center": voi.center, "width": voi.width, "function": voi.function}
+        for voi in picture.vois
+    ]
+    message["overlays"] = [_overlay(overlay, buffers) for overlay in picture.overlays]
+    return message
+
+
+def _colour(picture: Colour, buffers: Buffers) -> dict[str, Any]:
+    rows, columns, _ = picture.rgb.shape
+    opaque = np.full((rows, columns, 4), 255, np.uint8)
+    opaque[..., :3] = picture.rgb
+    return {
+        "kind": "colour",
+        "rows": rows,
+        "columns": columns,
+        "buffer": _add(buffers, _bytes(opaque)),
+        "aspect": picture.aspect,
+        "overlays": [_overlay(overlay, buffers) for overlay in picture.overlays],
+    }
+
+
+def _table(table: LookupTable, buffers: Buffers) -> dict[str, Any]:
+    buffer = _add(buffers, _bytes(table.entries))
+    return {"name": table.name, "first": table.first, "bits": table.bits, "buffer": buffer}
+
+
+def _overlay(overlay: Overlay, buffers: Buffers) -> dict[str, Any]:
+    rows, columns = overlay.bitmap.shape
+    return {
+        "name": overlay.name,
+        "row": overlay.row,
+        "column": overlay.column,
+        "rows": rows,
+        "columns": columns,
+        "buffer": _add(buffers, _bytes(np.packbits(overlay.bitmap.reshape(-1), bitorder="little"))),
+    }
+
+
+def _curves(group: Waveform, buffers: Buffers) -> dict[str, Any]:
+    return {
+        "name": group.name,
+        "rate_hz": group.rate_hz,
+        "channels": list(group.channels),
+        "units": list(group.units),
+        "buffer": _add(buffers, _bytes(group.samples)),
+    }

@@ -1,0 +1,154 @@
+"""From whatever names a picture (a Dataset, path, folder, series, message, result row, frame) to series of slices.
+
+The one idea: only headers are read here, and a file keeps its pixels until a frame is asked for.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from dicomkit.errors import UnreadableError
+from dicomkit.instances import Instance, Unreadable, find_instances
+from dicomkit.messages import DicomMessage
+from dicomkit.part10 import is_dataset
+from dicomkit.preview.series import SORTING_KEYWORDS, Series, series_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from pydicom import Dataset
+
+__all__ = ["load", "series_from"]
+
+_DEFERRED_BYTES = 65536  # larger values than this stay in the file until they are asked for
+_IN_MEMORY = ("<bytes>", "<dataset>")
+
+
+def series_from(source: object) -> list[Series]:
+    """Return the series that a source names, each in slice order.
+
+    Parameters
+    ----------
+    source
+        As `dicomkit.widgets.ImageViewer` takes it.
+
+    Raises
+    ------
+    UnreadableError
+        There is no DICOM in it, or what was named cannot be read.
+    TypeError
+        It is nothing that names a picture.
+    """
+    found = series_of((origin, _header(origin)) for origin in _origins(source))
+    if not found:
+        raise UnreadableError("there is nothing to show: no DICOM was found in what was given")
+    return found
+
+
+def load(origin: Dataset | Path) -> Dataset:
+    """Return the Dataset of an origin; large values of a file are left in it.
+
+    Raises
+    ------
+    UnreadableError
+        The file cannot be read, or is no DICOM.
+    """
+    return origin if not isinstance(origin, Path) else _read(origin, defer_size=_DEFERRED_BYTES)
+
+
+def _header(origin: Dataset | Path) -> Dataset:
+    if not isinstance(origin, Path):
+        return origin
+    return _read(origin, specific_tags=list(SORTING_KEYWORDS), stop_before_pixels=True)
+
+
+def _read(file: Path | BytesIO, **options: Any) -> Dataset:
+    from pydicom import dcmread
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # they quote values, which may be a patient's
+            dataset = dcmread(str(file) if isinstance(file, Path) else file, force=True, **options)
+    except Exception as error:  # pydicom raises whatever its parts raise
+        reason = (
+            error.strerror
+            if isinstance(error, OSError)
+            else f"pydicom cannot read it ({type(error).__name__})"
+        )
+        raise UnreadableError(f"{file if isinstance(file, Path) else '<bytes>'}: {reason}") from error
+    if not len(dataset) and not len(dataset.file_meta):
+        raise UnreadableError(f"{file if isinstance(file, Path) else '<bytes>'}: not DICOM")
+    return dataset
+
+
+def _origins(source: object) -> Iterator[Dataset | Path]:
+    if is_dataset(source):
+        yield cast("Dataset", source)
+    elif isinstance(source, DicomMessage):
+        yield source.dataset
+    elif isinstance(source, (bytes, bytearray, memoryview)):
+        yield _read(BytesIO(source))
+    elif isinstance(source, (str, os.PathLike)):
+        yield from _named(os.fsdecode(source))
+    elif isinstance(source, Instance):
+        yield _dataset_of(source)
+    elif hasattr(source, "columns"):
+        for name in dict.fromkeys(source["source"]):  # type: ignore[index]
+            yield from _named(str(name))
+    elif isinstance(getattr(source, "source", None), str):  # a SendResult, or a row of a frame
+        yield from _named(source.source)  # type: ignore[attr-defined]
+    elif hasattr(source, "__iter__"):
+        for one in cast("Iterable[object]", source):
+            yield from _origins(one)
+    else:
+        raise TypeError(
+            f"{type(source).__name__} names no picture; give a pydicom Dataset, a path, a folder, a message, a result, "
+            "a row or frame with a column 'source', or a list of these"
+        )
+
+
+def _named(name: str) -> Iterator[Dataset | Path]:
+    if name in _IN_MEMORY:
+        raise UnreadableError(
+            f"{name} was sent from memory, and its row does not have it; give the object itself"
+        )
+    path = Path(name)
+    if path.is_file() and not _is_container(path):
+        yield path
+        return
+    for found in find_instances(name):
+        if isinstance(found, Instance):
+            yield Path(found.content) if isinstance(found.content, str) else _dataset_of(found)
+        elif isinstance(found, Unreadable) and found.source == name:
+            raise UnreadableError(f"{name}: {found.detail}")
+
+
+def _is_container(path: Path) -> bool:
+    return path.name.upper().startswith("DICOMDIR") or path.suffix.lower() == ".zip"
+
+
+def _dataset_of(instance: Instance) -> Dataset:
+    """Return the Dataset of an instance that lies in memory or in an archive."""
+    if isinstance(instance.content, str):
+        return load(Path(instance.content))
+    from pydicom.dataset import FileMetaDataset
+    from pydicom.filewriter import write_file_meta_info
+    from pydicom.uid import UID
+
+    meta = FileMetaDataset()
+    meta.TransferSyntaxUID = UID(instance.transfer_syntax)
+    content = BytesIO()
+    content.write(b"\0" * 128 + b"DICM")  # PS3.10 7.1
+    write_file_meta_info(content, meta, enforce_standard=False)  # type: ignore[no-untyped-call]
+    source = instance.open()
+    try:
+        data = bytearray(instance.length)
+        content.write(data[: source.readv([memoryview(data)])])
+    finally:
+        source.close()
+    content.seek(0)
+    return _read(content)

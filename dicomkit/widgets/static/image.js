@@ -1,0 +1,364 @@
+// The viewer's view: controls around a stage, the keyboard, and what is said aloud.
+//
+// Strategy: this file is the last of those that make one module (see widgets/assets.py); a view keeps nothing of its own
+// but elements, and `refresh` makes them say what the store holds. Frames are counted from 1 for people, from 0 inside.
+
+const CUSTOM = "custom";
+
+class View {
+  constructor(store, el) {
+    this.store = store;
+    this.undoDocument = () => {};
+    this.build(el);
+    store.views.add(this);
+    store.changed();
+  }
+
+  close() {
+    this.store.views.delete(this);
+    this.store.schedulePlay();
+    this.undoDocument();
+    this.stage.close();
+    cancelAnimationFrame(this.request);
+    this.element.remove();
+  }
+
+  // Elements
+
+  build(el) {
+    const { store } = this;
+    this.stage = new Stage(store, {
+      onFrameStep: (steps) => this.step(steps),
+      onValue: (value) => this.sayValue(value),
+    });
+    this.corners = Object.fromEntries(
+      ["frame", "zoom", "value", "window"].map((name) => [
+        name,
+        make("output", { class: `dk-corner dk-corner-${name} dk-numbers`, "aria-live": "off" }),
+      ]),
+    );
+    this.pane = make("div", { class: "dk-document", tabindex: "0", role: "region", "aria-label": "Document" });
+    this.keys = keysTable();
+    this.stageElement = make(
+      "div",
+      { class: "dk-stage", tabindex: "0", role: "application", "aria-roledescription": "image viewer" },
+      this.stage.element,
+      ...Object.values(this.corners),
+    );
+    this.stageElement.addEventListener("keydown", (event) => this.onKey(event));
+    this.status = make("div", { class: "dk-status", role: "status" });
+    this.aloud = make("div", { class: "dk-only-read-aloud", "aria-live": "polite" });
+    this.element = make(
+      "div",
+      // JupyterLab takes keys for its own commands, unless told that this place has its own.
+      { class: "dk dk-card dk-viewer", role: "group", "aria-label": "Viewer", "data-lm-suppress-shortcuts": "true" },
+      (this.controls = this.buildControls()),
+      make("div", { class: "dk-middle" }, this.stageElement, this.pane, this.keys),
+      this.buildFilm(),
+      this.status,
+      this.aloud,
+    );
+    // For tests and for the curious: how often was drawn.
+    Object.defineProperty(this.element, "draws", { get: () => this.stage.draws });
+    el.append(this.element);
+  }
+
+  button(text, title, onClick) {
+    const button = make("button", { type: "button", class: "dk-button", text, title });
+    button.addEventListener("click", onClick);
+    return button;
+  }
+
+  toggle(text, title, name) {
+    return this.button(text, title, () => this.store.set({ [name]: !this.store.state[name] }));
+  }
+
+  number(label, title, onNumber) {
+    const input = make("input", { class: "dk-input dk-number", inputmode: "decimal", autocomplete: "off", title });
+    input.addEventListener("change", () => {
+      const number = Number(input.value.trim().replace(",", "."));
+      const problem = input.value.trim() && Number.isFinite(number) ? onNumber(number) : "That is no number.";
+      input.setAttribute("aria-invalid", String(Boolean(problem)));
+      this.problem = problem ? `${title}: ${problem}` : "";
+      this.refresh();
+    });
+    return [make("label", { class: "dk-field" }, make("span", { text: label }), input), input];
+  }
+
+  buildControls() {
+    const { store } = this;
+    this.seriesSelect = make("select", { class: "dk-input", "aria-label": "Series" });
+    this.seriesSelect.addEventListener("change", () => {
+      store.set({ series: Number(this.seriesSelect.value), frame: 0 }, { atOnce: true });
+    });
+    this.presetSelect = make("select", { class: "dk-input", "aria-label": "Window preset" });
+    this.presetSelect.addEventListener("change", () => this.usePreset(Number(this.presetSelect.value)));
+    [this.centerField, this.centerInput] = this.number("C", "Window center", (center) => this.setWindow({ center }));
+    [this.widthField, this.widthInput] = this.number("W", "Window width", (width) => this.setWindow({ width }));
+    this.windowTool = this.button("Window", "Dragging changes the window", () => this.useTool("window"));
+    this.panTool = this.button("Pan", "Dragging moves the picture", () => this.useTool("pan"));
+    this.tools = make("div", { class: "dk-group", role: "group", "aria-label": "Dragging" }, this.windowTool, this.panTool);
+    this.invertButton = this.toggle("Invert", "Swap black and white (I)", "invert");
+    this.overlaysButton = this.toggle("Overlays", "Show or hide overlays (O)", "show_overlays");
+    this.resetButton = this.button("Reset", "The window the picture prefers (R)", () => this.usePreset(0));
+    this.zooms = make(
+      "div",
+      { class: "dk-group", role: "group", "aria-label": "Zoom" },
+      this.button("−", "Smaller (−)", () => this.stage.zoomBy(1 / ZOOM_STEP)),
+      this.button("Fit", "Fit the picture into its place (0)", () => store.set({ zoom: 0, pan: [0, 0] })),
+      this.button("1:1", "One screen pixel for one column (1)", () => store.set({ zoom: 1, pan: [0, 0] })),
+      this.button("+", "Larger (+)", () => this.stage.zoomBy(ZOOM_STEP)),
+    );
+    this.keysButton = this.button("?", "What the keyboard and the mouse do", () => this.showKeys(this.keys.hidden));
+    this.keysButton.setAttribute("aria-label", "Keys");
+    this.keysButton.setAttribute("aria-expanded", "false");
+    return make(
+      "div",
+      { class: "dk-bar", role: "group", "aria-label": "Picture" },
+      this.seriesSelect,
+      this.presetSelect,
+      this.centerField,
+      this.widthField,
+      this.resetButton,
+      this.tools,
+      this.invertButton,
+      this.overlaysButton,
+      this.zooms,
+      make("span", { class: "dk-spring" }),
+      this.keysButton,
+    );
+  }
+
+  buildFilm() {
+    const { store } = this;
+    this.playButton = this.toggle("▶", "Film (Space)", "playing");
+    this.slider = make("input", { type: "range", min: "1", step: "1", "aria-label": "Frame", class: "dk-slider" });
+    this.slider.addEventListener("input", () => store.set({ frame: Number(this.slider.value) - 1 }));
+    [this.rateField, this.rateInput] = this.number("a second", "Frames a second", (rate) => {
+      if (rate < 0.1 || rate > 60) return "from 0.1 to 60, please.";
+      store.set({ rate });
+      return "";
+    });
+    this.rateField.append(this.rateField.firstChild); // the number first, then what it is
+    this.film = make("div", { class: "dk-bar", role: "group", "aria-label": "Frames" }, this.playButton, this.slider, this.rateField);
+    return this.film;
+  }
+
+  // What people do
+
+  showKeys(isShown) {
+    this.keys.hidden = !isShown;
+    this.keysButton.setAttribute("aria-expanded", String(isShown));
+  }
+
+  step(steps) {
+    const { frame, frame_count } = this.store.state;
+    this.store.set({ frame: Math.min(frame_count - 1, Math.max(0, frame + steps)) });
+  }
+
+  useTool(tool) {
+    this.stage.tool = tool;
+    this.refresh();
+  }
+
+  usePreset(position) {
+    const voi = this.stage.frame?.vois?.[position];
+    if (!voi) return;
+    const tables = this.stage.frame.vois.filter((one) => one.entries);
+    const count = voi.entries?.length;
+    const window = voi.entries
+      ? { voi_lut: tables.indexOf(voi), window_function: "LINEAR", window_center: voi.first + count / 2, window_width: count }
+      : { voi_lut: -1, window_function: voi.function, window_center: voi.center, window_width: voi.width };
+    this.store.set(window, { atOnce: true });
+  }
+
+  /** Set center or width as typed; returns what is wrong with it, or nothing. */
+  setWindow(change) {
+    const window = { ...this.stage.window(), ...change };
+    if (window.width <= 0) return "has to be above 0.";
+    if (window.function === "LINEAR" && window.width < 1) return "at least 1 for a LINEAR window.";
+    const { center, width } = window;
+    this.store.set({ voi_lut: -1, window_function: window.function, window_center: center, window_width: width });
+    return "";
+  }
+
+  onKey(event) {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const act = actionFor(event, this);
+    if (!act) return;
+    event.preventDefault();
+    event.stopPropagation();
+    act();
+  }
+
+  middle() {
+    const { frame } = this.stage;
+    return frame && { column: Math.floor(frame.columns / 2), row: Math.floor(frame.rows / 2) };
+  }
+
+  moveProbe([x, y], step) {
+    const { frame, probe } = this.stage;
+    const within = (value, count) => Math.min(count - 1, Math.max(0, value));
+    this.setProbe({
+      column: within(probe.column + x * step, frame.columns),
+      row: within(probe.row + y * step, frame.rows),
+    });
+  }
+
+  setProbe(probe) {
+    this.stage.probe = probe ?? null;
+    this.stage.schedule();
+  }
+
+  // What is said
+
+  sayValue(value) {
+    const text = value ? `x ${value.column}  y ${value.row}   ${value.text}` : "";
+    this.corners.value.textContent = text;
+    this.aloud.textContent = this.stage.probe && value ? `column ${value.column}, row ${value.row}: ${value.text}` : "";
+  }
+
+  say(text, kind) {
+    if (this.status.textContent === text && (this.status.dataset.kind ?? "") === kind) return;
+    this.status.textContent = text;
+    if (kind) this.status.dataset.kind = kind;
+    else delete this.status.dataset.kind;
+  }
+
+  /** Let everything say what the store holds, once per screen refresh. */
+  refresh() {
+    this.request ??= requestAnimationFrame(() => {
+      this.request = null;
+      this.show();
+    });
+  }
+
+  show() {
+    const shown = this.store.current();
+    this.showListing();
+    this.showFilm();
+    this.element.setAttribute("aria-busy", String(!shown));
+    if (!shown) {
+      const waits = "No answer from the kernel yet. It may be busy; in a reopened notebook, run the cell again.";
+      this.say(this.store.silent ? waits : "", this.store.silent ? "warning" : "");
+      return;
+    }
+    const isPicture = shown.kind === "grey" || shown.kind === "colour";
+    this.stageElement.hidden = !isPicture;
+    this.pane.hidden = isPicture;
+    this.zooms.hidden = this.tools.hidden = this.keysButton.hidden = !isPicture;
+    this.controls.hidden = !isPicture && this.seriesSelect.hidden;
+    this.showDocument(isPicture ? null : shown);
+    this.showWindow(shown);
+    this.overlaysButton.hidden = !shown.overlays.length;
+    this.overlaysButton.setAttribute("aria-pressed", String(this.store.state.show_overlays));
+    const isWrong = shown.kind === "notice" && shown.is_error;
+    this.say(this.problem || (isWrong ? shown.text : ""), this.problem || isWrong ? "error" : "");
+    if (isPicture) {
+      this.stage.draw();
+      this.showCorners(shown);
+    } else {
+      this.stage.frame = null;
+    }
+  }
+
+  showListing() {
+    const { listing, state } = this.store;
+    this.seriesSelect.hidden = listing.length < 2;
+    if (this.listed !== listing) {
+      this.listed = listing;
+      const label = ({ name, frames }) => (frames > 1 ? `${name} (${frames})` : name);
+      const options = listing.map((one, at) => make("option", { value: at, text: label(one) }));
+      this.seriesSelect.replaceChildren(...options);
+    }
+    this.seriesSelect.value = String(state.series);
+  }
+
+  showFilm() {
+    const { frame, frame_count, playing, rate } = this.store.state;
+    this.film.hidden = frame_count < 2;
+    this.slider.max = String(frame_count);
+    this.slider.value = String(frame + 1);
+    this.slider.setAttribute("aria-valuetext", `Frame ${frame + 1} of ${frame_count}`);
+    this.playButton.textContent = playing ? "❚❚" : "▶";
+    this.playButton.setAttribute("aria-label", "Film");
+    this.playButton.setAttribute("aria-pressed", String(playing));
+    this.fill(this.rateInput, rate);
+  }
+
+  showWindow(shown) {
+    const isGrey = shown.kind === "grey";
+    const parts = [this.presetSelect, this.centerField, this.widthField, this.resetButton, this.invertButton, this.windowTool];
+    for (const part of parts) part.hidden = !isGrey;
+    this.windowTool.setAttribute("aria-pressed", String(this.stage.tool === "window"));
+    this.panTool.setAttribute("aria-pressed", String(this.stage.tool === "pan" || !isGrey));
+    this.invertButton.setAttribute("aria-pressed", String(this.store.state.invert));
+    if (!isGrey) return;
+    if (this.offered !== shown) {
+      this.offered = shown;
+      const options = shown.vois.map((voi, at) => make("option", { value: at, text: voi.name }));
+      options.push(make("option", { value: CUSTOM, text: "Own window" }));
+      this.presetSelect.replaceChildren(...options);
+    }
+    const look = this.store.look(shown);
+    const isSame = (voi) =>
+      look.table
+        ? voi === look.table
+        : voi.center === look.center && voi.width === look.width && voi.function === look.function;
+    const position = shown.vois.findIndex(isSame);
+    this.presetSelect.value = position < 0 ? CUSTOM : String(position);
+    this.presetSelect.lastChild.hidden = position >= 0;
+    const { center, width } = look.table ? { center: "", width: "" } : look;
+    this.fill(this.centerInput, center);
+    this.fill(this.widthInput, width);
+  }
+
+  /** Show a number in its field, unless it is being typed in or is wrong there. */
+  fill(input, number) {
+    if (document.activeElement === input && !this.stage.drag && input.dataset.shown === String(number)) return;
+    if (input.getAttribute("aria-invalid") === "true" && input.dataset.shown === String(number)) return;
+    if (input.getAttribute("aria-invalid") === "true") this.problem = "";
+    input.dataset.shown = String(number);
+    input.value = number === "" ? "" : written(number);
+    input.setAttribute("aria-invalid", "false");
+  }
+
+  showCorners(shown) {
+    const { frame, frame_count } = this.store.state;
+    const { scale } = this.stage.place(shown);
+    this.corners.frame.textContent = frame_count > 1 ? `${frame + 1} / ${frame_count}` : "";
+    this.corners.zoom.textContent = `${Math.round(scale * 100)} %`;
+    let window = "";
+    if (shown.kind === "grey") {
+      const look = this.store.look(shown);
+      const kind = look.function === "SIGMOID" ? "  sigmoid" : "";
+      window = look.table ? look.table.name : `C ${written(look.center)}  W ${written(look.width)}${kind}`;
+    }
+    this.corners.window.textContent = window;
+    const which = frame_count > 1 ? `Frame ${frame + 1} of ${frame_count}` : "Image";
+    this.stage.canvas.setAttribute("aria-label", [which, window].filter(Boolean).join(", "));
+    this.stageElement.setAttribute("aria-label", `${which}. Arrow keys leaf, question mark lists the keys.`);
+  }
+
+  showDocument(shown) {
+    if (this.documented === shown) return;
+    this.undoDocument();
+    this.documented = shown;
+    this.pane.replaceChildren();
+    this.undoDocument = shown ? showDocument(this.pane, shown) : () => {};
+  }
+}
+
+export default () => {
+  let store = null;
+  return {
+    initialize({ model }) {
+      store = new ViewerStore(model);
+      return () => store.close();
+    },
+    render({ el }) {
+      const view = new View(store, el);
+      return () => view.close();
+    },
+  };
+};

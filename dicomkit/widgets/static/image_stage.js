@@ -1,0 +1,248 @@
+// The place where a picture is drawn, and what a pointer does there.
+//
+// Strategy: a frame is painted at its own size once per window, and drawn from there at any zoom; however often something
+// changes, there is one drawing per screen refresh.
+
+const OVERLAY_COLOUR = 0xff40c8ff; // amber, bytes in reverse
+const MOST_ZOOM = 64;
+const LEAST_ZOOM = 0.02;
+const SHARP_FROM = 3; // screen pixels per column from which pixels are shown as they are
+const DRAG_SPAN = 400; // pixels of dragging that double the width of a window
+const NARROW = 40; // a window of whole numbers is dragged as if it were no narrower than this
+
+class Stage {
+  constructor(store, { onFrameStep, onValue }) {
+    this.store = store;
+    this.onFrameStep = onFrameStep;
+    this.onValue = onValue;
+    this.draws = 0;
+    this.tool = "window";
+    this.probe = null;
+    this.pointer = null;
+    this.drag = null;
+    this.wheel = 0;
+    this.canvas = make("canvas", { role: "img" });
+    this.element = make("div", { class: "dk-stage-picture" }, this.canvas);
+    this.paper = this.canvas.getContext("2d");
+    this.picture = document.createElement("canvas"); // the frame at its own size
+    this.overlays = new WeakMap(); // a canvas for each overlay that was drawn
+    this.painted = null;
+    this.watcher = new ResizeObserver(() => this.schedule());
+    this.watcher.observe(this.element);
+    this.listen();
+  }
+
+  close() {
+    this.watcher.disconnect();
+    cancelAnimationFrame(this.request);
+    clearTimeout(this.polishing);
+  }
+
+  // Drawing
+
+  schedule() {
+    this.request ??= requestAnimationFrame(() => {
+      this.request = null;
+      this.draw();
+    });
+  }
+
+  draw() {
+    const frame = this.store.current();
+    if (!frame || (frame.kind !== "grey" && frame.kind !== "colour")) return;
+    this.frame = frame;
+    this.paint(frame);
+    const density = window.devicePixelRatio || 1;
+    const width = Math.round(this.element.clientWidth * density);
+    const height = Math.round(this.element.clientHeight * density);
+    if (this.canvas.width !== width) this.canvas.width = width;
+    if (this.canvas.height !== height) this.canvas.height = height;
+    const { x, y, scale } = this.place(frame);
+    const { paper } = this;
+    paper.setTransform(1, 0, 0, 1, 0, 0);
+    paper.clearRect(0, 0, width, height);
+    paper.imageSmoothingEnabled = scale * density < SHARP_FROM;
+    paper.imageSmoothingQuality = this.drag ? "low" : "high";
+    paper.setTransform(scale * density, 0, 0, scale * density * frame.aspect, x * density, y * density);
+    paper.drawImage(this.picture, 0, 0);
+    if (this.store.state.show_overlays) this.drawOverlays(frame);
+    if (this.probe) this.drawProbe(frame, scale * density);
+    this.draws += 1;
+    this.tellValue();
+  }
+
+  paint(frame) {
+    const look = frame.kind === "grey" ? this.store.look(frame) : null;
+    const state = look && [look.table, look.center, look.width, look.function, look.invert].join();
+    if (this.painted?.frame === frame && this.painted.state === state) return;
+    if (this.picture.width !== frame.columns || this.picture.height !== frame.rows || !this.image) {
+      this.picture.width = frame.columns;
+      this.picture.height = frame.rows;
+      this.image = new ImageData(frame.columns, frame.rows);
+    }
+    if (look) paintGrey(frame, look, new Uint32Array(this.image.data.buffer));
+    else this.image.data.set(frame.rgba);
+    this.picture.getContext("2d", { willReadFrequently: true }).putImageData(this.image, 0, 0);
+    this.painted = { frame, state };
+  }
+
+  drawOverlays(frame) {
+    for (const one of frame.overlays) {
+      if (!this.overlays.has(one)) {
+        const canvas = document.createElement("canvas");
+        canvas.width = one.columns;
+        canvas.height = one.rows;
+        const image = new ImageData(one.columns, one.rows);
+        paintOverlay(one.bits, OVERLAY_COLOUR, new Uint32Array(image.data.buffer));
+        canvas.getContext("2d").putImageData(image, 0, 0);
+        this.overlays.set(one, canvas);
+      }
+      this.paper.drawImage(this.overlays.get(one), one.column, one.row);
+    }
+  }
+
+  drawProbe(frame, scale) {
+    const { column, row } = this.probe;
+    this.paper.strokeStyle = "#ffd54a";
+    this.paper.lineWidth = 1.5 / scale;
+    this.paper.strokeRect(column - 2, row - 2, 5, 5);
+    this.paper.strokeRect(column, row, 1, 1);
+  }
+
+  // Geometry: screen pixels against columns and rows
+
+  place(frame) {
+    const width = this.element.clientWidth;
+    const height = this.element.clientHeight;
+    const { zoom, pan } = this.store.state;
+    const fit = Math.min(width / frame.columns, height / (frame.rows * frame.aspect)) || 1;
+    const scale = zoom > 0 ? zoom : fit;
+    const x = (width - frame.columns * scale) / 2 + pan[0] * scale;
+    const y = (height - frame.rows * frame.aspect * scale) / 2 + pan[1] * scale * frame.aspect;
+    return { x: Math.round(x), y: Math.round(y), scale };
+  }
+
+  at(position) {
+    const { x, y, scale } = this.place(this.frame);
+    return { column: (position.x - x) / scale, row: (position.y - y) / (scale * this.frame.aspect) };
+  }
+
+  /** Zoom by a factor, keeping the place under `position` (the middle without one) where it is. */
+  zoomBy(factor, position) {
+    if (!this.frame) return;
+    const middle = { x: this.element.clientWidth / 2, y: this.element.clientHeight / 2 };
+    const fixed = position ?? middle;
+    const { column, row } = this.at(fixed);
+    const { scale } = this.place(this.frame);
+    const zoom = Math.min(MOST_ZOOM, Math.max(LEAST_ZOOM, scale * factor));
+    const pan = [
+      (fixed.x - middle.x) / zoom - column + this.frame.columns / 2,
+      (fixed.y - middle.y) / (zoom * this.frame.aspect) - row + this.frame.rows / 2,
+    ];
+    this.store.set({ zoom, pan });
+  }
+
+  panBy(x, y) {
+    if (!this.frame) return;
+    const { scale } = this.place(this.frame);
+    const [column, row] = this.store.state.pan;
+    this.store.set({ pan: [column + x / scale, row + y / (scale * this.frame.aspect)] });
+  }
+
+  // Windowing
+
+  /** The window to start from: the one that is set, or the span of the table that is. */
+  window() {
+    const look = this.store.look(this.frame);
+    const { window_center, window_width, window_function } = this.store.state;
+    if (!look.table) return { center: look.center, width: look.width, function: look.function };
+    if (window_center !== null) return { center: window_center, width: window_width, function: window_function };
+    const count = look.table.entries.length;
+    return { center: look.table.first + count / 2, width: count, function: "LINEAR" };
+  }
+
+  /** Move a window by pixels of dragging: right is wider, up is brighter. */
+  windowBy(start, x, y, options) {
+    const isWhole = start.function === "LINEAR" && Number.isInteger(start.center * 2);
+    const step = (isWhole ? Math.max(start.width, NARROW) : start.width) / DRAG_SPAN;
+    const least = start.function === "LINEAR" ? 1 : start.width / 1000;
+    const round = (value) => (isWhole ? Math.round(value) : value);
+    this.store.set(
+      {
+        voi_lut: -1,
+        window_function: start.function,
+        window_center: round(start.center - y * step),
+        window_width: Math.max(least, round(start.width + x * step)),
+      },
+      options,
+    );
+  }
+
+  // Pointer
+
+  listen() {
+    const position = (event) => {
+      const box = this.element.getBoundingClientRect();
+      return { x: event.clientX - box.left, y: event.clientY - box.top };
+    };
+    this.element.addEventListener("pointerdown", (event) => {
+      if (!this.frame || event.button > 1) return;
+      if (event.button === 1) event.preventDefault();
+      const isPan = this.tool === "pan" || event.button === 1 || event.shiftKey || this.frame.kind !== "grey";
+      this.element.setPointerCapture(event.pointerId);
+      this.drag = { from: position(event), isPan, pan: this.store.state.pan, window: isPan ? null : this.window() };
+    });
+    this.element.addEventListener("pointermove", (event) => {
+      this.pointer = position(event);
+      if (this.drag) this.dragTo(this.pointer);
+      else this.tellValue();
+    });
+    const end = (event) => {
+      if (!this.drag) return;
+      this.drag = null;
+      if (this.element.hasPointerCapture(event.pointerId)) this.element.releasePointerCapture(event.pointerId);
+      this.store.set({}, { atOnce: true });
+      this.schedule();
+    };
+    this.element.addEventListener("pointerup", end);
+    this.element.addEventListener("pointercancel", end);
+    this.element.addEventListener("pointerleave", () => {
+      this.pointer = null;
+      this.tellValue();
+    });
+    this.element.addEventListener("dblclick", () => this.store.set({ zoom: 0, pan: [0, 0] }));
+    this.element.addEventListener("wheel", (event) => this.onWheel(event, position(event)), { passive: false });
+  }
+
+  dragTo({ x, y }) {
+    const { from, isPan, pan, window } = this.drag;
+    if (!isPan) return this.windowBy(window, x - from.x, from.y - y);
+    const { scale } = this.place(this.frame);
+    this.store.set({ pan: [pan[0] + (x - from.x) / scale, pan[1] + (y - from.y) / (scale * this.frame.aspect)] });
+  }
+
+  onWheel(event, position) {
+    if (event.ctrlKey || event.metaKey) {
+      event.preventDefault();
+      this.zoomBy(2 ** (-event.deltaY / 300), position);
+    } else if (this.store.state.frame_count > 1) {
+      event.preventDefault();
+      // A notch of a wheel is one frame, and so are as many pixels of a touchpad.
+      const notch = event.deltaMode === WheelEvent.DOM_DELTA_PIXEL ? 50 : 1;
+      this.wheel += event.deltaY / notch;
+      const steps = Math.abs(event.deltaY) >= notch ? Math.sign(event.deltaY) : Math.trunc(this.wheel);
+      if (steps) this.wheel = 0;
+      this.onFrameStep(steps);
+    }
+  }
+
+  /** Say what is under the probe, or the pointer. */
+  tellValue() {
+    if (!this.frame) return;
+    const place = this.probe ?? (this.pointer && this.at(this.pointer));
+    const column = Math.floor(place?.column ?? -1);
+    const row = Math.floor(place?.row ?? -1);
+    const isInside = column >= 0 && row >= 0 && column < this.frame.columns && row < this.frame.rows;
+    this.onValue(isInside ? { column, row, text: valueText(this.frame, column, row) } : null);
+  }
+}

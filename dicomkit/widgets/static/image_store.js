@@ -1,0 +1,230 @@
+// What all views of one viewer share: the frames that came, what is asked for next, and the numbers both sides agree on.
+//
+// Strategy: views change numbers here, which costs nothing; Python is told at most ten times a second, and at the end.
+// While something has not been told, what Python says of it is older than what is seen, and is passed over.
+
+const CACHE_BYTES = 256 * 1024 * 1024;
+const ASKED_AT_ONCE = 2;
+const AHEAD = 3;
+const TELL_MS = 100;
+const PATIENCE_MS = 5000;
+const SHARED = [
+  "series",
+  "series_count",
+  "frame",
+  "frame_count",
+  "window_center",
+  "window_width",
+  "window_function",
+  "voi_lut",
+  "invert",
+  "show_overlays",
+  "zoom",
+  "pan",
+  "playing",
+  "rate",
+];
+
+class ViewerStore {
+  constructor(model) {
+    this.model = model;
+    this.state = Object.fromEntries(SHARED.map((name) => [name, model.get(name)]));
+    this.listing = [];
+    this.silent = false;
+    this.views = new Set();
+    this.frames = new Map(); // by series and index, what was looked at last at the end
+    this.bytes = 0;
+    this.asked = new Set();
+    this.untold = {};
+    this.toldAt = -Infinity;
+    this.direction = 1;
+    this.timers = {};
+    this.onMessage = (message, buffers) => this.hear(message, buffers);
+    model.on("msg:custom", this.onMessage);
+    this.onChange = Object.fromEntries(SHARED.map((name) => [name, () => this.takeOver(name)]));
+    for (const name of SHARED) model.on(`change:${name}`, this.onChange[name]);
+    model.send({ kind: "hello" });
+    this.pump();
+  }
+
+  close() {
+    this.model.off("msg:custom", this.onMessage);
+    for (const name of SHARED) this.model.off(`change:${name}`, this.onChange[name]);
+    for (const timer of Object.values(this.timers)) clearTimeout(timer);
+    this.views.clear();
+    this.frames.clear();
+  }
+
+  // Numbers
+
+  /** Change shared numbers; `atOnce` tells Python now, as at the end of a drag. */
+  set(changes, { atOnce = false } = {}) {
+    for (const [name, value] of Object.entries(changes)) {
+      if (this.state[name] === value) continue;
+      if (name === "frame") this.direction = value >= this.state.frame ? 1 : -1;
+      this.state[name] = value;
+      this.untold[name] = value;
+    }
+    this.changed();
+    if (atOnce) this.tell();
+    else this.tellSoon();
+  }
+
+  tellSoon() {
+    if (this.timers.tell || !Object.keys(this.untold).length) return;
+    const wait = Math.max(0, this.toldAt + TELL_MS - performance.now());
+    this.timers.tell = setTimeout(() => this.tell(), wait);
+  }
+
+  tell() {
+    clearTimeout(this.timers.tell);
+    delete this.timers.tell;
+    const told = this.untold;
+    if (!Object.keys(told).length) return;
+    this.untold = {};
+    this.toldAt = performance.now();
+    for (const [name, value] of Object.entries(told)) this.model.set(name, value);
+    this.model.save_changes();
+  }
+
+  takeOver(name) {
+    const value = this.model.get(name);
+    if (name in this.untold || this.state[name] === value) return;
+    this.state[name] = value;
+    this.changed();
+  }
+
+  changed() {
+    this.pump();
+    this.schedulePlay();
+    for (const view of this.views) view.refresh();
+  }
+
+  // Frames
+
+  key(index = this.state.frame) {
+    return `${this.state.series}:${index}`;
+  }
+
+  /** What came for the current frame; undefined while it is under way. */
+  current() {
+    const key = this.key();
+    const frame = this.frames.get(key);
+    if (frame) {
+      this.frames.delete(key);
+      this.frames.set(key, frame);
+    }
+    return frame;
+  }
+
+  /** How the current frame is looked at. */
+  look(frame) {
+    const { window_center: center, window_width: width, window_function, voi_lut, invert } = this.state;
+    const tables = frame.vois.filter((voi) => voi.entries);
+    if (tables[voi_lut]) return { table: tables[voi_lut], invert };
+    if (center !== null && width !== null) return { center, width, function: window_function, invert };
+    const [first] = frame.vois;
+    return first.entries ? { table: first, invert } : { ...first, invert };
+  }
+
+  /** Ask for what is missing: the current frame, then those ahead in the direction of travel, then the one behind. */
+  pump() {
+    const { frame, frame_count } = this.state;
+    const wanted = [frame];
+    if (!this.isTight()) {
+      for (let step = 1; step <= AHEAD; step++) wanted.push(frame + step * this.direction);
+      wanted.push(frame - this.direction);
+    }
+    for (const index of wanted) {
+      if (this.asked.size >= ASKED_AT_ONCE) return;
+      const key = this.key(index);
+      if (index < 0 || index >= frame_count || this.frames.has(key) || this.asked.has(key)) continue;
+      this.asked.add(key);
+      this.model.send({ kind: "frame", series: this.state.series, index });
+      this.timers.patience ??= setTimeout(() => this.loosePatience(), PATIENCE_MS);
+    }
+  }
+
+  /** Whether frames are so large that fetching ahead would push out the one that is seen. */
+  isTight() {
+    const seen = this.frames.get(this.key());
+    return seen !== undefined && seen.bytes * (AHEAD + 2) > CACHE_BYTES;
+  }
+
+  loosePatience() {
+    this.silent = true;
+    for (const view of this.views) view.refresh();
+  }
+
+  hear(message, buffers = []) {
+    clearTimeout(this.timers.patience);
+    delete this.timers.patience;
+    this.silent = false;
+    if (message.kind === "series") {
+      this.listing = message.series;
+    } else if ("index" in message) {
+      const key = `${message.series}:${message.index}`;
+      this.asked.delete(key);
+      this.keep(key, unpacked(message, buffers));
+    } else {
+      return;
+    }
+    this.changed();
+  }
+
+  keep(key, frame) {
+    this.bytes += frame.bytes - (this.frames.get(key)?.bytes ?? 0);
+    this.frames.delete(key);
+    this.frames.set(key, frame);
+    for (const [oldest, dropped] of this.frames) {
+      if (this.bytes <= CACHE_BYTES) return;
+      if (oldest === this.key() || oldest === key) continue;
+      this.frames.delete(oldest);
+      this.bytes -= dropped.bytes;
+    }
+  }
+
+  // Film
+
+  schedulePlay() {
+    const { playing, rate } = this.state;
+    if (!playing || !this.views.size) {
+      clearTimeout(this.timers.play);
+      delete this.timers.play;
+    } else {
+      this.timers.play ??= setTimeout(() => this.playOn(), 1000 / rate);
+    }
+  }
+
+  playOn() {
+    delete this.timers.play;
+    const next = (this.state.frame + 1) % this.state.frame_count;
+    // A film waits for its frames rather than leaving any out.
+    if (this.frames.has(this.key(next)) || this.isTight()) this.set({ frame: next });
+    else {
+      this.direction = 1;
+      this.pump();
+      this.schedulePlay();
+    }
+  }
+}
+
+/** A message with its buffers put where they belong. */
+function unpacked(message, buffers) {
+  const bytes = buffers.reduce((sum, buffer) => sum + buffer.byteLength, 0);
+  const table = (one) => ("buffer" in one ? { ...one, entries: numbersOf(buffers[one.buffer], "uint16") } : one);
+  const frame = { ...message, bytes };
+  if (message.kind === "grey") {
+    frame.stored = numbersOf(buffers[message.buffer], message.dtype);
+    frame.modality = table(message.modality);
+    frame.vois = message.vois.map(table);
+  } else if (message.kind === "colour") {
+    frame.rgba = numbersOf(buffers[message.buffer], "uint8");
+  } else if (message.kind === "pdf") {
+    frame.document = numbersOf(buffers[message.buffer], "uint8");
+  } else if (message.kind === "waveform") {
+    frame.groups = message.groups.map((one) => ({ ...one, samples: numbersOf(buffers[one.buffer], "float32") }));
+  }
+  frame.overlays = (message.overlays ?? []).map((one) => ({ ...one, bits: numbersOf(buffers[one.buffer], "uint8") }));
+  return frame;
+}
