@@ -12,6 +12,7 @@ import sysconfig
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Literal
 
 from tests.benchmark.figures import Run
 from tests.benchmark.plan import FileSet
@@ -53,7 +54,9 @@ def dcmsend_command(files: FileSet, receiver: Peer) -> list[str]:
     ]
 
 
-def dicomkit_send_command(files: FileSet, receiver: Peer, associations: int = 1) -> list[str]:
+def dicomkit_send_command(
+    files: FileSet, receiver: Peer, associations: int | Literal["auto"] = 1
+) -> list[str]:
     setting = files.folder.parent / "setting.json"
     receiver.setting().save(setting)
     return [*dicomkit_command(), "send", str(setting), str(files.folder), "--associations", str(associations)]
@@ -69,12 +72,12 @@ def dcmsend(files: FileSet, receiver: Peer) -> Run:
     return _timed(dcmsend_command(files, receiver), files, receiver)
 
 
-def dicomkit_send(files: FileSet, receiver: Peer, *, associations: int = 1) -> Run:
+def dicomkit_send(files: FileSet, receiver: Peer, *, associations: int | Literal["auto"] = 1) -> Run:
     """The `dicomkit send` command."""
     return _timed(dicomkit_send_command(files, receiver, associations), files, receiver)
 
 
-def send_batch(files: FileSet, receiver: Peer, *, associations: int = 1) -> Run:
+def send_batch(files: FileSet, receiver: Peer, *, associations: int | Literal["auto"] = 1) -> Run:
     """`dicomkit.send_batch(setting, folder).to_frame()`: scanning the files and making the rows included."""
     return worker("send_batch", files, receiver, associations)
 
@@ -90,7 +93,7 @@ def dicomkit_command() -> list[str]:
     return [str(Path(sysconfig.get_path("scripts")) / f"dicomkit{suffix}")]
 
 
-def worker(sender: str, files: FileSet, receiver: Peer, associations: int) -> Run:
+def worker(sender: str, files: FileSet, receiver: Peer, associations: int | Literal["auto"]) -> Run:
     """Send in a fresh Python process; see `tests.benchmark.worker`."""
     arguments = [sender, str(receiver.port), receiver.aet, str(associations), str(files.folder)]
     command = [sys.executable, "-m", "tests.benchmark.worker", *arguments]

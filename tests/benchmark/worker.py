@@ -11,11 +11,12 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 HOST = "127.0.0.1"
 
 
-def send_batch(port: int, aet: str, associations: int, folder: Path) -> Callable[[], int]:
+def send_batch(port: int, aet: str, associations: int | Literal["auto"], folder: Path) -> Callable[[], int]:
     import pandas as pd  # noqa: F401  (a notebook has it)
 
     from dicomkit.batch import send_batch
@@ -31,7 +32,7 @@ def send_batch(port: int, aet: str, associations: int, folder: Path) -> Callable
     return send
 
 
-def pynetdicom(port: int, aet: str, associations: int, folder: Path) -> Callable[[], int]:
+def pynetdicom(port: int, aet: str, associations: int | Literal["auto"], folder: Path) -> Callable[[], int]:
     from pydicom import dcmread
     from pynetdicom import AE
     from pynetdicom.sop_class import CTImageStorage  # type: ignore[attr-defined]
@@ -49,7 +50,7 @@ def pynetdicom(port: int, aet: str, associations: int, folder: Path) -> Callable
 
 def main(sender: str, port: str, aet: str, associations: str, folder: str) -> None:
     prepare = {"send_batch": send_batch, "pynetdicom": pynetdicom}[sender]
-    send = prepare(int(port), aet, int(associations), Path(folder))
+    send = prepare(int(port), aet, "auto" if associations == "auto" else int(associations), Path(folder))
     start = time.perf_counter()
     instances = send()
     print(json.dumps({"seconds": time.perf_counter() - start, "instances": instances}))

@@ -13,7 +13,7 @@ NAME = "orthanc"
 TITLE = "Orthanc as installed"
 
 COUNT = 100
-GOALS = [Goal("send_batch, 1 association", 1.0), Goal("send_batch, 4 associations", 1.0)]
+GOALS = [Goal("send_batch, 1 association", 1.0), Goal("send_batch, auto", 1.0)]
 
 
 def measure(plan: Plan) -> list[Table]:
@@ -29,6 +29,9 @@ def measure(plan: Plan) -> list[Table]:
                     "send_batch, 1 association": plan.turn(senders.send_batch, files, receiver),
                     "send_batch, 4 associations": plan.turn(
                         partial(senders.send_batch, associations=4), files, receiver
+                    ),
+                    "send_batch, auto": plan.turn(
+                        partial(senders.send_batch, associations="auto"), files, receiver
                     ),
                 },
                 repeat=plan.repeat,

@@ -1,0 +1,106 @@
+"""The benchmark in its short form: every sender stores every instance, identical; no figure is looked at."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.benchmark.__main__ import main
+from tests.benchmark.figures import (
+    README_END,
+    README_START,
+    Comparison,
+    Goal,
+    Run,
+    Table,
+    take_turns,
+    write_into,
+)
+from tests.benchmark.plan import KINDS, FileSet, Plan, check
+from tests.benchmark.scenarios import SCENARIOS
+from tests.files import write_ct_files
+from tests.peers import Storescp, storescu
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_every_sender_of_a_scenario_stores_every_instance(
+    name: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--quick", "--only", name]) == 0
+    assert f"{name}: every instance stored" in capfd.readouterr().out
+
+
+@pytest.fixture
+def few(tmp_path: Path) -> FileSet:
+    write_ct_files(tmp_path / "few", 3)
+    return FileSet(KINDS["small"], tmp_path / "few", 3)
+
+
+def test_an_instance_that_did_not_arrive_is_noticed(storescp: Storescp, few: FileSet) -> None:
+    storescu(storescp, sorted(few.folder.iterdir())[1:])
+    with pytest.raises(AssertionError, match="2 of 3 instances arrived"):
+        check(storescp, few)
+
+
+def test_an_instance_that_arrived_altered_is_noticed(storescp: Storescp, few: FileSet) -> None:
+    storescu(storescp, sorted(few.folder.iterdir()))
+    victim = storescp.received().popitem()[1]
+    victim.write_bytes(victim.read_bytes()[:-1] + b"\xff")
+    with pytest.raises(AssertionError, match=r"000002\.dcm arrived with other bytes"):
+        check(storescp, few)
+
+
+def test_senders_take_turns_and_each_round_gives_a_ratio() -> None:
+    order: list[str] = []
+    seconds = {"dcmsend": iter([2.0, 4.0, 2.0]), "mine": iter([1.0, 1.0, 2.0])}
+
+    def sender(name: str) -> Run:
+        order.append(name)
+        return Run(next(seconds[name]), 100)
+
+    turns = {"dcmsend": lambda: sender("dcmsend"), "mine": lambda: sender("mine")}
+    comparison = take_turns("a set", turns, repeat=3)
+    assert order == ["dcmsend", "mine"] * 3
+    assert comparison.ratios("mine") == [2.0, 4.0, 1.0]
+    assert comparison.ratio("mine") == 2.0
+
+
+@pytest.mark.parametrize(
+    ("at_least", "aim", "verdict"),
+    [
+        (1.5, 1.8, "met, aim 1.8x reached"),
+        (1.5, 2.5, "met, aim 2.5x not reached"),
+        (2.5, None, "MISSED"),
+    ],
+)
+def test_a_table_says_whether_a_goal_was_met(at_least: float, aim: float | None, verdict: str) -> None:
+    runs = {"dcmsend": [Run(2.0, 10)], "mine": [Run(1.0, 10)]}
+    table = Comparison("a set", runs, "dcmsend").as_table([Goal("mine", at_least, aim)])
+    assert table.rows[1] == ["mine", "2.00x", "2.00-2.00", "10.0", "10.0-10.0", "10"]
+    assert table.notes == (f"Goal: mine at least {at_least:g}x dcmsend: {verdict}.",)
+
+
+def test_the_result_goes_between_the_markers_of_a_readme(tmp_path: Path) -> None:
+    readme = tmp_path / "README.md"
+    readme.write_text(f"before\n{README_START}\nold\n{README_END}\nafter\n")
+    write_into(readme, [Table("A set", ["sender", "rate"], [["mine", "2x"]])])
+    text = readme.read_text()
+    assert text.startswith(f"before\n{README_START}\nMeasured on ")
+    assert "| sender | rate |\n|---|---:|\n| mine | 2x |" in text
+    assert text.endswith(f"{README_END}\nafter\n")
+    assert "old" not in text
+
+
+def test_a_readme_without_markers_is_refused(tmp_path: Path) -> None:
+    readme = tmp_path / "README.md"
+    readme.write_text("no place")
+    with pytest.raises(ValueError, match=r"README\.md has no place for the result"):
+        write_into(readme, [])
+
+
+def test_files_of_a_quick_plan_are_few_and_made_once(tmp_path: Path) -> None:
+    plan = Plan(tmp_path, 1, [KINDS["small"]], is_quick=True)
+    files = plan.files(KINDS["small"], 20_000)
+    assert files.count == len(list(files.folder.iterdir())) == 6
+    assert plan.files(KINDS["small"], 400) is files
