@@ -7,6 +7,7 @@ one, and the rest is offered again. Most peers are known after a few rounds; wha
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from time import perf_counter
@@ -96,12 +97,12 @@ def echo(setting: DicomSenderSetting) -> EchoResult:
                 status = response.status
                 response_ms = 1e3 * (association.answered_at - association.sent_at)
                 outcome, detail = _answer(status, association, response_ms)
-            association.release()
+            with suppress(WireError):  # a release that fails takes nothing from the answer
+                association.release()
         finally:
             association.abort()
     except WireError as error:
-        if status is None:  # a release that fails takes nothing from the answer
-            outcome, detail = Outcome.of_error(error), str(error)
+        outcome, detail = Outcome.of_error(error), str(error)
     return _echo_row(
         peer,
         outcome,
@@ -276,16 +277,17 @@ def _ask_once(peer: Peer, contexts: list[ProposedContext], answers: Answers) -> 
         association.abort()  # what was negotiated is known all the same
     for context in contexts:
         _, reply = association.contexts.get(context.id, (context, None))
-        if reply is not None and reply.result == CONTEXT_ACCEPTED:
+        if reply is None:
+            reason = "no answer to this context"
+        elif reply.result != CONTEXT_ACCEPTED:
+            reason = CONTEXT_RESULTS.get(reply.result, f"result {reply.result}, which PS3.8 does not define")
+        elif reply.transfer_syntax in context.transfer_syntaxes:
             answers[context.abstract_syntax, reply.transfer_syntax] = (
                 True,
                 CONTEXT_RESULTS[CONTEXT_ACCEPTED],
             )
             continue
-        reason = (
-            "no answer to this context"
-            if reply is None
-            else CONTEXT_RESULTS.get(reply.result, f"result {reply.result}, which PS3.8 does not define")
-        )
+        else:
+            reason = f"accepted in {uid_name(reply.transfer_syntax)}, which was not offered"
         for syntax in context.transfer_syntaxes:
             answers[context.abstract_syntax, syntax] = (False, reason)
