@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from dicomkit.instances import Instance as Instance
     from dicomkit.instances import find_instances as find_instances
     from dicomkit.instances import look_at as look_at
+    from dicomkit.ledger import Ledger as Ledger
+    from dicomkit.ledger import Verdict as Verdict
     from dicomkit.messages import BinaryMessage as BinaryMessage
     from dicomkit.messages import DicomMessage as DicomMessage
     from dicomkit.messages import JsonMessage as JsonMessage
@@ -39,8 +41,10 @@ _ROOMS = {
     "batch": ["Batch", "BatchControl", "send_batch"],
     "services": ["echo", "probe"],
     "sender": ["send"],
+    "ledger": ["Ledger", "Verdict"],
     "errors": [
         "DicomkitError",
+        "LedgerError",
         "MissingExtraError",
         "Problem",
         "SendError",

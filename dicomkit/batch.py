@@ -144,8 +144,11 @@ class Batch:
 
     @property
     def ok(self) -> bool:
-        """Whether there was something to send and the peer has all of it."""
-        return bool(self.outcomes) and not self.interrupted and all(o.is_stored for o in self.outcomes)
+        """Whether there was something to send and the peer has all of it, from now or, by the ledger, from before."""
+        outcomes = self.outcomes
+        if outcomes.get(Outcome.SKIPPED) == self._record.held:
+            del outcomes[Outcome.SKIPPED]
+        return bool(len(self)) and not self.interrupted and all(outcome.is_stored for outcome in outcomes)
 
     def __len__(self) -> int:
         """How many instances have a row."""
@@ -171,6 +174,8 @@ def send_batch(
     max_associations: int = 16,
     retries: int = 2,
     give_up_after: float = 300.0,
+    ledger: str | PathLike[str] | None = None,
+    resume: bool = True,
     results: str | PathLike[str] | None = None,
     transcode: bool = True,
     pack_pdv: bool = True,
@@ -201,6 +206,15 @@ def send_batch(
         refusal (0xA7xx), a rejection that is transient; 0x0110 and 0x0213 once.
     give_up_after
         Seconds. When no response came for so long, the rest is not tried any more.
+    ledger
+        An SQLite file that rows are written to as they come, rather than kept, for audit and for resuming; made when
+        it is not there, and shared by as many batches as you like (`Ledger` reads it). It is at most 200 rows or
+        0.5 s behind, also when this process is killed or the power fails, and never says of an instance that it is
+        stored before the peer said so. When it cannot be written any more, the batch ends, and `note` says why.
+    resume
+        Whether what an earlier batch of the ledger stored at this peer (host, port and called AE title) is skipped:
+        the same SOP Instance UID and the same content, by size and modification time of a file. Other content under
+        the same UID is sent, and its row says so.
     results
         A ``.csv``, ``.json`` or ``.parquet`` path that rows are streamed to as they come, rather than kept.
     transcode
@@ -223,6 +237,8 @@ def send_batch(
     ------
     ValueError
         A parameter is out of its range, `results` has an unknown suffix, or `control` is another batch's.
+    LedgerError
+        The ledger cannot be made or written, is no ledger, or is one of a later version; nothing was sent.
     OSError
         The results file cannot be created.
     MissingExtraError
@@ -241,11 +257,12 @@ def send_batch(
         instances_per_association=None
         if instances_per_association is None
         else _whole("instances_per_association", instances_per_association),
+        resume=resume,
     )
     control = control or BatchControl()
     control._take()
     try:
-        record = Record(results, on_event)
+        record = Record(results, on_event, ledger)
         run = Run(setting, sources, policy, record, control)
         run.run()
         batch = Batch(

@@ -81,6 +81,7 @@ class Policy:
     packs: bool
     max_rate: float | None
     instances_per_association: int | None
+    resume: bool
 
 
 class Run:
@@ -94,13 +95,16 @@ class Run:
         self.control = control
         self.packs = policy.packs
         self.row = RowMaker(new_batch_id(), peer_of(setting))
-        self.lookout = Lookout(sources, self.row, lambda: self.plan.wake())
+        self._setting = setting
+        self._refusal = why_not(setting)
+        skips = policy.resume and self._refusal is None
+        resume = record.resume(self.row.peer, self.row.batch_id, skips=skips)
+        self.lookout = Lookout(sources, self.row, lambda: self.plan.wake(), resume)
         self.plan = Plan(self.lookout, policy.associations, max_rate=policy.max_rate)
         self.plan.may_take = lambda: not control.is_paused
         self.tuner = Tuner(policy.associations) if policy.is_tuned else None
         self.workers: list[_Worker] = []
         self._threads: list[Thread] = []
-        self._refusal = why_not(setting)
         self._lock = Lock()
         self._opened = 0
         self._open = 0
@@ -135,6 +139,7 @@ class Run:
         """The whole batch, from the first source to the last row."""
         try:
             try:
+                self.record.begin(self.row.batch_id, self._setting)
                 self.control.listen(self._heed_control)
                 if self._refusal is None:
                     self._run_workers()
@@ -143,7 +148,7 @@ class Run:
                 self.lookout.close()
                 for worker in self.workers:
                     worker.interrupt.close()
-                self.record.close()
+                self.record.close(interrupted=self.control.cancels > 0 or self._crash is not None)
         except BaseException as error:  # noqa: BLE001 - a fault of ours: raised by `run`
             self._crash = self._crash or error
         finally:
@@ -155,8 +160,18 @@ class Run:
             self._add_worker()
         done = 0
         while done < len(self._threads):  # a tuned batch adds to them meanwhile
+            if self.record.has_ledger:
+                self._keep_ledger(self.workers[done])
             self._threads[done].join()
             done += 1
+
+    def _keep_ledger(self, worker: _Worker) -> None:
+        """Until this worker is done, write the rows of all to the ledger; when that fails, end the batch."""
+        while not worker.is_done:
+            trouble = self.record.keep_up()
+            if trouble and not self.plan.is_stopped:
+                self.give_up(Outcome.CANCELLED, f"not tried, since it could not be recorded: {trouble}")
+                self.wake_openers()
 
     def _add_worker(self) -> None:
         def work(worker: _Worker) -> None:
@@ -165,6 +180,9 @@ class Run:
             except BaseException as error:  # noqa: BLE001 - a fault of ours: raised by `run`, once all have ended
                 self._crash = error
                 self.plan.stop()
+            finally:
+                worker.is_done = True
+                self.record.wake()
 
         worker = _Worker(self, len(self.workers))
         self.workers.append(worker)
@@ -248,7 +266,7 @@ class Run:
                 row = rows.popleft()
             except IndexError:  # another worker was faster
                 return
-            self.record.add(row, is_final=True)
+            self.record.add(row, is_final=True, is_held=row.outcome is Outcome.SKIPPED)
         if self.record.has_listener:
             self._tell_scanned()
 
@@ -343,7 +361,7 @@ class Run:
         if is_unpacked:
             limit = max(limit, 1)
         again = task.number <= limit
-        self.record.add(result, is_final=not again)
+        self.record.add(result, is_final=not again, fingerprint=task.fingerprint)
         if not again:
             self.plan.done(task)
             return
@@ -359,6 +377,7 @@ class _Worker:
         self.number = number
         self.interrupt = Interrupt()
         self.is_opening = False
+        self.is_done = False
         self._run = run
         self._plan = run.plan
         self._line: _Line | None = None

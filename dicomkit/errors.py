@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from dicomkit.results import SendResult
 
 __all__ = [
@@ -18,6 +20,7 @@ __all__ = [
     "SettingError",
     "UnreadableError",
     "MissingExtraError",
+    "LedgerError",
     "SendError",
     "WireError",
     "ConnectionFailed",
@@ -79,6 +82,15 @@ class MissingExtraError(DicomkitError, ImportError):
         self.package = package
         self.extra = extra
         super().__init__(f"{purpose} needs {package}; install it with: pip install 'dicomkit[{extra}]'")
+
+
+class LedgerError(DicomkitError):
+    """A ledger that cannot be read or written; `path` is the file, and `reason` says why and what to do."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        self.path = path
+        self.reason = reason
+        super().__init__(f"ledger {path}: {reason}")
 
 
 class SendError(DicomkitError):

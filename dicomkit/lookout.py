@@ -18,6 +18,7 @@ from dicomkit.results import Outcome
 from dicomkit.sender import not_a_dicom_message
 
 if TYPE_CHECKING:
+    from dicomkit.ledger_resume import Resume
     from dicomkit.results import SendResult
     from dicomkit.sender import RowMaker
 
@@ -32,17 +33,25 @@ class Lookout:
     Attributes
     ----------
     rows : deque of SendResult
-        For what can never be sent; whoever asks for tasks takes them from here.
+        For what can never be sent, and (skipped) for what the ledger holds as stored at this peer; whoever asks for
+        tasks takes them from here.
     passed_over : list of PassedOver
     found : int
         How many numbers were given.
     """
 
-    def __init__(self, sources: object, row: RowMaker, on_arrival: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        sources: object,
+        row: RowMaker,
+        on_arrival: Callable[[], None],
+        resume: Resume | None = None,
+    ) -> None:
         self.rows: deque[SendResult] = deque()
         self.passed_over: list[PassedOver] = []
         self.found = 0
         self._row = row
+        self._resume = resume
         self._seen: set[int] = set()
         self._feeder = Feeder(sources, on_arrival) if isinstance(sources, Iterator) else None
         self._finds = iter(()) if self._feeder is not None else self._find(sources)
@@ -64,7 +73,7 @@ class Lookout:
                 index = self.found
                 self.found += 1
                 if isinstance(found, Instance):
-                    return Task(index, found, self._note_on(found.sop_instance_uid))
+                    return self._as_task(index, found)
                 self.rows.append(self._row.untried(index, *found))
                 return None
             if self._feeder is None:
@@ -100,6 +109,17 @@ class Lookout:
                 yield f"<{type(sources).__name__}>", Outcome.UNREADABLE, str(error)
             except Exception as error:  # noqa: BLE001 - an iterable of the caller's; what it raised becomes a row
                 yield _broken_off(error)
+
+    def _as_task(self, index: int, instance: Instance) -> Task | None:
+        """To be sent, unless the ledger holds it as stored."""
+        if self._resume is None:
+            return Task(index, instance, self._note_on(instance.sop_instance_uid))
+        past = self._resume.look_up(instance)
+        if past.is_held:
+            self.rows.append(self._row.unsent(index, 1, instance, Outcome.SKIPPED, past.sentence))
+            return None
+        notes = (self._note_on(instance.sop_instance_uid), past.sentence)
+        return Task(index, instance, "; ".join(filter(None, notes)), past.fingerprint)
 
     def _note_on(self, sop_instance_uid: str) -> str:
         # Hashes instead of the UIDs themselves: a tenth of the memory, and 64 bits tell a million UIDs apart.

@@ -30,13 +30,14 @@ ARRIVAL_SECONDS = 0.1
 class Task:
     """One instance to be sent: where it stands in the batch, and how often it was tried."""
 
-    __slots__ = ("alone", "claimed_by", "index", "instance", "not_before", "note", "number")
+    __slots__ = ("alone", "claimed_by", "fingerprint", "index", "instance", "not_before", "note", "number")
 
-    def __init__(self, index: int, instance: Instance, note: str = "") -> None:
+    def __init__(self, index: int, instance: Instance, note: str = "", fingerprint: str = "") -> None:
         # `not_before` is set while it waits to be tried again; 0.0 otherwise.
         self.index = index
         self.instance = instance
         self.note = note
+        self.fingerprint = fingerprint
         self.number = 1
         self.not_before = 0.0
         self.alone = False

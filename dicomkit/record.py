@@ -1,7 +1,7 @@
 """What a batch keeps of itself: its rows, its associations and who listens.
 
-Rows go to a results file when there is one, and are kept in memory only when there is none, or when the disk is
-full: then the file has the first rows and the memory has the rest, so that none is lost.
+Rows go to a ledger and a results file when there are any, and are kept in memory only when there are none, or when
+the disk is full: then the ledger or file has the first rows and the memory has the rest, so that none is lost.
 """
 
 from __future__ import annotations
@@ -20,7 +20,10 @@ from dicomkit.results import Outcome, SendResult
 if TYPE_CHECKING:
     import pandas as pd
 
-    from dicomkit.wire.association import Association
+    from dicomkit.ledger_resume import Resume
+    from dicomkit.ledger_writer import LedgerWriter
+    from dicomkit.settings import DicomSenderSetting
+    from dicomkit.wire.association import Association, Peer
 
 Listener = Callable[[Event], object]
 
@@ -49,12 +52,20 @@ class Record:
     ----------
     finals : Counter of Outcome
         How many instances ended in which outcome.
+    held : int
+        How many of the skipped ones were so because the ledger holds them as stored at this peer.
     trouble : str
-        What kept rows from the results file, in a sentence; empty when nothing did.
+        What kept rows from the ledger or the results file, in a sentence; empty when nothing did.
     """
 
-    def __init__(self, results: str | PathLike[str] | None, on_event: Listener | None) -> None:
+    def __init__(
+        self,
+        results: str | PathLike[str] | None,
+        on_event: Listener | None,
+        ledger: str | PathLike[str] | None = None,
+    ) -> None:
         self.finals: Counter[Outcome] = Counter()
+        self.held = 0
         self.trouble = ""
         self.associations: list[AssociationRow] = []
         self._on_event = on_event
@@ -64,24 +75,68 @@ class Record:
         self._file = None
         self._path: str | PathLike[str] | None = None
         self._dropped = 0
+        self._ledger: LedgerWriter | None = None
+        self._resume: Resume | None = None
+        if ledger is not None:
+            from dicomkit.ledger_writer import LedgerWriter
+
+            self._ledger = LedgerWriter(ledger)
         if results is not None:
             from dicomkit.results_file import ResultsFile
 
-            self._file = ResultsFile(results)
+            try:
+                self._file = ResultsFile(results)
+            except BaseException:
+                self.close()
+                raise
             self._path = results
 
     @property
     def has_listener(self) -> bool:
         return self._on_event is not None
 
-    def add(self, result: SendResult, *, is_final: bool) -> None:
+    def resume(self, peer: Peer, batch_id: str, *, skips: bool) -> Resume | None:
+        """What to look instances up with in the ledger; None without one. May raise LedgerError."""
+        if self._ledger is not None:
+            from dicomkit.ledger_resume import Resume
+
+            self._resume = Resume(self._ledger, peer, batch_id, skips=skips)
+        return self._resume
+
+    def begin(self, batch_id: str, setting: DicomSenderSetting) -> None:
+        """Tell the ledger that a batch begins, in the thread that will `keep_up`. May raise LedgerError."""
+        if self._ledger is not None:
+            self._ledger.begin(batch_id, setting)
+
+    @property
+    def has_ledger(self) -> bool:
+        return self._ledger is not None
+
+    def keep_up(self) -> str:
+        """Wait until rows are due in the ledger, and write them; return what keeps them from it, if anything does."""
+        assert self._ledger is not None
+        self._ledger.keep_up()
+        return self._ledger.trouble
+
+    def wake(self) -> None:
+        """Have `keep_up` return at once."""
+        if self._ledger is not None:
+            self._ledger.wake()
+
+    def add(
+        self, result: SendResult, *, is_final: bool, fingerprint: str = "", is_held: bool = False
+    ) -> None:
         """Keep a row, and tell of it."""
         with self._lock:
             if is_final:
                 self.finals[result.outcome] += 1
-            self._rows.append(result)
+                self.held += is_held
+            if self._ledger is None:
+                self._rows.append(result)
             if self._file is not None:
                 self._write(result)
+        if self._ledger is not None:
+            self._ledger.add(result, fingerprint, is_final=is_final)
         if self._on_event is not None:
             self.tell(RowAdded(result, is_final))
 
@@ -149,8 +204,16 @@ class Record:
             self.associations.append(row)
         self.tell(AssociationClosed(which, ended, instances))
 
-    def close(self) -> None:
-        """Finish the results file."""
+    def close(self, *, interrupted: bool = False) -> None:
+        """Finish the ledger and the results file."""
+        if self._resume is not None:
+            self._resume.close()
+        if self._ledger is not None:
+            self._ledger.close(interrupted=interrupted)
+            if self._ledger.trouble:
+                self._note_trouble(
+                    f"{self._ledger.trouble}; the rows after that are in memory only: save them with to_frame()"
+                )
         with self._lock:
             if self._file is not None:
                 try:
@@ -164,11 +227,11 @@ class Record:
         """All rows, by instance and attempt; with `latest` only the last of each instance."""
         import pandas as pd
 
-        from dicomkit.results import to_frame
+        from dicomkit.results import frame_of_rows, to_frame
 
         with self._lock:
             rows = list(self._rows)
-        frame = to_frame(rows)
+        frame = to_frame(rows) if self._ledger is None else frame_of_rows(self._ledger.rows())
         if self._path is not None and self._dropped:
             from dicomkit.results_reader import read_results
 
@@ -209,11 +272,17 @@ class Record:
     def _give_up_file(self, error: OSError) -> None:
         """The disk is full, say: the file keeps the rows it has, and the memory those that it may not have."""
         self._file = None
-        self.trouble = f"{error}; the rows after that are in memory only: save them with to_frame()"
+        where = "in memory only: save them with to_frame()" if self._ledger is None else "in the ledger"
+        self._note_trouble(f"{error}; the rows after that are {where}")
+
+    def _note_trouble(self, trouble: str) -> None:
+        self.trouble = "; ".join(filter(None, (self.trouble, trouble)))
 
     def _forget_written(self) -> None:
         """Rows that the file holds need not be held here."""
         assert self._file is not None
+        if self._ledger is not None:
+            return
         while self._dropped < self._file.rows_written:
             self._rows.popleft()
             self._dropped += 1

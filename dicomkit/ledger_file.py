@@ -1,0 +1,355 @@
+"""The file of a ledger: its tables, and the one way to open it, which harms no file that is something else.
+
+It is an SQLite database in WAL mode. `PRAGMA application_id` is 0x44434B4C ("DCKL"), which tells a ledger from other
+databases before anything is written; `PRAGMA user_version` is the schema version, and a later one is refused.
+
+Schema 1:
+
+``batches``
+    A row for each `send_batch`, written before it connects: `batch_id`, `started_at`, `ended_at` (null while it
+    runs, and for ever when it was killed), the peer (`host`, `port`, `calling_aet`, `called_aet`), `setting_id`,
+    `setting_name`, `dicomkit_version`, and the counts, which agree with the rows at any moment: `attempts`,
+    `instances` (those with a final row), of these `stored` (with a warning or without), `skipped` and `failed` (all
+    others); and `interrupted` (0 or 1).
+``attempts``
+    A row for each attempt: the columns of `dicomkit.results.COLUMNS`, then `fingerprint`, by which a later batch
+    knows the same content again. The primary key is (`batch_id`, `instance`, `attempt`).
+``verifications``
+    What was found out later about an instance of a batch, newest last: `batch_id`, `instance`, `verified` (yes, no,
+    unknown), `verified_by`, `verified_at`, `verify_detail`, `transaction_uid`; and the instance's
+    `sop_instance_uid`, `host`, `port` and `called_aet`.
+
+Times are ISO 8601 texts in UTC with six decimals, so that their order is that of the texts.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from dicomkit.errors import LedgerError
+from dicomkit.results import ALWAYS_THERE, KIND_OF_COLUMN
+
+__all__ = [
+    "BUSY_SECONDS",
+    "SCHEMA_VERSION",
+    "STORED",
+    "as_text",
+    "connect_for_reading",
+    "named",
+    "open_for_writing",
+    "damaged",
+    "reading",
+    "transaction",
+    "writing",
+]
+
+SCHEMA_VERSION = 1
+APPLICATION_ID = 0x44434B4C
+
+# How long another process may hold the ledger before that is an error. Its groups take milliseconds.
+BUSY_SECONDS = 30.0
+
+STORED = "outcome IN ('stored', 'stored_with_warning')"
+"""In SQL: the peer acknowledged it. The index on what is stored serves only those queries that say it so."""
+
+_OWNER_ONLY = 0o600
+
+_SQL_TYPES = {
+    "string": "TEXT",
+    "float64": "REAL",
+    "int64": "INTEGER",
+    "Int64": "INTEGER",
+    "UInt16": "INTEGER",
+}
+_ATTEMPT_COLUMNS = ",\n  ".join(
+    f"{name} {_SQL_TYPES.get(kind, 'TEXT')}{' NOT NULL' if name in ALWAYS_THERE else ''}"
+    for name, kind in KIND_OF_COLUMN.items()
+)
+_SCHEMA = (
+    """CREATE TABLE batches (
+  batch_id TEXT NOT NULL PRIMARY KEY,
+  started_at TEXT NOT NULL,
+  ended_at TEXT,
+  calling_aet TEXT NOT NULL,
+  called_aet TEXT NOT NULL,
+  host TEXT NOT NULL,
+  port INTEGER NOT NULL,
+  setting_id TEXT NOT NULL,
+  setting_name TEXT NOT NULL,
+  dicomkit_version TEXT NOT NULL,
+  attempts INTEGER NOT NULL DEFAULT 0,
+  instances INTEGER NOT NULL DEFAULT 0,
+  stored INTEGER NOT NULL DEFAULT 0,
+  skipped INTEGER NOT NULL DEFAULT 0,
+  failed INTEGER NOT NULL DEFAULT 0,
+  interrupted INTEGER NOT NULL DEFAULT 0
+)""",
+    f"CREATE TABLE attempts (\n  {_ATTEMPT_COLUMNS},\n  fingerprint TEXT,\n"
+    "  PRIMARY KEY (batch_id, instance, attempt)\n)",
+    f"CREATE INDEX stored_instances ON attempts (sop_instance_uid) WHERE {STORED}",
+    """CREATE TABLE verifications (
+  batch_id TEXT NOT NULL,
+  instance INTEGER NOT NULL,
+  verified TEXT NOT NULL,
+  verified_by TEXT NOT NULL,
+  verified_at TEXT NOT NULL,
+  verify_detail TEXT NOT NULL,
+  transaction_uid TEXT,
+  sop_instance_uid TEXT,
+  called_aet TEXT NOT NULL,
+  host TEXT NOT NULL,
+  port INTEGER NOT NULL
+)""",
+    "CREATE INDEX verifications_of_a_row ON verifications (batch_id, instance)",
+    "CREATE INDEX verifications_of_an_instance ON verifications (sop_instance_uid)",
+    f"PRAGMA application_id = {APPLICATION_ID}",
+    f"PRAGMA user_version = {SCHEMA_VERSION}",
+)
+
+
+def open_for_writing(path: Path) -> sqlite3.Connection:
+    """Open a ledger, or make one that only its owner may read.
+
+    `synchronous` is FULL: what is committed is on the disk before the commit returns, so a power cut costs no more
+    than the group under way. (With NORMAL it would cost all groups since the last checkpoint, some thousand rows.)
+
+    Raises
+    ------
+    LedgerError
+        It cannot be made or opened, is no ledger, or is one of a later version.
+    """
+    with named(path):
+        if not os.path.lexists(path):
+            _make(path)
+        elif _is_empty(path):
+            path.chmod(_OWNER_ONLY)
+        else:
+            _refuse_strangers(path)
+        connection = _connect(path, "mode=rw")
+        try:
+            _prepare(connection, path)
+        except BaseException:
+            connection.close()
+            raise
+    return connection
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[sqlite3.Connection]:
+    """A connection that sees the ledger as it is now, whoever writes to it meanwhile; LedgerError as above."""
+    with named(path):
+        if not _is_empty(path):
+            _refuse_strangers(path)
+        connection = connect_for_reading(path)
+        try:
+            connection.execute("BEGIN")
+            yield connection
+        finally:
+            connection.close()
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[sqlite3.Connection]:
+    """A transaction on a ledger: committed at the end of the block, undone when it raises."""
+    with reading(path):
+        pass  # it must be there
+    connection = open_for_writing(path)
+    try:
+        with named(path), transaction(connection):
+            yield connection
+    finally:
+        connection.close()
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """A write transaction, begun at once so that it waits for others before it has read anything."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+@contextmanager
+def named(path: Path) -> Iterator[None]:
+    """Make whatever the operating system or SQLite says a LedgerError that names the file and the remedy."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise LedgerError(path, _reason(error)) from error
+    except FileNotFoundError as error:
+        raise LedgerError(path, "there is no such file or folder; check the path") from error
+    except IsADirectoryError as error:
+        raise LedgerError(path, _NO_FILE) from error
+    except OSError as error:
+        raise LedgerError(path, f"{error.strerror or error}; {_ELSEWHERE}") from error
+    except ValueError as error:  # a NUL in the path, for one
+        raise LedgerError(path, f"{error}; {_ELSEWHERE}") from error
+
+
+def damaged(path: Path, what: object) -> LedgerError:
+    """The error for a ledger that holds what none of ours does."""
+    return LedgerError(path, f"{what}: {_DAMAGED}")
+
+
+def as_text(moment: datetime) -> str:
+    """A moment as the ledger has it."""
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+_ELSEWHERE = "name another file for the ledger"
+_NO_FILE = f"it is a folder, pipe or device, not a file; {_ELSEWHERE}"
+_DAMAGED = (
+    f"it is damaged; {_ELSEWHERE}, and keep this one: `sqlite3 FILE .recover` may get most of its rows back"
+)
+_REASONS = {
+    sqlite3.SQLITE_FULL: "the disk is full; make room, then send again to resume",
+    sqlite3.SQLITE_IOERR: f"the disk does not take it (full, over a quota, or failing); make room or {_ELSEWHERE}",
+    sqlite3.SQLITE_READONLY: f"the file or its folder is read-only; {_ELSEWHERE}",
+    sqlite3.SQLITE_CANTOPEN: f"the file or its folder may not be read or written; {_ELSEWHERE}",
+    sqlite3.SQLITE_PERM: f"the file or its folder may not be read or written; {_ELSEWHERE}",
+    sqlite3.SQLITE_BUSY: f"another process has kept it locked for {BUSY_SECONDS:g} s; find and end that one",
+    sqlite3.SQLITE_NOTADB: f"it is no ledger, nor any SQLite database; {_ELSEWHERE}",
+    sqlite3.SQLITE_CORRUPT: _DAMAGED,
+}
+
+
+def _code(error: sqlite3.Error) -> int:
+    # The primary result code is the lowest byte of the extended one; errors of the module itself have none.
+    return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+
+
+def _reason(error: sqlite3.Error) -> str:
+    return _REASONS.get(_code(error)) or f"{error}: {_DAMAGED}"  # no such table, say
+
+
+def _connect(path: Path, options: str) -> sqlite3.Connection:
+    return sqlite3.connect(
+        f"{path.absolute().as_uri()}?{options}",
+        uri=True,
+        timeout=BUSY_SECONDS,
+        isolation_level=None,
+        check_same_thread=False,
+    )
+
+
+def connect_for_reading(path: Path) -> sqlite3.Connection:
+    # SQLite itself falls back to read-only where it may not write.
+    connection = _connect(path, "mode=rw")
+    try:
+        if not _refuse_later(path, connection):  # killed before its first batch: a ledger without rows
+            connection.close()
+            connection = sqlite3.connect(":memory:", isolation_level=None)
+            _create_tables(connection)
+        connection.execute("PRAGMA query_only = ON")
+        return connection
+    except sqlite3.Error as error:
+        connection.close()
+        # In a folder where nothing can be made, WAL mode has no place for its index. Nobody can be writing there.
+        if _code(error) not in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY) or _wal_of(path).exists():
+            raise
+    except BaseException:
+        connection.close()
+        raise
+    return _connect(path, "mode=ro&immutable=1")
+
+
+def _wal_of(path: Path) -> Path:
+    return path.with_name(path.name + "-wal")
+
+
+def _is_empty(path: Path) -> bool:
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise LedgerError(path, _NO_FILE)
+    return status.st_size == 0
+
+
+def _refuse_strangers(path: Path) -> None:
+    """Raise LedgerError, and leave the file as it is, when it is no ledger, or a later one.
+
+    The first look takes no locks and makes no files beside it. The application ID is in the file from the first
+    commit on, so it is seen even while others are at work.
+    """
+    try:
+        found = _look(path, "mode=ro&immutable=1")
+    except sqlite3.DatabaseError as error:
+        if _code(error) != sqlite3.SQLITE_CORRUPT:
+            raise
+        found = _look(path, "mode=ro")  # it was growing just then, or it is damaged
+    if found != APPLICATION_ID:
+        raise LedgerError(path, f"it is an SQLite database, but no ledger; {_ELSEWHERE}")
+
+
+def _look(path: Path, options: str) -> int:
+    connection = _connect(path, options)
+    try:
+        (found,) = connection.execute("PRAGMA application_id").fetchone()
+        if found == APPLICATION_ID:
+            _refuse_later(path, connection)
+        return int(found)
+    finally:
+        connection.close()
+
+
+def _refuse_later(path: Path, connection: sqlite3.Connection) -> int:
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if not 0 <= version <= SCHEMA_VERSION:
+        raise LedgerError(
+            path,
+            f"it was written by another version of dicomkit (schema {version}; this one knows {SCHEMA_VERSION}); "
+            f"update dicomkit, or {_ELSEWHERE}",
+        )
+    return int(version)
+
+
+def _make(path: Path) -> None:
+    """Make a new ledger under another name, and give it its own when it is whole: so it is never met half made."""
+    fresh = path.with_name(f".{path.name}.{os.urandom(4).hex()}")
+    # Not by SQLite, which would let others read it for a moment. Nobody else has it open, so closing it takes no
+    # locks away, as POSIX has it for any descriptor of a file.
+    os.close(os.open(fresh, os.O_CREAT | os.O_EXCL | os.O_RDWR, _OWNER_ONLY))
+    try:
+        connection = _connect(fresh, "mode=rw")
+        try:
+            _prepare(connection, path)
+        finally:
+            connection.close()
+        try:
+            os.link(fresh, path)
+        except FileExistsError:
+            pass  # another process was faster
+        except OSError:  # no hard links there
+            fresh.rename(path)
+    finally:
+        fresh.unlink(missing_ok=True)
+
+
+def _prepare(connection: sqlite3.Connection, path: Path) -> None:
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA fullfsync = ON")  # macOS: fsync alone leaves it in the cache of the drive
+    if not _refuse_later(path, connection):
+        # Not in WAL mode yet, so that the application ID is in the file itself, where a stranger is told by it.
+        with transaction(connection):
+            if not _refuse_later(path, connection):  # another process was faster
+                _create_tables(connection)
+    (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+    if mode != "wal":
+        raise LedgerError(
+            path, f"SQLite's WAL mode does not work there (a network folder?); {_ELSEWHERE}, on a local disk"
+        )
+
+
+def _create_tables(connection: sqlite3.Connection) -> None:
+    for statement in _SCHEMA:
+        connection.execute(statement)
