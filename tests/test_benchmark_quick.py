@@ -84,9 +84,9 @@ def test_a_table_says_whether_a_goal_was_met(at_least: float, aim: float | None,
 def test_the_result_goes_between_the_markers_of_a_readme(tmp_path: Path) -> None:
     readme = tmp_path / "README.md"
     readme.write_text(f"before\n{README_START}\nold\n{README_END}\nafter\n")
-    write_into(readme, [Table("A set", ["sender", "rate"], [["mine", "2x"]])])
+    write_into(readme, "Measured on a day.", [Table("A set", ["sender", "rate"], [["mine", "2x"]])])
     text = readme.read_text()
-    assert text.startswith(f"before\n{README_START}\nMeasured on ")
+    assert text.startswith(f"before\n{README_START}\nMeasured on a day.\n")
     assert "| sender | rate |\n|---|---:|\n| mine | 2x |" in text
     assert text.endswith(f"{README_END}\nafter\n")
     assert "old" not in text
@@ -96,7 +96,7 @@ def test_a_readme_without_markers_is_refused(tmp_path: Path) -> None:
     readme = tmp_path / "README.md"
     readme.write_text("no place")
     with pytest.raises(ValueError, match=r"README\.md has no place for the result"):
-        write_into(readme, [])
+        write_into(readme, "", [])
 
 
 def test_files_of_a_quick_plan_are_few_and_made_once(tmp_path: Path) -> None:

@@ -44,7 +44,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the scenarios asked for; 0 when every instance of every sender was stored."""
     chosen = _arguments(arguments)
     tables: list[Table] = []
-    print(machine(), flush=True)
+    measured_on = machine()
+    print(measured_on, flush=True)
     with tempfile.TemporaryDirectory(prefix="dicomkit-benchmark-") as workspace:
         plan = Plan(
             workspace=Path(workspace),
@@ -67,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             for table in measured:
                 print(f"\n{table.as_text()}", flush=True)
     if chosen.readme:
-        write_into(README, tables)
+        write_into(README, measured_on, tables)
     return 0
 
 

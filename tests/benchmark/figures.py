@@ -156,9 +156,10 @@ def spread(values: Sequence[float]) -> str:
 
 
 def machine() -> str:
-    """The machine and the versions, in one sentence."""
+    """The machine, how busy it is before the first run, and the versions, in one sentence."""
     names = [
         f"{os.cpu_count()} cores ({_processor()})",
+        *([f"load average {os.getloadavg()[0]:.1f} before"] if hasattr(os, "getloadavg") else []),
         f"{platform.system()} {platform.release()}",
         f"Python {platform.python_version()}",
         *(f"{name} {importlib.metadata.version(name)}" for name in ("dicomkit", "pydicom", "pynetdicom")),
@@ -186,14 +187,14 @@ def _installed(name: str, executable: str, pattern: str) -> list[str]:
     return [f"{name} {found[1]}"] if found else []
 
 
-def write_into(readme: Path, tables: Sequence[Table]) -> None:
+def write_into(readme: Path, measured_on: str, tables: Sequence[Table]) -> None:
     """Replace what stands between the markers of a README; ValueError where there are none."""
     text = readme.read_text(encoding="utf-8")
     if README_START not in text or README_END not in text:
         raise ValueError(f"{readme.name} has no place for the result: add {README_START} and {README_END}")
     before, rest = text.split(README_START, 1)
     after = rest.split(README_END, 1)[1]
-    parts = [machine(), *(table.as_markdown() for table in tables)]
+    parts = [measured_on, *(table.as_markdown() for table in tables)]
     readme.write_text(
         before + README_START + "\n" + "\n\n".join(parts) + "\n" + README_END + after, encoding="utf-8"
     )
