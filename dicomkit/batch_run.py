@@ -499,7 +499,7 @@ class _Worker:
             following = self._next(line) if may_follow else None
             current.attempt.receive()
             answered, current = current, following
-            if current is None or not association.is_open or self._plan.is_stopped:
+            if current is None or not association.is_open or not self._plan.is_giving:
                 self._settle(line, answered)
                 answered = None
                 if current is None and association.is_open and not run.is_surplus(self.number):

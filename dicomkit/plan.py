@@ -253,6 +253,11 @@ class Plan:
         return self._stopped
 
     @property
+    def is_giving(self) -> bool:
+        """Whether it is neither stopped nor paused."""
+        return not self._stopped and self.may_take()
+
+    @property
     def is_over(self) -> bool:
         """Whether nothing will be handed out any more."""
         with self._changed:
