@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from dicomkit import __version__
-from dicomkit.cli.terminal import columns, forget_output, open_nowhere, printable
+from dicomkit.cli.terminal import Console, columns, forget_output, open_nowhere
 
 __all__ = ["main", "new_parser", "WrongUsage", "EXIT_OK", "EXIT_NOT_OK", "EXIT_USAGE", "EXIT_INTERRUPTED"]
 
@@ -49,10 +49,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
     except WrongUsage as wrong:
         for line in wrong.lines:
-            print(f"dicomkit: {printable(line)}", file=sys.stderr)
+            Console().say(f"dicomkit: {line}")
         return EXIT_USAGE
     except KeyboardInterrupt:
-        print("dicomkit: interrupted", file=sys.stderr)
+        Console().say("dicomkit: interrupted")
         return EXIT_INTERRUPTED
     except BrokenPipeError:
         forget_output()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from dicomkit.cli.command import EXIT_NOT_OK, EXIT_OK
 from dicomkit.cli.setting import usable_setting
 from dicomkit.cli.summary import colour_of
-from dicomkit.cli.terminal import Palette, columns, counted, wrapped
+from dicomkit.cli.terminal import Console, Palette, columns, counted, wrapped
 from dicomkit.services import echo, probe
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ CLASSES_SHOWN = 12
 
 def run_echo(options: argparse.Namespace) -> int:
     """Print whether the peer answers, and if not, why."""
-    result = echo(usable_setting(options))
+    result = echo(usable_setting(options, Console()))
     head = "answered" if result.outcome.is_stored else str(result.outcome)
     if result.status is not None:
         head += f", status 0x{result.status:04X}"
@@ -33,7 +33,7 @@ def run_echo(options: argparse.Namespace) -> int:
 
 def run_probe(options: argparse.Namespace) -> int:
     """Print what the peer takes: SOP classes that are taken alike share a paragraph."""
-    frame = probe(usable_setting(options), options.paths or None)
+    frame = probe(usable_setting(options, Console()), options.paths or None)
     if frame.empty:
         print("Nothing to ask for: the paths hold no DICOM.")
         return EXIT_NOT_OK

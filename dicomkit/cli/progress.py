@@ -47,8 +47,8 @@ class Tally:
         if isinstance(event, Scanned):
             self.found, self.is_found_all = event.found, event.is_complete
         elif isinstance(event, RowAdded):
-            self.heard_at = now
-            self.waiting_until = 0.0
+            if event.result.status is not None:
+                self.heard_at, self.waiting_until = now, 0.0
             if event.is_final:
                 self.ended += 1
                 self.failed += not event.result.outcome.is_stored

@@ -23,18 +23,15 @@ __all__ = ["run"]
 def run(options: argparse.Namespace) -> int:
     """Send, and print a summary to standard output; all else goes to standard error."""
     _check_results(options.results)
-    setting = usable_setting(options)
     console, causes, control = Console(), Causes(), BatchControl()
+    setting = usable_setting(options, console)
     if options.verbose:
         console.say(
             f"calling {setting.remote_aet!r} at {setting.remote_host}:{setting.remote_port} as {setting.our_aet!r}, "
             f"with up to {counted(options.associations, 'association')}; {setting.timeout_seconds} s for each phase"
         )
     start = monotonic()
-    with (
-        Interruptible(control, console),
-        _watcher(options, console) as watch,
-    ):
+    with Interruptible(control, console), _watcher(options, console) as watch:
 
         def listen(event: Event) -> None:
             causes.listen(event)

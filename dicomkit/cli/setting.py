@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from dicomkit.cli.command import EXIT_OK, EXIT_USAGE, WrongUsage
-from dicomkit.cli.terminal import Palette, columns, counted, printable, wrapped
+from dicomkit.cli.terminal import Console, Palette, columns, counted, printable, wrapped
 from dicomkit.errors import Problem, SettingError
 from dicomkit.lossless import JsonFault, decode_json, encode_value
 from dicomkit.settings import DicomSenderSetting, locate
@@ -53,8 +53,8 @@ def load_setting(path: str) -> tuple[DicomSenderSetting, str]:
         raise WrongUsage(*(_placed(path, text, problem) for problem in error.problems)) from error
 
 
-def usable_setting(options: argparse.Namespace) -> DicomSenderSetting:
-    """The setting that a command was given, with the options that replace its fields; its warnings are printed.
+def usable_setting(options: argparse.Namespace, console: Console) -> DicomSenderSetting:
+    """The setting that a command was given, with the options that replace its fields; its warnings are said.
 
     Raises
     ------
@@ -78,7 +78,7 @@ def usable_setting(options: argparse.Namespace) -> DicomSenderSetting:
         )
     for problem in problems:
         if problem.severity == "warning" and problem.field not in overrides:
-            print(f"dicomkit: warning: {printable(str(problem))}", file=sys.stderr)
+            console.say(f"dicomkit: warning: {problem}")
     return setting
 
 
