@@ -57,6 +57,8 @@ LEAST_PDU_TO_PACK = 1024
 LEAST_PDU = 16
 # How long a courtesy may take: an A-ABORT to a peer that may not be reading.
 ABORT_SECONDS = 0.5
+# How often a wait asks whether the peer takes what our system still holds for it.
+SLICE_SECONDS = 0.5
 # poll takes milliseconds in a C int; nobody waits eleven days for a peer.
 LONGEST_WAIT_SECONDS = 1e6
 
@@ -157,6 +159,7 @@ class Association:
         self.answered_at = 0.0
         self._bytes_acked: int | None = None
         self._sent_at = 0.0
+        self._deadline = 0.0
 
     # ------------------------------------------------------------------------------------------ opening
 
@@ -200,7 +203,7 @@ class Association:
         peer = self.peer
         phase = "the answer to our association request"
         self._send(memoryview(p.encode_associate_request(peer.calling_aet, peer.called_aet, contexts)), phase)
-        pdu = self._receive(monotonic() + peer.timeout_seconds, phase)
+        pdu = self._receive(phase)
         if isinstance(pdu, p.AssociateReject):
             raise _rejection(pdu, peer)
         if isinstance(pdu, p.Abort):
@@ -313,10 +316,9 @@ class Association:
         """
         response, self._early = self._early, None
         phase = "the response to our request"
-        deadline = self._sent_at + self.peer.timeout_seconds
         while response is None:
-            response = self._take(self._receive(deadline, phase))
-            if response is None and monotonic() > deadline:
+            response = self._take(self._receive(phase))
+            if response is None and monotonic() > self._deadline:
                 self._time_out(phase)
         self.answered_at = monotonic()
         self._outstanding = None
@@ -361,7 +363,8 @@ class Association:
         if not self._received and not self._poller.is_readable():
             return True
         try:
-            pdu = self._receive(monotonic() + self.peer.timeout_seconds, "what the peer sent unasked")
+            self._start_clock()
+            pdu = self._receive("what the peer sent unasked")
         except WireError:
             return False
         if isinstance(pdu, p.ReleaseRequest):
@@ -398,14 +401,13 @@ class Association:
             The answer did not come; every response had, so no instance is in doubt.
         """
         phase = "the answer to our release"
-        deadline = monotonic() + self.peer.timeout_seconds
         self._send(memoryview(p.encode_release_request()), phase)
-        pdu = self._receive(deadline, phase)
+        pdu = self._receive(phase)
         if isinstance(
             pdu, p.ReleaseRequest
         ):  # a collision, PS3.8 section 7.2.2.7: the requestor answers first
             self._send(memoryview(p.encode_release_reply()), phase)
-            pdu = self._receive(deadline, phase)
+            pdu = self._receive(phase)
         if isinstance(pdu, p.Abort):
             raise self._aborted_by_peer(pdu)
         if not isinstance(pdu, p.ReleaseReply):
@@ -442,36 +444,36 @@ class Association:
     def _send(self, data: memoryview, phase: str) -> bool:
         """Send all of it, whole PDUs; False when the peer went after an early failure response, which then counts.
 
-        The deadline starts again whenever the peer takes bytes. While the peer is slow to take them we also look at
+        The clock starts again whenever the peer takes bytes. While the peer is slow to take them we also look at
         what it sends: it may abort, or answer before it has everything.
         """
         self._sending, self._sent_of_it = data, 0
-        deadline = monotonic() + self.peer.timeout_seconds
+        self._start_clock()
         while True:
             try:
                 sent = self._sock.send(data)
             except (BlockingIOError, InterruptedError):
-                if not self._wait_to_send(deadline, phase):
+                if not self._wait_to_send(phase):
                     return False
                 continue
             except OSError as error:
                 self._lost_while_sending(error, phase)
                 return False
+            self._start_clock()
             self.bytes_sent += sent
             if sent == len(data):
                 self._sending, self._sent_of_it = NOTHING, 0
                 return True
             self._sent_of_it += sent
             data = data[sent:]
-            deadline = monotonic() + self.peer.timeout_seconds
 
-    def _wait_to_send(self, deadline: float, phase: str) -> bool:
+    def _wait_to_send(self, phase: str) -> bool:
         if self._early is None:
-            if self._wait(READ | WRITE, deadline, phase) & READ:
+            if self._wait(READ | WRITE, phase) & READ:
                 self._read_while_sending(phase)
             return True
         try:
-            self._wait(WRITE, deadline, phase)
+            self._wait(WRITE, phase)
         except PeerTimedOut:
             return False  # it answered and then stopped reading
         return True
@@ -493,7 +495,7 @@ class Association:
                 self._lost(error, phase)
         self._close("closed by the peer after its response")
 
-    def _receive(self, deadline: float, phase: str) -> p.Pdu:
+    def _receive(self, phase: str) -> p.Pdu:
         """The next PDU, complete before the deadline; what is already here counts, however late we come for it."""
         is_late = False
         while (found := self._decode()) is None:
@@ -502,9 +504,9 @@ class Association:
             try:
                 self._fill(phase)
             except BlockingIOError:
-                self._wait(READ, deadline, phase)
+                self._wait(READ, phase)
             else:
-                is_late = monotonic() > deadline
+                is_late = monotonic() > self._deadline
         return found
 
     def _decode(self) -> p.Pdu | None:
@@ -544,16 +546,30 @@ class Association:
             except OSError:  # the connection is gone, which the read that follows reports better
                 return
 
-    def _wait(self, events: int, deadline: float, phase: str) -> int:
-        remaining = deadline - monotonic()
-        ready = self._poller.wait(events, remaining) if remaining > 0 else 0
-        if ready < 0:
-            doubt = self._doubt()
-            self.abort()
-            raise self._marked(Interrupted(f"cancelled by us during {phase}{doubt}"))
-        if not ready:
-            self._time_out(phase)
-        return ready
+    def _start_clock(self) -> None:
+        self._deadline = monotonic() + self.peer.timeout_seconds
+
+    def _wait(self, events: int, phase: str) -> int:
+        """READ and WRITE as far as ready before the deadline.
+
+        What was handed to the socket may still wait here for a slow peer, megabytes of it. As long as the peer takes
+        some, it is not silent, where the system can tell (Linux).
+        """
+        acked = None
+        while True:
+            remaining = self._deadline - monotonic()
+            if remaining <= 0:
+                self._time_out(phase)
+            ready = self._poller.wait(events, min(remaining, SLICE_SECONDS, self.peer.timeout_seconds / 4))
+            if ready > 0:
+                return ready
+            if ready < 0:
+                doubt = self._doubt()
+                self.abort()
+                raise self._marked(Interrupted(f"cancelled by us during {phase}{doubt}"))
+            before, acked = acked, _bytes_acked(self._sock)
+            if before is not None and acked is not None and acked > before:
+                self._start_clock()
 
     # ------------------------------------------------------------------------------------------ what came
 
