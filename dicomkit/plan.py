@@ -7,7 +7,7 @@ happens under one lock, which is the only thing that the associations of a batch
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from heapq import heapify, heappop, heappush
 from threading import Condition
@@ -95,6 +95,7 @@ class Plan:
         self._changed = Condition()
         self._series: dict[str, deque[Task]] = {}
         self._owners: dict[str, int] = {}
+        self._owned: Counter[int] = Counter()
         # The first task of each series, by owner; an entry that is not true any more is dropped when it comes up.
         self._heads: dict[int, list[tuple[int, str]]] = {}
         self._busy: dict[str, int] = {}
@@ -289,6 +290,9 @@ class Plan:
         mine, free = self._head(worker), self._head(FREE)
         if mine is None or free is None:
             return mine or free
+        in_sight = max(len(self._series), len(self._owners))
+        if self._owned[worker] * self.workers >= in_sight:
+            return mine  # it has its share of the series: the rest is for those that are still being opened
         return min(mine, free, key=lambda task: task.index)
 
     def _due(self, worker: int, now: float) -> Task | None:
@@ -321,7 +325,7 @@ class Plan:
 
     def _disown(self, keys: list[str]) -> None:
         for key in keys:
-            del self._owners[key]
+            self._owned[self._owners.pop(key)] -= 1
             self._offer(key)
 
     def _first_that(self, fits: Callable[[Task], bool], worker: int) -> Task | None:
@@ -347,6 +351,7 @@ class Plan:
             in_sight = self._series.keys() | self._owners.keys()
             if len(in_sight) >= self.workers:
                 self._owners[key] = worker
+                self._owned[worker] += 1
         self._size -= 1
         tasks = self._series[key]
         tasks.remove(task)  # the first one, but for a crowded plan
@@ -362,8 +367,8 @@ class Plan:
         self._busy[key] -= 1
         if not self._busy[key]:
             del self._busy[key]
-            if key not in self._series:
-                self._owners.pop(key, None)
+            if key not in self._series and key in self._owners:
+                self._disown([key])
 
     def _key(self, task: Task) -> str:
         return task.instance.series_instance_uid or "" if self._by_series else ""

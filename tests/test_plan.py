@@ -107,6 +107,18 @@ def test_a_series_stays_with_one_association_when_there_are_enough() -> None:
     assert [take(plan, 1).index, take(plan, 1).index] == [3, 5]
 
 
+def test_no_association_takes_the_share_of_one_that_is_still_being_opened() -> None:
+    plan = plan_of(["a", "b", "c", "d"] * 3, associations=4)
+    assert [take(plan, 0).index for _ in range(3)] == [0, 4, 8]
+    assert [take(plan, 1).index for _ in range(3)] == [1, 5, 9]
+
+
+def test_an_association_keeps_the_source_order_among_the_series_of_its_share() -> None:
+    plan = plan_of(["a", "b", "c", "d"] * 2, associations=2)
+    assert [take(plan, 0).index for _ in range(4)] == [0, 1, 4, 5]
+    assert [take(plan, 1).index for _ in range(4)] == [2, 3, 6, 7]
+
+
 def test_associations_share_a_series_when_there_are_fewer_series_than_associations() -> None:
     plan = plan_of(["a"] * 4, associations=4)
     assert [take(plan, worker).index for worker in (3, 1, 2, 0)] == [0, 1, 2, 3]
