@@ -15,6 +15,7 @@ from threading import Lock, RLock
 from typing import TYPE_CHECKING
 
 from dicomkit.events import AssociationClosed, AssociationOpened, Event, RowAdded
+from dicomkit.packed_rows import PackedRows
 from dicomkit.results import Outcome, SendResult
 
 if TYPE_CHECKING:
@@ -71,10 +72,11 @@ class Record:
         self._on_event = on_event
         self._lock = Lock()
         self._telling = RLock()
-        self._rows: deque[SendResult] = deque()
+        self._rows = PackedRows()
+        self._unwritten: deque[SendResult] = deque()
         self._file = None
         self._path: str | PathLike[str] | None = None
-        self._dropped = 0
+        self._in_file = 0
         self._ledger: LedgerWriter | None = None
         self._resume: Resume | None = None
         if ledger is not None:
@@ -131,10 +133,10 @@ class Record:
             if is_final:
                 self.finals[result.outcome] += 1
                 self.held += is_held
-            if self._ledger is None:
-                self._rows.append(result)
             if self._file is not None:
                 self._write(result)
+            elif self._ledger is None:
+                self._rows.append(result.as_row())
         if self._ledger is not None:
             self._ledger.add(result, fingerprint, is_final=is_final)
         if self._on_event is not None:
@@ -227,15 +229,14 @@ class Record:
         """All rows, by instance and attempt; with `latest` only the last of each instance."""
         import pandas as pd
 
-        from dicomkit.results import frame_of_rows, to_frame
+        from dicomkit.results import frame_of_rows
 
         with self._lock:
-            rows = list(self._rows)
-        frame = to_frame(rows) if self._ledger is None else frame_of_rows(self._ledger.rows())
-        if self._path is not None and self._dropped:
+            frame = frame_of_rows(self._rows if self._ledger is None else self._ledger.rows())
+        if self._path is not None and self._in_file:
             from dicomkit.results_reader import read_results
 
-            frame = pd.concat([read_results(self._path).head(self._dropped), frame], ignore_index=True)
+            frame = pd.concat([read_results(self._path).head(self._in_file), frame], ignore_index=True)
         frame = frame.sort_values(["instance", "attempt"], kind="stable", ignore_index=True)
         if latest:
             frame = frame.drop_duplicates("instance", keep="last", ignore_index=True)
@@ -262,6 +263,8 @@ class Record:
 
     def _write(self, result: SendResult) -> None:
         assert self._file is not None
+        if self._ledger is None:
+            self._unwritten.append(result)
         try:
             self._file.write(result)
         except OSError as error:
@@ -272,6 +275,8 @@ class Record:
     def _give_up_file(self, error: OSError) -> None:
         """The disk is full, say: the file keeps the rows it has, and the memory those that it may not have."""
         self._file = None
+        for result in self._unwritten:
+            self._rows.append(result.as_row())
         where = "in memory only: save them with to_frame()" if self._ledger is None else "in the ledger"
         self._note_trouble(f"{error}; the rows after that are {where}")
 
@@ -283,6 +288,6 @@ class Record:
         assert self._file is not None
         if self._ledger is not None:
             return
-        while self._dropped < self._file.rows_written:
-            self._rows.popleft()
-            self._dropped += 1
+        while self._in_file < self._file.rows_written:
+            self._unwritten.popleft()
+            self._in_file += 1
