@@ -13,7 +13,13 @@ if TYPE_CHECKING:
     from dicomkit.batch import Batch as Batch
     from dicomkit.batch import BatchControl as BatchControl
     from dicomkit.batch import send_batch as send_batch
+    from dicomkit.errors import DicomkitError as DicomkitError
+    from dicomkit.errors import LedgerError as LedgerError
+    from dicomkit.errors import MissingExtraError as MissingExtraError
     from dicomkit.errors import Problem as Problem
+    from dicomkit.errors import SendError as SendError
+    from dicomkit.errors import SettingError as SettingError
+    from dicomkit.errors import UnreadableError as UnreadableError
     from dicomkit.instances import Instance as Instance
     from dicomkit.instances import find_instances as find_instances
     from dicomkit.instances import look_at as look_at

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Sequence
+from typing import Literal
 
 from dicomkit import __version__
 from dicomkit.cli.terminal import Console, columns, forget_output, open_nowhere
@@ -121,7 +122,11 @@ def _add_send(parser: _Parser) -> None:
     _add_peer(parser)
     parser.add_argument("paths", metavar="PATH", nargs="+")
     parser.add_argument(
-        "--associations", metavar="N", type=_whole_number(1), default=1, help="keep so many busy at once (1)"
+        "--associations",
+        metavar="N",
+        type=_associations,
+        default=1,
+        help="keep so many busy at once (1); auto finds out how many pay",
     )
     parser.add_argument(
         "--retries",
@@ -219,6 +224,10 @@ def _whole_number(least: int) -> Callable[[str], int]:
         return number
 
     return parse
+
+
+def _associations(text: str) -> int | Literal["auto"]:
+    return "auto" if text == "auto" else _whole_number(1)(text)
 
 
 def _seconds(text: str) -> float:

@@ -28,7 +28,7 @@ def run(options: argparse.Namespace) -> int:
     if options.verbose:
         console.say(
             f"calling {setting.remote_aet!r} at {setting.remote_host}:{setting.remote_port} as {setting.our_aet!r}, "
-            f"with up to {counted(options.associations, 'association')}; {setting.timeout_seconds} s for each phase"
+            f"over {_how_many(options.associations)}; {setting.timeout_seconds} s for each phase"
         )
     start = monotonic()
     with Interruptible(control, console), _watcher(options, console) as watch:
@@ -60,6 +60,12 @@ def run(options: argparse.Namespace) -> int:
         lines.append(f"Rows: {printable(options.results)}")
     put(lines)
     return EXIT_INTERRUPTED if batch.interrupted else EXIT_OK if batch.ok else EXIT_NOT_OK
+
+
+def _how_many(associations: int | str) -> str:
+    if isinstance(associations, str):
+        return "as many associations as pay"
+    return f"up to {counted(associations, 'association')}"
 
 
 def _watcher(
