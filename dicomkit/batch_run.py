@@ -108,6 +108,7 @@ class Run:
         self._lock = Lock()
         self._opened = 0
         self._open = 0
+        self._pioneer: int | None = None
         self._failures = 0
         self._failing_since: float | None = None
         self._rest: tuple[Outcome, str] | None = self._refusal
@@ -309,6 +310,20 @@ class Run:
         """Whether an association is open."""
         return any(worker.has_line for worker in self.workers)
 
+    def may_open(self, worker: int) -> bool:
+        """Whether this worker may open an association: as long as none is open, one worker at a time tries."""
+        if self.has_lines:
+            return True
+        if self._pioneer is None:
+            self._pioneer = worker
+        return self._pioneer == worker
+
+    def has_tried_to_open(self, worker: int) -> None:
+        """The others may open theirs, or the next one try."""
+        if self._pioneer == worker:
+            self._pioneer = None
+            self.plan.wake()
+
     def is_surplus(self, worker: int) -> bool:
         """Whether a tuned batch does without this worker."""
         return self.tuner is not None and worker >= self.tuner.target
@@ -388,22 +403,29 @@ class _Worker:
             while True:
                 if self._run.is_surplus(self.number):
                     return
-                work = self._plan.wait_for_work(self.number, IDLE_SECONDS if self._line else None)
+                work = self._plan.wait_for_work(
+                    self.number, IDLE_SECONDS if self._line else None, may_open=self._may_open
+                )
                 self._run.take_finds()
                 if work is False or self._run.is_surplus(self.number):
                     return
                 if work is None:
                     self._release("released: idle")
-                elif not self._fits_line() and not self._open():
+                    continue
+                is_needed = self._fits_line() or self._open()
+                self._run.has_tried_to_open(self.number)
+                if not is_needed:
                     return
-                else:
-                    self._send()
+                self._send()
         finally:
             self._release(
                 "released: fewer associations are enough" if self._run.is_surplus(self.number) else "released"
             )
             self._plan.leave(self.number)
             self._run.wake_openers()
+
+    def _may_open(self) -> bool:
+        return self._line is not None or self._run.may_open(self.number)
 
     @property
     def has_line(self) -> bool:

@@ -111,10 +111,13 @@ class Plan:
 
     # ------------------------------------------------------------------------------------------ workers
 
-    def wait_for_work(self, worker: int, seconds: float | None = None) -> bool | None:
+    def wait_for_work(
+        self, worker: int, seconds: float | None = None, *, may_open: Callable[[], bool] = lambda: True
+    ) -> bool | None:
         """Wait until there is something for this worker: True; None when the seconds are over; False at the end.
 
-        True also when the sources gave something that makes no task, so that it is told of at once.
+        True also when the sources gave something that makes no task, so that it is told of at once. `may_open` is
+        asked when there is a task: a worker without an association waits for as long as it may not open one.
         """
         deadline = None if seconds is None else monotonic() + seconds
         with self._changed:
@@ -122,7 +125,8 @@ class Plan:
                 now = monotonic()  # before the look, so that no hold ends unseen between the two
                 if self._stopped or self._is_finished():
                     return False
-                if self.may_take() and self._pick(worker, look=True) is not None:
+                task = self._pick(worker, look=True) if self.may_take() else None
+                if task is not None and may_open():
                     return True
                 if self._is_finished():
                     return False
@@ -132,7 +136,7 @@ class Plan:
                 if deadline is not None and now >= deadline:
                     return None
                 due = [deadline] if deadline is not None else []
-                if self.may_take():
+                if task is None and self.may_take():
                     next_tries = [task.not_before for task in self._waiting if _is_for(worker, task)]
                     held_until = max(self._hold_until, self._next_turn)
                     if next_tries or held_until > now:
