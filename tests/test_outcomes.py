@@ -290,7 +290,7 @@ def test_an_end_in_mid_transfer_leaves_no_doubt_unless_the_last_byte_was_sent(fa
     everything = len(data_set_of(content))
     assert 0 < result.size_bytes <= everything
     assert (DOUBT in result.detail) == (result.size_bytes == everything)
-    assert ("sending" in result.detail) == (result.size_bytes < everything)
+    assert ("sending" in result.detail.replace(DOUBT, "")) == (result.size_bytes < everything)
 
 
 @pytest.mark.parametrize(
