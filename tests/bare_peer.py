@@ -34,7 +34,7 @@ __all__ = [
 HOST = "127.0.0.1"
 PATIENCE_SECONDS = 10.0
 
-ASSOCIATE_RQ, ASSOCIATE_AC, P_DATA, RELEASE_RQ, RELEASE_RP, ABORT = 1, 2, 4, 5, 6, 7
+ASSOCIATE_AC, P_DATA, ABORT = 2, 4, 7
 COMMAND, LAST = 1, 2
 NO_DATA_SET = 0x0101
 ABORT_PDU = bytes.fromhex("07000000000400000000")
@@ -158,7 +158,7 @@ class Conversation:
     def accept(self, *, max_pdu: int = 16384) -> None:
         """Read the A-ASSOCIATE-RQ and accept every context in its first transfer syntax."""
         offered = self.read_request().presentation_context
-        contexts = [(one.context_id, 0, str(one.transfer_syntax[0])) for one in offered]
+        contexts = [(one.context_id or 0, 0, str(one.transfer_syntax[0])) for one in offered]
         self.send(accept_pdu(contexts, max_pdu=max_pdu))
 
     def read_instance(self) -> ReceivedInstance:
@@ -176,6 +176,7 @@ class Conversation:
             received.pdu_lengths.append(len(raw) - 6)
             for item in pdu.presentation_data_value_items:
                 value = item.presentation_data_value
+                assert value is not None and item.presentation_context_id is not None
                 control = value[0]
                 received.context_ids.add(item.presentation_context_id)
                 received.controls.append(control)

@@ -14,7 +14,6 @@ from time import monotonic
 
 import psutil
 import pytest
-from pynetdicom.pdu import A_ASSOCIATE_RJ
 
 from dicomkit.errors import (
     AssociationAborted,
@@ -82,6 +81,7 @@ class Bytes:
         self._good = len(content) if good is None else good
         self._break_by = break_by
         self._position = 0
+        self.changed = False
 
     def readv(self, buffers: Sequence[memoryview]) -> int:
         start = self._position
@@ -347,8 +347,6 @@ def test_a_peer_that_takes_no_fragment_at_all_is_told_off() -> None:
 def test_a_rejection_says_why_and_what_to_change(numbers: tuple[int, int, int], words: list[str]) -> None:
     def script(conversation: Conversation) -> None:
         conversation.read_request()
-        pdu = A_ASSOCIATE_RJ()
-        pdu.result, pdu.source, pdu.reason_diagnostic = numbers
         conversation.send(bytes([3, 0, 0, 0, 0, 4, 0, *numbers]))
         conversation.read_to_the_end()
 
@@ -627,7 +625,7 @@ def test_a_response_in_pieces_is_a_response(shape: str) -> None:
 # Early responses
 
 
-def early(status: int, then: Callable[[Conversation], None]) -> Callable[[Conversation], None]:
+def early(status: int, then: Callable[[Conversation], object]) -> Callable[[Conversation], None]:
     """Answer message 1 after the first PDU of its data set."""
 
     def script(conversation: Conversation) -> None:
@@ -694,30 +692,39 @@ def test_a_peer_cannot_have_stored_what_it_does_not_have_yet(status: int) -> Non
 # Between instances
 
 
-@pytest.mark.parametrize("last_words", [ABORT_PDU, RELEASE_RQ_PDU, b"", b"HTTP/1.1 408\r\n"])
-@pytest.mark.parametrize("how", ["at once", "with the response"])
-def test_a_peer_that_has_gone_between_instances_is_noticed_before_the_next(
-    last_words: bytes, how: str
-) -> None:
-    gone = threading.Event()
+LAST_WORDS = {
+    "abort": ABORT_PDU,
+    "release": RELEASE_RQ_PDU,
+    "another response": data_pdu((1, COMMAND | LAST, response_command(1))),
+    "garbage": b"HTTP/1.1 408\r\n",
+}
 
+
+@pytest.mark.parametrize("last_words", LAST_WORDS)
+def test_what_comes_along_with_a_response_is_noticed_before_the_next_instance(last_words: str) -> None:
     def script(conversation: Conversation) -> None:
         conversation.accept()
-        received = conversation.read_instance()
-        answer = data_pdu((1, COMMAND | LAST, response_command(received.message_id)))
-        if how == "with the response":
-            conversation.send(answer + last_words)
-        else:
-            conversation.send(answer)
-            conversation.send(last_words)
-        conversation.sock.shutdown(socket.SHUT_WR)
-        gone.set()
+        conversation.read_instance()
+        conversation.send(data_pdu((1, COMMAND | LAST, response_command(1))) + LAST_WORDS[last_words])
         conversation.read_to_the_end()
 
     with BarePeer(script) as peer, opened(peer.port) as association:
         assert store(association, b"ab").status == 0
-        assert gone.wait(5)
-        wait_until(lambda: not association.is_still_there(), 5, "we noticed")
+        assert not association.is_still_there()
+        assert association.ended
+
+
+@pytest.mark.parametrize("last_words", ["", *LAST_WORDS])
+def test_a_peer_that_has_gone_between_instances_is_noticed_before_the_next(last_words: str) -> None:
+    def script(conversation: Conversation) -> None:
+        conversation.accept()
+        conversation.answer(conversation.read_instance())
+        conversation.send(LAST_WORDS.get(last_words, b""))
+
+    with BarePeer(script) as peer, opened(peer.port) as association:
+        assert store(association, b"ab").status == 0
+        wait_until(peer.finished, 5, "the peer has closed")
+        assert not association.is_still_there()
         assert association.ended
 
 
@@ -1045,10 +1052,9 @@ def resolve_to(monkeypatch: pytest.MonkeyPatch, *ports: int) -> None:
     """Let `several.test` have one address for each port, all on loopback."""
     real = socket.getaddrinfo
 
-    def addresses(host: str, *args: object, flags: int = 0, **options: object) -> object:
+    def addresses(host: str | bytes, *args: object, flags: int = 0, **options: object) -> object:
         if flags & socket.AI_NUMERICHOST:
             raise socket.gaierror(socket.EAI_NONAME, "not numeric")
-        assert host == "several.test"
         return [real(HOST, port, type=socket.SOCK_STREAM)[0] for port in ports]
 
     monkeypatch.setattr(socket, "getaddrinfo", addresses)
@@ -1079,7 +1085,7 @@ def test_a_name_server_that_does_not_answer_is_left_alone(
     answer = threading.Event()
     asked = threading.Event()
 
-    def look_up(host: str, *args: object, flags: int = 0, **options: object) -> object:
+    def look_up(host: str | bytes, *args: object, flags: int = 0, **options: object) -> object:
         if not flags & socket.AI_NUMERICHOST:
             asked.set()
             answer.wait(10)

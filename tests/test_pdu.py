@@ -71,7 +71,7 @@ def command_set(pdus: bytes) -> Any:
         pdu = theirs.P_DATA_TF()
         pdu.decode(pdus[position:end])
         for item in pdu.presentation_data_value_items:
-            command += item.presentation_data_value[1:]
+            command += (item.presentation_data_value or b"")[1:]
         position = end
     return decode(io.BytesIO(command), True, True)
 
@@ -90,9 +90,9 @@ def test_pynetdicom_reads_our_association_request_as_we_meant_it(
     assert request.protocol_version == 1
     assert request.application_context_name == "1.2.840.10008.3.1.1.1"
     assert [
-        p.ProposedContext(one.context_id, one.abstract_syntax, tuple(one.transfer_syntax))
+        (one.context_id, one.abstract_syntax, tuple(one.transfer_syntax))
         for one in request.presentation_context
-    ] == contexts
+    ] == [(one.id, one.abstract_syntax, one.transfer_syntaxes) for one in contexts]
     assert request.user_information is not None
     assert request.user_information.maximum_length == max_pdu
     assert request.user_information.implementation_class_uid == p.IMPLEMENTATION_CLASS_UID
@@ -146,7 +146,7 @@ def test_fragments_are_even_and_fit_and_only_the_last_says_so(
     command: bytes, max_pdu: int, context_id: int
 ) -> None:
     rest = p.fragments_of(command, context_id, max_pdu)
-    pieces = []
+    pieces: list[p.Pdv] = []
     while rest:
         found = p.next_pdu(rest)
         assert found is not None
@@ -162,15 +162,15 @@ def test_fragments_are_even_and_fit_and_only_the_last_says_so(
 
 
 def test_pynetdicom_reads_our_release_and_abort() -> None:
-    for ours, kind in (
-        (p.encode_release_request(), theirs.A_RELEASE_RQ),
-        (p.encode_release_reply(), theirs.A_RELEASE_RP),
-        (p.encode_abort(2, 6), theirs.A_ABORT_RQ),
+    request, reply, abort = theirs.A_RELEASE_RQ(), theirs.A_RELEASE_RP(), theirs.A_ABORT_RQ()
+    for pdu, ours in (
+        (request, p.encode_release_request()),
+        (reply, p.encode_release_reply()),
+        (abort, p.encode_abort(2, 6)),
     ):
-        pdu = kind()
         pdu.decode(ours)
         assert pdu.encode() == ours
-    assert (pdu.source, pdu.reason_diagnostic) == (2, 6)
+    assert (abort.source, abort.reason_diagnostic) == (2, 6)
 
 
 # pynetdicom's to us
@@ -248,7 +248,7 @@ def test_we_read_the_responses_of_pynetdicom_however_they_are_cut(
     primitive = C_STORE()
     primitive.MessageIDBeingRespondedTo, primitive.Status = message_id, status
     primitive.AffectedSOPClassUID, primitive.AffectedSOPInstanceUID = CT, uid
-    primitive.ErrorComment = comment or None
+    primitive.ErrorComment = comment or None  # type: ignore[assignment]
     response = C_STORE_RSP()
     response.primitive_to_message(primitive)
     command = bytearray()
