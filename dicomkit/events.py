@@ -6,8 +6,7 @@ time, so a listener should be quick; what it raises is logged and does not end t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from dicomkit.results import SendResult
@@ -24,8 +23,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class Scanned:
+class Scanned(NamedTuple):
     """How far the sources were looked at; told now and then, and once with `is_complete` at their end.
 
     Attributes
@@ -41,8 +39,7 @@ class Scanned:
     is_complete: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Sending:
+class Sending(NamedTuple):
     """An instance is about to be handed to the socket."""
 
     instance: int
@@ -51,16 +48,14 @@ class Sending:
     association: int
 
 
-@dataclass(frozen=True, slots=True)
-class RowAdded:
+class RowAdded(NamedTuple):
     """An attempt has ended; `is_final` when the instance will not be tried again."""
 
     result: SendResult
     is_final: bool
 
 
-@dataclass(frozen=True, slots=True)
-class AssociationOpened:
+class AssociationOpened(NamedTuple):
     """An association was accepted.
 
     Attributes
@@ -79,8 +74,7 @@ class AssociationOpened:
     contexts: tuple[tuple[int, str, tuple[str, ...], int, str], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class AssociationClosed:
+class AssociationClosed(NamedTuple):
     """An association has ended, or did not come about; `ended` says how, in words."""
 
     association: int
@@ -88,16 +82,14 @@ class AssociationClosed:
     instances: int
 
 
-@dataclass(frozen=True, slots=True)
-class Waiting:
+class Waiting(NamedTuple):
     """Nothing is sent for so long, because the peer failed before: `reason` says how."""
 
     seconds: float
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Done:
+class Done(NamedTuple):
     """The batch is over.
 
     Attributes

@@ -6,6 +6,7 @@ a thread of its own pulls from it, a little ahead; there `NotYet` says that noth
 
 from __future__ import annotations
 
+import sys
 from collections import deque
 from collections.abc import Callable, Iterator
 from threading import Condition, Thread
@@ -86,12 +87,10 @@ class Lookout:
             self._feeder.close()
 
     def _find(self, sources: object) -> Iterator[Instance | PassedOver | tuple[str, Outcome, str]]:
-        from dicomkit.messages import DicomMessage, Message
-
         if isinstance(sources, list | tuple):
             for source in sources:
                 yield from self._find(source)
-        elif isinstance(sources, Message) and not isinstance(sources, DicomMessage):
+        elif _is_other_message(sources):
             yield f"<{type(sources).__name__}>", Outcome.INVALID_MESSAGE, not_a_dicom_message(sources)
         elif isinstance(sources, BaseException):
             yield _broken_off(sources)
@@ -128,6 +127,16 @@ class Lookout:
             return SAME_UID
         self._seen.add(key)
         return ""
+
+
+def _is_other_message(source: object) -> bool:
+    """Whether it is a message that is no DICOM; without importing `messages`, which whoever has one did."""
+    messages = sys.modules.get("dicomkit.messages")
+    return (
+        messages is not None
+        and isinstance(source, messages.Message)
+        and not isinstance(source, messages.DicomMessage)
+    )
 
 
 def _broken_off(error: BaseException) -> tuple[str, Outcome, str]:

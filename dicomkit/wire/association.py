@@ -958,8 +958,10 @@ def _resolve(peer: Peer, deadline: float, interrupt: Interrupt | None) -> Sequen
 
 
 def _look_up(peer: Peer, flags: int) -> Sequence[_Address]:
+    # As bytes where it can be, since a str is looked up by way of IDNA, whose import takes a millisecond.
+    host = peer.host.encode("ascii") if peer.host.isascii() else peer.host
     try:
-        return socket.getaddrinfo(peer.host, peer.port, type=socket.SOCK_STREAM, flags=flags)
+        return socket.getaddrinfo(host, peer.port, type=socket.SOCK_STREAM, flags=flags)
     except UnicodeError as error:  # a label that is empty or too long
         raise OSError(str(error)) from None
 

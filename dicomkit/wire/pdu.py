@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from struct import Struct
+from typing import NamedTuple
 
 from dicomkit import __version__
 from dicomkit.errors import ProtocolError
@@ -89,8 +90,10 @@ ABORT_REASONS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class ProposedContext:
+# Named tuples, since a class of them is made eight times as fast as a data class, and a send of one file waits for it.
+
+
+class ProposedContext(NamedTuple):
     """One SOP class with the transfer syntaxes it is offered in; `id` is odd, 1 to 255."""
 
     id: int
@@ -98,8 +101,7 @@ class ProposedContext:
     transfer_syntaxes: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class ContextReply:
+class ContextReply(NamedTuple):
     """The peer's answer to one proposed context; `transfer_syntax` counts only when it is accepted."""
 
     id: int
@@ -107,8 +109,7 @@ class ContextReply:
     transfer_syntax: str
 
 
-@dataclass(frozen=True, slots=True)
-class AssociateAccept:
+class AssociateAccept(NamedTuple):
     """A-ASSOCIATE-AC: the answer to each context, and what the peer tells of itself.
 
     Attributes
@@ -123,8 +124,7 @@ class AssociateAccept:
     implementation_version: str
 
 
-@dataclass(frozen=True, slots=True)
-class AssociateReject:
+class AssociateReject(NamedTuple):
     """A-ASSOCIATE-RJ, PS3.8 section 9.3.4."""
 
     result: int
@@ -132,8 +132,7 @@ class AssociateReject:
     reason: int
 
 
-@dataclass(frozen=True, slots=True)
-class Pdv:
+class Pdv(NamedTuple):
     """One presentation data value: a fragment of a command or of a data set."""
 
     context_id: int
@@ -142,8 +141,7 @@ class Pdv:
     fragment: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class DataTransfer:
+class DataTransfer(NamedTuple):
     """P-DATA-TF: one or more PDVs."""
 
     pdvs: tuple[Pdv, ...]
@@ -159,8 +157,7 @@ class ReleaseReply:
     """A-RELEASE-RP."""
 
 
-@dataclass(frozen=True, slots=True)
-class Abort:
+class Abort(NamedTuple):
     """A-ABORT, PS3.8 section 9.3.8."""
 
     source: int
@@ -170,8 +167,7 @@ class Abort:
 Pdu = AssociateAccept | AssociateReject | DataTransfer | ReleaseRequest | ReleaseReply | Abort
 
 
-@dataclass(frozen=True, slots=True)
-class Response:
+class Response(NamedTuple):
     """The command set of a DIMSE response, PS3.7 sections 9.3.1.2 and 9.3.5.2.
 
     `error_comment` is text of the peer; it may name a patient, so it belongs in a row and never in a log.
