@@ -1,8 +1,6 @@
 """``python -m dicomkit`` is the `dicomkit` command."""
 
-import sys
-
-from dicomkit.cli import main
+from dicomkit.cli import process
 
 if __name__ == "__main__":
-    sys.exit(main())
+    process()

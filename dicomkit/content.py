@@ -9,8 +9,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable, Generator, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from dicomkit.dataset_walk import Fetch
 from dicomkit.errors import UnreadableError
@@ -245,8 +244,7 @@ class BytesSource:
         self._content.release()
 
 
-@dataclass(frozen=True, slots=True)
-class ZipMember:
+class ZipMember(NamedTuple):
     """What it takes to read one member of an archive without reading the archive's directory again."""
 
     archive: str

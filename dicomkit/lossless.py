@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 __all__ = ["JsonFault", "Property", "JsonDocument", "decode_json", "encode_value", "read_value", "position"]
 
@@ -51,8 +51,7 @@ def _integer(literal: str) -> int | float:
 _DECODER = json.JSONDecoder(parse_int=_integer, parse_constant=_refuse_constant)
 
 
-@dataclass(frozen=True, slots=True)
-class Property:
+class Property(NamedTuple):
     """One property of the object: its name, and where it lies in the text.
 
     Attributes
@@ -69,8 +68,7 @@ class Property:
     value_end: int
 
 
-@dataclass(frozen=True, slots=True)
-class JsonDocument:
+class JsonDocument(NamedTuple):
     """A JSON object: its text, and its own properties in the order in which they are written."""
 
     text: str

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from dicomkit.errors import Problem, Severity
 from dicomkit.setting_fields import (
@@ -43,8 +42,7 @@ _VARIABLE = re.compile(r"\$\{[^}]*\}")
 Found = tuple[Severity, str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Binding:
+class Binding(NamedTuple):
     """A reference to another activity's message: `guid` in lower case, and which side of the activity."""
 
     guid: str

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import IntEnum
 from math import isfinite
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from dicomkit.errors import Problem
 from dicomkit.lossless import JsonFault, encode_value, read_value
@@ -276,8 +275,7 @@ def _anything(value: object) -> object:
     return value
 
 
-@dataclass(frozen=True, slots=True)
-class FieldInfo:
+class FieldInfo(NamedTuple):
     """One field of the setting.
 
     Attributes

@@ -1,5 +1,5 @@
 """The `dicomkit` command: one module for each of its subcommands, loaded when that one is asked for."""
 
-from dicomkit.cli.command import main
+from dicomkit.cli.command import main, process
 
-__all__ = ["main"]
+__all__ = ["main", "process"]

@@ -7,14 +7,24 @@ anything of weight is loaded; each subcommand is a module with a `run`.
 from __future__ import annotations
 
 import argparse
+import gc
 import sys
 from collections.abc import Callable, Sequence
-from typing import Literal
+from typing import Literal, NoReturn
 
 from dicomkit import __version__
 from dicomkit.cli.terminal import Console, columns, forget_output, open_nowhere
 
-__all__ = ["main", "new_parser", "WrongUsage", "EXIT_OK", "EXIT_NOT_OK", "EXIT_USAGE", "EXIT_INTERRUPTED"]
+__all__ = [
+    "main",
+    "process",
+    "new_parser",
+    "WrongUsage",
+    "EXIT_OK",
+    "EXIT_NOT_OK",
+    "EXIT_USAGE",
+    "EXIT_INTERRUPTED",
+]
 
 EXIT_OK = 0
 EXIT_NOT_OK = 1
@@ -44,8 +54,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Carry out a command line (that of the process unless another is given) and return its exit status."""
     _prepare_streams()
     code = EXIT_NOT_OK
+    arguments = sys.argv[1:] if arguments is None else arguments
     try:
-        options = new_parser().parse_args(arguments)
+        options = new_parser(arguments[0] if arguments else None).parse_args(arguments)
         code = options.run(options)
         sys.stdout.flush()
     except WrongUsage as wrong:
@@ -60,6 +71,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
+def process() -> NoReturn:
+    """The command as a process of its own, which does not look for garbage among what lives as long as it does."""
+    gc.disable()
+    code = main()
+    gc.freeze()  # nor on the way out
+    sys.exit(code)
+
+
 def _prepare_streams() -> None:
     """A closed stream, or a terminal that lacks a letter, is no reason to fail."""
     sys.stdout = sys.stdout or open_nowhere()
@@ -69,8 +88,14 @@ def _prepare_streams() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-def new_parser() -> argparse.ArgumentParser:
-    """The parser of all subcommands; `run` of what it returns carries the command out."""
+def new_parser(only: str | None = None) -> argparse.ArgumentParser:
+    """The parser of all subcommands; `run` of what it returns carries the command out.
+
+    Parameters
+    ----------
+    only
+        The subcommand that was asked for: the options of the others are left out then, to save their time.
+    """
     parser = argparse.ArgumentParser(
         prog="dicomkit",
         description="Send DICOM by C-STORE, and find out exactly what happened to every instance.",
@@ -80,7 +105,13 @@ def new_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"dicomkit {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True, prog="dicomkit")
 
-    def add(name: str, run: Callable[[argparse.Namespace], int], summary: str, more: str = "") -> _Parser:
+    def add(
+        name: str,
+        run: Callable[[argparse.Namespace], int],
+        summary: str,
+        more: str = "",
+        options: Callable[[_Parser], None] | None = None,
+    ) -> None:
         command = commands.add_parser(
             name,
             help=summary,
@@ -88,30 +119,27 @@ def new_parser() -> argparse.ArgumentParser:
             formatter_class=_Formatter,
         )
         command.set_defaults(run=run)
-        return command
+        if options is not None and only in (None, name):
+            options(command)
 
     add("demo", _demo, "send the sample study to a receiver on this machine, and look at what came of it")
-    _add_send(
-        add(
-            "send",
-            _send,
-            "send files, and say what became of each",
-            " Takes files, folders, zip archives, DICOMDIRs and globs; what is no DICOM in a folder is passed over.",
-        )
+    add(
+        "send",
+        _send,
+        "send files, and say what became of each",
+        " Takes files, folders, zip archives, DICOMDIRs and globs; what is no DICOM in a folder is passed over.",
+        options=_add_send,
     )
-    _add_peer(add("echo", _echo, "ask the peer of a setting for a sign of life (C-ECHO)"))
-    probe = add("probe", _probe, "ask the peer of a setting what it would take, and send nothing")
-    _add_peer(probe)
-    probe.add_argument(
-        "paths", metavar="PATH", nargs="*", help="ask for what these hold, rather than for everything"
+    add("echo", _echo, "ask the peer of a setting for a sign of life (C-ECHO)", options=_add_peer)
+    add("probe", _probe, "ask the peer of a setting what it would take, and send nothing", options=_add_probe)
+    add(
+        "explain",
+        _explain,
+        "say what each field of a setting means, and what is wrong with it",
+        options=_add_setting,
     )
-    probe.add_argument(
-        "--all", action="store_true", help="name every SOP class, however many are taken alike"
-    )
-    explain = add("explain", _explain, "say what each field of a setting means, and what is wrong with it")
-    explain.add_argument("setting", metavar="SETTING.json")
-    _add_new_setting(add("new-setting", _new_setting, "write the JSON of a new setting"))
-    _add_scp(add("scp", _scp, "receive on this machine what is sent, until Ctrl-C"))
+    add("new-setting", _new_setting, "write the JSON of a new setting", options=_add_new_setting)
+    add("scp", _scp, "receive on this machine what is sent, until Ctrl-C", options=_add_scp)
     return parser
 
 
@@ -159,8 +187,22 @@ def _add_send(parser: _Parser) -> None:
     )
 
 
-def _add_peer(parser: _Parser) -> None:
+def _add_probe(parser: _Parser) -> None:
+    _add_peer(parser)
+    parser.add_argument(
+        "paths", metavar="PATH", nargs="*", help="ask for what these hold, rather than for everything"
+    )
+    parser.add_argument(
+        "--all", action="store_true", help="name every SOP class, however many are taken alike"
+    )
+
+
+def _add_setting(parser: _Parser) -> None:
     parser.add_argument("setting", metavar="SETTING.json", help="a DicomSenderSetting")
+
+
+def _add_peer(parser: _Parser) -> None:
+    _add_setting(parser)
     _add_connection(parser.add_argument_group("instead of what the setting says"))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -30,6 +31,8 @@ def run(options: argparse.Namespace) -> int:
             f"calling {setting.remote_aet!r} at {setting.remote_host}:{setting.remote_port} as {setting.our_aet!r}, "
             f"over {_how_many(options.associations)}; {setting.timeout_seconds} s for each phase"
         )
+    gc.freeze()
+    gc.enable()
     start = monotonic()
     with Interruptible(control, console), _watcher(options, console) as watch:
 

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from struct import Struct
 from threading import Thread
 from time import monotonic
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn
 
 from dicomkit.errors import (
     AssociationAborted,
@@ -73,8 +73,7 @@ _BYTES_ACKED = Struct("=120xQ")  # tcpi_bytes_acked in struct tcp_info, Linux 4.
 _RESET_ON_CLOSE = Struct("ii").pack(1, 0) if sys.platform != "win32" else Struct("hh").pack(1, 0)
 
 
-@dataclass(frozen=True, slots=True)
-class Peer:
+class Peer(NamedTuple):
     """Where an association goes, in whose name, and how long each phase may take."""
 
     host: str
