@@ -56,7 +56,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     code = EXIT_NOT_OK
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
-        options = new_parser(arguments[0] if arguments else None).parse_args(arguments)
+        asked_for = next((argument for argument in arguments if not argument.startswith("-")), None)
+        options = new_parser(asked_for).parse_args(arguments)
         code = options.run(options)
         sys.stdout.flush()
     except WrongUsage as wrong:

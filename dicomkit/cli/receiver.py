@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import inspect
 import re
 import sys
@@ -31,6 +32,7 @@ def run(options: argparse.Namespace) -> int:
     if "list" in options.faults:
         print(*fault_lines(), sep="\n")
         return EXIT_OK
+    gc.enable()  # this one may run for days
     faults = [parse_fault(text) for text in options.faults]
     try:
         receiver = scp.LocalSCP(
