@@ -1,18 +1,20 @@
-"""One bare page with a viewer on it: its ES module in Chromium, a model made of plain JavaScript, a real widget behind.
+"""One bare page with a viewer on it: its ES module in Chromium, a model of plain JavaScript, a real widget behind.
 
-The one idea: what the page sends lies in a list until the test hands it to the widget, and what the widget sends goes to
-the page; so a test knows every message that crossed.
+The one idea: what the page sends lies in a list until the test hands it to the widget, and what the widget sends goes
+to the page; so a test knows every message that crossed.
 """
 
 from __future__ import annotations
 
 import base64
+import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
+import pytest
 from comm.base_comm import BaseComm
 
 from tests.peers import MissingProgram
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 SECONDS = 20.0
 ADDRESS = "http://127.0.0.1/viewer"
 _OF_THE_BROWSER_ITSELF = ("chrome://", "chrome-extension://")  # its PDF viewer
+_OF_THE_TEST_ITSELF = "willReadFrequently"  # that it reads the canvas back
 _ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -36,7 +39,9 @@ _ARGUMENTS = [
 ]
 
 _PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>viewer</title><style>:root { color-scheme: light dark }</style><link rel="icon" href="data:,"></head>
+<html lang="en"><head><meta charset="utf-8"><title>viewer</title>
+<style>:root { color-scheme: light dark }</style>
+<link rel="icon" href="data:,"></head>
 <body style="margin: 0; background: Canvas"><main></main></body></html>"""
 
 # A model as a notebook front end gives one to a widget: traits, change events, custom messages.
@@ -93,9 +98,9 @@ async ({ esm, css, traits }) => {
 class Wire(BaseComm):  # type: ignore[misc]
     """The kernel's end of a widget's connection: keeps what is sent."""
 
-    def __init__(self) -> None:
+    def __init__(self, viewer: ImageViewer) -> None:
         self.sent: list[tuple[dict[str, Any], list[memoryview]]] = []
-        super().__init__(target_name="jupyter.widget", data={})
+        super().__init__(target_name="jupyter.widget", data={}, comm_id=viewer.model_id)
 
     def publish_msg(
         self, msg_type: str, data: Any = None, metadata: Any = None, buffers: Any = None, **_: Any
@@ -111,9 +116,7 @@ class Wire(BaseComm):  # type: ignore[misc]
 
 def receive(viewer: ImageViewer, message: dict[str, Any]) -> None:
     """Hand a message of the browser to a widget, as the kernel does."""
-    data = (
-        message if message["method"] == "custom" else {**message, "buffer_paths": []}
-    )
+    data = message if message["method"] == "custom" else {**message, "buffer_paths": []}
     viewer._handle_msg({"content": {"data": data}, "buffers": [], "header": {"msg_id": "1"}})
 
 
@@ -122,23 +125,31 @@ def browser() -> Iterator[Browser]:
     """Start Chromium; skip (or fail in CI) where it is missing."""
     try:
         from playwright.sync_api import sync_playwright
-    except ImportError as error:
-        raise MissingProgram("playwright is missing: pip install playwright") from error
+    except ImportError:
+        _without("playwright is not installed; pip install playwright")
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
     if chromium is None:
-        raise MissingProgram("chromium is missing: sudo apt-get install chromium")
+        raise MissingProgram("chromium")
     with sync_playwright() as playwright:
         running = playwright.chromium.launch(executable_path=chromium, args=_ARGUMENTS)
         yield running
         running.close()
 
 
+def _without(reason: str) -> NoReturn:
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason, pytrace=False)
+    pytest.skip(reason)
+
+
 class ViewerPage:
     """A page with a viewer, and the widget it belongs to."""
 
-    def __init__(self, browser: Browser, viewer: ImageViewer, *, dark: bool = False, width: int = 1000) -> None:
+    def __init__(
+        self, browser: Browser, viewer: ImageViewer, *, dark: bool = False, width: int = 1000
+    ) -> None:
         self.viewer = viewer
-        self.wire = Wire()
+        self.wire = Wire(viewer)
         viewer.comm = self.wire
         self.problems: list[str] = []
         self.context = browser.new_context(
@@ -159,7 +170,7 @@ class ViewerPage:
         self.serve()
 
     def _on_console(self, message: ConsoleMessage) -> None:
-        if message.type in ("error", "warning"):
+        if message.type in ("error", "warning") and _OF_THE_TEST_ITSELF not in message.text:
             self.problems.append(message.text)
 
     def _on_request(self, route: Route) -> None:
@@ -182,7 +193,9 @@ class ViewerPage:
         for data, buffers in answers:
             if data["method"] == "custom":
                 texts = [base64.b64encode(buffer).decode() for buffer in buffers]
-                self.page.evaluate("([content, buffers]) => deliver(content, buffers)", [data["content"], texts])
+                self.page.evaluate(
+                    "([content, buffers]) => deliver(content, buffers)", [data["content"], texts]
+                )
             elif data["method"] == "update":
                 self.page.evaluate("state => model.take(state)", _remove_buffers(data["state"])[0])
         return sent, bool(answers)
@@ -192,9 +205,9 @@ class ViewerPage:
         deadline = time.monotonic() + SECONDS
         seen: list[dict[str, Any]] = []
         while True:
+            self.drawn()
             sent, is_answered = self.exchange()
             seen += sent
-            self.drawn()
             if not sent and not is_answered and (until is None or until()):
                 return seen
             if time.monotonic() > deadline:
@@ -202,7 +215,9 @@ class ViewerPage:
 
     def drawn(self) -> None:
         """Wait until the page has drawn what it knows."""
-        self.page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        self.page.evaluate(
+            "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
+        )
 
     def close(self) -> None:
         self.context.close()

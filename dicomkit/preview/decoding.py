@@ -101,7 +101,8 @@ def _decoded(decoder: Decoder, dataset: Dataset, index: int, file: Path | None, 
     if kind.startswith("YBR_PARTIAL_422") and not decoder.UID.is_encapsulated:
         # Subsampled the same way; what the samples mean is told apart by the caller.
         options |= {"photometric_interpretation": "YBR_FULL_422", "raw": True}
-    # A file that is cut off says no more than that it is short; its data set says by how much.
+    # A file may be encoded otherwise than it says, which reading all of it finds out; and where it is cut off, its
+    # data set says by how much.
     problem: Exception | None = None
     for source in (file, dataset):
         try:

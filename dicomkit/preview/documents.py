@@ -187,7 +187,7 @@ def _waveform(dataset: Dataset, index: int) -> Waveform:
     group = dataset.WaveformSequence[index]
     channels = group.get("ChannelDefinitionSequence") or []
     try:
-        samples = np.asarray(multiplex_array(dataset, index), np.float32).T
+        samples = np.asarray(multiplex_array(dataset, index, as_raw=False), np.float32).T
         rate = float(group.SamplingFrequency)
     except Exception as error:  # pydicom raises whatever it meets
         raise UnreadableError(

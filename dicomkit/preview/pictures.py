@@ -23,7 +23,7 @@ from dicomkit.preview.attributes import (
 from dicomkit.preview.colours import palette_to_rgb, partial_ybr_to_rgb, to_bytes
 from dicomkit.preview.decoding import Pixels, decode
 from dicomkit.preview.overlays import Overlay, overlays_of
-from dicomkit.preview.windows import CT_WINDOWS, Modality, Rescale, Voi, full_range
+from dicomkit.preview.windows import CT_WINDOWS, Modality, Rescale, Voi, Window, full_range
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -164,7 +164,8 @@ def _grey(
     modality, padding = modality_of(dataset, index), padding_of(dataset)
     own = vois_of(dataset, index)
     unit = unit_of(dataset, index)
-    customary = CT_WINDOWS if unit == "HU" else ()
+    known = {(voi.center, voi.width) for voi in own if isinstance(voi, Window)}
+    customary = [voi for voi in CT_WINDOWS if unit == "HU" and (voi.center, voi.width) not in known]
     # PS3.3 C.11.6: INVERSE says the same as MONOCHROME1, which an image may say as well.
     inverse = inverse or dataset.get("PresentationLUTShape") == "INVERSE"
     return Grey(

@@ -114,8 +114,12 @@ class ImageViewer(anywidget.AnyWidget):
         self.reset_window()
         self.observe(self._turn_to_series, "series")
         self.on_msg(self._answer)
-        for name, value in traits.items():
-            setattr(self, name, value)
+        try:
+            for name, value in traits.items():
+                setattr(self, name, value)
+        except t.TraitError:
+            self.close()
+            raise
 
     # What Python may ask
 
@@ -176,10 +180,13 @@ class ImageViewer(anywidget.AnyWidget):
         KeyError
             There is no preset of that name.
         """
-        chosen = self.presets[voi] if isinstance(voi, str) else voi
+        presets = self.presets
+        if isinstance(voi, str) and voi not in presets:
+            raise KeyError(f"there is no preset {voi!r} here; there are {', '.join(presets) or 'none'}")
+        chosen = presets[voi] if isinstance(voi, str) else voi
         with self.hold_trait_notifications():
             if isinstance(chosen, LookupTable):
-                tables = [one for one in self.presets.values() if isinstance(one, LookupTable)]
+                tables = [one for one in presets.values() if isinstance(one, LookupTable)]
                 self.voi_lut = tables.index(chosen)
                 self.window_function = "LINEAR"
                 self.window_center = chosen.first + len(chosen.entries) / 2
@@ -200,6 +207,8 @@ class ImageViewer(anywidget.AnyWidget):
 
     def close(self) -> None:
         """Free data sets, frames, observers and models; the view goes, too."""
+        if self.comm is None:  # closed before, or never opened: its source was refused
+            return
         self.on_msg(self._answer, remove=True)
         self.unobserve_all()
         self._series = ()

@@ -34,7 +34,7 @@ class View {
     this.corners = Object.fromEntries(
       ["frame", "zoom", "value", "window"].map((name) => [
         name,
-        make("output", { class: `dk-corner dk-corner-${name} dk-numbers`, "aria-live": "off" }),
+        make("div", { class: `dk-corner dk-corner-${name} dk-numbers` }),
       ]),
     );
     this.pane = make("div", { class: "dk-document", tabindex: "0", role: "region", "aria-label": "Document" });
