@@ -1,0 +1,59 @@
+"""An echo on a thread of its own, and its answer as a sentence.
+
+The one idea: a run that is not waited for any more is forgotten at once; its thread ends with the echo's own deadline.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from threading import Thread
+from typing import TYPE_CHECKING
+
+from dicomkit.services import EchoResult, echo
+
+if TYPE_CHECKING:
+    from dicomkit.settings import DicomSenderSetting
+
+__all__ = ["EchoRun", "sentence"]
+
+
+class EchoRun:
+    """One C-ECHO under way.
+
+    Parameters
+    ----------
+    setting : DicomSenderSetting
+        Whom to ask.
+    on_answer : callable
+        Called once with the run, on its thread, when there is an answer and the run was not abandoned before.
+    """
+
+    def __init__(self, setting: DicomSenderSetting, on_answer: Callable[[EchoRun], None]) -> None:
+        self.setting = setting
+        self.result: EchoResult | None = None
+        self._on_answer: Callable[[EchoRun], None] | None = on_answer
+        self._thread = Thread(target=self._run, name="dicomkit echo", daemon=True)
+        self._thread.start()
+
+    def abandon(self) -> None:
+        """Forget the answer."""
+        self._on_answer = None
+
+    def wait(self, timeout_seconds: float | None = None) -> bool:
+        """Return whether the answer came in time."""
+        self._thread.join(timeout_seconds)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        self.result = echo(self.setting)
+        on_answer = self._on_answer
+        if on_answer is not None:
+            on_answer(self)
+
+
+def sentence(result: EchoResult) -> str:
+    """What came of an echo, as a sentence."""
+    if result.outcome.is_stored:
+        return f"{result.detail}."
+    what = str(result.outcome).replace("_", " ").capitalize()
+    return f"{what}: {result.detail}."
