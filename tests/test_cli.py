@@ -45,7 +45,8 @@ POSIX_ONLY = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals a
 
 
 def environment(**changes: str) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "NO_COLOR", "TERM")}
+    left_out = ("COLUMNS", "NO_COLOR", "TERM", "PYTHONUNBUFFERED")
+    kept = {name: value for name, value in os.environ.items() if name not in left_out}
     return kept | {"COLUMNS": "100"} | changes
 
 
@@ -540,6 +541,20 @@ def test_a_reader_that_has_gone_changes_neither_the_sending_nor_its_exit_status(
     shown.stdout.close()
     _, err = shown.communicate(timeout=SECONDS)
     assert err == ""
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a disk that is always full")
+def test_a_full_disk_behind_standard_output_is_a_line_and_exit_1(
+    scp: LocalSCP, ct_files: list[Path], to: To
+) -> None:
+    for arguments in (["send", to(scp), *ct_files], ["explain", sample_settings() / "local-scp.json"]):
+        with open("/dev/full", "w") as full:
+            done = subprocess.run(
+                command(*arguments), stdout=full, stderr=subprocess.PIPE, text=True, env=environment()
+            )
+        assert done.returncode == 1
+        assert "No space left on device" in done.stderr
+        assert "Traceback" not in done.stderr
 
 
 # A terminal

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Literal, NoReturn
 
 from dicomkit import __version__
-from dicomkit.cli.terminal import Console, columns, forget_output, open_nowhere
+from dicomkit.cli.terminal import Console, columns, forget, open_nowhere
 
 __all__ = [
     "main",
@@ -68,7 +68,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         Console().say("dicomkit: interrupted")
         return EXIT_INTERRUPTED
     except BrokenPipeError:
-        forget_output()
+        forget(sys.stdout)
+    except OSError as error:  # the disk is full behind standard output, or the samples find no place
+        Console().say(f"dicomkit: {error}")
+        forget(sys.stdout)
+        code = EXIT_NOT_OK
     return code
 
 

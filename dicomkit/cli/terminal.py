@@ -17,7 +17,7 @@ __all__ = [
     "Palette",
     "columns",
     "counted",
-    "forget_output",
+    "forget",
     "in_bytes",
     "is_capable",
     "open_nowhere",
@@ -101,13 +101,16 @@ def put(lines: Sequence[str]) -> None:
     try:
         print("\n".join(lines), flush=True)
     except BrokenPipeError:
-        forget_output()
+        forget(sys.stdout)
 
 
-def forget_output() -> None:
-    """Let what is still written to standard output go nowhere, so that the end of the process does not fail."""
+def forget(stream: IO[str]) -> None:
+    """Let what is written to a stream from here on go nowhere, for a reader that has gone.
+
+    What is still buffered is flushed when the process ends, and a failure then would change its exit status.
+    """
     null = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, sys.stdout.fileno())
+    os.dup2(null, stream.fileno())
     os.close(null)
 
 
@@ -176,3 +179,4 @@ class Console:
                 self.stream.flush()
             except OSError:
                 self._is_gone = True
+                forget(self.stream)
