@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from dicomkit.errors import LedgerError as LedgerError
     from dicomkit.errors import MissingExtraError as MissingExtraError
     from dicomkit.errors import Problem as Problem
+    from dicomkit.errors import SecurityError as SecurityError
     from dicomkit.errors import SendError as SendError
     from dicomkit.errors import SettingError as SettingError
     from dicomkit.errors import UnreadableError as UnreadableError
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from dicomkit.results_file import ResultsFile as ResultsFile
     from dicomkit.results_reader import read_results as read_results
     from dicomkit.scp import LocalSCP as LocalSCP
+    from dicomkit.security import TlsOptions as TlsOptions
+    from dicomkit.security import UserIdentity as UserIdentity
     from dicomkit.sender import send as send
     from dicomkit.services import echo as echo
     from dicomkit.services import probe as probe
@@ -53,12 +56,14 @@ _ROOMS = {
         "LedgerError",
         "MissingExtraError",
         "Problem",
+        "SecurityError",
         "SendError",
         "SettingError",
         "UnreadableError",
     ],
     "instances": ["Instance", "find_instances", "look_at"],
     "scp": ["LocalSCP"],
+    "security": ["TlsOptions", "UserIdentity"],
     "messages": ["BinaryMessage", "DicomMessage", "JsonMessage", "TextMessage", "XmlMessage"],
     "settings": ["DicomSenderSetting", "MessageType"],
     "results": ["Outcome", "SendResult"],

@@ -15,11 +15,13 @@ from dicomkit.batch_run import Policy, Run
 from dicomkit.events import Done
 from dicomkit.record import Listener, Record
 from dicomkit.results import Outcome
+from dicomkit.sender import peer_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from dicomkit.instances import PassedOver
+    from dicomkit.security import TlsOptions, UserIdentity
     from dicomkit.settings import DicomSenderSetting
 
 __all__ = ["send_batch", "Batch", "BatchControl"]
@@ -181,6 +183,8 @@ def send_batch(
     pack_pdv: bool = True,
     max_rate: float | None = None,
     instances_per_association: int | None = None,
+    tls: TlsOptions | None = None,
+    identity: UserIdentity | None = None,
     control: BatchControl | None = None,
     on_event: Listener | None = None,
 ) -> Batch:
@@ -228,6 +232,11 @@ def send_batch(
     instances_per_association
         Release the association after so many and open another, since many archives take the end of an association
         for the end of a study.
+    tls
+        Sends under TLS, with the peer's certificate verified; None sends without. What trying again cannot mend, a
+        certificate that does not pass, ends the batch.
+    identity
+        The user in whose name the associations are asked for.
     control
         Pauses and cancels the batch from elsewhere.
     on_event
@@ -237,6 +246,8 @@ def send_batch(
     ------
     ValueError
         A parameter is out of its range, `results` has an unknown suffix, or `control` is another batch's.
+    SecurityError
+        A file of `tls` cannot be used; nothing was sent.
     LedgerError
         The ledger cannot be made or written, is no ledger, or is one of a later version; nothing was sent.
     OSError
@@ -259,11 +270,12 @@ def send_batch(
         else _whole("instances_per_association", instances_per_association),
         resume=resume,
     )
+    peer = peer_of(setting, tls, identity)
     control = control or BatchControl()
     control._take()
     try:
         record = Record(results, on_event, ledger)
-        run = Run(setting, sources, policy, record, control)
+        run = Run(setting, sources, policy, record, control, peer)
         run.run()
         batch = Batch(
             run.row.batch_id,

@@ -15,16 +15,16 @@ from threading import Lock, Thread
 from time import monotonic, perf_counter
 from typing import TYPE_CHECKING, Protocol
 
-from dicomkit.errors import AssociationRejected, Interrupted, PeerTimedOut, WireError
+from dicomkit.errors import AssociationRejected, ConnectionFailed, Interrupted, PeerTimedOut, WireError
 from dicomkit.events import Scanned, Sending, Waiting
 from dicomkit.lookout import Lookout
 from dicomkit.plan import Plan, Task
 from dicomkit.record import Record
 from dicomkit.results import Outcome, SendResult
-from dicomkit.sender import Attempt, Kind, RowMaker, new_batch_id, peer_of, propose, why_not
+from dicomkit.sender import Attempt, Kind, RowMaker, new_batch_id, propose, why_not
 from dicomkit.statuses import PROCESSING_FAILURE, RESOURCE_LIMITATION
 from dicomkit.tuning import Tuner
-from dicomkit.wire.association import Association, Interrupt
+from dicomkit.wire.association import Association, Interrupt, Peer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -88,13 +88,19 @@ class Run:
     """A batch while it runs: the workers, and what they decide together."""
 
     def __init__(
-        self, setting: DicomSenderSetting, sources: object, policy: Policy, record: Record, control: Control
+        self,
+        setting: DicomSenderSetting,
+        sources: object,
+        policy: Policy,
+        record: Record,
+        control: Control,
+        peer: Peer,
     ) -> None:
         self.policy = policy
         self.record = record
         self.control = control
         self.packs = policy.packs
-        self.row = RowMaker(new_batch_id(), peer_of(setting))
+        self.row = RowMaker(new_batch_id(), peer)
         self._setting = setting
         self._refusal = why_not(setting)
         skips = policy.resume and self._refusal is None
@@ -366,10 +372,15 @@ class Run:
             self._rest = self._rest or (outcome, detail)
         self.plan.stop()
 
-    def settle(self, task: Task, result: SendResult, *, may_pass: bool, is_unpacked: bool = False) -> None:
-        """Record an attempt, and decide whether there will be another; to try it unpacked there always is."""
+    def settle(
+        self, task: Task, result: SendResult, *, may_pass: bool | None = None, is_unpacked: bool = False
+    ) -> None:
+        """Record an attempt, and decide whether there will be another; to try it unpacked there always is.
+
+        `may_pass` says whether another may end otherwise, where that is known; else the outcome tells.
+        """
         limit = 0
-        if result.outcome in _RETRIED or may_pass:
+        if result.outcome in _RETRIED if may_pass is None else may_pass:
             limit = self.policy.retries
         elif result.status in _RETRIED_ONCE:
             limit = min(self.policy.retries, 1)
@@ -493,9 +504,9 @@ class _Worker:
         result = run.row.failed_to_open(
             task.index, task.number, task.instance, error, started_at, duration_ms, which, task.note
         )
-        may_pass = isinstance(error, AssociationRejected) and error.may_pass
-        if isinstance(error, AssociationRejected) and not may_pass:
-            run.give_up(Outcome.REJECTED, f"not tried again: {error}")
+        may_pass = error.may_pass if isinstance(error, AssociationRejected | ConnectionFailed) else None
+        if may_pass is False:
+            run.give_up(result.outcome, f"not tried again: {error}")
         else:
             run.got_stuck(result, start)
         run.settle(task, result, may_pass=may_pass)
@@ -554,7 +565,7 @@ class _Worker:
             if attempt.load():
                 line.taken += 1
                 return _Sent(task, attempt)
-            self._run.settle(task, attempt.result(), may_pass=False)
+            self._run.settle(task, attempt.result())
         return None
 
     def _settle(self, line: _Line, sent: _Sent) -> None:
@@ -567,7 +578,7 @@ class _Worker:
             line.instances += 1
             line.size_bytes += result.size_bytes or 0
         if result.outcome is not Outcome.ABORTED and result.outcome is not Outcome.TIMED_OUT:
-            run.settle(task, result, may_pass=False)
+            run.settle(task, result)
             return
         if not is_first and association.peer_took_none_of_it():
             self._plan.put_back(task)  # it had closed between two instances: nothing was attempted
@@ -579,7 +590,7 @@ class _Worker:
         else:
             run.got_stuck(result, sent.attempt.start)
         task.alone = True
-        run.settle(task, result, may_pass=False, is_unpacked=unpack)
+        run.settle(task, result, is_unpacked=unpack)
 
     def _release(self, ended: str) -> None:
         """Give the association back, if there is one."""

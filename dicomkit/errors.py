@@ -21,10 +21,13 @@ __all__ = [
     "UnreadableError",
     "MissingExtraError",
     "LedgerError",
+    "SecurityError",
     "SendError",
     "WireError",
     "ConnectionFailed",
+    "TlsFailure",
     "AssociationRejected",
+    "IdentityNotConfirmed",
     "AssociationAborted",
     "PeerTimedOut",
     "Interrupted",
@@ -93,6 +96,26 @@ class LedgerError(DicomkitError):
         super().__init__(f"ledger {path}: {reason}")
 
 
+class SecurityError(DicomkitError, ValueError):
+    """TLS options or a user identity that cannot be used.
+
+    Attributes
+    ----------
+    option : str
+        ``ca_file``, say.
+    value : str
+        What was given, a file for the most part; empty for a secret.
+    reason : str
+        What is wrong with it, and what to do.
+    """
+
+    def __init__(self, option: str, value: str, reason: str) -> None:
+        self.option = option
+        self.value = value
+        self.reason = reason
+        super().__init__(f"{option}{f' {value}' if value else ''}: {reason}")
+
+
 class SendError(DicomkitError):
     """An instance was not stored; `result` is the whole row."""
 
@@ -115,7 +138,29 @@ class WireError(DicomkitError):
 
 
 class ConnectionFailed(WireError):
-    """No association came about for a reason below DICOM: name, TCP, TLS, or something that is no SCP."""
+    """No association came about for a reason below DICOM: name, TCP, TLS, or something that is no SCP.
+
+    Attributes
+    ----------
+    may_pass : bool
+        Whether trying again may help; False for a certificate, say, that does not become valid by it.
+    """
+
+    may_pass: bool = True
+
+
+class TlsFailure(OSError):
+    """TLS failed beneath an association; the message says which check, and what to do.
+
+    Attributes
+    ----------
+    may_pass : bool
+        Whether trying again may help.
+    """
+
+    def __init__(self, message: str, *, may_pass: bool = False) -> None:
+        self.may_pass = may_pass
+        super().__init__(message)
 
 
 class AssociationRejected(WireError):
@@ -141,6 +186,10 @@ class AssociationRejected(WireError):
         presentation-related function (source 3), whatever the result field says.
         """
         return self.result == 2 or (self.source == 3 and self.reason in (1, 2))
+
+
+class IdentityNotConfirmed(AssociationRejected):
+    """The peer accepted without confirming the user identity as it was asked to, so we sent nothing (PS3.7 D.3.3.7)."""
 
 
 class AssociationAborted(WireError):

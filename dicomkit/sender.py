@@ -24,6 +24,7 @@ from dicomkit.wire.pdu import CONTEXT_RESULTS, MAX_CONTEXTS, ProposedContext, Re
 if TYPE_CHECKING:
     from dicomkit.instances import DataSource, Instance
     from dicomkit.messages import Message
+    from dicomkit.security import TlsOptions, UserIdentity
     from dicomkit.settings import DicomSenderSetting
 
 Kind = tuple[str, str]
@@ -32,7 +33,13 @@ Kind = tuple[str, str]
 STORED = "the peer stored it"
 
 
-def send(setting: DicomSenderSetting, message: Message) -> SendResult:
+def send(
+    setting: DicomSenderSetting,
+    message: Message,
+    *,
+    tls: TlsOptions | None = None,
+    identity: UserIdentity | None = None,
+) -> SendResult:
     """Send one message by C-STORE, once, over an association of its own.
 
     Parameters
@@ -42,15 +49,24 @@ def send(setting: DicomSenderSetting, message: Message) -> SendResult:
         are not looked at here.
     message
         The object decides: anything but a `DicomMessage` gives ``invalid_message``, whatever `MessageType` says.
+    tls
+        Sends under TLS, with the peer's certificate verified; None sends without.
+    identity
+        The user in whose name the association is asked for.
 
     Returns
     -------
     SendResult
         What happened; `raise_for_outcome` turns a failure into a `SendError`.
+
+    Raises
+    ------
+    SecurityError
+        A file of `tls` cannot be used; nothing was sent.
     """
     from dicomkit.messages import DicomMessage
 
-    row = RowMaker(new_batch_id(), peer_of(setting))
+    row = RowMaker(new_batch_id(), peer_of(setting, tls, identity))
     source = getattr(message, "source", f"<{type(message).__name__}>")
     refusal = why_not(setting)
     if refusal is not None:
@@ -110,10 +126,24 @@ def new_batch_id() -> str:
     return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
 
 
-def peer_of(setting: DicomSenderSetting) -> Peer:
-    """The peer that a setting names, with its timeout for every phase."""
+def peer_of(
+    setting: DicomSenderSetting, tls: TlsOptions | None = None, identity: UserIdentity | None = None
+) -> Peer:
+    """The peer that a setting names, with its timeout for every phase.
+
+    Raises
+    ------
+    SecurityError
+        A file of `tls` cannot be used.
+    """
     return Peer(
-        setting.remote_host, setting.remote_port, setting.our_aet, setting.remote_aet, setting.timeout_seconds
+        setting.remote_host,
+        setting.remote_port,
+        setting.our_aet,
+        setting.remote_aet,
+        setting.timeout_seconds,
+        None if tls is None else tls.for_client(setting.remote_host),
+        identity,
     )
 
 

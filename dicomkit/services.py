@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from dicomkit.messages import TextMessage
+    from dicomkit.security import TlsOptions, UserIdentity
     from dicomkit.settings import DicomSenderSetting
 
 __all__ = ["echo", "probe", "EchoResult", "PROBED_SYNTAXES"]
@@ -70,16 +71,28 @@ class EchoResult(SendResult):
         return TextMessage(f"C-ECHO to {self.called_aet} at {self.host}:{self.port}: 0x0000 Success")
 
 
-def echo(setting: DicomSenderSetting) -> EchoResult:
+def echo(
+    setting: DicomSenderSetting, *, tls: TlsOptions | None = None, identity: UserIdentity | None = None
+) -> EchoResult:
     """Ask the peer for a sign of life by C-ECHO (PS3.4 Annex A), over an association of its own.
+
+    Parameters
+    ----------
+    tls, identity
+        As for `send`.
 
     Returns
     -------
     EchoResult
         With the columns of a send: `outcome` is ``stored`` when the peer answered 0x0000, and otherwise what it
         would be for a send; `detail` is a sentence. A disabled setting is echoed all the same.
+
+    Raises
+    ------
+    SecurityError
+        A file of `tls` cannot be used.
     """
-    peer = peer_of(setting)
+    peer = peer_of(setting, tls, identity)
     refusal = why_not(setting.replace(disabled=False)) if setting.disabled else why_not(setting)
     if refusal is not None:
         return _echo_row(peer, *refusal)
@@ -115,7 +128,13 @@ def echo(setting: DicomSenderSetting) -> EchoResult:
     )
 
 
-def probe(setting: DicomSenderSetting, sources: object = None) -> pd.DataFrame:
+def probe(
+    setting: DicomSenderSetting,
+    sources: object = None,
+    *,
+    tls: TlsOptions | None = None,
+    identity: UserIdentity | None = None,
+) -> pd.DataFrame:
     """Ask the peer which SOP classes it takes in which transfer syntaxes, without sending anything.
 
     Parameters
@@ -123,6 +142,8 @@ def probe(setting: DicomSenderSetting, sources: object = None) -> pd.DataFrame:
     sources
         As for `send_batch`: then their SOP classes are asked for, in their transfer syntaxes as stored and in the
         uncompressed ones. None asks for all storage classes in `PROBED_SYNTAXES`.
+    tls, identity
+        As for `send`.
 
     Returns
     -------
@@ -135,6 +156,8 @@ def probe(setting: DicomSenderSetting, sources: object = None) -> pd.DataFrame:
     ------
     SettingError
         The setting cannot be used.
+    SecurityError
+        A file of `tls` cannot be used.
     """
     import pandas as pd
 
@@ -143,13 +166,14 @@ def probe(setting: DicomSenderSetting, sources: object = None) -> pd.DataFrame:
     problems = [problem for problem in setting.usability_problems() if problem.severity == "error"]
     if problems:
         raise SettingError(problems)
+    peer = peer_of(setting, tls, identity)
     counts = _count_kinds(sources) if sources is not None else {}
     asked = (
         _asked_for(counts)
         if sources is not None
         else [(sop_class, syntax) for sop_class in STORAGE_CLASSES for syntax in PROBED_SYNTAXES]
     )
-    answers = _ask(peer_of(setting), asked)
+    answers = _ask(peer, asked)
     rows = [
         {
             "sop_class_uid": kind[0],
@@ -172,9 +196,11 @@ def _answer(status: int, association: Association, response_ms: float) -> tuple[
     if status != SUCCESS:
         return Outcome.of_status(status), f"{status_meaning(status)}: {status_remedy(status)}"
     version = association.peer_implementation_version
+    under = f" under {association.tls_version}" if association.tls_version else ""
+    confirmed = ", and confirms the user identity" if association.identity_confirmed else ""
     return Outcome.STORED, (
-        f"{peer.called_aet!r} at {peer} answered in {response_ms:.1f} ms"
-        f"{f' ({version})' if version else ''}: it takes calls from {peer.calling_aet!r}"
+        f"{peer.called_aet!r} at {peer} answered in {response_ms:.1f} ms{under}"
+        f"{f' ({version})' if version else ''}: it takes calls from {peer.calling_aet!r}{confirmed}"
     )
 
 

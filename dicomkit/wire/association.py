@@ -27,9 +27,11 @@ from dicomkit.errors import (
     AssociationAborted,
     AssociationRejected,
     ConnectionFailed,
+    IdentityNotConfirmed,
     Interrupted,
     PeerTimedOut,
     ProtocolError,
+    TlsFailure,
     UnreadableError,
     WireError,
 )
@@ -38,6 +40,8 @@ from dicomkit.wire import pdu as p
 
 if TYPE_CHECKING:
     from dicomkit.instances import DataSource
+    from dicomkit.security import TlsClient, UserIdentity
+    from dicomkit.wire.tls import TlsSocket
 
 READ: Final = 1
 WRITE: Final = 2
@@ -57,6 +61,7 @@ LEAST_PDU_TO_PACK = 1024
 LEAST_PDU = 16
 # How long a courtesy may take: an A-ABORT to a peer that may not be reading.
 ABORT_SECONDS = 0.5
+TLS_RECORD_BYTES = 1 << 14  # the longest plaintext of a record, RFC 8446 section 5.1
 # How often a wait asks whether the peer takes what our system still holds for it.
 SLICE_SECONDS = 0.5
 # poll takes milliseconds in a C int; nobody waits eleven days for a peer.
@@ -74,13 +79,15 @@ _RESET_ON_CLOSE = Struct("ii").pack(1, 0) if sys.platform != "win32" else Struct
 
 
 class Peer(NamedTuple):
-    """Where an association goes, in whose name, and how long each phase may take."""
+    """Where an association goes, in whose name, how it is secured, and how long each phase may take."""
 
     host: str
     port: int
     calling_aet: str
     called_aet: str
     timeout_seconds: float
+    tls: TlsClient | None = None
+    identity: UserIdentity | None = None
 
     def __str__(self) -> str:
         return f"{self.host}:{self.port}"
@@ -119,6 +126,10 @@ class Association:
     max_pdu : int
         As the peer announced it; 0 for no limit.
     peer_implementation_uid, peer_implementation_version : str
+    tls_version : str
+        ``TLSv1.3``, say; empty without TLS.
+    identity_confirmed : bool
+        Whether the peer gave the positive response to our user identity.
     ended : str
         How it ended, in a word or two; empty while it is open.
     bytes_sent : int
@@ -128,13 +139,15 @@ class Association:
     """
 
     def __init__(
-        self, peer: Peer, sock: socket.socket, interrupt: Interrupt | None, *, packs: bool = True
+        self, peer: Peer, sock: socket.socket | TlsSocket, interrupt: Interrupt | None, *, packs: bool = True
     ) -> None:
         self.peer = peer
         self.contexts: dict[int, tuple[p.ProposedContext, p.ContextReply]] = {}
         self.max_pdu = 0
         self.peer_implementation_uid = ""
         self.peer_implementation_version = ""
+        self.tls_version = "" if isinstance(sock, socket.socket) else sock.version
+        self.identity_confirmed = False
         self.ended = ""
         self.bytes_sent = 0
         self._packs = packs
@@ -153,7 +166,7 @@ class Association:
         self._sending = NOTHING
         self._sent_of_it = 0
         self._last_byte_sent = False
-        self._bytes_before = 0
+        self._bytes_before: int | None = 0
         self._data_sent = 0
         self.answered_at = 0.0
         self._bytes_acked: int | None = None
@@ -171,7 +184,7 @@ class Association:
         interrupt: Interrupt | None = None,
         packs: bool = True,
     ) -> Association:
-        """Connect and negotiate.
+        """Connect, shake hands where there is TLS, and negotiate.
 
         Parameters
         ----------
@@ -186,7 +199,10 @@ class Association:
         ------
         ConnectionFailed, AssociationRejected, AssociationAborted, PeerTimedOut, Interrupted
         """
-        association = cls(peer, _connect(peer, interrupt), interrupt, packs=packs)
+        sock: socket.socket | TlsSocket = _connect(peer, interrupt)
+        if peer.tls is not None:
+            sock = _secured(sock, peer, peer.tls, interrupt)  # type: ignore[arg-type]
+        association = cls(peer, sock, interrupt, packs=packs)
         try:
             association._negotiate(contexts)
         except BaseException:
@@ -201,7 +217,10 @@ class Association:
     def _negotiate(self, contexts: Sequence[p.ProposedContext]) -> None:
         peer = self.peer
         phase = "the answer to our association request"
-        self._send(memoryview(p.encode_associate_request(peer.calling_aet, peer.called_aet, contexts)), phase)
+        request = p.encode_associate_request(
+            peer.calling_aet, peer.called_aet, contexts, identity=peer.identity
+        )
+        self._send(memoryview(request), phase)
         pdu = self._receive(phase)
         if isinstance(pdu, p.AssociateReject):
             raise _rejection(pdu, peer)
@@ -226,6 +245,19 @@ class Association:
         if 0 < self.max_pdu < LEAST_PDU:
             self._fail(f"{peer} takes PDUs of {self.max_pdu} bytes at most, which no fragment fits into")
         self._layout = _Layout(self.max_pdu, packs=self._packs)
+        self.identity_confirmed = pdu.identity_confirmed
+        identity = peer.identity
+        if identity is not None and identity.positive_response_requested and not pdu.identity_confirmed:
+            with suppress(WireError):  # nothing was sent, so nothing depends on how politely it ends
+                self.release()
+            raise IdentityNotConfirmed(
+                f"{peer} accepted us, but did not confirm the user identity ({identity.kind_name}) as it was asked to, "
+                "so nothing was sent; it may not support user identities: have that enabled at the peer, or do "
+                "without positive_response_requested",
+                result=1,
+                source=1,
+                reason=1,
+            )
 
     def context_for(self, sop_class_uid: str, transfer_syntax: str) -> int | None:
         """The ID of the accepted context that carries this SOP class in this transfer syntax."""
@@ -285,7 +317,7 @@ class Association:
         self._outstanding = (outgoing.message_id, outgoing.context_id, p.C_STORE_RSP)
         self._early = None
         self._last_byte_sent = False
-        self._bytes_before = self.bytes_sent
+        self._bytes_before = self._bytes_out()
         chunk = outgoing.chunk
         length = outgoing.remaining + self._layout.taken
         self._data_sent = 0
@@ -363,6 +395,11 @@ class Association:
             return True
         try:
             self._start_clock()
+            if self.tls_version and not self._received:
+                try:
+                    self._fill("what the peer sent unasked")
+                except BlockingIOError:
+                    return True  # a matter of TLS only, such as a session ticket
             pdu = self._receive("what the peer sent unasked")
         except WireError:
             return False
@@ -386,8 +423,19 @@ class Association:
         return (
             self.ended in (CLOSED_BY_PEER, ABORTED_BY_PEER)
             and self._bytes_acked is not None
+            and self._bytes_before is not None
             and self._bytes_acked <= self._bytes_before + 1  # the SYN counts as one
         )
+
+    def _bytes_out(self) -> int | None:
+        """What has left for the peer so far, as its TCP counts.
+
+        Under TLS that is more than what we sent. All of it was acknowledged along with the last response.
+        """
+        if not self.tls_version:
+            return self.bytes_sent
+        acked = _bytes_acked(self._sock)
+        return None if acked is None else acked - 1
 
     # ------------------------------------------------------------------------------------------ ending
 
@@ -422,11 +470,16 @@ class Association:
     def _send_last(self, data: bytes) -> None:
         """Send a last PDU if the peer takes it, after the rest of the PDU it would otherwise be lost in."""
         end = 0
-        while end < self._sent_of_it:
+        # A record of TLS that was begun is to be finished with what it was begun with.
+        begun = TLS_RECORD_BYTES if self.tls_version and self._sending else 0
+        while end < min(self._sent_of_it + begun, len(self._sending)):
             end += p.PDU_HEADER.size + p.PDU_HEADER.unpack_from(self._sending, end)[1]
+        rest = bytes(self._sending[self._sent_of_it : end]) + data
+        deadline = monotonic() + ABORT_SECONDS
         try:
-            self._sock.settimeout(ABORT_SECONDS)
-            self._sock.sendall(bytes(self._sending[self._sent_of_it : end]) + data)
+            while rest:
+                self._sock.settimeout(max(deadline - monotonic(), 0.001))
+                rest = rest[self._sock.send(rest) :]
         except OSError:
             # It does not read: a reset tells it, without a queue that would outlive us.
             with suppress(OSError):
@@ -469,7 +522,8 @@ class Association:
     def _wait_to_send(self, phase: str) -> bool:
         if self._early is None:
             if self._wait(READ | WRITE, phase) & READ:
-                self._read_while_sending(phase)
+                with suppress(BlockingIOError):  # what came was TLS's own
+                    self._read_while_sending(phase)
             return True
         try:
             self._wait(WRITE, phase)
@@ -655,10 +709,12 @@ class Association:
         """The peer broke the protocol: say so to it and to the caller."""
         if not self._established:
             self._close("not established")
-            raise ConnectionFailed(
-                f"{message}; check RemotePort and that {self.peer} speaks DICOM"
-                + (" without TLS" if "TLS" in message else "")
+            remedy = (
+                "it speaks TLS only: give TlsOptions (tls=, --tls), or RemotePort of its port without"
+                if "sent TLS" in message and not self.tls_version
+                else f"check RemotePort and that {self.peer} speaks DICOM"
             )
+            raise ConnectionFailed(f"{message}; {remedy}")
         self._send_last(p.encode_abort(2, 2))  # provider, unexpected PDU: PS3.8 Table 9-26
         self._close("aborted by us: protocol error")
         raise self._marked(
@@ -670,9 +726,15 @@ class Association:
         how = "closed the connection" if error is None else f"lost the connection ({_os_reason(error)})"
         self._close(CLOSED_BY_PEER if error is None else "connection lost")
         if not self._established:
+            if isinstance(error, TlsFailure):
+                raise _insecure(error, self.peer)
+            tls = self.peer.tls
+            reasons = [] if tls is not None else ["speak TLS only (then give TlsOptions: tls=, --tls)"]
+            if tls is not None and not tls.has_certificate:
+                reasons = ["require a client certificate"]
+            reasons += ["be no DICOM SCP", f"not take calls from {self.peer.calling_aet!r}"]
             raise ConnectionFailed(
-                f"{self.peer} {how} during {phase}; check that it is a DICOM SCP without TLS and takes calls from "
-                f"{self.peer.calling_aet!r}"
+                f"{self.peer} {how} during {phase}; it may {', or '.join(reasons)}: check RemotePort, and its log"
             )
         raise self._marked(
             AssociationAborted(f"{self.peer} {how} during {phase}{self._doubt()}; the peer's log says why")
@@ -814,7 +876,7 @@ class _Layout:
 class _Poller:
     """Waits for a socket and an interrupt, by `poll` where there is one (`select` stops at descriptor 1024)."""
 
-    def __init__(self, sock: socket.socket, interrupt: Interrupt | None) -> None:
+    def __init__(self, sock: socket.socket | TlsSocket, interrupt: Interrupt | None) -> None:
         self._sock = sock
         self._interrupt = interrupt
         self._poll = select.poll() if hasattr(select, "poll") else None
@@ -837,7 +899,7 @@ class _Poller:
         return ready
 
     def _select(self, events: int, seconds: float) -> int:
-        readers: list[socket.socket | Interrupt] = [self._sock] if events & READ else []
+        readers: list[socket.socket | TlsSocket | Interrupt] = [self._sock] if events & READ else []
         writers = [self._sock] if events & WRITE else []
         if self._interrupt is not None:
             readers.append(self._interrupt)
@@ -918,6 +980,43 @@ def _connect_one(
         )
 
 
+def _secured(sock: socket.socket, peer: Peer, tls: TlsClient, interrupt: Interrupt | None) -> TlsSocket:
+    """The socket under TLS, its handshake done; a phase with a deadline of its own."""
+    from dicomkit.wire.tls import TlsSocket
+
+    deadline = monotonic() + peer.timeout_seconds
+    try:
+        secured = TlsSocket(sock, tls)
+    except TlsFailure as error:
+        sock.close()
+        raise _insecure(error, peer) from error
+    poller = _Poller(secured, interrupt)
+    try:
+        while needed := secured.shake_hands():
+            ready = poller.wait(READ if needed == "read" else WRITE, max(deadline - monotonic(), 0))
+            if ready < 0:
+                raise Interrupted("cancelled by us during the TLS handshake")
+            if not ready or monotonic() > deadline:  # trickled bytes do not extend it
+                raise PeerTimedOut(
+                    f"timed out: {peer} did not finish the TLS handshake within {peer.timeout_seconds:g} s; it may "
+                    "speak DICOM without TLS at this port: check RemotePort, or leave TLS out",
+                    phase="TLS handshake",
+                )
+    except TlsFailure as error:
+        secured.close()
+        raise _insecure(error, peer) from error
+    except BaseException:
+        secured.close()
+        raise
+    return secured
+
+
+def _insecure(error: TlsFailure, peer: Peer) -> ConnectionFailed:
+    failed = ConnectionFailed(f"no TLS connection to {peer}: {error}")
+    failed.may_pass = error.may_pass
+    return failed
+
+
 _Address = tuple[socket.AddressFamily, socket.SocketKind, int, str, object]
 
 
@@ -967,19 +1066,23 @@ def _look_up(peer: Peer, flags: int) -> Sequence[_Address]:
 
 def _rejection(pdu: p.AssociateReject, peer: Peer) -> AssociationRejected:
     """The rejection in words (PS3.8 Table 9-21), with what to change."""
+    no_reason = f"the peer's log says why; it may not know {peer.calling_aet!r} or its address"
+    if peer.identity is not None:
+        no_reason += f", or not take the user identity ({peer.identity.kind_name}): check that first"
     result = p.REJECT_RESULTS.get(pdu.result, f"result {pdu.result}")
     source = p.REJECT_SOURCES.get(pdu.source, f"source {pdu.source}")
     reason = p.REJECT_REASONS.get(
         (pdu.source, pdu.reason), f"reason {pdu.reason}, which PS3.8 does not define"
     )
     remedy = {
-        (1, 1): f"the peer's log says why; it may not know {peer.calling_aet!r} or its address",
+        (1, 1): no_reason,
         (1, 2): "it is no storage SCP as PS3.7 describes one",
         (
             1,
             3,
         ): f"the peer does not know {peer.calling_aet!r}; set OurAET to a title it knows, or add ours to its list",
         (1, 7): f"the peer does not answer to {peer.called_aet!r}; set RemoteAET to its title",
+        (2, 1): no_reason,
         (2, 2): "it does not speak version 1 of the DICOM upper layer protocol",
         (3, 1): "it is busy; send again later, or with fewer associations",
         (3, 2): "it has as many associations as it allows; send again later, or with fewer associations",
@@ -1013,7 +1116,7 @@ def _os_reason(error: OSError) -> str:
     return error.strerror or getattr(socket, "errorTab", {}).get(error.errno) or os.strerror(error.errno)
 
 
-def _bytes_acked(sock: socket.socket) -> int | None:
+def _bytes_acked(sock: socket.socket | TlsSocket) -> int | None:
     if _TCP_INFO is None or not sys.platform.startswith("linux"):
         return None
     try:

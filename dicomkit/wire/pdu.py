@@ -14,11 +14,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from struct import Struct
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from dicomkit import __version__
 from dicomkit.errors import ProtocolError
 from dicomkit.uids import VERIFICATION
+
+if TYPE_CHECKING:
+    from dicomkit.security import UserIdentity
 
 IMPLEMENTATION_CLASS_UID = "2.25.141061381241272915705404684193389943818"
 IMPLEMENTATION_VERSION_NAME = f"DICOMKIT_{__version__}"[:16]  # PS3.7 D.3.3.2.3: 1 to 16 characters
@@ -116,12 +119,15 @@ class AssociateAccept(NamedTuple):
     ----------
     max_pdu : int
         The largest P-DATA-TF, in bytes after its header, that the peer takes; 0 for no limit (PS3.8 D.1).
+    identity_confirmed : bool
+        Whether it has the positive response to a user identity (PS3.7 D.3.3.7.2).
     """
 
     replies: tuple[ContextReply, ...]
     max_pdu: int
     implementation_class_uid: str
     implementation_version: str
+    identity_confirmed: bool = False
 
 
 class AssociateReject(NamedTuple):
@@ -184,9 +190,13 @@ class Response(NamedTuple):
 
 
 def encode_associate_request(
-    calling_aet: str, called_aet: str, contexts: Sequence[ProposedContext], max_pdu: int = MAX_ANNOUNCED_PDU
+    calling_aet: str,
+    called_aet: str,
+    contexts: Sequence[ProposedContext],
+    max_pdu: int = MAX_ANNOUNCED_PDU,
+    identity: UserIdentity | None = None,
 ) -> bytes:
-    """A-ASSOCIATE-RQ, PS3.8 section 9.3.2.
+    """A-ASSOCIATE-RQ, PS3.8 section 9.3.2, with the user identity of PS3.7 D.3.3.7 if there is one.
 
     Raises
     ------
@@ -207,6 +217,10 @@ def encode_associate_request(
     user_information = _item(0x51, max_pdu.to_bytes(4, "big"))
     user_information += _item(0x52, IMPLEMENTATION_CLASS_UID.encode("ascii"))
     user_information += _item(0x55, IMPLEMENTATION_VERSION_NAME.encode("ascii"))
+    if identity is not None:
+        head = bytes([identity.kind, identity.positive_response_requested])
+        fields = _sized(identity.primary) + _sized(identity.secondary)
+        user_information += _item(0x58, head + fields)  # PS3.7 Table D.3-14
     body += _item(0x50, user_information)
     return PDU_HEADER.pack(ASSOCIATE_RQ, len(body)) + bytes(body)
 
@@ -298,6 +312,10 @@ def _item(kind: int, value: bytes) -> bytes:
     return ITEM_HEADER.pack(kind, len(value)) + value
 
 
+def _sized(value: bytes) -> bytes:
+    return len(value).to_bytes(2, "big") + value
+
+
 def _uid(uid: str) -> bytes:
     value = uid.encode("ascii")
     return value + b"\0" * (len(value) % 2)  # PS3.5 section 9.1: padded to even length with NULL
@@ -345,6 +363,8 @@ def looks_like(data: bytes | bytearray) -> str:
         return "TLS"
     if start.startswith(b"SSH-"):
         return "SSH"
+    if start[:1] in (b"\3", b"\7") and start[1:5] == b"\0\0\0\0":  # A-ASSOCIATE-RJ, A-ABORT
+        return "a DICOM PDU"
     return f"bytes beginning 0x{start.hex()}"
 
 
@@ -414,6 +434,7 @@ def _decode_accept(body: bytes) -> AssociateAccept:
     replies: list[ContextReply] = []
     max_pdu = 0
     class_uid = version = ""
+    identity_confirmed = False
     for kind, item in _items(body, 68, "an A-ASSOCIATE-AC"):
         if kind == 0x21:
             replies.append(_decode_context_reply(item))
@@ -427,7 +448,12 @@ def _decode_accept(body: bytes) -> AssociateAccept:
                     class_uid = _text(value)
                 elif sub_kind == 0x55:
                     version = _text(value)
-    return AssociateAccept(tuple(replies), max_pdu, class_uid, version)
+                elif sub_kind == 0x59:
+                    # PS3.7 Table D.3-15: a server response and its length. It may be a ticket, so it is not kept.
+                    if len(value) < 2 or int.from_bytes(value[:2], "big") != len(value) - 2:
+                        raise ProtocolError("the peer sent a user identity response of the wrong length")
+                    identity_confirmed = True
+    return AssociateAccept(tuple(replies), max_pdu, class_uid, version, identity_confirmed)
 
 
 def _decode_context_reply(item: bytes) -> ContextReply:
