@@ -8,7 +8,7 @@ import pytest
 
 from tests.soak import final, retriable, soak
 
-COUNT = 300
+COUNT = 150
 
 
 @pytest.mark.parametrize("associations", [1, 4])
