@@ -42,6 +42,7 @@ from dicomkit.scp_service import Service
 if TYPE_CHECKING:
     import pandas as pd
 
+    from dicomkit.security import TlsOptions, UserIdentity
     from dicomkit.settings import DicomSenderSetting
 
 __all__ = [
@@ -115,15 +116,23 @@ class LocalSCP:
     on_received : callable, optional
         Called with each row of `received` as a dict, on a thread of the receiver, before the peer is answered.
         It should return soon and not raise.
+    tls : TlsOptions, optional
+        Serve under TLS, and in no other way: its `cert_file` and `key_file` are the receiver's. With a `ca_file`
+        callers must have a certificate of it.
+    identities : iterable of UserIdentity, optional
+        The users that are let in; others, and calls without one, are rejected (reason 1), and a confirmation is given
+        where it is asked for. None lets all in, and confirms none. `events` name the user, and no secret.
     server : {"auto", "pynetdicom", "sockets"}
-        Which server is beneath; ``auto`` takes pynetdicom's unless a fault needs the other.
+        Which server is beneath; ``auto`` takes pynetdicom's unless a fault, `tls` or `identities` need the other.
     seed : int
         For faults with a `chance`.
 
     Raises
     ------
     ValueError
-        The title cannot be an AE title, or a fault lies below pynetdicom's reach and `server` is pynetdicom.
+        The title cannot be an AE title, or what lies below pynetdicom's reach is asked for and `server` is pynetdicom.
+    SecurityError
+        A file of `tls` cannot be used.
     OSError
         From `start`: the port is taken or not permitted.
     """
@@ -143,6 +152,8 @@ class LocalSCP:
         network_timeout_seconds: float = 60.0,
         keep_bytes: int = 256 * 1024 * 1024,
         on_received: Callable[[dict[str, object]], object] | None = None,
+        tls: TlsOptions | None = None,
+        identities: Iterable[UserIdentity] | None = None,
         server: Literal["auto", "pynetdicom", "sockets"] = "auto",
         seed: int = 0,
     ) -> None:
@@ -163,12 +174,22 @@ class LocalSCP:
             maximum_pdu_size=maximum_pdu_size,
             maximum_associations=maximum_associations,
             network_timeout_seconds=network_timeout_seconds,
+            tls=None if tls is None else tls.for_server(),
+            identities=None if identities is None else tuple(identities),
         )
         self._plan = FaultPlan(faults, seed=seed)
-        if server == "pynetdicom" and self._plan.needs_sockets:
-            below = ", ".join(str(fault) for fault in self._plan.faults if fault.on_sockets)
+        # pynetdicom shakes hands where it accepts calls, so that a silent caller would keep out all others; and it
+        # confirms no user and no passcode.
+        below = ", ".join(
+            [
+                *(str(fault) for fault in self._plan.faults if fault.on_sockets),
+                *(["TLS"] if tls is not None else []),
+                *(["identities"] if identities is not None else []),
+            ]
+        )
+        if server == "pynetdicom" and below:
             raise ValueError(f"pynetdicom's server cannot do {below}; leave server at 'auto'")
-        self._on_sockets = server == "sockets" or self._plan.needs_sockets
+        self._on_sockets = server == "sockets" or bool(below)
         self._journal = Journal(
             output=None if output is None else Path(output), keep_bytes=keep_bytes, on_received=on_received
         )

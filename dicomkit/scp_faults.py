@@ -478,11 +478,6 @@ class FaultPlan:
         self._seen = [0] * len(self.faults)
         self._struck = [0] * len(self.faults)
 
-    @property
-    def needs_sockets(self) -> bool:
-        """Whether a fault lies below pynetdicom's reach."""
-        return any(fault.on_sockets for fault in self.faults)
-
     def first(self, kind: type[_F], stage: Stage, occasion: Occasion) -> _F | None:
         """The first fault of a kind that is due at a stage; all that apply count the occasion."""
         struck: _F | None = None

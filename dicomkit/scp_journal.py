@@ -158,12 +158,14 @@ class Journal:
             self._counts[what] += 1
             self._changed.notify_all()
 
-    def next_association(self, calling_aet: str, called_aet: str) -> int:
-        """The number of an association that is being requested."""
+    def next_association(self, calling_aet: str, called_aet: str, identity: str = "") -> int:
+        """The number of an association that is being requested; `identity` is its user's, without secrets."""
         with self._changed:
             number = self._associations
             self._associations += 1
-        self.note("requested", number, f"{calling_aet} calls {called_aet}")
+        self.note(
+            "requested", number, f"{calling_aet} calls {called_aet}{f', {identity}' if identity else ''}"
+        )
         return number
 
     def __len__(self) -> int:

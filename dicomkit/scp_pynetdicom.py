@@ -25,7 +25,14 @@ from pynetdicom.transport import ThreadedAssociationServer
 from dicomkit import statuses
 from dicomkit.scp_faults import Delay, FaultPlan, Occasion, Stage, Status
 from dicomkit.scp_journal import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME, Journal, What
-from dicomkit.scp_service import ACCEPTED, CLASS_REFUSED, Service, answer_context, refused_by
+from dicomkit.scp_service import (
+    ACCEPTED,
+    CLASS_REFUSED,
+    ClaimedIdentity,
+    Service,
+    answer_context,
+    refused_by,
+)
 from dicomkit.uids import VERIFICATION
 
 __all__ = ["PynetdicomServer"]
@@ -113,7 +120,14 @@ class PynetdicomServer:
         if association.is_aborted:  # by stop(), which had to wake it
             return
         request = cast(A_ASSOCIATE, association.requestor.primitive)
-        number = self._journal.next_association(request.calling_ae_title, request.called_ae_title)
+        user = association.requestor.user_identity
+        number = self._journal.next_association(
+            request.calling_ae_title,
+            request.called_ae_title,
+            ""
+            if user is None
+            else repr(ClaimedIdentity(user.user_identity_type or 0, user.primary_field or b"", b"", False)),
+        )
         self._numbers[association] = number
         self._delay("association", Occasion(number))
         proposed = request.presentation_context_definition_list

@@ -12,10 +12,12 @@ import struct
 import threading
 from contextlib import suppress
 from dataclasses import dataclass, field
+from io import BufferedReader
 from random import Random
 from typing import NoReturn
 
 from pynetdicom.pdu import A_ASSOCIATE_RQ
+from pynetdicom.pdu_items import UserIdentitySubItemRQ
 
 from dicomkit.scp_faults import (
     Abort,
@@ -42,7 +44,7 @@ from dicomkit.scp_faults import (
     WrongMessageID,
 )
 from dicomkit.scp_journal import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME, Arrival, Journal
-from dicomkit.scp_service import ACCEPTED, Service, answer_context, refused_by
+from dicomkit.scp_service import ACCEPTED, ClaimedIdentity, Service, answer_context, refused_by
 
 __all__ = ["SocketServer"]
 
@@ -199,8 +201,9 @@ class _Connection:
         self._sock = sock
         self._sock.settimeout(server.service.network_timeout_seconds)
         self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._reader = sock.makefile("rb")
+        self._reader: BufferedReader | None = None
         self._entered = False
+        self._trouble = ""
         self._number: int | None = None
         self._titles = ("", "")  # calling, called
         self._contexts: dict[int, tuple[str, str]] = {}
@@ -210,11 +213,14 @@ class _Connection:
     def interrupt(self) -> None:
         """Make every wait of this connection end, from another thread."""
         with suppress(OSError):
-            self._sock.shutdown(socket.SHUT_RDWR)
+            # The plain one, since that of an SSLSocket takes TLS away under the thread that reads.
+            socket.socket.shutdown(self._sock, socket.SHUT_RDWR)
 
     def serve(self) -> None:
         """Everything that happens on the connection."""
         try:
+            self._secure()
+            self._reader = self._sock.makefile("rb")
             self._negotiate()
             while True:
                 self._take_pdu()
@@ -225,14 +231,32 @@ class _Connection:
                 self._incoming.arrival.drop()
             if self._entered:
                 self._server.leave()
-            with suppress(OSError):
-                self._reader.close()
+            if self._reader is not None:
+                with suppress(OSError):
+                    self._reader.close()
             self._sock.close()
-            self._journal.note("closed", self._number)
+            self._journal.note("closed", self._number, self._trouble)
+
+    def _secure(self) -> None:
+        """The TLS handshake, if there is to be one; on this thread, so that a silent caller holds up nobody."""
+        context = self._server.service.tls
+        if context is None:
+            return
+        self._sock = secured = context.wrap_socket(
+            self._sock, server_side=True, do_handshake_on_connect=False
+        )
+        if self._server.stopping.is_set():  # its interrupt may have met the socket that is wrapped now
+            raise _EndedError
+        try:
+            secured.do_handshake()
+        except OSError as error:
+            self._trouble = f"no TLS: {getattr(error, 'reason', None) or type(error).__name__}"
+            raise
 
     # -- reading ---------------------------------------------------------------------------------
 
     def _read(self, count: int) -> bytes:
+        assert self._reader is not None
         data = self._reader.read(count)
         if len(data) < count:
             raise _EndedError
@@ -365,17 +389,21 @@ class _Connection:
         if kind != _ASSOCIATE_RQ or not _FIXED_BYTES <= length <= _REQUEST_BYTES:
             self._abort(_UNEXPECTED_PDU, f"a PDU of type {kind} and {length} bytes before an association")
         body = self._read(length)
-        proposed = _proposed_contexts(header + body)
-        if proposed is None:
+        decoded = _decoded_request(header + body)
+        if decoded is None:
             self._abort(_INVALID_PARAMETER, "an A-ASSOCIATE-RQ that cannot be decoded")
+        proposed, claimed = decoded
         called, calling = (
             body[start : start + _TITLE_BYTES].decode("ascii", "replace").strip(" \0") for start in (4, 20)
         )
         self._titles = (calling, called)
-        self._number = self._journal.next_association(calling, called)
+        self._number = self._journal.next_association(
+            calling, called, "" if claimed is None else repr(claimed)
+        )
         self._entered = True
         within_limit = self._server.enter()
-        rejection = self._server.service.rejection(calling, called)
+        service = self._server.service
+        rejection = service.rejection(calling, called, claimed)
         if rejection is None and not within_limit:
             rejection = _LOCAL_LIMIT_EXCEEDED
         if (fault := self._plan.first(RejectAssociation, "association", self._occasion)) is not None:
@@ -391,7 +419,9 @@ class _Connection:
             self._part(b"")
         answers = self._answer_contexts(proposed)
         self._journal.note("accepted", self._number, f"{len(self._contexts)} of {len(proposed)} contexts")
-        accept = _associate_ac(body, answers, self._server.service.maximum_pdu_size)
+        # Who is not asked for an identity does not confirm one (PS3.7 D.3.3.7).
+        confirms = service.identities is not None and claimed is not None and claimed.is_response_requested
+        accept = _associate_ac(body, answers, service.maximum_pdu_size, confirms_identity=confirms)
         self._answer("association", self._occasion, [accept])
         self._end_if_due("accepted", self._occasion)
 
@@ -554,12 +584,13 @@ class _Connection:
         Closing with unread data would reset the connection, and the peer might never see the last words.
         """
         self._sock.sendall(last_words)
-        self._sock.shutdown(socket.SHUT_WR)
+        socket.socket.shutdown(self._sock, socket.SHUT_WR)
         self._drain()
         raise _EndedError
 
     def _drain(self) -> None:
         """Read and drop until the peer closes, the server stops or the network timeout passes."""
+        assert self._reader is not None
         while self._reader.read1(_PIECE_BYTES):
             pass
 
@@ -577,8 +608,10 @@ class _Connection:
 # -- coding --------------------------------------------------------------------------------------
 
 
-def _proposed_contexts(request: bytes) -> dict[int, tuple[str, list[str]]] | None:
-    """SOP class and transfer syntaxes by context number; None when the A-ASSOCIATE-RQ is malformed."""
+def _decoded_request(
+    request: bytes,
+) -> tuple[dict[int, tuple[str, list[str]]], ClaimedIdentity | None] | None:
+    """SOP class and transfer syntaxes by context number, and the identity; None when it is malformed."""
     pdu = A_ASSOCIATE_RQ()
     proposed: dict[int, tuple[str, list[str]]] = {}
     try:
@@ -590,6 +623,15 @@ def _proposed_contexts(request: bytes) -> dict[int, tuple[str, list[str]]] | Non
                 str(item.abstract_syntax),
                 [str(syntax) for syntax in item.transfer_syntax],
             )
+        user = None if pdu.user_information is None else pdu.user_information.user_identity
+        if not isinstance(user, UserIdentitySubItemRQ):
+            return proposed, None
+        claimed = ClaimedIdentity(
+            user.user_identity_type or 0,
+            user.primary_field or b"",
+            user.secondary_field or b"",
+            bool(user.positive_response_requested),
+        )
     except (
         ArithmeticError,
         AttributeError,
@@ -600,14 +642,20 @@ def _proposed_contexts(request: bytes) -> dict[int, tuple[str, list[str]]] | Non
         struct.error,
     ):
         return None  # whatever pynetdicom's decoder stumbles over
-    return proposed
+    return proposed, claimed
 
 
 def _item(kind: int, payload: bytes) -> bytes:
     return struct.pack(">BxH", kind, len(payload)) + payload
 
 
-def _associate_ac(request_body: bytes, answers: dict[int, tuple[int, str]], maximum_pdu_size: int) -> bytes:
+def _associate_ac(
+    request_body: bytes,
+    answers: dict[int, tuple[int, str]],
+    maximum_pdu_size: int,
+    *,
+    confirms_identity: bool,
+) -> bytes:
     """A-ASSOCIATE-AC (PS3.8 Table 9-17); the fixed fields come back as they came (section 9.3.3)."""
     contexts = b"".join(
         _item(0x21, bytes([number, 0, result, 0]) + _item(0x40, syntax.encode("ascii", "replace")))
@@ -617,6 +665,7 @@ def _associate_ac(request_body: bytes, answers: dict[int, tuple[int, str]], maxi
         _item(0x51, struct.pack(">I", maximum_pdu_size))
         + _item(0x52, IMPLEMENTATION_CLASS_UID.encode())
         + _item(0x55, IMPLEMENTATION_VERSION_NAME.encode())
+        + (_item(0x59, bytes(2)) if confirms_identity else b"")  # an empty response, PS3.7 Table D.3-15
     )
     body = (
         struct.pack(">HH", 1, 0)

@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
+import hmac
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
 
 from pydicom.uid import UID
 
 from dicomkit.scp_faults import FaultPlan, Occasion, RefuseClass, RefuseSyntax
 from dicomkit.uids import STORAGE_CLASSES, VERIFICATION
 
-__all__ = ["ACCEPTED", "CLASS_REFUSED", "Refused", "Service", "answer_context", "refused_by"]
+if TYPE_CHECKING:
+    import ssl
+
+    from dicomkit.security import UserIdentity
+
+__all__ = [
+    "ACCEPTED",
+    "CLASS_REFUSED",
+    "ClaimedIdentity",
+    "Refused",
+    "Service",
+    "answer_context",
+    "refused_by",
+]
 
 # Results of a presentation context, PS3.8 Table 9-18
 ACCEPTED = 0
@@ -18,6 +33,26 @@ CLASS_REFUSED, _SYNTAX_REFUSED = 3, 4
 # Rejections as (result, source, reason), PS3.8 Table 9-21
 _CALLED_TITLE_UNKNOWN = (1, 1, 7)
 _CALLING_TITLE_UNKNOWN = (1, 1, 3)
+_IDENTITY_UNKNOWN = (1, 1, 1)  # there is no reason for it
+
+# User-Identity-Type, PS3.7 Table D.3-14
+_USER, _USER_AND_PASSCODE = 1, 2
+_NAMELESS = {3: "a Kerberos ticket", 4: "a SAML assertion", 5: "a JSON Web Token"}  # all of it is a secret
+
+
+class ClaimedIdentity(NamedTuple):
+    """The user identity that came with a request (PS3.7 D.3.3.7), as its bytes."""
+
+    kind: int
+    primary: bytes
+    secondary: bytes
+    is_response_requested: bool
+
+    def __repr__(self) -> str:
+        if self.kind not in (_USER, _USER_AND_PASSCODE):
+            return f"who has {_NAMELESS.get(self.kind, f'an identity of type {self.kind}')}"
+        passcode = " with a passcode" if self.kind == _USER_AND_PASSCODE else ""
+        return f"user {self.primary.decode('utf-8', 'replace')!r}{passcode}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,14 +65,29 @@ class Service:
     maximum_pdu_size: int
     maximum_associations: int
     network_timeout_seconds: float
+    tls: ssl.SSLContext | None
+    identities: tuple[UserIdentity, ...] | None
 
-    def rejection(self, calling_aet: str, called_aet: str) -> tuple[int, int, int] | None:
-        """Result, source and reason of A-ASSOCIATE-RJ when the titles do not fit, else None."""
+    def rejection(
+        self, calling_aet: str, called_aet: str, claimed: ClaimedIdentity | None = None
+    ) -> tuple[int, int, int] | None:
+        """Result, source and reason of A-ASSOCIATE-RJ when titles or identity do not fit, else None."""
         if self.check_called_aet and called_aet != self.aet:
             return _CALLED_TITLE_UNKNOWN
         if self.allowed_calling_aets is not None and calling_aet not in self.allowed_calling_aets:
             return _CALLING_TITLE_UNKNOWN
+        if self.identities is not None and not any(_is_same(one, claimed) for one in self.identities):
+            return _IDENTITY_UNKNOWN
         return None
+
+
+def _is_same(identity: UserIdentity, claimed: ClaimedIdentity | None) -> bool:
+    return (
+        claimed is not None
+        and claimed.kind == identity.kind
+        and hmac.compare_digest(claimed.primary, identity.primary)
+        and hmac.compare_digest(claimed.secondary, identity.secondary)
+    )
 
 
 @dataclass(frozen=True, slots=True)

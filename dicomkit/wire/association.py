@@ -1067,8 +1067,10 @@ def _look_up(peer: Peer, flags: int) -> Sequence[_Address]:
 def _rejection(pdu: p.AssociateReject, peer: Peer) -> AssociationRejected:
     """The rejection in words (PS3.8 Table 9-21), with what to change."""
     no_reason = f"the peer's log says why; it may not know {peer.calling_aet!r} or its address"
-    if peer.identity is not None:
-        no_reason += f", or not take the user identity ({peer.identity.kind_name}): check that first"
+    if peer.identity is None:
+        no_reason += ", or want a user identity (identity=, --user)"
+    else:
+        no_reason += f", or not take the user identity ({peer.identity.kind_name})"
     result = p.REJECT_RESULTS.get(pdu.result, f"result {pdu.result}")
     source = p.REJECT_SOURCES.get(pdu.source, f"source {pdu.source}")
     reason = p.REJECT_REASONS.get(
