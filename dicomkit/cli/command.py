@@ -209,6 +209,42 @@ def _add_setting(parser: _Parser) -> None:
 def _add_peer(parser: _Parser) -> None:
     _add_setting(parser)
     _add_connection(parser.add_argument_group("instead of what the setting says"))
+    _add_security(parser.add_argument_group("TLS and user identity, which are no part of a setting"))
+
+
+def _add_security(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--tls", action="store_true", help="connect under TLS; each of the options for files implies it"
+    )
+    group.add_argument(
+        "--ca", metavar="FILE", help="trust the CAs of this PEM file, rather than those of the system"
+    )
+    _add_certificate(group)
+    group.add_argument("--server-name", metavar="NAME", help="what the peer's certificate is made out to")
+    _add_user(group)
+    group.add_argument("--jwt-file", metavar="FILE", help="a file with a JSON Web Token, instead of a user")
+    group.add_argument(
+        "--confirm-user", action="store_true", help="send only if the peer confirms that it took the user"
+    )
+
+
+def _add_certificate(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--cert", metavar="FILE", help="our certificate, PEM")
+    group.add_argument("--key", metavar="FILE", help="its private key, PEM; else it is in the file of --cert")
+    group.add_argument(
+        "--key-password-file",
+        metavar="FILE",
+        help="a file with the password of the key; else it is taken from DICOMKIT_KEY_PASSWORD",
+    )
+
+
+def _add_user(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--user", metavar="NAME", help="the user of the association")
+    group.add_argument(
+        "--password-file",
+        metavar="FILE",
+        help="a file with the user's password; else it is taken from DICOMKIT_PASSWORD, if that is set",
+    )
 
 
 def _add_connection(group: argparse._ArgumentGroup | _Parser) -> None:
@@ -246,6 +282,13 @@ def _add_scp(parser: _Parser) -> None:
         help="do this wrong, as Status:0xA700,every=3 or Abort:data,times=1; may be given several times; "
         "`--fault list` names them all",
     )
+    group = parser.add_argument_group("TLS and user identity")
+    group.add_argument(
+        "--ca", metavar="FILE", help="require a client certificate from one of the CAs of this PEM file"
+    )
+    _add_certificate(group)
+    _add_user(group)
+    parser.set_defaults(jwt_file=None, confirm_user=False)
 
 
 class _Formatter(argparse.RawDescriptionHelpFormatter):

@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from dicomkit.cli.command import EXIT_NOT_OK, EXIT_OK
+from dicomkit.cli.security import security_of
 from dicomkit.cli.setting import usable_setting
 from dicomkit.cli.summary import colour_of
 from dicomkit.cli.terminal import Console, Palette, columns, counted, wrapped
@@ -22,7 +23,10 @@ CLASSES_SHOWN = 12
 
 def run_echo(options: argparse.Namespace) -> int:
     """Print whether the peer answers, and if not, why."""
-    result = echo(usable_setting(options, Console()))
+    console = Console()
+    setting = usable_setting(options, console)
+    tls, identity = security_of(options, setting.remote_host, console)
+    result = echo(setting, tls=tls, identity=identity)
     head = "answered" if result.outcome.is_stored else str(result.outcome)
     if result.status is not None:
         head += f", status 0x{result.status:04X}"
@@ -33,7 +37,10 @@ def run_echo(options: argparse.Namespace) -> int:
 
 def run_probe(options: argparse.Namespace) -> int:
     """Print what the peer takes: SOP classes that are taken alike share a paragraph."""
-    frame = probe(usable_setting(options, Console()), options.paths or None)
+    console = Console()
+    setting = usable_setting(options, console)
+    tls, identity = security_of(options, setting.remote_host, console)
+    frame = probe(setting, options.paths or None, tls=tls, identity=identity)
     if frame.empty:
         print("Nothing to ask for: the paths hold no DICOM.")
         return EXIT_NOT_OK

@@ -12,6 +12,7 @@ from threading import Event as Flag
 
 from dicomkit import scp
 from dicomkit.cli.command import EXIT_OK, WrongUsage
+from dicomkit.cli.security import receiver_security_of
 from dicomkit.cli.terminal import in_bytes, printable
 from dicomkit.scp_faults import Fault
 from dicomkit.uids import uid_name
@@ -34,9 +35,16 @@ def run(options: argparse.Namespace) -> int:
         return EXIT_OK
     gc.enable()  # this one may run for days
     faults = [parse_fault(text) for text in options.faults]
+    tls, identities = receiver_security_of(options)
     try:
         receiver = scp.LocalSCP(
-            options.aet, port=options.port, faults=faults, output=options.output, on_received=_say
+            options.aet,
+            port=options.port,
+            faults=faults,
+            output=options.output,
+            on_received=_say,
+            tls=tls,
+            identities=identities,
         )
         receiver.start()
     except ValueError as error:
@@ -46,7 +54,10 @@ def run(options: argparse.Namespace) -> int:
             f"port {options.port}: {error.strerror or error}; give another with --port, or 0 for a free one"
         ) from error
     try:
-        print(f"{receiver.aet} listens at {receiver.host}:{receiver.port}. Ctrl-C ends it.", flush=True)
+        under = "" if tls is None else " under TLS"
+        print(
+            f"{receiver.aet} listens at {receiver.host}:{receiver.port}{under}. Ctrl-C ends it.", flush=True
+        )
         for fault in faults:
             print(f"with {fault}", flush=True)
         _wait_for_ever()

@@ -12,6 +12,7 @@ from time import monotonic
 from dicomkit.batch import BatchControl, send_batch
 from dicomkit.cli.command import EXIT_INTERRUPTED, EXIT_NOT_OK, EXIT_OK, WrongUsage
 from dicomkit.cli.interrupt import Interruptible
+from dicomkit.cli.security import security_of
 from dicomkit.cli.setting import usable_setting
 from dicomkit.cli.summary import Causes, summary_lines
 from dicomkit.cli.terminal import Console, Palette, columns, counted, printable, put
@@ -26,10 +27,12 @@ def run(options: argparse.Namespace) -> int:
     _check_results(options.results)
     console, causes, control = Console(), Causes(), BatchControl()
     setting = usable_setting(options, console)
+    tls, identity = security_of(options, setting.remote_host, console)
     if options.verbose:
         console.say(
             f"calling {setting.remote_aet!r} at {setting.remote_host}:{setting.remote_port} as {setting.our_aet!r}, "
-            f"over {_how_many(options.associations)}; {setting.timeout_seconds} s for each phase"
+            f"over {_how_many(options.associations)}{' under TLS' if tls else ''}; "
+            f"{setting.timeout_seconds} s for each phase"
         )
     gc.freeze()
     gc.enable()
@@ -49,6 +52,8 @@ def run(options: argparse.Namespace) -> int:
                 give_up_after=options.give_up_after,
                 results=options.results,
                 pack_pdv=options.pack_pdv,
+                tls=tls,
+                identity=identity,
                 control=control,
                 on_event=listen,
             )
