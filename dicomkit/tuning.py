@@ -7,7 +7,7 @@ goes on; when it does not, the number before is kept. What the peer refuses, or 
 from __future__ import annotations
 
 # A stage is long enough when it has so many responses, for each association, and lasts so long.
-RESPONSES_PER_ASSOCIATION = 10
+RESPONSES_PER_ASSOCIATION = 5
 STAGE_SECONDS = 0.1
 # More associations are worth having when they bring at least so much more.
 LEAST_GAIN = 1.1
