@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from dicomkit.services import probe as probe
     from dicomkit.settings import DicomSenderSetting as DicomSenderSetting
     from dicomkit.settings import MessageType as MessageType
+    from dicomkit.widgets import ImageViewer as ImageViewer
 
 __version__ = "0.1.0"
 
@@ -69,6 +70,7 @@ _ROOMS = {
     "results": ["Outcome", "SendResult"],
     "results_file": ["ResultsFile"],
     "results_reader": ["read_results"],
+    "widgets": ["ImageViewer"],
 }
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
 

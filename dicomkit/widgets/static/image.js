@@ -50,17 +50,26 @@ class View {
     this.aloud = make("div", { class: "dk-only-read-aloud", "aria-live": "polite" });
     this.element = make(
       "div",
-      // JupyterLab takes keys for its own commands, unless told that this place has its own.
-      { class: "dk dk-card dk-viewer", role: "group", "aria-label": "Viewer", "data-lm-suppress-shortcuts": "true" },
+      { class: "dk dk-card dk-viewer", role: "group", "aria-label": "Viewer" },
       (this.controls = this.buildControls()),
       make("div", { class: "dk-middle" }, this.stageElement, this.pane, this.keys),
       this.buildFilm(),
       this.status,
       this.aloud,
     );
+    this.keepKeys(true);
+    for (const type of ["keydown", "keyup"]) {
+      this.element.addEventListener(type, (event) => this.keepKeys(!event.ctrlKey && !event.metaKey));
+    }
+    this.element.addEventListener("focusin", () => this.keepKeys(true));
     // For tests and for the curious: how often was drawn.
     Object.defineProperty(this.element, "draws", { get: () => this.stage.draws });
     el.append(this.element);
+  }
+
+  /** Keep keys from JupyterLab's commands, but for those with Ctrl or Cmd: saving a notebook works from here, too. */
+  keepKeys(isOurs) {
+    this.element.toggleAttribute("data-lm-suppress-shortcuts", isOurs);
   }
 
   button(text, title, onClick) {

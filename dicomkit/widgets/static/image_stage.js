@@ -27,7 +27,13 @@ class Stage {
     this.picture = document.createElement("canvas"); // the frame at its own size
     this.overlays = new WeakMap(); // a canvas for each overlay that was drawn
     this.painted = null;
-    this.watcher = new ResizeObserver(() => this.schedule());
+    // A notebook takes its outputs off the page and puts them back; what was seen last stays until there is room again.
+    this.size = { width: 0, height: 0 };
+    this.watcher = new ResizeObserver(([{ contentRect }]) => {
+      if (!contentRect.width || !contentRect.height) return;
+      this.size = { width: contentRect.width, height: contentRect.height };
+      this.schedule();
+    });
     this.watcher.observe(this.element);
     this.listen();
   }
@@ -51,10 +57,11 @@ class Stage {
     const frame = this.store.current();
     if (!frame || (frame.kind !== "grey" && frame.kind !== "colour")) return;
     this.frame = frame;
+    if (!this.size.width) return;
     this.paint(frame);
     const density = window.devicePixelRatio || 1;
-    const width = Math.round(this.element.clientWidth * density);
-    const height = Math.round(this.element.clientHeight * density);
+    const width = Math.round(this.size.width * density);
+    const height = Math.round(this.size.height * density);
     if (this.canvas.width !== width) this.canvas.width = width;
     if (this.canvas.height !== height) this.canvas.height = height;
     const { x, y, scale } = this.place(frame);
@@ -112,8 +119,7 @@ class Stage {
   // Geometry: screen pixels against columns and rows
 
   place(frame) {
-    const width = this.element.clientWidth;
-    const height = this.element.clientHeight;
+    const { width, height } = this.size;
     const { zoom, pan } = this.store.state;
     const fit = Math.min(width / frame.columns, height / (frame.rows * frame.aspect)) || 1;
     const scale = zoom > 0 ? zoom : fit;
@@ -130,7 +136,7 @@ class Stage {
   /** Zoom by a factor, keeping the place under `position` (the middle without one) where it is. */
   zoomBy(factor, position) {
     if (!this.frame) return;
-    const middle = { x: this.element.clientWidth / 2, y: this.element.clientHeight / 2 };
+    const middle = { x: this.size.width / 2, y: this.size.height / 2 };
     const fixed = position ?? middle;
     const { column, row } = this.at(fixed);
     const { scale } = this.place(this.frame);
