@@ -147,7 +147,7 @@ def _add(buffers: Buffers, data: memoryview) -> int:
 def _bytes(array: np.ndarray[Any, Any]) -> memoryview:
     """Return an array's bytes, little-endian, as every browser's typed arrays are."""
     little = np.ascontiguousarray(array.astype(array.dtype.newbyteorder("<"), copy=False))
-    return memoryview(little.reshape(-1).view(np.uint8))
+    return memoryview(little.reshape(-1).view(np.uint8).data)
 
 
 def _grey(picture: Grey, buffers: Buffers) -> dict[str, Any]:

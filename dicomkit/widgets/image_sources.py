@@ -136,19 +136,19 @@ def _dataset_of(instance: Instance) -> Dataset:
     if isinstance(instance.content, str):
         return load(Path(instance.content))
     from pydicom.dataset import FileMetaDataset
+    from pydicom.filebase import DicomBytesIO
     from pydicom.filewriter import write_file_meta_info
     from pydicom.uid import UID
 
     meta = FileMetaDataset()
     meta.TransferSyntaxUID = UID(instance.transfer_syntax)
-    content = BytesIO()
-    content.write(b"\0" * 128 + b"DICM")  # PS3.10 7.1
-    write_file_meta_info(content, meta, enforce_standard=False)  # type: ignore[no-untyped-call]
+    header = DicomBytesIO()
+    write_file_meta_info(header, meta, enforce_standard=False)
+    data = bytearray(instance.length)
     source = instance.open()
     try:
-        data = bytearray(instance.length)
-        content.write(data[: source.readv([memoryview(data)])])
+        count = source.readv([memoryview(data)])
     finally:
         source.close()
-    content.seek(0)
-    return _read(content)
+    preamble = b"\0" * 128 + b"DICM"  # PS3.10 7.1
+    return _read(BytesIO(preamble + header.getvalue() + data[:count]))
