@@ -1,0 +1,144 @@
+"""How fast and over how many associations a batch goes: a rate, a number for each association, as many as pay."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import pytest
+
+from dicomkit import LocalSCP, send_batch
+from dicomkit.events import AssociationOpened
+from dicomkit.scp import Delay, RejectAssociation
+from tests.files import write_ct_files
+from tests.peers import Storescp
+
+pytestmark = pytest.mark.usefixtures("no_leaks")
+
+
+def peak(associations: Any) -> int:
+    """How many associations were open at once."""
+    edges = [(row.opened_at, 1) for row in associations.itertuples() if row.opened_at == row.opened_at]
+    edges += [(row.closed_at, -1) for row in associations.itertuples() if row.opened_at == row.opened_at]
+    count = most = 0
+    for _, change in sorted(edges):
+        count += change
+        most = max(most, count)
+    return most
+
+
+def test_max_rate_is_never_exceeded(tmp_path: Path) -> None:
+    files = write_ct_files(tmp_path, 30)
+    with LocalSCP(server="sockets") as scp:
+        started = monotonic()
+        batch = send_batch(scp.setting(), files, max_rate=50)
+        seconds = monotonic() - started
+    assert batch.ok
+    # 30 instances are 29 turns of 20 ms, of which one may be made up for.
+    assert seconds >= 28 / 50
+    times = batch.to_frame().started_at
+    assert (times.iloc[-1] - times.iloc[0]).total_seconds() >= 28 / 50
+
+
+def test_max_rate_holds_for_all_associations_together(tmp_path: Path) -> None:
+    files = write_ct_files(tmp_path, 30)
+    with LocalSCP(server="sockets") as scp:
+        started = monotonic()
+        batch = send_batch(scp.setting(), files, max_rate=50, associations=4)
+        assert monotonic() - started >= 28 / 50
+    assert batch.ok
+
+
+@pytest.mark.parametrize("rate", [0, -1, True, "fast"])
+def test_max_rate_takes_a_number_above_0(rate: Any) -> None:
+    with LocalSCP() as scp, pytest.raises(ValueError, match="max_rate"):
+        send_batch(scp.setting(), [], max_rate=rate)
+
+
+def test_instances_per_association_releases_after_so_many(tmp_path: Path, storescp: Storescp) -> None:
+    files = write_ct_files(tmp_path, 10)
+    batch = send_batch(storescp.setting(), files, instances_per_association=4)
+    associations = batch.associations
+    assert batch.ok
+    assert list(associations.instances) == [4, 4, 2]
+    assert list(associations.ended.str.split(":").str[0]) == ["released"] * 3
+    assert list(batch.to_frame().association) == [1] * 4 + [2] * 4 + [3] * 2
+    assert all(first <= second for first, second in pairwise(associations.opened_at))
+    assert set(storescp.received()) == set(batch.to_frame().sop_instance_uid)
+
+
+def test_instances_per_association_of_one(tmp_path: Path) -> None:
+    files = write_ct_files(tmp_path, 3)
+    with LocalSCP() as scp:
+        batch = send_batch(scp.setting(), files, instances_per_association=1, associations=2)
+    assert batch.ok
+    assert list(batch.associations.instances[batch.associations.instances > 0]) == [1, 1, 1]
+
+
+@pytest.mark.parametrize("number", [0, -1, 1.5, True])
+def test_instances_per_association_takes_a_whole_number_from_1(number: Any) -> None:
+    with LocalSCP() as scp, pytest.raises(ValueError, match="instances_per_association"):
+        send_batch(scp.setting(), [], instances_per_association=number)
+
+
+def test_auto_never_opens_more_than_max_associations(tmp_path: Path) -> None:
+    files = write_ct_files(tmp_path, 300)
+    with LocalSCP(server="sockets", faults=[Delay(0.005)]) as scp:
+        batch = send_batch(scp.setting(), files, associations="auto", max_associations=3)
+    assert batch.ok
+    assert 2 <= peak(batch.associations) <= 3
+
+
+def test_auto_goes_on_with_the_associations_that_storescp_serves(tmp_path: Path) -> None:
+    files = write_ct_files(tmp_path, 400)
+    # Without --fork the second association is left unanswered while the first is open.
+    with Storescp(bit_preserving=True) as peer:
+        batch = send_batch(peer.setting(timeout_seconds=20), files, associations="auto")
+        assert set(peer.received()) == set(batch.to_frame().sop_instance_uid)
+    assert batch.ok
+    assert len(batch.to_frame()) == len(files)
+    assert peak(batch.associations) == 1
+
+
+@pytest.mark.parametrize("reason", [1, 2], ids=["congestion", "local limit"])
+def test_auto_backs_off_when_the_peer_has_enough(tmp_path: Path, reason: int) -> None:
+    files = write_ct_files(tmp_path, 200)
+    # All but the first association are turned away.
+    faults = [Delay(0.005), RejectAssociation(1, 3, reason, after=1)]
+    with LocalSCP(server="sockets", faults=faults) as scp:
+        batch = send_batch(scp.setting(), files, associations="auto")
+    assert batch.ok
+    assert len(batch.to_frame()) == len(files)
+    assert peak(batch.associations) == 1
+    assert batch.associations.instances.sum() == len(files)
+
+
+def test_auto_finds_that_more_associations_pay(tmp_path: Path) -> None:
+    files = write_ct_files(tmp_path, 400)
+    opened = []
+    with LocalSCP(server="sockets", faults=[Delay(0.02)]) as scp:
+        batch = send_batch(
+            scp.setting(),
+            files,
+            associations="auto",
+            on_event=lambda event: opened.append(event) if isinstance(event, AssociationOpened) else None,
+        )
+    assert batch.ok
+    assert peak(batch.associations) >= 4
+    assert len(opened) == len(batch.associations)
+    frame = batch.to_frame()
+    for _, rows in frame.groupby("association"):
+        assert rows.sort_values("started_at").instance.is_monotonic_increasing
+
+
+@pytest.mark.parametrize("most", [0, -1, "many", True])
+def test_max_associations_takes_a_whole_number_from_1(most: Any) -> None:
+    with LocalSCP() as scp, pytest.raises(ValueError, match="max_associations"):
+        send_batch(scp.setting(), [], associations="auto", max_associations=most)
+
+
+def test_a_number_of_associations_that_is_none_is_refused() -> None:
+    with LocalSCP() as scp, pytest.raises(ValueError, match="or 'auto'"):
+        send_batch(scp.setting(), [], associations="automatic")  # type: ignore[arg-type]
