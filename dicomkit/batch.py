@@ -275,7 +275,11 @@ def send_batch(
     control._take()
     try:
         record = Record(results, on_event, ledger)
-        run = Run(setting, sources, policy, record, control, peer)
+        try:
+            run = Run(setting, sources, policy, record, control, peer)
+        except BaseException:
+            record.close()
+            raise
         run.run()
         batch = Batch(
             run.row.batch_id,

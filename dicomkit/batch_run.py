@@ -167,18 +167,18 @@ class Run:
             self._add_worker()
         done = 0
         while done < len(self._threads):  # a tuned batch adds to them meanwhile
-            if self.record.has_ledger:
-                self._keep_ledger(self.workers[done])
-            self._threads[done].join()
+            thread = self._threads[done]
+            while thread.is_alive():
+                thread.join(self.record.keep_up())
+                self._heed_ledger()
             done += 1
 
-    def _keep_ledger(self, worker: _Worker) -> None:
-        """Until this worker is done, write the rows of all to the ledger; when that fails, end the batch."""
-        while not worker.is_done:
-            trouble = self.record.keep_up()
-            if trouble and not self.plan.is_stopped:
-                self.give_up(Outcome.CANCELLED, f"not tried, since it could not be recorded: {trouble}")
-                self.wake_openers()
+    def _heed_ledger(self) -> None:
+        """Nothing is sent that could not be recorded."""
+        trouble = self.record.ledger_trouble
+        if trouble and not self.plan.is_stopped:
+            self.give_up(Outcome.CANCELLED, f"not tried, since it could not be recorded: {trouble}")
+            self.wake_openers()
 
     def _add_worker(self) -> None:
         def work(worker: _Worker) -> None:
@@ -187,9 +187,6 @@ class Run:
             except BaseException as error:  # noqa: BLE001 - a fault of ours: raised by `run`, once all have ended
                 self._crash = error
                 self.plan.stop()
-            finally:
-                worker.is_done = True
-                self.record.wake()
 
         worker = _Worker(self, len(self.workers))
         self.workers.append(worker)
@@ -388,6 +385,7 @@ class Run:
             limit = max(limit, 1)
         again = task.number <= limit
         self.record.add(result, is_final=not again, fingerprint=task.fingerprint)
+        self._heed_ledger()
         if not again:
             self.plan.done(task)
             return
@@ -403,7 +401,6 @@ class _Worker:
         self.number = number
         self.interrupt = Interrupt()
         self.is_opening = False
-        self.is_done = False
         self._run = run
         self._plan = run.plan
         self._line: _Line | None = None

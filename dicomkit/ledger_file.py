@@ -116,8 +116,7 @@ _SCHEMA = (
 def open_for_writing(path: Path) -> sqlite3.Connection:
     """Open a ledger, or make one that only its owner may read.
 
-    `synchronous` is FULL: what is committed is on the disk before the commit returns, so a power cut costs no more
-    than the group under way. (With NORMAL it would cost all groups since the last checkpoint, some thousand rows.)
+    `synchronous` is FULL: when a commit returns, all that was committed so far is on the disk.
 
     Raises
     ------
@@ -204,7 +203,9 @@ def damaged(path: Path, what: object) -> LedgerError:
 
 def as_text(moment: datetime) -> str:
     """A moment as the ledger has it."""
-    return moment.astimezone(UTC).isoformat(timespec="microseconds")
+    if moment.tzinfo is not UTC:
+        moment = moment.astimezone(UTC)
+    return moment.isoformat(timespec="microseconds")
 
 
 _ELSEWHERE = "name another file for the ledger"

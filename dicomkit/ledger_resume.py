@@ -7,9 +7,8 @@ AE title are. What an archive was asked for by name, or holds by now, is for `ve
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from dicomkit.ledger_file import STORED, connect_for_reading, named
 
@@ -41,8 +40,7 @@ def fingerprint(instance: Instance) -> str:
     return f"{mark}:{content.header_offset}:{content.size}:{content.crc:08x}"
 
 
-@dataclass(frozen=True, slots=True)
-class Past:
+class Past(NamedTuple):
     """What the ledger knows of an instance.
 
     Attributes

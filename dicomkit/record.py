@@ -106,24 +106,18 @@ class Record:
         return self._resume
 
     def begin(self, batch_id: str, setting: DicomSenderSetting) -> None:
-        """Tell the ledger that a batch begins, in the thread that will `keep_up`. May raise LedgerError."""
+        """Tell the ledger that a batch begins. May raise LedgerError."""
         if self._ledger is not None:
             self._ledger.begin(batch_id, setting)
 
     @property
-    def has_ledger(self) -> bool:
-        return self._ledger is not None
+    def ledger_trouble(self) -> str:
+        """What keeps rows from the ledger, if there is one and anything does."""
+        return "" if self._ledger is None else self._ledger.trouble
 
-    def keep_up(self) -> str:
-        """Wait until rows are due in the ledger, and write them; return what keeps them from it, if anything does."""
-        assert self._ledger is not None
-        self._ledger.keep_up()
-        return self._ledger.trouble
-
-    def wake(self) -> None:
-        """Have `keep_up` return at once."""
-        if self._ledger is not None:
-            self._ledger.wake()
+    def keep_up(self) -> float | None:
+        """Bring the ledger up to date; return in how many seconds to do so again, None without one."""
+        return None if self._ledger is None else self._ledger.keep_up()
 
     def add(
         self, result: SendResult, *, is_final: bool, fingerprint: str = "", is_held: bool = False
