@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from dicomkit.instances import PassedOver
+    from dicomkit.ledger import Ledger
     from dicomkit.security import TlsOptions, UserIdentity
     from dicomkit.settings import DicomSenderSetting
 
@@ -101,7 +102,8 @@ class Batch:
     passed_over : list of PassedOver
         What scanning came across that is not for sending, each with `source` and `reason`.
     note : str
-        What else should be known: that there was nothing to send, that the results file could not be finished.
+        What else should be known: that there was nothing to send, that the ledger or the results file could not be
+        finished.
     """
 
     def __init__(
@@ -133,6 +135,14 @@ class Batch:
                 "example": grouped["detail"].first(),
             }
         )
+
+    @property
+    def ledger(self) -> Ledger | None:
+        """The ledger that it was written to, if there is one. May raise LedgerError."""
+        from dicomkit.ledger import Ledger
+
+        path = self._record.ledger_path
+        return None if path is None else Ledger(path)
 
     @property
     def associations(self) -> pd.DataFrame:

@@ -17,7 +17,10 @@ if TYPE_CHECKING:
     from dicomkit.ledger_writer import LedgerWriter
     from dicomkit.wire.association import Peer
 
-__all__ = ["Past", "Resume", "fingerprint"]
+__all__ = ["HELD", "Past", "Resume", "fingerprint"]
+
+HELD = "this peer stored it before"
+"""How the `detail` of a row begins that was skipped because the ledger holds the instance as stored."""
 
 
 def fingerprint(instance: Instance) -> str:
@@ -127,7 +130,7 @@ class Resume:
                 sentence="other content (by size, time or digest) was sent to this peer under the same UID before, "
                 f"{_when_and_by(newest[0])}",
             )
-        sentence = f"this peer stored it before, {_when_and_by(same[0])}; resume=False sends it again"
+        sentence = f"{HELD}, {_when_and_by(same[0])}; resume=False sends it again"
         if same is not newest:
             sentence += (
                 f"; since then it was sent other content under the same UID, {_when_and_by(newest[0])}"

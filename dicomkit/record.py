@@ -19,6 +19,8 @@ from dicomkit.packed_rows import PackedRows
 from dicomkit.results import Outcome, SendResult
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import pandas as pd
 
     from dicomkit.ledger_resume import Resume
@@ -109,6 +111,11 @@ class Record:
         """Tell the ledger that a batch begins. May raise LedgerError."""
         if self._ledger is not None:
             self._ledger.begin(batch_id, setting)
+
+    @property
+    def ledger_path(self) -> Path | None:
+        """The ledger that the rows are written to, if there is one."""
+        return None if self._ledger is None else self._ledger.path
 
     @property
     def ledger_trouble(self) -> str:
