@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from dicomkit.settings import DicomSenderSetting as DicomSenderSetting
     from dicomkit.settings import MessageType as MessageType
     from dicomkit.widgets import ImageViewer as ImageViewer
+    from dicomkit.widgets import SettingForm as SettingForm
 
 __version__ = "0.1.0"
 
@@ -70,7 +71,7 @@ _ROOMS = {
     "results": ["Outcome", "SendResult"],
     "results_file": ["ResultsFile"],
     "results_reader": ["read_results"],
-    "widgets": ["ImageViewer"],
+    "widgets": ["ImageViewer", "SettingForm"],
 }
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
 

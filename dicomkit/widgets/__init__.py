@@ -11,10 +11,16 @@ from typing import TYPE_CHECKING
 from dicomkit.errors import MissingExtraError
 
 if TYPE_CHECKING:
+    from dicomkit.widgets.form import SettingForm as SettingForm
     from dicomkit.widgets.image import ImageViewer as ImageViewer
+    from dicomkit.widgets.rows import Rows as Rows
+    from dicomkit.widgets.tags import TagBrowser as TagBrowser
 
 _ROOMS = {
+    "form": ["SettingForm"],
     "image": ["ImageViewer"],
+    "rows": ["Rows"],
+    "tags": ["TagBrowser"],
 }
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
 _NEEDED = ("anywidget", "ipywidgets", "traitlets")

@@ -3,8 +3,8 @@
 The one idea: the kernel keeps both sides and judges every keystroke by the settings model; the browser shows what it is
 told and never overwrites what is being typed. All of it travels as custom messages, so no notebook holds a host's name.
 
-It is one anywidget and not sixteen ipywidgets: a text box of ipywidgets cannot be tied to its message for a screen
-reader, nor wait for quiet, and a form of them is some eighty models to open, to reload and to free.
+It is one anywidget and not a box of ipywidgets: a text box of those cannot be tied to its message for a screen reader,
+nor wait for quiet, and such a form is 183 models to open, to reload and to free, against two.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 from threading import RLock
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anywidget
 import traitlets as t
@@ -30,6 +30,9 @@ from dicomkit.widgets.form_layout import described
 from dicomkit.widgets.form_messages import Message, echo_state, file_state, sides_state
 from dicomkit.widgets.form_sides import Sides, normal_lines
 
+if TYPE_CHECKING:
+    from dicomkit.security import TlsOptions, UserIdentity
+
 __all__ = ["SettingForm"]
 
 
@@ -44,6 +47,8 @@ class SettingForm(anywidget.AnyWidget):
         Where names of files are looked up; the kernel's working folder without.
     on_send : callable, optional
         Called with `value` when Send is pressed; there is no such button without it.
+    tls, identity
+        With which to echo, as for `echo`.
 
     Attributes
     ----------
@@ -84,6 +89,8 @@ class SettingForm(anywidget.AnyWidget):
         *,
         folder: str | os.PathLike[str] = ".",
         on_send: Callable[[DicomSenderSetting], object] | None = None,
+        tls: TlsOptions | None = None,
+        identity: UserIdentity | None = None,
     ) -> None:
         start = setting if isinstance(setting, DicomSenderSetting) else DicomSenderSetting()
         self._lock = RLock()
@@ -91,6 +98,7 @@ class SettingForm(anywidget.AnyWidget):
         self._desk = FileDesk(folder, self._sides.text)
         self._undo: tuple[Sides, str, Path | None] | None = None
         self._on_send = on_send
+        self._tls, self._identity = tls, identity
         self._echo: EchoRun | None = None
         self._asked: DicomSenderSetting | None = None
         self._heard: tuple[str, int] = ("", 0)
@@ -225,7 +233,7 @@ class SettingForm(anywidget.AnyWidget):
             if self._echo is not None:
                 return
             self.set_trait("echoing", True)
-            self._echo = EchoRun(self.value, self._on_answer)
+            self._echo = EchoRun(self.value, self._on_answer, tls=self._tls, identity=self._identity)
         self._changed()
 
     def wait_for_echo(self, timeout_seconds: float | None = None) -> EchoResult | None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from dicomkit.services import EchoResult, echo
 
 if TYPE_CHECKING:
+    from dicomkit.security import TlsOptions, UserIdentity
     from dicomkit.settings import DicomSenderSetting
 
 __all__ = ["EchoRun", "sentence"]
@@ -26,10 +27,20 @@ class EchoRun:
         Whom to ask.
     on_answer : callable
         Called once with the run, on its thread, when there is an answer and the run was not abandoned before.
+    tls, identity
+        As for `echo`.
     """
 
-    def __init__(self, setting: DicomSenderSetting, on_answer: Callable[[EchoRun], None]) -> None:
+    def __init__(
+        self,
+        setting: DicomSenderSetting,
+        on_answer: Callable[[EchoRun], None],
+        *,
+        tls: TlsOptions | None = None,
+        identity: UserIdentity | None = None,
+    ) -> None:
         self.setting = setting
+        self._tls, self._identity = tls, identity
         self.result: EchoResult | None = None
         self._on_answer: Callable[[EchoRun], None] | None = on_answer
         self._thread = Thread(target=self._run, name="dicomkit echo", daemon=True)
@@ -45,7 +56,7 @@ class EchoRun:
         return not self._thread.is_alive()
 
     def _run(self) -> None:
-        self.result = echo(self.setting)
+        self.result = echo(self.setting, tls=self._tls, identity=self._identity)
         on_answer = self._on_answer
         if on_answer is not None:
             on_answer(self)

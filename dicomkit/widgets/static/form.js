@@ -55,8 +55,8 @@ class FormView {
     if (!this.parts) this.build(form);
     for (const part of this.parts) part.refresh(state);
     const { refusal, echo } = state;
-    allow(this.echoButton, !refusal && !echo.is_running, refusal ? `Echo waits. ${refusal}` : "Ask the peer for a sign of life (C-ECHO)");
-    allow(this.sendButton, !refusal, refusal ? `Send waits. ${refusal}` : "Send with this setting");
+    allow(this.echoButton, !refusal && !echo.is_running, refusal ? `Echo waits for this: ${refusal}` : "Ask the peer for a sign of life (C-ECHO)");
+    allow(this.sendButton, !refusal, refusal ? `Send waits for this: ${refusal}` : "Send with this setting");
     this.cancelButton.hidden = !echo.is_running;
     this.revertButton.hidden = !refusal;
     this.sayStatus(refusal, echo, isSilent);
@@ -65,7 +65,7 @@ class FormView {
   sayStatus(refusal, echo, isSilent) {
     let [kind, says] = [echo.status, echo.says];
     if (isSilent) [kind, says] = ["warning", "The kernel is busy or gone: what is typed has not been checked yet."];
-    else if (refusal) [kind, says] = ["error", `${this.sendButton.hidden ? "Echo and Save wait" : "Echo, Send and Save wait"}. ${refusal}.`];
+    else if (refusal) [kind, says] = ["error", `${this.sendButton.hidden ? "Echo and Save" : "Echo, Send and Save"} wait for this: ${refusal}.`];
     else if (echo.is_old) [kind, says] = ["", `Before the last change: ${echo.says}`];
     fill(this.status, [kind, says], () => [make("span", { text: says })]);
     this.status.dataset.kind = kind;

@@ -39,13 +39,13 @@ class FieldControl {
       "aria-controls": `${id}-more`,
     });
     const label = make("label", { for: id, text: field.label });
-    const jsonName = make("code", { class: "dk-json-name", text: field.name, "aria-hidden": "true" });
+    const jsonName = make("code", { class: "dk-json-name", text: field.name === field.label ? "" : field.name });
     const isSwitch = field.kind === "boolean";
     this.element = make(
       "div",
       { class: `dk-form-field${isSwitch ? " dk-switch" : ""}`, "data-field": field.name },
       make("div", { class: "dk-form-label" }, ...(isSwitch ? [this.input] : []), label, jsonName, this.absent, this.moreButton),
-      ...(isSwitch ? [] : [make("div", { class: "dk-form-control" }, this.input, this.name)]),
+      ...(isSwitch ? [] : [make("div", { class: "dk-form-control" }, this.input, ...(this.choices ? [this.choices, this.name] : []))]),
       make("p", { class: "dk-meaning", id: `${id}-meaning`, text: field.meaning }),
       this.more,
       this.notes,
@@ -73,7 +73,6 @@ class FieldControl {
     if (choices.length) {
       this.choices = make("datalist", { id: `${id}-choices` });
       this.choices.append(...choices.map((one) => make("option", { value: one.text, label: `${one.text} ${one.name}` })));
-      input.after(this.choices);
     }
     return input;
   }

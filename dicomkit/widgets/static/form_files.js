@@ -63,7 +63,7 @@ class FileBar {
       this.path.value = file.path;
     }
     this.mark.hidden = !file.is_changed;
-    allow(this.saveButton, !refusal, refusal ? `Save waits. ${refusal}` : "Write the setting to this file");
+    allow(this.saveButton, !refusal, refusal ? `Save waits for this: ${refusal}` : "Write the setting to this file");
     this.browseButton.setAttribute("aria-expanded", String(Boolean(file.listing)));
     this.showQuestion(file.asks);
     this.showListing(file.listing);

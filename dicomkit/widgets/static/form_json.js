@@ -94,8 +94,8 @@ class JsonEditor {
     const lines = pointers.slice(0, SHOWN_FAULTS).map((pointer) => this.faultLine(pointer));
     if (pointers.length > SHOWN_FAULTS) lines.push(make("p", { class: "dk-muted", text: `and ${pointers.length - SHOWN_FAULTS} more` }));
     if (behind.length) {
-      const says = `${behind.join(", ")}: what is typed in the form is refused, so the JSON still has what was there before.`;
-      lines.push(make("p", { class: "dk-note", "data-kind": "warning" }, make("span", { class: "dk-note-mark", "aria-hidden": "true", text: MARKS.warning }), make("span", { text: says })));
+      const says = { severity: "warning", message: `${behind.join(", ")}: what is typed in the form is refused`, remedy: "the JSON still has what was there before" };
+      lines.push(...noteLines([says]));
     }
     return [...lines, ...noteLines(others.map((note) => ({ ...note, message: `${note.field}: ${note.message}` })))];
   }
@@ -109,8 +109,7 @@ class JsonEditor {
         "p",
         { class: "dk-note", "data-kind": "error" },
         make("span", { class: "dk-note-mark", "aria-hidden": "true", text: MARKS.error }),
-        button(place, "Go there in the JSON", () => this.goTo(pointer), { class: "dk-place" }),
-        make("span", { text: sentence(pointer) }),
+        make("span", {}, button(place, "Go there in the JSON", () => this.goTo(pointer), { class: "dk-place" }), sentence(pointer)),
       ),
       make("pre", { class: "dk-excerpt", "aria-hidden": "true", text: `${pointer.excerpt}\n${pointer.caret}` }),
     );
