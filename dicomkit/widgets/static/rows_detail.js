@@ -1,0 +1,46 @@
+// What a row opens to, below the table: facts with their whole text, which can be selected and copied.
+
+class RowsDetail {
+  constructor(id, onClose, onCopied) {
+    this.onClose = onClose;
+    this.onCopied = onCopied;
+    this.title = make("strong", { class: "dk-rows-detail-title" });
+    this.facts = make("dl", { class: "dk-rows-facts" });
+    this.el = make(
+      "section",
+      { id, class: "dk-rows-detail", "aria-label": "Details", tabindex: "0" },
+      make(
+        "div",
+        { class: "dk-rows-detail-head" },
+        this.title,
+        make("span", { class: "dk-spring" }),
+        button("\u2715", { "aria-label": "Close details", title: "Close (Escape)" }, onClose),
+      ),
+      this.facts,
+    );
+    this.el.hidden = true;
+    this.el.addEventListener("keydown", (event) => {
+      if (event.key === "Escape") {
+        event.stopPropagation();
+        onClose();
+      }
+    });
+  }
+
+  show(facts) {
+    this.el.hidden = facts.length === 0;
+    this.title.textContent = facts.length ? facts[0].text : "";
+    this.facts.replaceChildren(...facts.slice(1).flatMap((fact) => this.fact(fact)));
+  }
+
+  fact(fact) {
+    const value = make("dd", { class: fact.isCode ? "dk-rows-code" : null, "data-tone": fact.tone || null }, fact.text);
+    if (!fact.canCopy) return [make("dt", {}, fact.label), value];
+    const copy = button("Copy", { class: "dk-button dk-rows-copy", "aria-label": `Copy ${fact.label}` }, async () => {
+      const isCopied = await copyText(fact.text);
+      copy.textContent = isCopied ? "Copied" : "Not allowed";
+      this.onCopied(isCopied ? `${fact.label} copied` : "The browser does not allow to copy");
+    });
+    return [make("dt", {}, fact.label), make("div", { class: "dk-rows-fact" }, value, copy)];
+  }
+}
