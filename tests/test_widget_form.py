@@ -901,3 +901,9 @@ def test_a_kernel_that_is_silent_is_spoken_of(page: FormPage) -> None:
     page.serve()
     assert page.page.get_by_text("The kernel is busy or gone").count() == 0
     assert page.form.value.remote_host == "later"
+
+
+def test_a_kernel_that_is_gone_is_spoken_of(page: FormPage) -> None:
+    page.page.evaluate("() => { model.send = () => { throw new Error('Cannot send'); }; }")
+    page.field("Host").fill("never")
+    assert page.page.get_by_text("Run the cell again").is_visible()

@@ -47,9 +47,9 @@ class FormView {
   }
 
   refresh() {
-    const { form, state, isSilent } = this.store;
+    const { form, state, isSilent, isGone } = this.store;
     if (!form || !state) {
-      if (isSilent) this.status.textContent = "The kernel does not answer; run this cell to have the form back.";
+      if (isSilent || isGone) this.status.textContent = "The kernel does not answer. Run the cell to have the form back.";
       return;
     }
     if (!this.parts) this.build(form);
@@ -59,12 +59,13 @@ class FormView {
     allow(this.sendButton, !refusal, refusal ? `Send waits for this: ${refusal}` : "Send with this setting");
     this.cancelButton.hidden = !echo.is_running;
     this.revertButton.hidden = !refusal;
-    this.sayStatus(refusal, echo, isSilent);
+    this.sayStatus(state);
   }
 
-  sayStatus(refusal, echo, isSilent) {
+  sayStatus({ refusal, echo }) {
     let [kind, says] = [echo.status, echo.says];
-    if (isSilent) [kind, says] = ["warning", "The kernel is busy or gone: what is typed has not been checked yet."];
+    if (this.store.isGone) [kind, says] = ["error", "The kernel does not know this form any more. Run the cell again."];
+    else if (this.store.isSilent) [kind, says] = ["warning", "The kernel is busy or gone: what is typed has not been checked yet."];
     else if (refusal) [kind, says] = ["error", `${this.sendButton.hidden ? "Echo and Save" : "Echo, Send and Save"} wait for this: ${refusal}.`];
     else if (echo.is_old) [kind, says] = ["", `Before the last change: ${echo.says}`];
     fill(this.status, [kind, says], () => [make("span", { text: says })]);

@@ -16,13 +16,14 @@ class FormStore {
     this.underWay = 0;
     this.unanswered = new Map(); // side, to the number of the edit that told Python; Infinity before it is told
     this.unsent = { fields: {} };
-    this.isSilent = false;
+    this.isSilent = false; // no answer yet, and none soon
+    this.isGone = false; // there is nobody to answer: the kernel was started again
     this.form = null;
     this.state = null;
     this.views = new Set();
     this.onMessage = (message) => this.hear(message);
     model.on("msg:custom", this.onMessage);
-    model.send({ kind: "hello" });
+    this.send({ kind: "hello" });
     this.beginToWait();
   }
 
@@ -68,10 +69,19 @@ class FormStore {
   act(act, path = "") {
     this.flushJson();
     this.pump({ atOnce: true });
-    this.model.send({ kind: "act", act, path });
+    this.send({ kind: "act", act, path });
   }
 
   // What Python is told and says
+
+  send(message) {
+    try {
+      this.model.send(message);
+    } catch {
+      this.isGone = true;
+      this.changed();
+    }
+  }
 
   pump({ atOnce = false } = {}) {
     const isNothing = this.unsent.json === undefined && !Object.keys(this.unsent.fields).length;
@@ -80,7 +90,7 @@ class FormStore {
     this.underWay = this.number;
     for (const name of Object.keys(this.unsent.fields)) this.unanswered.set(name, this.number);
     if (this.unsent.json !== undefined) this.unanswered.set(JSON_SIDE, this.number);
-    this.model.send({ kind: "edit", from: this.me, number: this.number, ...this.unsent });
+    this.send({ kind: "edit", from: this.me, number: this.number, ...this.unsent });
     this.unsent = { fields: {} };
     this.beginToWait();
   }
