@@ -165,6 +165,8 @@ class TlsOptions:
         )
         # BCP 195 section 3.3 and 3.5: neither compression nor renegotiation.
         context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
+        # An end without close_notify is no fault: what is cut off shows in DICOM itself, as no release came.
+        context.options |= getattr(ssl, "OP_IGNORE_UNEXPECTED_EOF", 0)  # from OpenSSL 3 on
         # A certificate that is given as trusted is trusted, whoever signed it.
         context.verify_flags |= ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN
         if self.ca_file is not None:

@@ -6,6 +6,8 @@ other failure becomes a `TlsFailure` that names the check and the remedy. Loaded
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 import socket
 import ssl
@@ -41,6 +43,17 @@ _VERDICTS = {
     _OTHER_ADDRESS: ("is made out to another address", _OTHER_NAME),
 }
 
+# What OpenSSL, of several versions, says of bytes that are no record
+_NOT_TLS = frozenset(
+    {
+        "WRONG_VERSION_NUMBER",
+        "UNKNOWN_PROTOCOL",
+        "HTTP_REQUEST",
+        "PACKET_LENGTH_TOO_LONG",
+        "RECORD_LAYER_FAILURE",
+    }
+)
+
 _GIVE_CERTIFICATE = "give ours and its key (cert_file and key_file, --cert and --key)"
 
 # Alerts upon which a certificate of ours was found wanting (RFC 8446 section 6.2), and what to do about each
@@ -71,8 +84,13 @@ class TlsSocket:
         self._client = client
         self._has_answered = False
         try:
+            # On its own first, since a name that does not do leaves the socket neither here nor there.
+            client.context.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), server_hostname=client.server_name)
             self._sock = client.context.wrap_socket(
-                sock, do_handshake_on_connect=False, server_hostname=client.server_name
+                sock,
+                do_handshake_on_connect=False,
+                suppress_ragged_eofs=False,  # for then a reset looks like an end
+                server_hostname=client.server_name,
             )
         except OSError as error:
             raise _closed() from error
@@ -104,7 +122,7 @@ class TlsSocket:
             return "write"
         except ssl.SSLCertVerificationError as error:
             raise self._distrust(error) from error
-        except ssl.SSLEOFError as error:
+        except (ssl.SSLEOFError, ssl.SSLZeroReturnError) as error:
             raise _closed() from error
         except ssl.SSLError as error:
             raise self._failure(error) from error
@@ -113,7 +131,7 @@ class TlsSocket:
         return ""
 
     def _look_at_answer(self) -> None:
-        """See that the first bytes of the peer are TLS: OpenSSL's words for what is not differ by its version."""
+        """See what the first bytes of the peer are, unless OpenSSL is faster and complains of them."""
         try:
             start = socket.socket.recv(self._sock, 5, socket.MSG_PEEK)
         except OSError:  # nothing so far, or nothing at all, which the handshake tells
@@ -122,30 +140,32 @@ class TlsSocket:
             return
         self._has_answered = True
         if start[0] not in (_ALERT_RECORD, _HANDSHAKE_RECORD):
-            raise TlsFailure(
-                f"it answered TLS with {looks_like(start)}: it does not speak TLS at this port; check RemotePort, or "
-                "leave TLS out"
-            )
+            raise _not_tls(looks_like(start))
 
     # ------------------------------------------------------------------------------------------ as a socket
 
     def send(self, data: memoryview | bytes) -> int:
-        """As `socket.send`; what did not go must be sent again first, with nothing taken from it."""
+        """As `socket.send`, a record at most.
+
+        After a `BlockingIOError` a record is under way: what is sent next must begin with it, and be as long at least.
+        """
         try:
-            return self._sock.send(data)
+            return self._sock.send(data[:MAX_RECORD])
         except (ssl.SSLWantWriteError, ssl.SSLWantReadError):
             raise BlockingIOError from None
         except (ssl.SSLEOFError, ssl.SSLZeroReturnError) as error:
-            raise ConnectionResetError("the peer closed it") from error
+            raise _reset() from error
         except ssl.SSLError as error:
             raise self._failure(error) from error
 
     def recv(self, size: int) -> bytes:
-        """As `socket.recv`; an end without TLS's own goodbye is an end all the same: DICOM has its own."""
+        """As `socket.recv`; an end without TLS's own goodbye (close_notify) is an end all the same."""
         try:
             return self._sock.recv(size)
         except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
             raise BlockingIOError from None
+        except ssl.SSLEOFError as error:
+            raise _reset() from error
         except ssl.SSLError as error:
             raise self._failure(error) from error
 
@@ -212,6 +232,8 @@ class TlsSocket:
         if alert == "PROTOCOL_VERSION" or reason in ("UNSUPPORTED_PROTOCOL", "NO_PROTOCOLS_AVAILABLE"):
             oldest = {ssl.TLSVersion.TLSv1_3: "TLS 1.3"}.get(self._client.context.minimum_version, "TLS 1.2")
             return TlsFailure(f"it does not speak {oldest} or later; have that enabled at the peer")
+        if reason in _NOT_TLS:
+            return _not_tls("something else")
         if alert == "UNRECOGNIZED_NAME":
             return TlsFailure(
                 f"it does not answer to {self._client.server_name!r}; give its name (server_name, --server-name)"
@@ -219,6 +241,17 @@ class TlsSocket:
         who = "it ended TLS with an alert" if alert else "TLS failed"
         what = _words(alert or reason) or error.strerror or type(error).__name__
         return TlsFailure(f"{who} ({what}); the peer's log says why", may_pass=True)
+
+
+def _not_tls(what: str) -> TlsFailure:
+    return TlsFailure(
+        f"it answered TLS with {what}: it does not speak TLS at this port; check RemotePort, or leave TLS out"
+    )
+
+
+def _reset() -> ConnectionResetError:
+    """What several versions of `ssl` do not tell from an end: the system's own error, or a write after one."""
+    return ConnectionResetError(errno.ECONNRESET, os.strerror(errno.ECONNRESET))
 
 
 def _closed() -> TlsFailure:
