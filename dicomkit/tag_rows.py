@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Literal
 
 from dicomkit.identifying import profile_action
 from dicomkit.tag_values import (
-    READ_ERRORS,
     element_of,
     one_line,
     quietly,
+    read_errors,
     same_value,
     uid_meaning,
     value_text,
@@ -139,8 +139,11 @@ def find_rows(dataset: Dataset) -> Iterator[TagRow]:
 
 
 def _items(row: TagRow) -> list[Dataset] | None:
+    from pydicom import DataElement
+
     found = element(row)
-    return found.value if vr_of(found, row.holder) == "SQ" and found.value is not None else None  # type: ignore[return-value]
+    is_read = isinstance(found, DataElement)  # one that is damaged stays raw
+    return found.value if is_read and vr_of(found, row.holder) == "SQ" else None
 
 
 def _member(expression: str, tag: int) -> str:
@@ -248,7 +251,7 @@ def _item_text(item: Dataset) -> str:
             if item.get("ConceptCodeSequence"):
                 said.append(item.ConceptCodeSequence[0].get("CodeMeaning", ""))
             return ": ".join(str(part) for part in said if part)[:CELL_CHARACTERS]
-    except READ_ERRORS:
+    except read_errors():
         return ""
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from itertools import chain
-from struct import error as StructError  # noqa: N812
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     Element: TypeAlias = DataElement | RawDataElement
 
 __all__ = [
-    "READ_ERRORS",
     "element_of",
     "hex_dump",
     "is_binary",
     "one_line",
     "quietly",
+    "read_errors",
     "same_value",
     "size_of",
     "uid_meaning",
@@ -32,19 +32,6 @@ __all__ = [
     "value_text",
     "vr_of",
 ]
-
-# What pydicom's conversions raise for values that are not as their VR asks.
-READ_ERRORS = (
-    ArithmeticError,
-    AttributeError,
-    LookupError,
-    NotImplementedError,
-    OSError,
-    EOFError,
-    StructError,
-    TypeError,
-    ValueError,
-)
 
 _BINARY_VRS = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "UN"})  # PS3.5 section 6.2
 _UNDEFINED_LENGTH = 0xFFFFFFFF  # PS3.5 section 7.1.1
@@ -66,6 +53,27 @@ _VISIBLE = {
     **{code: f"<U+{code:04X}>" for code in chain(range(0x80, 0xA0), _DIRECTION_MARKS)},
 }
 _VISIBLE_LINES = {**_VISIBLE, ord("\n"): "\n", ord("\t"): "\t"}
+
+
+@cache
+def read_errors() -> tuple[type[Exception], ...]:
+    """Return what pydicom's conversions raise for values that are not as their VR asks."""
+    from struct import error as struct_error
+
+    from pydicom.errors import BytesLengthException
+
+    return (
+        ArithmeticError,
+        AttributeError,
+        BytesLengthException,
+        EOFError,
+        LookupError,
+        NotImplementedError,
+        OSError,
+        TypeError,
+        ValueError,
+        struct_error,
+    )
 
 
 @contextmanager
@@ -108,7 +116,7 @@ def element_of(holder: Dataset, tag: int) -> Element:
     try:
         with quietly():
             element: DataElement = holder[Tag(tag)]
-    except READ_ERRORS:
+    except read_errors():
         return raw
     return element
 
@@ -242,7 +250,7 @@ def value_bytes(holder: Dataset, tag: int, stop: int) -> bytes:
         try:
             with quietly():
                 value = holder[Tag(tag)].value
-        except READ_ERRORS:
+        except read_errors():
             return b""
     return bytes(value[:stop]) if isinstance(value, bytes | bytearray) else b""
 
@@ -298,7 +306,7 @@ def same_value(left: Dataset, right: Dataset, tag: int) -> bool:
         try:
             with quietly():
                 element = holder[Tag(tag)]
-        except READ_ERRORS:
+        except read_errors():
             item: Any = holder.get_item(Tag(tag))
             values.append((vr_of(item, holder), _unpadded(item.value)))
         else:
