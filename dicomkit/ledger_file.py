@@ -133,6 +133,7 @@ def open_for_writing(path: Path) -> sqlite3.Connection:
         connection = _connect(path, "mode=rw")
         try:
             _prepare(connection, path)
+            _expect_tables(connection)
         except BaseException:
             connection.close()
             raise
@@ -253,6 +254,7 @@ def connect_for_reading(path: Path) -> sqlite3.Connection:
             connection = sqlite3.connect(":memory:", isolation_level=None)
             _create_tables(connection)
         connection.execute("PRAGMA query_only = ON")
+        _expect_tables(connection)
         return connection
     except sqlite3.Error as error:
         connection.close()
@@ -349,6 +351,11 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
         raise LedgerError(
             path, f"SQLite's WAL mode does not work there (a network folder?); {_ELSEWHERE}, on a local disk"
         )
+
+
+def _expect_tables(connection: sqlite3.Connection) -> None:
+    for name in ("batches", "attempts", "verifications"):
+        connection.execute(f"SELECT batch_id FROM {name} LIMIT 0")
 
 
 def _create_tables(connection: sqlite3.Connection) -> None:
