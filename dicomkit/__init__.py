@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from dicomkit.services import probe as probe
     from dicomkit.settings import DicomSenderSetting as DicomSenderSetting
     from dicomkit.settings import MessageType as MessageType
+    from dicomkit.verification import verify as verify
     from dicomkit.widgets import ImageViewer as ImageViewer
     from dicomkit.widgets import SettingForm as SettingForm
 
@@ -71,6 +72,7 @@ _ROOMS = {
     "results": ["Outcome", "SendResult"],
     "results_file": ["ResultsFile"],
     "results_reader": ["read_results"],
+    "verification": ["verify"],
     "widgets": ["ImageViewer", "SettingForm"],
 }
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}

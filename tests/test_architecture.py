@@ -24,7 +24,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     # stories
     ("analysis",),
     ("workflow",),
-    ("verify",),
+    ("verification",),
     # sending
     ("batch",),
     ("batch_run",),
@@ -83,7 +83,7 @@ HEAVY = (
     "pydantic",
 )
 # These work with pixels, frames or pynetdicom's server whenever they are used, so they need not wait with importing.
-MAY_BE_HEAVY = ("widgets", "analysis", "workflow", "verify", "preview", "samples", "scp", "tag_")
+MAY_BE_HEAVY = ("widgets", "analysis", "workflow", "verification", "preview", "samples", "scp", "tag_")
 
 NO_NAMES = {"util", "utils", "helper", "helpers", "common", "misc", "manager", "base", "data"}
 
