@@ -142,8 +142,10 @@ def _items(row: TagRow) -> list[Dataset] | None:
     from pydicom import DataElement
 
     found = element(row)
-    is_read = isinstance(found, DataElement)  # one that is damaged stays raw
-    return found.value if is_read and vr_of(found, row.holder) == "SQ" else None
+    if not isinstance(found, DataElement) or found.VR != "SQ":  # one that is damaged stays raw
+        return None
+    items: list[Dataset] = found.value
+    return items
 
 
 def _member(expression: str, tag: int) -> str:

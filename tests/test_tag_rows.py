@@ -213,7 +213,7 @@ def test_a_value_that_is_none_of_its_vr_is_shown_as_it_is(
 
 def test_a_damaged_sequence_is_a_value_and_no_branch() -> None:
     dataset = Dataset()
-    damaged = RawDataElement(Tag(0x00081140), "SQ", 9, b"\xfe\xff\x00\xe0junk!", 0, False, True)
+    damaged = RawDataElement(Tag(0x00081140), "SQ", 5, b"junk!", 0, False, True)
     dataset._dict[damaged.tag] = damaged
     row = row_of(dataset, 0x00081140)
     assert not has_children(row)
