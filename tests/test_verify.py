@@ -35,6 +35,7 @@ from dicomkit import (
 )
 from dicomkit.results import COLUMNS, Outcome
 from dicomkit.samples import sample_folder
+from dicomkit.verification.by_get import _parcels
 from dicomkit.verification.subjects import Subject, sample
 from tests.archive_peer import CT, FIND, GET, PUSH_MODEL, ArchivePeer, References
 from tests.files import SERIES_UID, STUDY_UID, ct_instance, instance_uid, write_ct_files
@@ -375,6 +376,21 @@ def test_a_refused_query_leaves_unknown(ct_files: list[Path]) -> None:
         assert len(archive.queries) == 2
 
 
+def test_a_match_without_a_uid_is_no_match(ct_files: list[Path]) -> None:
+    rows = stored_rows(ct_files[:1])
+
+    def on_find(asked: Dataset) -> Iterator[tuple[int, Dataset | None]]:
+        match = Dataset()
+        match.QueryRetrieveLevel = "IMAGE"
+        yield 0xFF00, match
+        match.SOPInstanceUID = ["1.2", "1.3"]
+        match.SOPClassUID = [CT, CT]
+        yield 0xFF00, match
+
+    with ArchivePeer(offers=[FIND], on_find=on_find) as archive:
+        assert answers(verify(rows, archive.setting(), method="find")) == ["no"]
+
+
 def test_an_instance_of_another_class_is_not_the_same(ct_files: list[Path]) -> None:
     rows = stored_rows(ct_files[:1])
     mr = "1.2.840.10008.5.1.4.1.1.4"
@@ -548,6 +564,14 @@ def test_a_class_that_is_not_sent_back_is_told(ct_files: list[Path]) -> None:
     assert "does not send MR Image Storage back" in detail(frame)
 
 
+def test_many_classes_are_spread_over_associations() -> None:
+    kinds = {f"1.2.{number}": subjects(1) for number in range(60)}
+    parcels = list(_parcels(kinds))
+    assert len(parcels) > 1
+    assert all(len(parcel) <= 126 for parcel in parcels)
+    assert {sop_class for parcel in parcels for sop_class, _ in parcel} == set(kinds)
+
+
 # Does the archive answer for it
 
 
@@ -626,6 +650,21 @@ def test_a_refused_request_is_told_with_its_status(ct_files: list[Path]) -> None
     assert answers(frame) == ["unknown"]
     assert "0x0124 (Refused: Not authorized)" in detail(frame)
     assert frame["transaction_uid"].isna().all()
+
+
+def test_a_request_that_was_not_answered_may_be_reported_on_all_the_same(ct_files: list[Path]) -> None:
+    port = free_port()
+    rows = stored_rows(ct_files[:1])
+
+    def on_action(archive: ArchivePeer, association: Association, uid: str, references: References) -> int:
+        state = association.dul.state_machine
+        wait_until(lambda: state.current_state == "Sta1", 20, "we waited in vain, and ended the association")
+        archive.report_to(port, uid, references)
+        return 0x0000
+
+    with ArchivePeer(offers=[PUSH_MODEL], on_action=on_action) as archive:
+        frame = verify(rows, archive.setting(timeout_seconds=1), method="commit", listen_port=port)
+    assert answers(frame) == ["yes"]
 
 
 def test_an_absent_report_is_unknown_within_the_time(ct_files: list[Path]) -> None:

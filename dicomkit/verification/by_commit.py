@@ -148,7 +148,14 @@ def ask_by_commit(inquiry: Inquiry) -> Generator[Group]:
     with ExitStack() as open_things:
         if listens:
             open_things.enter_context(
-                Listener(inquiry.listen_host, inquiry.listen_port, inquiry.peer, PUSH_MODEL, reports.take)
+                Listener(
+                    inquiry.listen_host,
+                    inquiry.listen_port,
+                    inquiry.peer,
+                    PUSH_MODEL,
+                    reports.take,
+                    tls=inquiry.listen_tls,
+                )
             )
         late: dict[str, list[Subject]] = {}
         for subject in inquiry.subjects:
@@ -206,12 +213,14 @@ def _request(line: Line, reports: _Reports, inquiry: Inquiry, subjects: Sequence
                 information, _REQUEST_COMMITMENT, PUSH_MODEL, _PUSH_MODEL_INSTANCE
             )
             status = status_of(answer)
-        except (RuntimeError, ValueError):
-            pass  # pynetdicom's, when the association is gone by then: told below
+        except Exception as error:  # whatever pynetdicom and pydicom raise upon what a peer sends
+            raise line.broke(error) from error
         if status is None:
             raise line.broke()
         line.answered()
-    except (Broken, NoLine) as error:
+    except Broken as error:  # it may have taken the request all the same, and report
+        return [(subject, Finding("unknown", str(error), transaction_uid)) for subject in subjects]
+    except NoLine as error:
         detail = str(error)
     else:
         if status == SUCCESS:

@@ -160,8 +160,8 @@ def find(line: Line, study: str, series: str, instances: str | list[str]) -> Ans
                 return Answer(classes, status)
             if match is not None and match.get("SOPInstanceUID"):
                 classes[str(match.SOPInstanceUID)] = _class_of(match)
-    except (RuntimeError, ValueError):
-        pass  # pynetdicom's, when the association is gone by then: told below
+    except Exception as error:  # whatever pynetdicom and pydicom raise upon what a peer sends
+        raise line.broke(error) from error
     raise line.broke()
 
 

@@ -136,8 +136,8 @@ class _Arrivals:
                 failed = answer.get("NumberOfFailedSuboperations") or 0
                 if status is None or status not in PENDING or monotonic() > deadline:
                     break
-        except (RuntimeError, ValueError):
-            status = None  # pynetdicom's, when the association is gone by then
+        except Exception as error:  # whatever pynetdicom and pydicom raise upon what a peer sends
+            raise line.broke(error) from error
         arrived, self._arrived = self._arrived, None
         if status is None or status in PENDING:
             raise line.broke()

@@ -148,11 +148,17 @@ class Line:
         """A question was answered to its end."""
         self._breaks = 0
 
-    def broke(self) -> Broken:
-        """A question was not answered; end the association, and return what to say of it."""
+    def broke(self, error: Exception | None = None) -> Broken:
+        """A question was not answered, or by what raised this error; end the association, and return what to say."""
         waited = monotonic() - self._asked_at
         self._breaks += 1
+        was_open = self.is_open
         self.close()
+        if error is not None and was_open:
+            return Broken(
+                f"what {self.archive} answered to {self._service_name} cannot be read ({type(error).__name__}); ask "
+                "its vendor, with its log"
+            )
         if waited >= self.answer_seconds:
             return Broken(
                 f"{self.archive} did not answer {self._service_name} within {self.answer_seconds:g} s; look into its "
@@ -189,7 +195,7 @@ class Line:
 
     def _open(self) -> Association:
         from pynetdicom import AE, build_context, build_role
-        from pynetdicom.pdu_primitives import SCP_SCU_RoleSelectionNegotiation
+        from pynetdicom.pdu_primitives import UserIdentityNegotiation
 
         entity = AE(self.peer.calling_aet)
         entity.implementation_class_uid = IMPLEMENTATION_CLASS_UID
@@ -197,15 +203,21 @@ class Line:
         entity.connection_timeout = entity.acse_timeout = self.peer.timeout_seconds
         entity.dimse_timeout = self.answer_seconds
         entity.network_timeout = None  # every wait has its own bound
-        roles: list[SCP_SCU_RoleSelectionNegotiation] = [
-            build_role(uid, scp_role=True) for uid in self._brings
-        ]
+        extended: list[Any] = [build_role(uid, scp_role=True) for uid in self._brings]
+        if (identity := self.peer.identity) is not None:
+            item = UserIdentityNegotiation()
+            item.user_identity_type = identity.kind
+            item.primary_field = identity.primary
+            item.secondary_field = identity.secondary or None
+            extended.append(item)  # whether it is confirmed was found out by `_call`
+        tls = self.peer.tls
         association = entity.associate(
             self.peer.host,
             self.peer.port,
             contexts=[build_context(sop_class, list(syntaxes)) for sop_class, syntaxes in self._offers],
             ae_title=self.peer.called_aet,
-            ext_neg=roles,  # type: ignore[arg-type]
+            ext_neg=extended,
+            tls_args=None if tls is None else (tls.context, tls.server_name),
             evt_handlers=self._handlers,
         )
         if not association.is_established:

@@ -14,6 +14,8 @@ from dicomkit.verification.line import hang_up
 from dicomkit.wire.pdu import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 
 if TYPE_CHECKING:
+    import ssl
+
     from dicomkit.wire.association import Peer
 
 __all__ = ["Listener"]
@@ -35,6 +37,8 @@ class Listener:
         UID of the SOP class whose SCU we are; the peer proposes itself as its SCP (PS3.7 D.3.3.4).
     handler : callable
         Takes the event, returns a status and the reply.
+    tls : ssl.SSLContext, optional
+        Associations are taken under TLS, and in no other way.
 
     Raises
     ------
@@ -49,10 +53,17 @@ class Listener:
         peer: Peer,
         sop_class: str,
         handler: Callable[[Any], tuple[int, None]],
+        *,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         from pynetdicom import AE, evt
         from pynetdicom.transport import ThreadedAssociationServer
 
+        server_class = ThreadedAssociationServer
+        if tls is not None:
+            from dicomkit.verification.secure_server import secure_server
+
+            server_class = secure_server(tls, peer.timeout_seconds)
         self._entity = AE(peer.calling_aet)
         self._entity.implementation_class_uid = IMPLEMENTATION_CLASS_UID
         self._entity.implementation_version_name = IMPLEMENTATION_VERSION_NAME
@@ -64,7 +75,7 @@ class Listener:
             self._server = self._entity.make_server(
                 (host, port),
                 evt_handlers=[(evt.EVT_N_EVENT_REPORT, handler)],
-                server_class=ThreadedAssociationServer,
+                server_class=server_class,
             )
         except OSError as error:
             raise OSError(

@@ -27,6 +27,7 @@ from dicomkit.verification.subjects import (
 if TYPE_CHECKING:
     import pandas as pd
 
+    from dicomkit.security import TlsOptions, UserIdentity
     from dicomkit.settings import DicomSenderSetting
 
 __all__ = ["Method", "verify"]
@@ -56,6 +57,8 @@ def verify(
     wait_seconds: float = 60.0,
     listen_host: str = "127.0.0.1",
     listen_port: int = 0,
+    tls: TlsOptions | None = None,
+    identity: UserIdentity | None = None,
 ) -> pd.DataFrame:
     """Ask the archive whether it has what it said it stored, and by C-GET whether that is what was sent.
 
@@ -87,6 +90,9 @@ def verify(
     listen_host, listen_port
         Where a report is taken that comes on a new association, as from most archives: the address and port where
         the archive knows our AE title. With port 0 only reports on our own association are taken.
+    tls, identity
+        As for `send_batch`. With `tls` a report on a new association is taken under TLS too: its `cert_file` and
+        `key_file` are then ours, and whoever reports must have a certificate that `ca_file` vouches for.
 
     Returns
     -------
@@ -107,6 +113,8 @@ def verify(
         A parameter is of no use.
     SettingError
         The setting cannot be used.
+    SecurityError
+        A file of `tls` cannot be used, or there is none of our own where reports are to be taken.
     LedgerError
         The ledger cannot be read or written.
     OSError
@@ -116,7 +124,7 @@ def verify(
     problems = setting.usability_problems()
     if problems:
         raise SettingError(problems)
-    peer = peer_of(setting)
+    peer = peer_of(setting, tls, identity)
     source = batch_or_ledger_or_frame
     ledger = source if isinstance(source, Ledger) else source.ledger if isinstance(source, Batch) else None
     rows = latest_rows(_frame_of(source))
@@ -130,6 +138,7 @@ def verify(
         wait_seconds=wait_seconds,
         listen_host=listen_host,
         listen_port=listen_port,
+        listen_tls=tls.for_server() if tls is not None and listen_port and method == "commit" else None,
     )
     if ledger is not None:
         ledger.set_verified([])  # one that cannot be written says so before anything is asked

@@ -93,6 +93,8 @@ class Inquiry:
         Beyond the peer's timeout, for what takes its time.
     listen_host, listen_port : str, int
         Where reports of storage commitment are taken; not at all when the port is 0.
+    listen_tls : ssl.SSLContext or None
+        What they are taken under.
     """
 
     subjects: Sequence[Subject]
@@ -101,6 +103,7 @@ class Inquiry:
     wait_seconds: float
     listen_host: str
     listen_port: int
+    listen_tls: ssl.SSLContext | None
 
     @property
     def archive(self) -> str:
@@ -163,7 +166,7 @@ def sample(
     series_of = {subject.sop_instance_uid: subject.series for subject in subjects}
     ranked = sorted(series_of, key=lambda uid: sha256(f"{seed}\0{uid}".encode()).digest())
     if per_series is None:
-        chosen = set(ranked[: ceil(fraction * len(ranked) - _ALMOST)])
+        chosen = set(ranked[: max(1, ceil(fraction * len(ranked) - _ALMOST))])
     else:
         taken: Counter[tuple[str, str] | None] = Counter()
         chosen = set()
@@ -196,6 +199,8 @@ def _why_not(row: dict[str, Any], of_peer: Peer | None) -> str:
 
 
 def _subject(row: dict[str, Any]) -> Subject:
+    import pandas as pd
+
     size = row["size_bytes"]
     started_at = row["started_at"]
     return Subject(
@@ -209,7 +214,9 @@ def _subject(row: dict[str, Any]) -> Subject:
         size_bytes=None if size is None else int(size),
         transfer_syntax=row["transfer_syntax"],
         sent_transfer_syntax=row["sent_transfer_syntax"],
-        started_at=None if started_at is None else started_at.to_pydatetime(warn=False),
+        started_at=None
+        if started_at is None
+        else pd.Timestamp(pd.to_datetime(started_at, utc=True)).to_pydatetime(),
         transaction_uid=_open_transaction(row),
     )
 
