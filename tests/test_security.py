@@ -48,6 +48,7 @@ from dicomkit import (
     probe,
     send,
     send_batch,
+    verify,
 )
 from dicomkit.errors import (
     AssociationAborted,
@@ -70,11 +71,13 @@ from dicomkit.scp import (
     StopReading,
     Trickle,
 )
+from dicomkit.verification.by_commit import PUSH_MODEL
+from dicomkit.verification.listener import Listener
 from dicomkit.wire import pdu as p
 from dicomkit.wire.association import Association, Interrupt, Peer
 from tests.bare_peer import ABORT, ABORT_PDU, P_DATA, RELEASE_RQ_PDU, BarePeer, Conversation, Left, accept_pdu
 from tests.files import ct_instance, data_set_of, instance_uid, write_ct_files, write_multiframe
-from tests.peers import HOST, Dcmqrscp, Orthanc, Storescp, wait_until
+from tests.peers import HOST, Dcmqrscp, Orthanc, Storescp, free_port, wait_until
 from tests.test_association import CONTEXTS, GRACE_SECONDS, SHORT_SECONDS, data_of, store, within
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
@@ -781,6 +784,65 @@ def test_a_batch_goes_on_where_tls_was_cut_off(certificates: Certificates, ct_fi
         assert batch.ok, batch.summary()
         assert len(batch.associations) >= 3
         assert set(scp.datasets()) == {instance_uid(index) for index in range(10)}
+
+
+# Verification
+
+
+@pytest.mark.parametrize("method", ["find", "get", "commit"])
+def test_orthanc_is_asked_under_tls_and_reports_under_tls(
+    certificates: Certificates, ct_files: list[Path], method: Any
+) -> None:
+    report_port = free_port()
+    us = {"AET": "DICOMKIT", "Host": HOST, "Port": report_port, "UseDicomTls": True}
+    configuration = certificates.orthanc(requires_certificate=True) | {"DicomModalities": {"us": us}}
+    with Orthanc(configuration=configuration) as peer:
+        setting, tls = peer.setting(our_aet="DICOMKIT"), certificates.options("server")
+        batch = send_batch(setting, ct_files, tls=tls)
+        assert batch.ok, batch.summary()
+        peer.request(f"/instances/{peer.instances()[instance_uid(3)]}", method="DELETE")
+        frame = verify(
+            batch, setting, method=method, tls=tls, identity=ANN, listen_port=report_port, wait_seconds=10
+        )
+        assert list(frame["verified"]) == ["no" if index == 3 else "yes" for index in range(10)]
+        plain = verify(batch, setting, method="find")
+        assert set(plain["verified"]) == {"unknown"}
+        assert plain["verify_detail"].str.contains("TLS only").all()
+        unconfirmed = verify(batch, setting, method="find", tls=tls, identity=CONFIRMED_ANN)
+        assert unconfirmed["verify_detail"].str.contains("did not confirm the user identity").all()
+        assert_no_secret(frame.to_csv() + plain.to_csv() + unconfirmed.to_csv())
+
+
+def test_reports_are_not_taken_in_the_clear_where_tls_is_used(
+    certificates: Certificates, ct_files: list[Path]
+) -> None:
+    with LocalSCP(tls=certificates.server()) as scp:
+        batch = send_batch(scp.setting(), ct_files, tls=certificates.options())
+        with pytest.raises(SecurityError, match="cert_file: is missing"):
+            verify(batch, scp.setting(), method="commit", tls=certificates.options(), listen_port=free_port())
+
+
+def test_a_silent_caller_keeps_no_report_out(certificates: Certificates) -> None:
+    port, arrived = free_port(), threading.Event()
+    server, client = certificates.options("server"), certificates.options("client")
+    peer = peer_at(port, client)
+
+    def take(event: Any) -> tuple[int, None]:
+        arrived.set()
+        return 0, None
+
+    with (
+        Listener(HOST, port, peer, PUSH_MODEL, take, tls=server.for_server()),
+        socket.create_connection((HOST, port)) as silent,
+    ):
+        silent.send(b"\x16")
+        begin = monotonic()
+        with opened(peer_at(port, client)) as association:
+            assert association.echo(5).status == 0
+            association.release()
+        assert "requires a client certificate" in str(why_not_open(peer_at(port, certificates.options())))
+    assert monotonic() - begin < GRACE_SECONDS
+    assert not arrived.is_set()
 
 
 # Options that cannot be used

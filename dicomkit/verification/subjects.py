@@ -18,6 +18,8 @@ from dicomkit.ledger_resume import HELD
 from dicomkit.results import COLUMNS, Outcome
 
 if TYPE_CHECKING:
+    import ssl
+
     import pandas as pd
 
     from dicomkit.wire.association import Peer
