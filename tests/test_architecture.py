@@ -39,6 +39,8 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("transcode",),
     # the wire
     ("wire.association",),
+    ("wire.layout",),
+    ("wire.connection",),
     ("wire.tls",),
     ("wire.pdu",),
     ("scp",),

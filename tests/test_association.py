@@ -26,6 +26,7 @@ from dicomkit.errors import (
     WireError,
 )
 from dicomkit.wire import association as wire
+from dicomkit.wire import layout
 from dicomkit.wire import pdu as p
 from dicomkit.wire.association import Association, Interrupt, Peer
 from tests.bare_peer import (
@@ -144,12 +145,12 @@ def serve(conversation: Conversation) -> None:
 
 def boundaries(max_pdu: int, *, packs: bool) -> list[int]:
     """Data set lengths around each place where the layout of PDUs changes."""
-    largest = min(max_pdu or wire.LARGEST_PDU, wire.LARGEST_PDU)
+    largest = min(max_pdu or layout.LARGEST_PDU, layout.LARGEST_PDU)
     room = (largest - 6) // 2 * 2
     first = room
-    if packs and largest >= wire.LEAST_PDU_TO_PACK:
-        first -= 6 + wire.MAX_STORE_REQUEST
-    pieces = max(1, min(wire.MAX_PIECES, wire.BUFFER_BYTES // (12 + room)))
+    if packs and largest >= layout.LEAST_PDU_TO_PACK:
+        first -= 6 + layout.MAX_STORE_REQUEST
+    pieces = max(1, min(layout.MAX_PIECES, layout.BUFFER_BYTES // (12 + room)))
     buffer = first + pieces * room
     around = [first, first + room, buffer, buffer + room, buffer + pieces * room]
     lengths = {0, 1, 2, 3, *(edge + step for edge in around for step in (-1, 0, 1))}
@@ -189,13 +190,13 @@ def test_a_data_set_of_any_length_arrives_byte_for_byte_in_pdus_no_longer_than_a
             command = received.command
             assert (command.MessageID, command.CommandField) == (index + 1, 1)
             assert (command.AffectedSOPClassUID, command.AffectedSOPInstanceUID) == (CT, uid)
-            assert max(received.pdu_lengths) <= min(max_pdu or wire.LARGEST_PDU, wire.LARGEST_PDU)
+            assert max(received.pdu_lengths) <= min(max_pdu or layout.LARGEST_PDU, layout.LARGEST_PDU)
             commands = [control for control in received.controls if control & COMMAND]
             assert commands == [COMMAND] * (len(commands) - 1) + [COMMAND | LAST]
             fragments = received.controls[len(commands) :]
             assert fragments == [0] * (len(fragments) - 1) + [LAST]
             assert all(length % 2 == 0 for length in received.fragment_lengths[:-1])
-            is_packed = packs and (max_pdu == 0 or max_pdu >= wire.LEAST_PDU_TO_PACK)
+            is_packed = packs and (max_pdu == 0 or max_pdu >= layout.LEAST_PDU_TO_PACK)
             assert len(received.pdu_lengths) == len(received.controls) - is_packed
 
 

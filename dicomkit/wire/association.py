@@ -11,17 +11,14 @@ An instance goes out in three steps, so that the next one can be made ready whil
 
 from __future__ import annotations
 
-import errno
-import select
 import socket
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from struct import Struct
-from threading import Thread
 from time import monotonic
-from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from dicomkit.errors import (
     AssociationAborted,
@@ -37,26 +34,27 @@ from dicomkit.errors import (
 )
 from dicomkit.statuses import status_category
 from dicomkit.wire import pdu as p
+from dicomkit.wire.connection import (
+    READ,
+    WRITE,
+    Interrupt,
+    Peer,
+    Poller,
+    connect,
+    insecure,
+    os_reason,
+    secured,
+)
+from dicomkit.wire.layout import Layout
 
 if TYPE_CHECKING:
     from dicomkit.instances import DataSource
-    from dicomkit.security import TlsClient, UserIdentity
     from dicomkit.wire.tls import TlsSocket
 
-READ: Final = 1
-WRITE: Final = 2
+__all__ = ["Association", "Interrupt", "Peer"]
 
-# The data sets' PDUs of one `send`. Large enough that a CT slice goes out whole, small enough to stay in the cache.
-BUFFER_BYTES = 1 << 20
-# preadv takes at most IOV_MAX (1024 on Linux) pieces.
-MAX_PIECES = 1000
-# A peer without a limit (PS3.8 D.1: 0) gets PDUs of DCMTK's largest size.
-LARGEST_PDU = 131072
+
 MAX_UID = 64  # PS3.5 section 9.1
-# The longest C-STORE-RQ: two UIDs, seven element headers and their other values come to 196 bytes.
-MAX_STORE_REQUEST = 256
-# Below this, packing the command and the data into one PDU is not worth its arithmetic.
-LEAST_PDU_TO_PACK = 1024
 # PDU and PDV header, and one byte of fragment in each direction of rounding.
 LEAST_PDU = 16
 # How long a courtesy may take: an A-ABORT to a peer that may not be reading.
@@ -64,8 +62,6 @@ ABORT_SECONDS = 0.5
 TLS_RECORD_BYTES = 1 << 14  # the longest plaintext of a record, RFC 8446 section 5.1
 # How often a wait asks whether the peer takes what our system still holds for it.
 SLICE_SECONDS = 0.5
-# poll takes milliseconds in a C int; nobody waits eleven days for a peer.
-LONGEST_WAIT_SECONDS = 1e6
 
 # How an association ended, where it matters to `peer_took_none_of_it`.
 ABORTED_BY_PEER: Final = "aborted by the peer"
@@ -76,42 +72,6 @@ _TCP_INFO: int | None = getattr(socket, "TCP_INFO", None)
 NOTHING: Final = memoryview(b"")
 _BYTES_ACKED = Struct("=120xQ")  # tcpi_bytes_acked in struct tcp_info, Linux 4.1 and later
 _RESET_ON_CLOSE = Struct("ii").pack(1, 0) if sys.platform != "win32" else Struct("hh").pack(1, 0)
-
-
-class Peer(NamedTuple):
-    """Where an association goes, in whose name, how it is secured, and how long each phase may take."""
-
-    host: str
-    port: int
-    calling_aet: str
-    called_aet: str
-    timeout_seconds: float
-    tls: TlsClient | None = None
-    identity: UserIdentity | None = None
-
-    def __str__(self) -> str:
-        return f"{self.host}:{self.port}"
-
-
-class Interrupt:
-    """A flag that wakes every wait it was given to; set from any thread, once, for good."""
-
-    def __init__(self) -> None:
-        self.is_set = False
-        self._reader, self._writer = socket.socketpair()
-
-    def set(self) -> None:
-        if not self.is_set:
-            self.is_set = True
-            with suppress(OSError):  # closed meanwhile: nobody waits any more
-                self._writer.send(b"\0")
-
-    def fileno(self) -> int:
-        return self._reader.fileno()
-
-    def close(self) -> None:
-        self._reader.close()
-        self._writer.close()
 
 
 class Association:
@@ -152,7 +112,7 @@ class Association:
         self.bytes_sent = 0
         self._packs = packs
         self._sock = sock
-        self._poller = _Poller(sock, interrupt)
+        self._poller = Poller(sock, interrupt)
         self._established = False
         self._accepted: dict[tuple[str, str], int] = {}
         self._received = bytearray()
@@ -199,9 +159,9 @@ class Association:
         ------
         ConnectionFailed, AssociationRejected, AssociationAborted, PeerTimedOut, Interrupted
         """
-        sock: socket.socket | TlsSocket = _connect(peer, interrupt)
+        sock: socket.socket | TlsSocket = connect(peer, interrupt)
         if peer.tls is not None:
-            sock = _secured(sock, peer, peer.tls, interrupt)  # type: ignore[arg-type]
+            sock = secured(sock, peer, peer.tls, interrupt)  # type: ignore[arg-type]
         association = cls(peer, sock, interrupt, packs=packs)
         try:
             association._negotiate(contexts)
@@ -244,7 +204,7 @@ class Association:
         self._established = True
         if 0 < self.max_pdu < LEAST_PDU:
             self._fail(f"{peer} takes PDUs of {self.max_pdu} bytes at most, which no fragment fits into")
-        self._layout = _Layout(self.max_pdu, packs=self._packs)
+        self._layout = Layout(self.max_pdu, packs=self._packs)
         self.identity_confirmed = pdu.identity_confirmed
         identity = peer.identity
         if identity is not None and identity.positive_response_requested and not pdu.identity_confirmed:
@@ -723,11 +683,11 @@ class Association:
 
     def _lost(self, error: OSError | None, phase: str) -> NoReturn:
         """The connection ended beneath the association."""
-        how = "closed the connection" if error is None else f"lost the connection ({_os_reason(error)})"
+        how = "closed the connection" if error is None else f"lost the connection ({os_reason(error)})"
         self._close(CLOSED_BY_PEER if error is None else "connection lost")
         if not self._established:
             if isinstance(error, TlsFailure):
-                raise _insecure(error, self.peer)
+                raise insecure(error, self.peer)
             tls = self.peer.tls
             reasons = [] if tls is not None else ["speak TLS only (then give TlsOptions: tls=, --tls)"]
             if tls is not None and not tls.has_certificate:
@@ -761,307 +721,6 @@ class _Outgoing:
     source: DataSource
     remaining: int
     chunk: memoryview | None = None
-
-
-class _Layout:
-    """The PDUs of a data set, laid out once for an association with their headers in place.
-
-    ::
-
-        | prefix: C-STORE-RQ, header | first fragment | header | fragment | header | fragment | ...
-                          right-aligned ^ `_start`         12      `_room`
-
-    The prefix is written for each instance so that it ends where the first fragment begins. The headers after it are
-    those of full fragments; only the last fragment of a data set needs another, which is put back afterwards.
-    """
-
-    def __init__(self, max_pdu: int, *, packs: bool) -> None:
-        self.max_pdu = min(max_pdu or LARGEST_PDU, LARGEST_PDU)
-        self.taken = 0
-        self._packs = packs and self.max_pdu >= LEAST_PDU_TO_PACK
-        self._room = p.even_room(self.max_pdu)
-        command_room = p.PDV_HEADER.size + MAX_STORE_REQUEST if self._packs else 0
-        self._first_room = self._room - command_room
-        header_size = p.PDU_HEADER.size + p.PDV_HEADER.size
-        self._stride = header_size + self._room
-        # Room for the C-STORE-RQ even where it takes several PDUs, each with its header, and the data's own.
-        self._start = MAX_STORE_REQUEST + header_size * (MAX_STORE_REQUEST // self._room + 3)
-        count = max(1, min(MAX_PIECES, BUFFER_BYTES // self._stride))
-        self._first_header = self._start + self._first_room
-        self._end = self._first_header + count * self._stride
-        self._buffer = bytearray(self._end)
-        self._view = memoryview(self._buffer)
-        starts = range(self._first_header, self._end, self._stride)
-        self._fragments = [self._view[self._start : self._first_header]]
-        self._fragments += [self._view[start + header_size : start + self._stride] for start in starts]
-        full = p.PDU_HEADER.pack(p.P_DATA_TF, self._room + 6) + p.PDV_HEADER.pack(self._room + 2, 0, 0)
-        self._full_header = full
-        for start in starts:
-            self._buffer[start : start + header_size] = full
-        self._context_id = 0
-        self._patched: int | None = None
-
-    def first_chunk(self, request: bytes, context_id: int, source: DataSource, length: int) -> memoryview:
-        """The C-STORE-RQ and as much of the data set as fits; `taken` says how much that is."""
-        fragment = min(length, self._first_room)
-        header = p.PDV_HEADER.pack(fragment + 2, context_id, p.LAST if fragment == length else 0)
-        if self._packs:
-            command = p.PDV_HEADER.pack(len(request) + 2, context_id, p.COMMAND | p.LAST) + request
-            prefix = p.PDU_HEADER.pack(p.P_DATA_TF, len(command) + len(header) + fragment) + command + header
-        else:
-            prefix = p.fragments_of(request, context_id, self.max_pdu)
-            prefix += p.PDU_HEADER.pack(p.P_DATA_TF, len(header) + fragment) + header
-        begin = self._start - len(prefix)
-        self._buffer[begin : self._start] = prefix
-        end = self._fill(0, context_id, source, length)
-        return self._view[begin:end]
-
-    def next_chunk(self, context_id: int, source: DataSource, remaining: int) -> memoryview:
-        """As much of the rest of the data set as fits."""
-        end = self._fill(1, context_id, source, remaining)
-        return self._view[self._first_header : end]
-
-    def _fill(self, first: int, context_id: int, source: DataSource, remaining: int) -> int:
-        """Read into the fragments from number `first` on; the end of what is to be sent."""
-        self._restore()
-        if context_id != self._context_id:
-            self._context_id = context_id
-            ids = slice(self._first_header + 10, self._end, self._stride)
-            self._buffer[ids] = bytes([context_id]) * len(range(*ids.indices(self._end)))
-        pieces = []
-        wanted = 0
-        index = first
-        while index < len(self._fragments) and wanted < remaining:
-            piece = self._fragments[index]
-            if len(piece) > remaining - wanted:
-                piece = piece[: remaining - wanted]
-            pieces.append(piece)
-            wanted += len(piece)
-            index += 1
-        try:
-            got = source.readv(pieces)
-        except OSError as error:
-            raise UnreadableError(
-                f"reading it failed ({_os_reason(error)}); check the disk and send it again"
-            ) from error
-        if got < wanted:
-            raise UnreadableError(
-                f"it ended {wanted - got} bytes early while it was being read: it was truncated meanwhile; "
-                "send it again once it is whole"
-            )
-        self.taken = wanted
-        end = self._start if not pieces else self._first_header
-        if index > 1:
-            last = index - 1
-            start = self._first_header + (last - 1) * self._stride
-            size = len(pieces[-1])
-            if wanted == remaining:
-                self._patched = start
-                header = p.PDU_HEADER.pack(p.P_DATA_TF, size + 6) + p.PDV_HEADER.pack(
-                    size + 2, context_id, p.LAST
-                )
-                self._buffer[start : start + len(header)] = header
-            end = start + len(self._full_header) + size
-        elif pieces:
-            end = self._start + len(pieces[0])
-        return end
-
-    def _restore(self) -> None:
-        if self._patched is not None:
-            self._buffer[self._patched : self._patched + len(self._full_header)] = self._full_header
-            self._buffer[self._patched + 10] = self._context_id
-            self._patched = None
-
-
-class _Poller:
-    """Waits for a socket and an interrupt, by `poll` where there is one (`select` stops at descriptor 1024)."""
-
-    def __init__(self, sock: socket.socket | TlsSocket, interrupt: Interrupt | None) -> None:
-        self._sock = sock
-        self._interrupt = interrupt
-        self._poll = select.poll() if hasattr(select, "poll") else None
-        self._interrupt_fd = interrupt.fileno() if interrupt is not None else -1
-        if self._poll is not None and interrupt is not None:
-            self._poll.register(self._interrupt_fd, select.POLLIN)
-
-    def wait(self, events: int, seconds: float) -> int:
-        """READ and WRITE as far as ready; 0 when the time is up; -1 when interrupted."""
-        if self._poll is None:
-            return self._select(events, seconds)
-        mask = (select.POLLIN if events & READ else 0) | (select.POLLOUT if events & WRITE else 0)
-        self._poll.register(self._sock, mask)
-        ready = 0
-        for fd, happened in self._poll.poll(min(seconds, LONGEST_WAIT_SECONDS) * 1000):
-            if fd == self._interrupt_fd:
-                return -1
-            ready |= READ if happened & ~select.POLLOUT else 0
-            ready |= WRITE if happened & select.POLLOUT else 0
-        return ready
-
-    def _select(self, events: int, seconds: float) -> int:
-        readers: list[socket.socket | TlsSocket | Interrupt] = [self._sock] if events & READ else []
-        writers = [self._sock] if events & WRITE else []
-        if self._interrupt is not None:
-            readers.append(self._interrupt)
-        # Windows reports a failed connect as exceptional, not as writable.
-        readable, writable, failed = select.select(
-            readers, writers, writers, min(seconds, LONGEST_WAIT_SECONDS)
-        )
-        if self._interrupt in readable:
-            return -1
-        return (READ if self._sock in readable else 0) | (WRITE if writable or failed else 0)
-
-    def is_readable(self) -> bool:
-        if self._poll is None:
-            return bool(select.select([self._sock], [], [], 0)[0])
-        self._poll.register(self._sock, select.POLLIN)
-        return any(fd != self._interrupt_fd for fd, _ in self._poll.poll(0))
-
-
-# ---------------------------------------------------------------------------------------------- connecting
-
-
-def _connect(peer: Peer, interrupt: Interrupt | None) -> socket.socket:
-    """A connected, non-blocking socket to the first address that answers."""
-    deadline = monotonic() + peer.timeout_seconds
-    addresses = _resolve(peer, deadline, interrupt)
-    failure: WireError | None = None
-    for index, (family, kind, protocol, _, address) in enumerate(addresses):
-        # Each address gets its share, so that a silent first one does not eat the time of the second.
-        share = (deadline - monotonic()) / (len(addresses) - index)
-        try:
-            sock = socket.socket(family, kind, protocol)
-        except OSError as error:
-            failure = failure or _no_socket(peer, error)
-            continue
-        try:
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            _connect_one(sock, address, peer, share, interrupt)
-        except (ConnectionFailed, PeerTimedOut) as error:
-            sock.close()
-            failure = failure or error
-        except BaseException:
-            sock.close()
-            raise
-        else:
-            return sock
-    assert failure is not None, "getaddrinfo returns at least one address"
-    raise failure
-
-
-def _no_socket(peer: Peer, error: OSError) -> ConnectionFailed:
-    return ConnectionFailed(f"no socket for {peer} ({_os_reason(error)}); close other files")
-
-
-def _connect_one(
-    sock: socket.socket, address: object, peer: Peer, seconds: float, interrupt: Interrupt | None
-) -> None:
-    sock.setblocking(False)
-    code = sock.connect_ex(address)  # type: ignore[arg-type]
-    if code in (errno.EINPROGRESS, errno.EWOULDBLOCK, getattr(errno, "WSAEWOULDBLOCK", errno.EINPROGRESS)):
-        poller = _Poller(sock, interrupt)
-        ready = poller.wait(WRITE, max(seconds, 0))
-        if ready < 0:
-            raise Interrupted("cancelled by us")
-        if not ready:
-            raise PeerTimedOut(
-                f"timed out: {peer} did not answer the TCP connect within {peer.timeout_seconds:g} s; check RemoteHost "
-                "and RemotePort, and that no firewall drops the connection",
-                phase="connect",
-            )
-        code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-    if code == errno.ECONNREFUSED or code == getattr(errno, "WSAECONNREFUSED", -1):
-        raise ConnectionFailed(
-            f"connection refused: nothing listens at {peer}; check RemoteHost and RemotePort, and that the SCP runs"
-        )
-    if code:
-        raise ConnectionFailed(
-            f"no connection to {peer} ({_os_reason(OSError(code, ''))}); check RemoteHost, RemotePort and the network"
-        )
-
-
-def _secured(sock: socket.socket, peer: Peer, tls: TlsClient, interrupt: Interrupt | None) -> TlsSocket:
-    """The socket under TLS, its handshake done; a phase with a deadline of its own."""
-    from dicomkit.wire.tls import TlsSocket
-
-    deadline = monotonic() + peer.timeout_seconds
-    try:
-        secured = TlsSocket(sock, tls)
-    except TlsFailure as error:
-        sock.close()
-        raise _insecure(error, peer) from error
-    poller = _Poller(secured, interrupt)
-    try:
-        while needed := secured.shake_hands():
-            ready = poller.wait(READ if needed == "read" else WRITE, max(deadline - monotonic(), 0))
-            if ready < 0:
-                raise Interrupted("cancelled by us during the TLS handshake")
-            if not ready or monotonic() > deadline:  # trickled bytes do not extend it
-                raise PeerTimedOut(
-                    f"timed out: {peer} did not finish the TLS handshake within {peer.timeout_seconds:g} s; it may "
-                    "speak DICOM without TLS at this port: check RemotePort, or leave TLS out",
-                    phase="TLS handshake",
-                )
-    except TlsFailure as error:
-        secured.close()
-        raise _insecure(error, peer) from error
-    except BaseException:
-        secured.close()
-        raise
-    return secured
-
-
-def _insecure(error: TlsFailure, peer: Peer) -> ConnectionFailed:
-    failed = ConnectionFailed(f"no TLS connection to {peer}: {error}")
-    failed.may_pass = error.may_pass
-    return failed
-
-
-_Address = tuple[socket.AddressFamily, socket.SocketKind, int, str, object]
-
-
-def _resolve(peer: Peer, deadline: float, interrupt: Interrupt | None) -> Sequence[_Address]:
-    """The addresses of the host; a name server that does not answer in time is left to its thread."""
-    with suppress(OSError):
-        return _look_up(peer, socket.AI_NUMERICHOST)
-    found: list[_Address] = []
-    failed: list[OSError] = []
-    try:
-        done, is_done = socket.socketpair()
-    except OSError as error:
-        raise _no_socket(peer, error) from error
-
-    def look_up() -> None:
-        with is_done:  # whose end of file wakes the wait below
-            try:
-                found.extend(_look_up(peer, 0))
-            except OSError as error:
-                failed.append(error)
-
-    with done:
-        Thread(target=look_up, daemon=True, name=f"dicomkit resolves {peer.host}").start()
-        if _Poller(done, interrupt).wait(READ, max(deadline - monotonic(), 0)) < 0:
-            raise Interrupted("cancelled by us")
-    if failed:
-        raise ConnectionFailed(
-            f"host name {peer.host!r} does not resolve ({_os_reason(failed[0])}); check RemoteHost"
-        )
-    if not found:
-        raise PeerTimedOut(
-            f"timed out: host name {peer.host!r} did not resolve within {peer.timeout_seconds:g} s; check RemoteHost "
-            "and the name server",
-            phase="name resolution",
-        )
-    return found
-
-
-def _look_up(peer: Peer, flags: int) -> Sequence[_Address]:
-    # As bytes where it can be, since a str is looked up by way of IDNA, whose import takes a millisecond.
-    host = peer.host.encode("ascii") if peer.host.isascii() else peer.host
-    try:
-        return socket.getaddrinfo(host, peer.port, type=socket.SOCK_STREAM, flags=flags)
-    except UnicodeError as error:  # a label that is empty or too long
-        raise OSError(str(error)) from None
 
 
 def _rejection(pdu: p.AssociateReject, peer: Peer) -> AssociationRejected:
@@ -1106,16 +765,6 @@ def _name(pdu: p.Pdu) -> str:
         p.ReleaseReply: "an A-RELEASE-RP",
         p.Abort: "an A-ABORT",
     }[type(pdu)]
-
-
-def _os_reason(error: OSError) -> str:
-    """The system's words for an error, without a path that an `OSError` may carry."""
-    import os
-
-    if error.errno is None or isinstance(error, socket.gaierror):
-        return str(error.args[-1]) if error.args else type(error).__name__
-    # Windows keeps the words of its socket errors elsewhere.
-    return error.strerror or getattr(socket, "errorTab", {}).get(error.errno) or os.strerror(error.errno)
 
 
 def _bytes_acked(sock: socket.socket | TlsSocket) -> int | None:

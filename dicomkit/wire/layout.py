@@ -1,0 +1,139 @@
+"""A data set as PDUs in memory, with their headers in place, so that one `send` takes it without a copy.
+
+The buffer is made once for an association. A source is read straight into the gaps between the headers, never parsed
+and never held whole.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dicomkit.errors import UnreadableError
+from dicomkit.wire import pdu as p
+from dicomkit.wire.connection import os_reason
+
+if TYPE_CHECKING:
+    from dicomkit.instances import DataSource
+
+__all__ = ["Layout"]
+
+# The data sets' PDUs of one `send`. Large enough that a CT slice goes out whole, small enough to stay in the cache.
+BUFFER_BYTES = 1 << 20
+# preadv takes at most IOV_MAX (1024 on Linux) pieces.
+MAX_PIECES = 1000
+# A peer without a limit (PS3.8 D.1: 0) gets PDUs of DCMTK's largest size.
+LARGEST_PDU = 131072
+# The longest C-STORE-RQ: two UIDs, seven element headers and their other values come to 196 bytes.
+MAX_STORE_REQUEST = 256
+# Below this, packing the command and the data into one PDU is not worth its arithmetic.
+LEAST_PDU_TO_PACK = 1024
+
+
+class Layout:
+    """The PDUs of a data set, laid out once for an association with their headers in place.
+
+    ::
+
+        | prefix: C-STORE-RQ, header | first fragment | header | fragment | header | fragment | ...
+                          right-aligned ^ `_start`         12      `_room`
+
+    The prefix is written for each instance so that it ends where the first fragment begins. The headers after it are
+    those of full fragments; only the last fragment of a data set needs another, which is put back afterwards.
+    """
+
+    def __init__(self, max_pdu: int, *, packs: bool) -> None:
+        self.max_pdu = min(max_pdu or LARGEST_PDU, LARGEST_PDU)
+        self.taken = 0
+        self._packs = packs and self.max_pdu >= LEAST_PDU_TO_PACK
+        self._room = p.even_room(self.max_pdu)
+        command_room = p.PDV_HEADER.size + MAX_STORE_REQUEST if self._packs else 0
+        self._first_room = self._room - command_room
+        header_size = p.PDU_HEADER.size + p.PDV_HEADER.size
+        self._stride = header_size + self._room
+        # Room for the C-STORE-RQ even where it takes several PDUs, each with its header, and the data's own.
+        self._start = MAX_STORE_REQUEST + header_size * (MAX_STORE_REQUEST // self._room + 3)
+        count = max(1, min(MAX_PIECES, BUFFER_BYTES // self._stride))
+        self._first_header = self._start + self._first_room
+        self._end = self._first_header + count * self._stride
+        self._buffer = bytearray(self._end)
+        self._view = memoryview(self._buffer)
+        starts = range(self._first_header, self._end, self._stride)
+        self._fragments = [self._view[self._start : self._first_header]]
+        self._fragments += [self._view[start + header_size : start + self._stride] for start in starts]
+        full = p.PDU_HEADER.pack(p.P_DATA_TF, self._room + 6) + p.PDV_HEADER.pack(self._room + 2, 0, 0)
+        self._full_header = full
+        for start in starts:
+            self._buffer[start : start + header_size] = full
+        self._context_id = 0
+        self._patched: int | None = None
+
+    def first_chunk(self, request: bytes, context_id: int, source: DataSource, length: int) -> memoryview:
+        """The C-STORE-RQ and as much of the data set as fits; `taken` says how much that is."""
+        fragment = min(length, self._first_room)
+        header = p.PDV_HEADER.pack(fragment + 2, context_id, p.LAST if fragment == length else 0)
+        if self._packs:
+            command = p.PDV_HEADER.pack(len(request) + 2, context_id, p.COMMAND | p.LAST) + request
+            prefix = p.PDU_HEADER.pack(p.P_DATA_TF, len(command) + len(header) + fragment) + command + header
+        else:
+            prefix = p.fragments_of(request, context_id, self.max_pdu)
+            prefix += p.PDU_HEADER.pack(p.P_DATA_TF, len(header) + fragment) + header
+        begin = self._start - len(prefix)
+        self._buffer[begin : self._start] = prefix
+        end = self._fill(0, context_id, source, length)
+        return self._view[begin:end]
+
+    def next_chunk(self, context_id: int, source: DataSource, remaining: int) -> memoryview:
+        """As much of the rest of the data set as fits."""
+        end = self._fill(1, context_id, source, remaining)
+        return self._view[self._first_header : end]
+
+    def _fill(self, first: int, context_id: int, source: DataSource, remaining: int) -> int:
+        """Read into the fragments from number `first` on; the end of what is to be sent."""
+        self._restore()
+        if context_id != self._context_id:
+            self._context_id = context_id
+            ids = slice(self._first_header + 10, self._end, self._stride)
+            self._buffer[ids] = bytes([context_id]) * len(range(*ids.indices(self._end)))
+        pieces = []
+        wanted = 0
+        index = first
+        while index < len(self._fragments) and wanted < remaining:
+            piece = self._fragments[index]
+            if len(piece) > remaining - wanted:
+                piece = piece[: remaining - wanted]
+            pieces.append(piece)
+            wanted += len(piece)
+            index += 1
+        try:
+            got = source.readv(pieces)
+        except OSError as error:
+            raise UnreadableError(
+                f"reading it failed ({os_reason(error)}); check the disk and send it again"
+            ) from error
+        if got < wanted:
+            raise UnreadableError(
+                f"it ended {wanted - got} bytes early while it was being read: it was truncated meanwhile; "
+                "send it again once it is whole"
+            )
+        self.taken = wanted
+        end = self._start if not pieces else self._first_header
+        if index > 1:
+            last = index - 1
+            start = self._first_header + (last - 1) * self._stride
+            size = len(pieces[-1])
+            if wanted == remaining:
+                self._patched = start
+                header = p.PDU_HEADER.pack(p.P_DATA_TF, size + 6) + p.PDV_HEADER.pack(
+                    size + 2, context_id, p.LAST
+                )
+                self._buffer[start : start + len(header)] = header
+            end = start + len(self._full_header) + size
+        elif pieces:
+            end = self._start + len(pieces[0])
+        return end
+
+    def _restore(self) -> None:
+        if self._patched is not None:
+            self._buffer[self._patched : self._patched + len(self._full_header)] = self._full_header
+            self._buffer[self._patched + 10] = self._context_id
+            self._patched = None
