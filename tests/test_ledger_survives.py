@@ -111,7 +111,6 @@ def test_a_killed_batch_leaves_a_true_ledger(turn: int, folder: Path, seconds: f
             receiver.kill()
         _, errors = receiver.sender.communicate(timeout=60)
         assert receiver.sender.returncode in (0, -signal.SIGKILL), errors
-        was_killed = receiver.sender.returncode != 0
         received = Counter(receiver.has)
         receiver.kill_at = 0
 
@@ -122,7 +121,7 @@ def test_a_killed_batch_leaves_a_true_ledger(turn: int, folder: Path, seconds: f
             held = stored_in(path)
             batches = Ledger(path).batches()
             assert batches.stored.sum() == len(held)
-            assert not was_killed or batches.ended_at.isna().all()
+            assert batches.ended_at.isna().all() or len(held) == INSTANCES
         assert held >= receiver.seen  # no committed row is lost
         assert {uid for uid, _ in held} <= set(received)  # and none invented
         assert len(received) - len(held) <= 2 * GROUP_ROWS + associations
