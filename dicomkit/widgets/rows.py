@@ -92,6 +92,8 @@ class Rows(anywidget.AnyWidget):
     chosen = t.Dict()
     caption = t.Unicode("")
 
+    _is_closed = True  # until it is made: what cannot be made is closed as well when it is forgotten
+
     def __init__(
         self,
         source: RowSource,
@@ -118,6 +120,7 @@ class Rows(anywidget.AnyWidget):
         }
         super().__init__()
         self.caption = caption
+        self.chosen = {}
         self.observe(self._on_search, "search_text")
         self.observe(self._on_order, "order")
         self.observe(self._on_chosen, "chosen")
@@ -156,6 +159,8 @@ class Rows(anywidget.AnyWidget):
 
     def close(self) -> None:
         """Free the rows, the observers and the model; the views go, too."""
+        if self._is_closed:
+            return
         with self._lock:
             self._is_closed = True
             if self._timer is not None:
@@ -318,7 +323,9 @@ class Rows(anywidget.AnyWidget):
     def _on_chosen(self, change: Any) -> None:
         with self._lock:
             for name in {**change.old, **change.new}:
-                self._source.choose(name, frozenset(change.new.get(name, ())))
+                values = change.new.get(name, frozenset())
+                if values != change.old.get(name, frozenset()):
+                    self._source.choose(name, values)
             self._tell(to_top=True)
 
     def _on_shown_only(self, _change: Any) -> None:
@@ -347,6 +354,14 @@ class Rows(anywidget.AnyWidget):
         if name not in names:
             raise t.TraitError(f"cannot sort by {name!r}; sort by one of {', '.join(names)}")
         return str(name), bool(is_descending)
+
+    @t.validate("chosen")
+    def _are_filters(self, proposal: Any) -> dict[str, frozenset[str]]:
+        names = [one.name for one in self._source.filters()]
+        for name in proposal.value:
+            if name not in names:
+                raise t.TraitError(f"no filter is called {name!r}; choose from {', '.join(names) or 'none'}")
+        return {name: frozenset(values) for name, values in proposal.value.items()}
 
     # What the browser says
 

@@ -76,13 +76,13 @@ class TagSource(RowSource):
         values = [Column("value", "Value", 200, stretch=3, is_sortable=False)]
         if self._has_two:
             values = [
-                Column("value", _capital(self._labels[0]), 160, stretch=3, is_sortable=False),
-                Column("other_value", _capital(self._labels[1]), 160, stretch=3, is_sortable=False),
+                Column("value", _capital(self._labels[0]), 140, stretch=3, is_sortable=False),
+                Column("other_value", _capital(self._labels[1]), 140, stretch=3, is_sortable=False),
                 Column("difference", "Difference", 130, is_sortable=False),
             ]
         return (
-            Column("tag", "Tag", 178, is_code=True),
-            Column("keyword", "Keyword", 200, stretch=2),
+            Column("tag", "Tag", 190, is_code=True),
+            Column("keyword", "Keyword", 160, stretch=2),
             Column("vr", "VR", 56, is_code=True, meaning="Value Representation, PS3.5 section 6.2"),
             *values,
             Column("action", "De-identify", 140, is_sortable=False, meaning=_PROFILE),
@@ -98,6 +98,7 @@ class TagSource(RowSource):
         KeyError
             It was never listed.
         """
+        self._list()
         return self._pairs[key]
 
     def key_of(self, tag: int) -> Key | None:
@@ -286,7 +287,7 @@ class TagSource(RowSource):
         self._listed = None
 
     def set_open(self, key: Key, is_open: bool) -> None:
-        pair = self._pairs[key]
+        pair = self.pair(key)
         if is_open:
             self._open.add(key)
             self._shut.discard(key)
@@ -299,10 +300,12 @@ class TagSource(RowSource):
         self._listed = None
 
     def parent(self, key: Key) -> Key | None:
+        self._list()
         return self._parents[key]
 
     def reveal(self, key: Key) -> None:
         """Open what a row is under."""
+        self._list()
         parent = self._parents[key]
         while parent is not None:
             self._open.add(parent)
@@ -311,7 +314,7 @@ class TagSource(RowSource):
         self._listed = None
 
     def detail(self, key: Key) -> Sequence[Fact]:
-        pair = self._pairs[key]
+        pair = self.pair(key)
         row = pair.row
         facts = [Fact("Title", self._title(row))]
         for side, label in ((pair.left, self._labels[0]), (pair.right, self._labels[1])):
@@ -336,7 +339,7 @@ class TagSource(RowSource):
         return " ".join(part for part in (tag_rows.tag_text(row), one_line(tag_rows.name(row))) if part)
 
     def copy_text(self, key: Key) -> str:
-        return tag_rows.value(self._pairs[key].row, _WHOLE_CHARACTERS)[0]
+        return tag_rows.value(self.pair(key).row, _WHOLE_CHARACTERS)[0]
 
     def close(self) -> None:
         self._roots = []

@@ -138,7 +138,8 @@ class TagBrowser(Rows):
 
     def _take_switches(self, _change: Any) -> None:
         switches = {DIFFERENCES: self.only_differences, IDENTIFYING: self.only_identifying}
-        self.chosen = {name: _ON for name, is_on in switches.items() if is_on}
+        there = [one.name for one in self._tags.filters()]
+        self.chosen = {name: _ON for name, is_on in switches.items() if is_on and name in there}
 
     def _set_switches(self, change: Any) -> None:
         self.only_differences = bool(change.new.get(DIFFERENCES))
