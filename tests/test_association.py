@@ -915,6 +915,41 @@ def test_an_abort_in_mid_transfer_waits_for_the_end_of_the_pdu(max_pdu: int, pac
     assert set(kinds[:-1]) == {4}
 
 
+def test_an_abort_in_the_last_pdu_leaves_the_data_set_incomplete() -> None:
+    """Completing that PDU would complete the data set, and the peer would store what the row calls cancelled."""
+    may_read = threading.Event()
+    received: list[int] = []
+
+    def script(conversation: Conversation) -> None:
+        conversation.accept(max_pdu=layout.LARGEST_PDU)
+        assert may_read.wait(5)
+        with contextlib.suppress(Left):
+            while True:
+                received.append(conversation.take())
+
+    interrupt = Interrupt()
+    length = layout.LARGEST_PDU - 1000
+    with BarePeer(script, receive_buffer=SMALL_BUFFER) as peer:
+        with opened(peer.port, interrupt=interrupt) as association:
+            association._sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SMALL_BUFFER)
+            load(association, data_of(length))
+
+            def cancel() -> None:
+                wait_until(lambda: association._sent_of_it > 0, 5, "part of it is sent")
+                interrupt.set()
+                may_read.set()
+
+            canceller = threading.Thread(target=cancel)
+            canceller.start()
+            with pytest.raises(Interrupted) as raised:
+                association.transmit()
+            canceller.join()
+            assert not raised.value.may_be_stored
+        wait_until(peer.finished, 5, "the peer saw the end")
+    interrupt.close()
+    assert sum(received) < length
+
+
 def test_an_abort_takes_no_longer_than_half_a_second_when_nobody_reads() -> None:
     def script(conversation: Conversation) -> None:
         conversation.accept()

@@ -126,6 +126,7 @@ class Association:
         self._sending = NOTHING
         self._sent_of_it = 0
         self._last_byte_sent = False
+        self._is_last_chunk = False
         self._bytes_before: int | None = 0
         self._data_sent = 0
         self.answered_at = 0.0
@@ -282,8 +283,10 @@ class Association:
         length = outgoing.remaining + self._layout.taken
         self._data_sent = 0
         while True:
+            self._is_last_chunk = not outgoing.remaining
             if not self._send(chunk, "sending the data set"):
                 return
+            self._is_last_chunk = False
             self._data_sent = length - outgoing.remaining
             if not outgoing.remaining:
                 break
@@ -437,11 +440,13 @@ class Association:
         rest = bytes(self._sending[self._sent_of_it : end]) + data
         deadline = monotonic() + ABORT_SECONDS
         try:
+            if self._is_last_chunk and self._sending and end >= len(self._sending):
+                raise ConnectionResetError  # the rest would complete the data set, and the peer would store it
             while rest:
                 self._sock.settimeout(max(deadline - monotonic(), 0.001))
                 rest = rest[self._sock.send(rest) :]
         except OSError:
-            # It does not read: a reset tells it, without a queue that would outlive us.
+            # Or it does not read: a reset tells it, without a queue that would outlive us.
             with suppress(OSError):
                 self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
 
