@@ -153,6 +153,14 @@ def test_a_replaced_record_leaves_where_it_is_no_longer_wanted() -> None:
     assert [(one.value, one.count) for one in source.filters()[0].choices] == [("stored", 19), ("failed", 1)]
 
 
+def test_a_replaced_record_moves_to_its_new_place_in_a_sort() -> None:
+    source = source_of(records(4))
+    source.sort(("size", True))
+    assert numbers_of(source) == [3, 2, 1, 0]
+    source.replace(0, Record(0, size=100.0))
+    assert numbers_of(source) == [0, 3, 2, 1]
+
+
 def test_a_choice_that_was_made_stays_on_offer_when_nothing_has_it() -> None:
     source = source_of([Record(0, "failed")])
     source.choose("outcome", frozenset({"failed"}))

@@ -79,6 +79,7 @@ class RecordSource(RowSource, Generic[R]):
         self._order: Order = None
         self._records: list[R] = []
         self._texts: list[str | None] = []  # in lower case, made when first searched
+        self._keys: list[tuple[int, Any] | None] = []  # to sort by, made when first sorted by that column
         self._shown: list[int] = []
         self._is_sorted = True
         self._lock = RLock()
@@ -123,6 +124,8 @@ class RecordSource(RowSource, Generic[R]):
             self._count(self._records[place], -1)
             self._records[place] = record
             self._texts[place] = None
+            if place < len(self._keys) and self._order is not None:
+                self._keys[place] = _sorting_key(self._value(record, self._order[0]))
             self._count(record, 1)
             if was_wanted != self._is_wanted(place):
                 self._refilter()
@@ -169,6 +172,7 @@ class RecordSource(RowSource, Generic[R]):
     def sort(self, order: Order) -> None:
         with self._lock:
             self._order = order
+            self._keys = []
             self._is_sorted = False
 
     def _sort_if_needed(self) -> None:
@@ -178,7 +182,8 @@ class RecordSource(RowSource, Generic[R]):
             self._shown.sort()
         else:
             name, is_descending = self._order
-            keys = [_sorting_key(self._value(record, name)) for record in self._records]
+            keys = self._keys
+            keys.extend(_sorting_key(self._value(one, name)) for one in self._records[len(keys) :])
             there = [place for place in self._shown if keys[place] is not None]
             gone = sorted(place for place in self._shown if keys[place] is None)
             there.sort(
@@ -244,6 +249,7 @@ class RecordSource(RowSource, Generic[R]):
         with self._lock:
             self._records.clear()
             self._texts.clear()
+            self._keys.clear()
             self._shown.clear()
             for counts in self._counts.values():
                 counts.clear()

@@ -73,7 +73,7 @@ class TagSource(RowSource):
         self.columns = self._columns()
 
     def _columns(self) -> tuple[Column, ...]:
-        values = [Column("value", "Value", 200, stretch=3, is_sortable=False)]
+        values = [Column("value", "Value", 340, stretch=2, is_sortable=False)]
         if self._has_two:
             values = [
                 Column("value", _capital(self._labels[0]), 140, stretch=3, is_sortable=False),
@@ -82,7 +82,7 @@ class TagSource(RowSource):
             ]
         return (
             Column("tag", "Tag", 190, is_code=True),
-            Column("keyword", "Keyword", 160, stretch=2),
+            Column("keyword", "Keyword", 160 if self._has_two else 200, stretch=1),
             Column("vr", "VR", 56, is_code=True, meaning="Value Representation, PS3.5 section 6.2"),
             *values,
             Column("action", "De-identify", 140, is_sortable=False, meaning=_PROFILE),
