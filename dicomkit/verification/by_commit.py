@@ -7,7 +7,7 @@ Transaction UID is in the ledger, and the next call that listens takes it.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from threading import Condition
@@ -58,6 +58,7 @@ class _Reports:
         self._archive = archive
         self._changed = Condition()
         self._waiting: dict[str, list[Subject]] = {}
+        self._unanswered: list[tuple[object, _Report]] = []
         self._arrived: list[_Report] = []
 
     def expect(self, transaction_uid: str, subjects: Sequence[Subject]) -> None:
@@ -68,6 +69,13 @@ class _Reports:
         with self._changed:
             self._waiting.pop(transaction_uid, None)
 
+    def endings(self) -> list[tuple[Any, Callable[[Any], Any]]]:
+        """The events of pynetdicom that tell that a report is answered, or cannot be any more, with their handlers."""
+        from pynetdicom import evt
+
+        ends = (evt.EVT_RELEASED, evt.EVT_ABORTED, evt.EVT_CONN_CLOSE)
+        return [(evt.EVT_PDU_SENT, self._sent), *((end, self._settle) for end in ends)]
+
     def take(self, event: Any) -> tuple[int, None]:
         """Handle an N-EVENT-REPORT; the status for its response."""
         try:
@@ -77,13 +85,22 @@ class _Reports:
         with self._changed:
             if report.transaction_uid not in self._waiting:
                 return PROCESSING_FAILURE, None  # another's, who may be asked again later
-            self._arrived.append(report)
-            self._changed.notify_all()
+            self._unanswered.append((event.assoc, report))
         return SUCCESS, None
 
-    def notice(self, event: Any) -> None:
-        """Something else happened that a wait should look at."""
+    def _sent(self, event: Any) -> None:
+        from pynetdicom.pdu import P_DATA_TF
+
+        if isinstance(event.pdu, P_DATA_TF):  # our answer, of which a release at once would deprive the peer
+            self._settle(event)
+
+    def _settle(self, event: Any) -> None:
+        """Whatever an association brought is answered, or cannot be any more; a wait should look at that."""
         with self._changed:
+            self._arrived += [
+                report for association, report in self._unanswered if association is event.assoc
+            ]
+            self._unanswered = [one for one in self._unanswered if one[0] is not event.assoc]
             self._changed.notify_all()
 
     def wait(self, deadline: float, line: Line, *, listens: bool) -> Group | None:
@@ -93,9 +110,12 @@ class _Reports:
                 if self._arrived:
                     return self._findings(self._arrived.pop(0))
                 left = deadline - monotonic()
-                if not self._waiting or left <= 0 or not (listens or line.is_open):
+                if left <= 0 and self._unanswered:
+                    self._arrived.append(self._unanswered.pop(0)[1])
+                elif left <= 0 or not self._waiting or not (listens or line.is_open):
                     return None
-                self._changed.wait(left)
+                else:
+                    self._changed.wait(left)
 
     def _findings(self, report: _Report) -> Group:
         subjects = self._waiting.pop(report.transaction_uid, [])
@@ -154,6 +174,7 @@ def ask_by_commit(inquiry: Inquiry) -> Generator[Group]:
                     inquiry.peer,
                     PUSH_MODEL,
                     reports.take,
+                    others=reports.endings(),
                     tls=inquiry.listen_tls,
                 )
             )
@@ -169,12 +190,7 @@ def ask_by_commit(inquiry: Inquiry) -> Generator[Group]:
                 (PUSH_MODEL, "storage commitment"),
                 "use method='find' or 'get'",
                 answer_seconds=float(inquiry.peer.timeout_seconds),
-                handlers=[
-                    (evt.EVT_N_EVENT_REPORT, reports.take),
-                    (evt.EVT_RELEASED, reports.notice),
-                    (evt.EVT_ABORTED, reports.notice),
-                    (evt.EVT_CONN_CLOSE, reports.notice),
-                ],
+                handlers=[(evt.EVT_N_EVENT_REPORT, reports.take), *reports.endings()],
             )
         )
         for begin in range(0, len(inquiry.subjects), _LARGEST_REQUEST):

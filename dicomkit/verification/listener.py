@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from threading import Thread
 from types import TracebackType
@@ -37,6 +37,8 @@ class Listener:
         UID of the SOP class whose SCU we are; the peer proposes itself as its SCP (PS3.7 D.3.3.4).
     handler : callable
         Takes the event, returns a status and the reply.
+    others : sequence
+        Further events of pynetdicom, each with its handler.
     tls : ssl.SSLContext, optional
         Associations are taken under TLS, and in no other way.
 
@@ -54,6 +56,7 @@ class Listener:
         sop_class: str,
         handler: Callable[[Any], tuple[int, None]],
         *,
+        others: Sequence[tuple[Any, Callable[[Any], Any]]] = (),
         tls: ssl.SSLContext | None = None,
     ) -> None:
         from pynetdicom import AE, evt
@@ -74,7 +77,7 @@ class Listener:
         try:
             self._server = self._entity.make_server(
                 (host, port),
-                evt_handlers=[(evt.EVT_N_EVENT_REPORT, handler)],
+                evt_handlers=[(evt.EVT_N_EVENT_REPORT, handler), *others],
                 server_class=server_class,
             )
         except OSError as error:
