@@ -249,7 +249,7 @@ def compare(first: Rows, second: Rows) -> pd.DataFrame:
         for final in (old, new)
     )
     partner = _partners([row[:2] for row in olds], [row[:2] for row in news])
-    nothing = [None] * len(columns)
+    nothing = (None,) * len(columns)
     pairs = [(row, news[partner[place]] if place in partner else nothing) for place, row in enumerate(olds)]
     matched = set(partner.values())
     pairs += [(nothing, row) for place, row in enumerate(news) if place not in matched]
@@ -269,7 +269,7 @@ def compare(first: Rows, second: Rows) -> pd.DataFrame:
     )
 
 
-def _change(before: list[Any], after: list[Any]) -> str:
+def _change(before: tuple[Any, ...], after: tuple[Any, ...]) -> str:
     """One of `CHANGES`, from outcome, status and whether the peer has it, of both times; all None for never."""
     if after[0] is None:
         return "not sent again"
@@ -282,7 +282,7 @@ def _change(before: list[Any], after: list[Any]) -> str:
     return "same failure" if before[:2] == after[:2] else "another failure"
 
 
-def _partners(olds: list[list[Any]], news: list[list[Any]]) -> dict[int, int]:
+def _partners(olds: list[tuple[Any, ...]], news: list[tuple[Any, ...]]) -> dict[int, int]:
     """Which place of `news` is the instance at which place of `olds`, from source and SOP Instance UID of each."""
 
     def both(source: str, uid: str | None) -> Hashable:
@@ -354,10 +354,10 @@ def _ends(attempts: pd.DataFrame) -> pd.Series[Any]:
     return attempts["started_at"] + pd.to_timedelta(attempts["duration_ms"], unit="ms")
 
 
-def _plain_rows(frame: pd.DataFrame, columns: list[str]) -> list[list[Any]]:
+def _plain_rows(frame: pd.DataFrame, columns: list[str]) -> list[tuple[Any, ...]]:
     """The values as Python's own, None where there is none."""
     plain = (frame[name].astype(object).where(frame[name].notna(), None) for name in columns)
-    return [list(row) for row in zip(*plain, strict=True)]
+    return list(zip(*plain, strict=True))
 
 
 # Pictures
@@ -376,6 +376,7 @@ _LOOK_OF_TONE = {
 _HATCH_COLOUR = "#ffffff90"
 _WIDTH_INCHES = 8.0
 _BINS, _PER_BIN = 40, 6  # at most so many spans of time, of so many instances or more on average
+_CROSSES = 120
 _GROUPS_SHOWN = 15
 _POINTS_SHOWN = 400
 _ENOUGH_FOR_A_BOX, _ENOUGH_FOR_PERCENTS = 5, 20
@@ -424,7 +425,8 @@ def plot_outcomes(rows: Rows, ax: Axes | None = None) -> Axes:
     ax.invert_yaxis()
     ax.margins(x=0.32)
     ax.set_xlim(left=0)
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
+    ax.xaxis.set_major_formatter("{x:,.0f}")
     ax.set_xlabel("instances")
     ax.set_title(f"{total:,} {'instance' if total == 1 else 'instances'}", loc="left")
     _tidy(ax, grid="x")
@@ -483,11 +485,13 @@ def plot_throughput(rows: Rows, ax: Axes | None = None) -> Axes:
     line = right.stairs(megabytes, at, baseline=None, color=_AMBER, linewidth=1.8, linestyle=(0, (4, 1.5)))
     shown: list[Any] = [(area, outline), line]
     names = ["instances per second", "MB per second"]
-    failed = seconds[~is_stored] / unit_seconds
+    failed = seconds[~is_stored]
     if len(failed):
+        # One cross where many would cover each other.
+        places = np.unique(np.round(failed / span * _CROSSES)) / _CROSSES * at[-1]
         crosses = ax.plot(
-            failed,
-            np.zeros(len(failed)),
+            places,
+            np.zeros(len(places)),
             "x",
             color=_RED,
             markersize=6,
@@ -504,9 +508,12 @@ def plot_throughput(rows: Rows, ax: Axes | None = None) -> Axes:
     ax.set_xlabel(f"{unit} since {began:%Y-%m-%d %H:%M:%S} UTC")
     ax.set_ylabel("instances per second")
     right.set_ylabel("MB per second")
-    stored, size_mb = int(is_stored.sum()), sizes.sum() / _BYTES_IN_MB
-    took = f"{stored:,} stored, {size_mb:,.1f} MB, in {_number(span / unit_seconds)} {unit}"
-    ax.set_title(f"{took}: {_number(stored / span)} per second", loc="left")
+    stored, took = int(is_stored.sum()), f"in {_number(span / unit_seconds)} {unit}"
+    title = f"nothing stored {took}"
+    if stored:
+        size = f"{_number(sizes.sum() / _BYTES_IN_MB)} MB"
+        title = f"{stored:,} stored, {size}, {took}: {_number(stored / span)} per second"
+    ax.set_title(title, loc="left")
     ax.legend(
         shown, names, loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=3, frameon=False, fontsize="small"
     )
@@ -675,7 +682,7 @@ def _duration(milliseconds: float) -> str:
 
 def _number(value: float) -> str:
     """Three digits of it, and never an exponent."""
-    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}" if value >= 1e-3 else f"{value:.4f}"
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}" if value >= 1e-4 else f"{value:.6f}"
 
 
 def _time_unit(seconds: float) -> tuple[str, float]:

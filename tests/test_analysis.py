@@ -297,12 +297,18 @@ def test_a_share_is_never_rounded_to_nothing_or_to_everything() -> None:
 
 def test_throughput_counts_what_was_stored_and_marks_what_failed() -> None:
     ax = plot_throughput(to_frame(MIXED))
-    assert ax.get_title(loc="left") == "3 stored, 3.0 MB, in 5.5 seconds: 0.545 per second"
+    assert ax.get_title(loc="left") == "3 stored, 3 MB, in 5.5 seconds: 0.545 per second"
     legend = ax.get_legend()
     assert legend is not None
     assert [text.get_text() for text in legend.get_texts()][-1] == "failed attempt (3)"
     assert ax.get_xlabel() == "seconds since 2026-03-01 08:00:00 UTC"
     assert ax.figure.axes[-1].get_ylabel() == "MB per second"
+
+
+def test_throughput_of_failures_alone_says_that_nothing_was_stored() -> None:
+    ax = plot_throughput(to_frame([refused(n) for n in range(1000)]))
+    assert ax.get_title(loc="left") == "nothing stored in 16.7 minutes"
+    assert len(ax.lines[0].get_xdata()) <= 121
 
 
 def test_the_area_of_the_throughput_is_what_was_stored() -> None:
