@@ -94,6 +94,36 @@ To = Callable[[Any], Path]
 # send
 
 
+def test_a_ledger_skips_what_the_peer_has_and_all_is_well(
+    storescp: Storescp, ct_files: list[Path], to: To, tmp_path: Path
+) -> None:
+    ledger = tmp_path / "sent.sqlite"
+    first = dicomkit("send", to(storescp), *ct_files[:4], "--ledger", ledger)
+    assert first.returncode == 0, first.stderr
+    again = dicomkit("send", to(storescp), ct_files[0].parent, "--ledger", ledger)
+    assert again.returncode == 0, again.stderr
+    assert re.search(r"^skipped +4$", again.stdout, re.M)
+    assert re.search(r"^stored +6$", again.stdout, re.M)
+    assert f"Ledger: {ledger}" in again.stdout
+    anew = dicomkit("send", to(storescp), ct_files[0].parent, "--ledger", ledger, "--no-resume")
+    assert re.search(r"^stored +10$", anew.stdout, re.M)
+
+
+def test_a_ledger_that_is_none_is_wrong_usage(storescp: Storescp, ct_files: list[Path], to: To) -> None:
+    done = dicomkit("send", to(storescp), ct_files[0], "--ledger", ct_files[1])
+    assert done.returncode == 2
+    assert "--ledger" in done.stderr
+    assert not storescp.received()
+
+
+def test_pace_and_conversion_are_options(storescp: Storescp, ct_files: list[Path], to: To) -> None:
+    options = ["--max-rate", "500", "--instances-per-association", "3", "--no-transcode"]
+    done = dicomkit("send", to(storescp), *ct_files, *options, "-v")
+    assert done.returncode == 0, done.stderr
+    assert len(storescp.received()) == 10
+    assert done.stderr.count("it has carried 3 instances") == 3
+
+
 def test_send_to_storescp_counts_what_was_stored_and_exits_0(
     storescp: Storescp, ct_files: list[Path], to: To
 ) -> None:
@@ -275,6 +305,7 @@ def test_the_negotiation_names_what_the_standard_numbers() -> None:
         ["scp", "--fault", "Nonsense"],
         ["scp", "--fault", "Status"],
         ["scp", "--aet", ""],
+        ["scp", "--port", "99999"],
     ],
     ids=lambda arguments: " ".join(arguments) or "nothing",
 )

@@ -179,6 +179,32 @@ def _add_send(parser: _Parser) -> None:
         "--results", metavar="FILE", help="write a row for each attempt to this .csv, .json or .parquet file"
     )
     parser.add_argument(
+        "--ledger",
+        metavar="FILE",
+        help="keep every row in this SQLite file, and skip what it says that the peer has",
+    )
+    parser.add_argument(
+        "--no-resume",
+        dest="resume",
+        action="store_false",
+        help="send all, whatever the ledger says",
+    )
+    parser.add_argument(
+        "--max-rate", metavar="N", type=_rate, help="no more instances a second than this, evenly spread"
+    )
+    parser.add_argument(
+        "--instances-per-association",
+        metavar="N",
+        type=_whole_number(1),
+        help="release an association after so many, and open another",
+    )
+    parser.add_argument(
+        "--no-transcode",
+        dest="transcode",
+        action="store_false",
+        help="send as stored or not at all, rather than converting without loss",
+    )
+    parser.add_argument(
         "--no-pack-pdv",
         dest="pack_pdv",
         action="store_false",
@@ -321,13 +347,21 @@ def _associations(text: str) -> int | Literal["auto"]:
 
 
 def _seconds(text: str) -> float:
+    return _above_zero(text, "seconds")
+
+
+def _rate(text: str) -> float:
+    return _above_zero(text, "instances a second")
+
+
+def _above_zero(text: str, unit: str) -> float:
     try:
-        seconds = float(text)
+        number = float(text)
     except ValueError:
-        seconds = 0.0
-    if not seconds > 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0")
-    return seconds
+        number = 0.0
+    if not number > 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of {unit} above 0")
+    return number
 
 
 def _demo(options: argparse.Namespace) -> int:

@@ -49,6 +49,10 @@ def run(options: argparse.Namespace) -> int:
         receiver.start()
     except ValueError as error:
         raise WrongUsage(str(error)) from error
+    except OverflowError as error:
+        raise WrongUsage(
+            f"port {options.port}: it is not a TCP port; write a number from 1 to 65535, or 0 for a free one"
+        ) from error
     except OSError as error:
         raise WrongUsage(
             f"port {options.port}: {error.strerror or error}; give another with --port, or 0 for a free one"

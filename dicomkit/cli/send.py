@@ -16,7 +16,7 @@ from dicomkit.cli.security import security_of
 from dicomkit.cli.setting import usable_setting
 from dicomkit.cli.summary import Causes, summary_lines
 from dicomkit.cli.terminal import Console, Palette, columns, counted, printable, put
-from dicomkit.errors import MissingExtraError
+from dicomkit.errors import LedgerError, MissingExtraError
 from dicomkit.events import Event
 
 __all__ = ["run"]
@@ -51,12 +51,19 @@ def run(options: argparse.Namespace) -> int:
                 retries=options.retries,
                 give_up_after=options.give_up_after,
                 results=options.results,
+                ledger=options.ledger,
+                resume=options.resume,
+                transcode=options.transcode,
                 pack_pdv=options.pack_pdv,
+                max_rate=options.max_rate,
+                instances_per_association=options.instances_per_association,
                 tls=tls,
                 identity=identity,
                 control=control,
                 on_event=listen,
             )
+        except LedgerError as error:
+            raise WrongUsage(f"--ledger: {error}") from error
         except MissingExtraError as error:
             raise WrongUsage(f"--results {options.results}: {error}") from error
         except OSError as error:
@@ -66,6 +73,8 @@ def run(options: argparse.Namespace) -> int:
     )
     if options.results is not None:
         lines.append(f"Rows: {printable(options.results)}")
+    if options.ledger is not None:
+        lines.append(f"Ledger: {printable(options.ledger)}")
     put(lines)
     return EXIT_INTERRUPTED if batch.interrupted else EXIT_OK if batch.ok else EXIT_NOT_OK
 
