@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -16,6 +17,11 @@ from tests.files import write_ct_files
 from tests.peers import Dcmqrscp, MissingProgram, Orthanc, Storescp, wait_until
 
 LEAK_SECONDS = 5.0
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # What a shell runs in the background has Ctrl-C ignored, and so would what the tests start and interrupt.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 # Peers
