@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from dicomkit.verification import verify as verify
     from dicomkit.widgets import ImageViewer as ImageViewer
     from dicomkit.widgets import SettingForm as SettingForm
+    from dicomkit.widgets import TagBrowser as TagBrowser
 
 __version__ = "0.1.0"
 
@@ -73,7 +74,7 @@ _ROOMS = {
     "results_file": ["ResultsFile"],
     "results_reader": ["read_results"],
     "verification": ["verify"],
-    "widgets": ["ImageViewer", "SettingForm"],
+    "widgets": ["ImageViewer", "SettingForm", "TagBrowser"],
 }
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import gc
 import json
+import os
 import threading
 import weakref
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
+from importlib.resources import files
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -485,6 +488,18 @@ class Table:
         self.rows.close()
 
 
+def faults_found_by_axe(table: Table) -> list[str]:
+    """What axe-core has against the widget, where its Python package is installed."""
+    if find_spec("axe_playwright_python") is None:
+        reason = "axe-core is missing: pip install axe-playwright-python"
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason, pytrace=False)
+        pytest.skip(reason)
+    table.page.evaluate(files("axe_playwright_python").joinpath("axe.min.js").read_text("utf-8"))
+    found = table.page.evaluate("axe.run('.dk-rows')")["violations"]
+    return [f"{one['id']}: {one['nodes'][0]['html']}" for one in found]
+
+
 @pytest.fixture
 def table(chromium: Browser) -> Iterator[Table]:
     """A hundred thousand rows with check boxes."""
@@ -645,6 +660,17 @@ def test_the_grid_tells_its_size_and_names_to_those_who_hear_it(table: Table) ->
             .map((one) => one.outerHTML)"""
     )
     assert unlabelled == []
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_axe_finds_no_fault(chromium: Browser, dark: bool) -> None:
+    table = Table(chromium, Rows(source_of(records(100)), label="Results", can_check=True), dark=dark)
+    table.press("ArrowDown", " ", "Enter")
+    table.rows.search_text = "failed"
+    table.rows.order = ("size", True)
+    table.shown.serve()
+    assert faults_found_by_axe(table) == []
+    table.close()
 
 
 def test_rows_that_come_while_it_runs_are_followed_at_the_end_only(chromium: Browser) -> None:

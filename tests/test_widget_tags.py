@@ -19,7 +19,7 @@ from dicomkit.messages import DicomMessage
 from dicomkit.samples import sample_folder
 from dicomkit.widgets import TagBrowser
 from dicomkit.widgets.row_sources import Cell, Row
-from tests.test_widget_rows import Kernel, Table
+from tests.test_widget_rows import Kernel, Table, faults_found_by_axe
 from tests.viewer_page import browser
 
 if TYPE_CHECKING:
@@ -392,6 +392,17 @@ def test_only_differences_is_a_switch_in_the_page(chromium: Browser) -> None:
     assert table.rows.only_differences
     assert table.page.get_by_role("gridcell", name="only received").is_visible()
     assert table.page.get_by_role("button", name="Only differences").get_attribute("aria-pressed") == "true"
+    table.close()
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_axe_finds_no_fault(chromium: Browser, dark: bool) -> None:
+    table = Table(chromium, TagBrowser(*two_reports()), dark=dark)
+    table.rows.only_differences = True
+    table.rows.selected_tag = PATIENT_NAME
+    table.rows.opened = table.rows.active
+    table.shown.serve()
+    assert faults_found_by_axe(table) == []
     table.close()
 
 

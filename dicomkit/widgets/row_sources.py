@@ -185,7 +185,7 @@ class RowSource:
         return None
 
     def detail(self, key: Key) -> Sequence[Fact]:
-        """Return what a row opens to; with nothing it does not open."""
+        """Return what a row opens to, the text of the first being its title; with nothing it does not open."""
         return ()
 
     def copy_text(self, key: Key) -> str:

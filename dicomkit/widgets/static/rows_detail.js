@@ -34,13 +34,16 @@ class RowsDetail {
   }
 
   fact(fact) {
-    const value = make("dd", { class: fact.isCode ? "dk-rows-code" : null, "data-tone": fact.tone || null }, fact.text);
-    if (!fact.canCopy) return [make("dt", {}, fact.label), value];
-    const copy = button("Copy", { class: "dk-button dk-rows-copy", "aria-label": `Copy ${fact.label}` }, async () => {
-      const isCopied = await copyText(fact.text);
-      copy.textContent = isCopied ? "Copied" : "Not allowed";
-      this.onCopied(isCopied ? `${fact.label} copied` : "The browser does not allow to copy");
-    });
-    return [make("dt", {}, fact.label), make("div", { class: "dk-rows-fact" }, value, copy)];
+    const text = make("span", { class: fact.isCode ? "dk-rows-code" : null, "data-tone": fact.tone || null }, fact.text);
+    const value = make("dd", {}, text);
+    if (fact.canCopy) {
+      const copy = button("Copy", { class: "dk-button dk-rows-copy", "aria-label": `Copy ${fact.label}` }, async () => {
+        const isCopied = await copyText(fact.text);
+        copy.textContent = isCopied ? "Copied" : "Not allowed";
+        this.onCopied(isCopied ? `${fact.label} copied` : "The browser does not allow to copy");
+      });
+      value.append(copy);
+    }
+    return [make("dt", {}, fact.label), value];
   }
 }
