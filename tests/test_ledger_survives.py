@@ -23,6 +23,7 @@ import pytest
 from dicomkit import DicomSenderSetting, Ledger, LocalSCP, Outcome, send_batch
 from dicomkit.ledger_writer import GROUP_ROWS
 from tests.files import write_ct_files
+from tests.peers import wait_until
 
 KILLS = int(os.environ.get("DICOMKIT_KILLS", "20"))
 INSTANCES = 450
@@ -77,6 +78,10 @@ def start(scp: LocalSCP, folder: Path, ledger: Path, associations: int) -> subpr
     return subprocess.Popen(command, stderr=subprocess.PIPE)
 
 
+def told(scp: LocalSCP, what: str) -> int:
+    return [event.what for event in scp.events].count(what)
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("instances")
@@ -111,6 +116,8 @@ def test_a_killed_batch_leaves_a_true_ledger(turn: int, folder: Path, seconds: f
             receiver.kill()
         _, errors = receiver.sender.communicate(timeout=60)
         assert receiver.sender.returncode in (0, -signal.SIGKILL), errors
+        # What was on its way when the sender was killed still arrives.
+        wait_until(lambda: told(scp, "closed") >= told(scp, "accepted"), 20, "the last association ends")
         received = Counter(receiver.has)
         receiver.kill_at = 0
 
