@@ -6,6 +6,9 @@ encoded otherwise is encoded anew. The whole data set is held in memory while it
 
 from __future__ import annotations
 
+import logging
+import threading
+import warnings
 from dataclasses import replace
 from os import SEEK_END
 from typing import TYPE_CHECKING, Final
@@ -40,6 +43,40 @@ LOSSY_OR_NOT: Final = frozenset({"1.2.840.10008.1.2.4.91", "1.2.840.10008.1.2.4.
 WORD_SIZES: Final = {"OW": 2, "OF": 4, "OL": 4, "OD": 8, "OV": 8}
 
 
+class _PydicomKeepsQuiet:
+    """pydicom warns of odd values, and quotes them, which may be a patient's: not while any thread converts.
+
+    Filters of warnings and the logger belong to the whole process, so the first thread in silences them, and the last
+    one out gives them their voice back: each on its own would leave them in the other's state.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._filters = warnings.catch_warnings()
+        self._logger = logging.getLogger("pydicom")
+        self._was_disabled = False
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if self._inside == 0:
+                self._filters = warnings.catch_warnings()
+                self._filters.__enter__()
+                warnings.simplefilter("ignore")
+                self._was_disabled, self._logger.disabled = self._logger.disabled, True
+            self._inside += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if self._inside == 0:
+                self._filters.__exit__(None, None, None)
+                self._logger.disabled = self._was_disabled
+
+
+_QUIET: Final = _PydicomKeepsQuiet()
+
+
 class NotTranscoded(UnreadableError):
     """It could not be brought into another transfer syntax; the message says why and what would help."""
 
@@ -68,23 +105,24 @@ def transcoded(instance: Instance, target: str) -> Instance:
     from pydicom.filebase import DicomBytesIO
     from pydicom.filewriter import write_dataset
 
-    ds = _read(instance)
-    try:
-        if instance.transfer_syntax not in UNCOMPRESSED and "PixelData" in ds:
-            _decompress(ds, instance.transfer_syntax)
-        elif instance.transfer_syntax == EXPLICIT_BE:
-            _swap_bytes(ds)
-        buffer = DicomBytesIO()
-        buffer.is_little_endian = True
-        buffer.is_implicit_VR = target == IMPLICIT_LE
-        write_dataset(buffer, ds)
-    except NotTranscoded:
-        raise
-    except Exception as error:  # pydicom and its plugins raise whatever their parts raise
-        raise NotTranscoded(
-            f"it could not be converted from {uid_name(instance.transfer_syntax)} to {uid_name(target)} "
-            f"({type(error).__name__}); have the peer accept it as it is stored"
-        ) from error
+    with _QUIET:
+        ds = _read(instance)
+        try:
+            if instance.transfer_syntax not in UNCOMPRESSED and "PixelData" in ds:
+                _decompress(ds, instance.transfer_syntax)
+            elif instance.transfer_syntax == EXPLICIT_BE:
+                _swap_bytes(ds)
+            buffer = DicomBytesIO()
+            buffer.is_little_endian = True
+            buffer.is_implicit_VR = target == IMPLICIT_LE
+            write_dataset(buffer, ds)
+        except NotTranscoded:
+            raise
+        except Exception as error:  # pydicom and its plugins raise whatever their parts raise
+            raise NotTranscoded(
+                f"it could not be converted from {uid_name(instance.transfer_syntax)} to {uid_name(target)} "
+                f"({type(error).__name__}); have the peer accept it as it is stored"
+            ) from error
     data = buffer.getvalue()
     return replace(instance, transfer_syntax=target, offset=0, length=len(data), stamp=None, content=data)
 

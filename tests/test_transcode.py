@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import logging
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -320,3 +322,19 @@ def test_not_transcoded_keeps_the_patient_out_of_the_message(tmp_path: Path) -> 
     with pytest.raises(NotTranscoded) as raised:
         transcoded(look_at(path), ExplicitVRLittleEndian)
     assert "Secret" not in str(raised.value)
+
+
+def test_values_that_pydicom_warns_of_are_not_quoted_while_several_threads_convert(
+    recwarn: pytest.WarningsRecorder, caplog: pytest.LogCaptureFixture
+) -> None:
+    before = list(warnings.filters)
+    refused = [RefuseSyntax(ExplicitVRLittleEndian), RefuseSyntax(ExplicitVRBigEndian)]
+    with LocalSCP(faults=refused) as scp:
+        batch = send_batch(
+            scp.setting(), [TEST_FILES / "badVR.dcm", TEST_FILES / "rtdose_expb.dcm"] * 5, associations=3
+        )
+    assert set(batch.to_frame().sent_transfer_syntax) == {ImplicitVRLittleEndian}
+    assert not [str(warning.message) for warning in recwarn]
+    assert not caplog.messages
+    assert warnings.filters == before
+    assert not logging.getLogger("pydicom").disabled
