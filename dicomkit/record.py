@@ -235,9 +235,9 @@ class Record:
         with self._lock:
             frame = frame_of_rows(self._rows if self._ledger is None else self._ledger.rows())
         if self._path is not None and self._in_file:
-            from dicomkit.results_reader import read_results
+            from dicomkit.results_reader import read_in_file_order
 
-            frame = pd.concat([read_results(self._path).head(self._in_file), frame], ignore_index=True)
+            frame = pd.concat([read_in_file_order(self._path).head(self._in_file), frame], ignore_index=True)
         frame = frame.sort_values(["instance", "attempt"], kind="stable", ignore_index=True)
         if latest:
             frame = frame.drop_duplicates("instance", keep="last", ignore_index=True)

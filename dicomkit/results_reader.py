@@ -21,13 +21,16 @@ from dicomkit.results_file import import_pyarrow, known_suffix
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["read_results"]
+__all__ = ["read_in_file_order", "read_results"]
 
 _READ_ROWS = 50_000  # CSV rows that are turned into columns at a time
 
 
 def read_results(path: str | os.PathLike[str]) -> pd.DataFrame:
-    """Read a results file back, with the columns and dtypes of `to_frame`.
+    """Read a results file back, with the columns, dtypes and order of `Batch.to_frame`.
+
+    A batch writes its rows as they come about; the frame has them by instance and attempt, and where a file holds
+    several batches, one batch after the other.
 
     Columns that are not ours follow after ours as they are in the file (those of a CSV file as strings). An empty
     cell is null, save in the columns that are never null (`detail`, for one), where it is an empty text.
@@ -52,6 +55,15 @@ def read_results(path: str | os.PathLike[str]) -> pd.DataFrame:
     OSError
         The file cannot be read.
     """
+    frame = read_in_file_order(path)
+    batch, _ = frame["batch_id"].factorize()
+    keys = frame[["instance", "attempt"]].assign(batch=batch)
+    order = keys.sort_values(["batch", "instance", "attempt"], kind="stable")
+    return frame if order.index.is_monotonic_increasing else frame.loc[order.index].reset_index(drop=True)
+
+
+def read_in_file_order(path: str | os.PathLike[str]) -> pd.DataFrame:
+    """Do what `read_results` does, and leave the rows in the order in which they were written."""
     path = Path(path)
     return _READERS[known_suffix(path)](path)
 

@@ -34,6 +34,7 @@ from dicomkit.errors import (
     WireError,
 )
 from dicomkit.results import ALWAYS_THERE, COLUMNS, dtypes, to_frame
+from dicomkit.results_reader import read_in_file_order
 
 FORMATS = ["csv", "json", "parquet"]
 CT = "1.2.840.10008.5.1.4.1.1.2"
@@ -375,7 +376,21 @@ results = st.builds(
 def test_what_is_written_is_read_back_to_the_last_dtype(
     tmp_path: Path, suffix: str, rows: list[SendResult]
 ) -> None:
-    assert_frame_equal(read_results(write(tmp_path / f"rows.{suffix}", rows)), to_frame(rows))
+    assert_frame_equal(read_in_file_order(write(tmp_path / f"rows.{suffix}", rows)), to_frame(rows))
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_rows_are_read_back_by_instance_and_attempt_whenever_they_came_about(
+    tmp_path: Path, suffix: str
+) -> None:
+    first = [
+        replace(STORED, instance=instance, attempt=attempt) for instance, attempt in [(0, 1), (1, 1), (1, 2)]
+    ]
+    second = [replace(row, batch_id="another") for row in first]
+    written = [first[2], second[1], first[0], second[2], first[1], second[0]]
+    path = write(tmp_path / f"rows.{suffix}", written)
+    assert_frame_equal(read_results(path), to_frame(first + second))
+    assert_frame_equal(read_in_file_order(path), to_frame(written))
 
 
 @pytest.mark.parametrize("suffix", FORMATS)
