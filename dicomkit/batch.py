@@ -265,10 +265,9 @@ def send_batch(
     MissingExtraError
         The results are to be Parquet, and pyarrow is not installed.
     """
+    most = _whole("max_associations", max_associations)
     policy = Policy(
-        associations=_whole("max_associations", max_associations)
-        if associations == "auto"
-        else _whole("associations", associations),
+        associations=most if associations == "auto" else _whole("associations", associations),
         is_tuned=associations == "auto",
         retries=_whole("retries", retries, least=0),
         give_up_after=_positive("give_up_after", give_up_after, "seconds"),

@@ -10,7 +10,7 @@ import sys
 from collections import deque
 from collections.abc import Callable, Iterator
 from threading import Condition, Thread
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from dicomkit.errors import UnreadableError
 from dicomkit.instances import Instance, PassedOver, Unreadable, find_instances
@@ -54,7 +54,9 @@ class Lookout:
         self._row = row
         self._resume = resume
         self._seen: set[int] = set()
-        self._feeder = Feeder(sources, on_arrival) if isinstance(sources, Iterator) else None
+        # An open file iterates over lines, which are no sources; `find_instances` has the words for it.
+        is_fed = isinstance(sources, Iterator) and not hasattr(type(sources), "read")
+        self._feeder = Feeder(cast("Iterator[object]", sources), on_arrival) if is_fed else None
         self._finds = iter(()) if self._feeder is not None else self._find(sources)
 
     @property

@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -389,8 +390,7 @@ def test_streamed_rows_are_the_rows_of_the_frame_and_are_not_kept(
     assert len(frame) > 11
     assert frame.dtypes.to_dict() == dtypes()
     assert frame.instance.is_monotonic_increasing
-    read = read_results(path).sort_values(["instance", "attempt"], ignore_index=True)
-    assert_frame_equal(frame, read)
+    assert_frame_equal(frame, read_results(path))
     assert not batch._record._rows
     assert batch.note == ""
     assert batch.to_frame(latest=True).instance.tolist() == list(range(11))
@@ -513,6 +513,12 @@ def test_what_is_no_source_is_a_row_and_its_neighbours_are_sent(strange: object)
     assert len(batch.to_frame().detail[1]) > 20
     alone = sent_to(sources=strange)
     assert attempts_of(alone) == [(0, 1, "invalid_message")]
+
+
+def test_an_open_file_is_one_row_and_not_one_for_each_of_its_lines() -> None:
+    batch = sent_to(sources=BytesIO(ct_instance(0)))
+    assert attempts_of(batch) == [(0, 1, "invalid_message")]
+    assert batch.to_frame().detail[0].startswith("BytesIO is no source of instances")
 
 
 def test_an_iterator_that_raises_has_a_row_for_it() -> None:

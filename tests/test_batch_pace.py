@@ -137,6 +137,8 @@ def test_auto_finds_that_more_associations_pay(tmp_path: Path) -> None:
 def test_max_associations_takes_a_whole_number_from_1(most: Any) -> None:
     with LocalSCP() as scp, pytest.raises(ValueError, match="max_associations"):
         send_batch(scp.setting(), [], associations="auto", max_associations=most)
+    with LocalSCP() as scp, pytest.raises(ValueError, match="max_associations"):
+        send_batch(scp.setting(), [], associations=1, max_associations=most)
 
 
 def test_a_number_of_associations_that_is_none_is_refused() -> None:
