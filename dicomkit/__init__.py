@@ -78,10 +78,20 @@ _ROOMS = {
 }
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
 
-__all__ = ["__version__", *_ROOM_OF]
+__all__: list[str]  # made when it is asked for, by `_names_for_all`
+
+
+def _names_for_all() -> list[str]:
+    """What ``from dicomkit import *`` brings: without the notebook extra, all but the widgets."""
+    from importlib.util import find_spec
+
+    has_widgets = find_spec("anywidget") is not None
+    return ["__version__", *(name for name, room in _ROOM_OF.items() if has_widgets or room != "widgets")]
 
 
 def __getattr__(name: str) -> object:
+    if name == "__all__":
+        return _names_for_all()
     room = _ROOM_OF.get(name)
     if room is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

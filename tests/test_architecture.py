@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib.util
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -217,6 +218,19 @@ def test_public_names_are_importable_and_known_to_type_checkers() -> None:
     for name in dicomkit.__all__:
         assert getattr(dicomkit, name) is not None
     assert typed == set(dicomkit.__all__) - {"__version__"}
+
+
+def test_everything_can_be_imported_at_once_without_the_notebook_extra(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    known = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name == "anywidget" else known(name)
+    )
+    brought: dict[str, object] = {}
+    exec("from dicomkit import *", brought)
+    assert "send_batch" in brought
+    assert not set(brought) & {"ImageViewer", "SettingForm"}
 
 
 def test_the_names_of_the_core_are_public() -> None:
