@@ -330,7 +330,7 @@ FIELDS: tuple[FieldInfo, ...] = (
         "text",
         "",
         "Name of the activity, for people.",
-        "None.",
+        "Nothing depends on it.",
         _text,
     ),
     FieldInfo(
@@ -339,7 +339,7 @@ FIELDS: tuple[FieldInfo, ...] = (
         "integer",
         3,
         "Version of the setting's format; 2 and 3 are in use.",
-        "None.",
+        "Nothing depends on it.",
         _any_integer(3),
     ),
     FieldInfo(
@@ -348,7 +348,7 @@ FIELDS: tuple[FieldInfo, ...] = (
         "integer",
         MessageType.DICOM,
         "Number of the message's kind; 16, DICOM, is the one that makes sense here.",
-        "None by itself: the message object decides. Anything but a DicomMessage cannot be sent, whatever this says.",
+        "Nothing by itself: the message object decides. Anything but a DicomMessage cannot be sent, whatever it is.",
         _message_type,
     ),
     FieldInfo(
@@ -357,7 +357,7 @@ FIELDS: tuple[FieldInfo, ...] = (
         "json",
         None,
         "Options of the message type; null as a rule.",
-        "None for this sender.",
+        "This sender does not look at them.",
         _anything,
     ),
     FieldInfo(
@@ -443,7 +443,7 @@ FIELDS: tuple[FieldInfo, ...] = (
         "boolean",
         False,
         "Whether transformers are unavailable to this activity.",
-        "None for send.",
+        "send does not look at it.",
         _boolean,
     ),
     FieldInfo(

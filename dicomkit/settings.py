@@ -322,7 +322,7 @@ class DicomSenderSetting:
             value = getattr(self, info.attribute)
             rows.append((info.json_name, value, info.new or info.default, info.meaning, info.effect + absent))
         for name, value in self.unknown_properties.items():
-            rows.append((name, value, None, "Not a field of this setting.", "None; it is kept as it is."))
+            rows.append((name, value, None, "Not a field of this setting.", "Nothing; it is kept as it is."))
         names = ("field", "value", "default", "meaning", "effect at runtime")
         kinds = ("str", "object", "object", "str", "str")
         columns = zip(*rows, strict=True)
