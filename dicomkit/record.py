@@ -72,6 +72,7 @@ class Record:
         self.trouble = ""
         self.associations: list[AssociationRow] = []
         self._on_event = on_event
+        self._listener_failed = False
         self._lock = Lock()
         self._telling = RLock()
         self._rows = PackedRows()
@@ -151,9 +152,12 @@ class Record:
             try:
                 self._on_event(event)
             except Exception:
-                from logging import getLogger
+                if not self._listener_failed:  # a listener that is broken would fill the log
+                    self._listener_failed = True
+                    from logging import getLogger
 
-                getLogger("dicomkit").exception("on_event failed upon %s", type(event).__name__)
+                    name = type(event).__name__
+                    getLogger("dicomkit").exception("on_event failed upon %s; said once in a batch", name)
 
     def opened(self, which: int, association: Association) -> None:
         if self._on_event is not None:
