@@ -60,8 +60,8 @@ STORED = "outcome IN ('stored', 'stored_with_warning')"
 
 _OWNER_ONLY = 0o600
 
-# Of the write-ahead log, 4 KB each, before it goes into the file itself: four times SQLite's default, since UIDs come in
-# no order, and each group of rows changes pages all over their index.
+# Of the write-ahead log, 4 KB each, before it goes into the file itself: four times SQLite's default, since UIDs come
+# in no order, and each group of rows changes pages all over their index.
 _CHECKPOINT_PAGES = 4000
 
 _SQL_TYPES = {

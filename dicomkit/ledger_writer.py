@@ -170,10 +170,12 @@ class LedgerWriter:
                     if end is not None:
                         self._connection.execute(_END, (*end, self._batch_id))
             self._is_on_disk = waits_for_disk
-        except LedgerError as error:
-            self.fail(error)
+        except BaseException as error:
             with self._adding:
                 self._waiting[:0] = group
+                if not isinstance(error, LedgerError):
+                    raise
+                self.fail(error)
 
     def _have_commits_wait(self, waits_for_disk: bool) -> None:
         if waits_for_disk is not self._waits_for_disk:
