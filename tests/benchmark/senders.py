@@ -82,6 +82,16 @@ def send_batch(files: FileSet, receiver: Peer, *, associations: int | Literal["a
     return worker("send_batch", files, receiver, associations)
 
 
+def send_batch_alone(files: FileSet, receiver: Peer) -> Run:
+    """`dicomkit.send_batch(setting, folder)`, without its frame."""
+    return worker("send_batch_alone", files, receiver, 1)
+
+
+def send_batch_with_ledger(files: FileSet, receiver: Peer) -> Run:
+    """`dicomkit.send_batch(setting, folder, ledger=...)`, with a new ledger each time, without its frame."""
+    return worker("send_batch_with_ledger", files, receiver, 1)
+
+
 def pynetdicom_loop(files: FileSet, receiver: Peer) -> Run:
     """pynetdicom: one association, and `send_c_store(dcmread(path))` for each file."""
     return worker("pynetdicom", files, receiver, 1)

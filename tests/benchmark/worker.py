@@ -32,6 +32,46 @@ def send_batch(port: int, aet: str, associations: int | Literal["auto"], folder:
     return send
 
 
+def send_batch_with_ledger(
+    port: int, aet: str, associations: int | Literal["auto"], folder: Path
+) -> Callable[[], int]:
+    """The same with a new ledger; rows are read back from it as the frame."""
+    import tempfile
+
+    import pandas as pd  # noqa: F401  (a notebook has it)
+
+    from dicomkit.batch import send_batch
+    from dicomkit.settings import DicomSenderSetting
+
+    setting = DicomSenderSetting(remote_host=HOST, remote_port=port, remote_aet=aet)
+
+    def send() -> int:
+        with tempfile.TemporaryDirectory(prefix="dicomkit-ledger-") as temporary:
+            ledger = Path(temporary) / "ledger.sqlite"
+            batch = send_batch(setting, folder, associations=associations, ledger=ledger)
+            return sum(count for outcome, count in batch.outcomes.items() if outcome == "stored")
+
+    return send
+
+
+def send_batch_alone(
+    port: int, aet: str, associations: int | Literal["auto"], folder: Path
+) -> Callable[[], int]:
+    """The same without a ledger, and without making the frame."""
+    import pandas as pd  # noqa: F401  (a notebook has it)
+
+    from dicomkit.batch import send_batch
+    from dicomkit.settings import DicomSenderSetting
+
+    setting = DicomSenderSetting(remote_host=HOST, remote_port=port, remote_aet=aet)
+
+    def send() -> int:
+        batch = send_batch(setting, folder, associations=associations)
+        return sum(count for outcome, count in batch.outcomes.items() if outcome == "stored")
+
+    return send
+
+
 def pynetdicom(port: int, aet: str, associations: int | Literal["auto"], folder: Path) -> Callable[[], int]:
     from pydicom import dcmread
     from pynetdicom import AE
@@ -49,7 +89,12 @@ def pynetdicom(port: int, aet: str, associations: int | Literal["auto"], folder:
 
 
 def main(sender: str, port: str, aet: str, associations: str, folder: str) -> None:
-    prepare = {"send_batch": send_batch, "pynetdicom": pynetdicom}[sender]
+    prepare = {
+        "send_batch": send_batch,
+        "send_batch_alone": send_batch_alone,
+        "send_batch_with_ledger": send_batch_with_ledger,
+        "pynetdicom": pynetdicom,
+    }[sender]
     send = prepare(int(port), aet, "auto" if associations == "auto" else int(associations), Path(folder))
     start = time.perf_counter()
     instances = send()

@@ -4,8 +4,19 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from tests.benchmark.scenarios import archive, distance, growth, installed, memory, nodelay, startup, whole
+from tests.benchmark.scenarios import (
+    archive,
+    distance,
+    growth,
+    installed,
+    ledger,
+    memory,
+    nodelay,
+    startup,
+    whole,
+)
 
 SCENARIOS: dict[str, ModuleType] = {
-    module.NAME: module for module in (nodelay, installed, whole, distance, archive, memory, growth, startup)
+    module.NAME: module
+    for module in (nodelay, installed, whole, distance, archive, ledger, memory, growth, startup)
 }
