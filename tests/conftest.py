@@ -9,6 +9,7 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import psutil
 import pytest
 
@@ -20,6 +21,9 @@ LEAK_SECONDS = 5.0
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # A slow day is no fault: hypothesis's deadline of 200 ms would make one.
+    hypothesis.settings.register_profile("dicomkit", deadline=None)
+    hypothesis.settings.load_profile("dicomkit")
     # What a shell runs in the background has Ctrl-C ignored, and so would what the tests start and interrupt.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
