@@ -34,6 +34,9 @@ __all__ = [
     "ProtocolError",
 ]
 
+# Where the Error Comment of a peer begins in a `detail`.
+PEER_SAYS = "; the peer says: "
+
 Severity = Literal["error", "warning", "info"]
 
 
@@ -117,11 +120,16 @@ class SecurityError(DicomkitError, ValueError):
 
 
 class SendError(DicomkitError):
-    """An instance was not stored; `result` is the whole row."""
+    """An instance was not stored; `result` is the whole row.
+
+    The message ends up in logs, so it has the file's name and no folder, and not the peer's Error Comment: people put
+    patients' names into both. `result.source` and `result.detail` have them.
+    """
 
     def __init__(self, result: SendResult) -> None:
         self.result = result
-        super().__init__(f"{result.source}: {result.outcome}: {result.detail}")
+        name = result.source.replace("\\", "/").rpartition("/")[2]
+        super().__init__(f"{name}: {result.outcome}: {result.detail.partition(PEER_SAYS)[0]}")
 
 
 class WireError(DicomkitError):

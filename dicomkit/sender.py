@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-from dicomkit.errors import Interrupted, UnreadableError, WireError
+from dicomkit.errors import PEER_SAYS, Interrupted, UnreadableError, WireError
 from dicomkit.results import Outcome, SendResult
 from dicomkit.statuses import SUCCESS, status_meaning, status_remedy
 from dicomkit.uids import EXPLICIT_LE, IMPLICIT_LE, uid_name
@@ -405,7 +405,7 @@ class Attempt:
         status, comment = self._response.status, self._response.error_comment
         detail = STORED if status == SUCCESS else f"{status_meaning(status)}: {status_remedy(status)}"
         if comment:
-            detail += f'; the peer says: "{comment}"'
+            detail += f'{PEER_SAYS}"{comment}"'
         return self._row_of(Outcome.of_status(status), detail, status)
 
     def _row_of(self, outcome: Outcome, detail: str, status: int | None = None) -> SendResult:

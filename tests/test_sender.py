@@ -17,7 +17,15 @@ from dicomkit.messages import BinaryMessage, JsonMessage, XmlMessage
 from dicomkit.scp import Close, Delay, RefuseSyntax, RejectAssociation, Silence, Status
 from dicomkit.sender import new_batch_id
 from dicomkit.uids import EXPLICIT_LE, IMPLICIT_LE
-from tests.files import CT_IMAGE_STORAGE, SERIES_UID, STUDY_UID, ct_instance, data_set_of, instance_uid
+from tests.files import (
+    CT_IMAGE_STORAGE,
+    SERIES_UID,
+    STUDY_UID,
+    ct_instance,
+    data_set_of,
+    instance_uid,
+    write_ct_files,
+)
 from tests.peers import Storescp, free_port
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
@@ -148,6 +156,20 @@ def test_a_failure_raises_for_outcome_and_carries_the_row() -> None:
     with pytest.raises(SendError, match="refused: Refused: Out of Resources") as raised:
         result.raise_for_outcome()
     assert raised.value.result is result
+
+
+def test_an_exception_has_no_folder_and_no_comment_of_the_peer(tmp_path: Path) -> None:
+    """People put patients' names into both, and exceptions end up in logs."""
+    folder = tmp_path / "Phantom^Ada"
+    path = write_ct_files(folder, 1)[0]
+    with LocalSCP(faults=[Status(0xC000, error_comment="Ada is unknown")]) as scp:
+        result = send(scp.setting(), DicomMessage.from_file(path))
+    with pytest.raises(SendError) as raised:
+        result.raise_for_outcome()
+    assert str(raised.value).startswith(f"{path.name}: failed: ")
+    assert "Ada" not in str(raised.value)
+    assert "Ada is unknown" in raised.value.result.detail
+    assert raised.value.result.source == str(path)
 
 
 def test_one_attempt_is_made_and_no_more() -> None:
