@@ -367,14 +367,14 @@ class _WindowFile:
 
 def _ask_pydicom(window: Window, reason: Malformed) -> dict[int, bytes]:
     """Have pydicom, which forgives more, read the attributes of a result row."""
-    import warnings
     from typing import BinaryIO, cast
 
     from pydicom import dcmread
 
+    from dicomkit.quiet import PYDICOM_QUIET
+
     found: dict[int, bytes] = {}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # they quote values, which may be a patient's
+    with PYDICOM_QUIET:
         try:
             dataset = dcmread(
                 cast(BinaryIO, _WindowFile(window)),

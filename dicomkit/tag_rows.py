@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from dicomkit.identifying import profile_action
+from dicomkit.quiet import PYDICOM_QUIET
 from dicomkit.tag_values import (
     element_of,
     one_line,
-    quietly,
     read_errors,
     same_value,
     uid_meaning,
@@ -246,7 +246,7 @@ def meaning(row: TagRow) -> str:
 def _item_text(item: Dataset) -> str:
     """What tells an item from its neighbours: the meaning of a code, the name and text of an SR content item."""
     try:
-        with quietly():
+        with PYDICOM_QUIET:
             if not item.get("ConceptNameCodeSequence"):
                 return str(item.get("CodeMeaning", "") or item.get("ReferencedSOPInstanceUID", ""))
             said = [item.ConceptNameCodeSequence[0].get("CodeMeaning", ""), item.get("TextValue", "")]

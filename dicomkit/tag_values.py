@@ -5,12 +5,12 @@ Nothing here raises for what a file holds: a value that cannot be read is shown 
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from functools import cache
 from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeAlias
+
+from dicomkit.quiet import PYDICOM_QUIET
 
 if TYPE_CHECKING:
     from pydicom import DataElement, Dataset
@@ -23,7 +23,6 @@ __all__ = [
     "hex_dump",
     "is_binary",
     "one_line",
-    "quietly",
     "read_errors",
     "same_value",
     "size_of",
@@ -76,14 +75,6 @@ def read_errors() -> tuple[type[Exception], ...]:
     )
 
 
-@contextmanager
-def quietly() -> Iterator[None]:
-    """Keep pydicom's warnings about odd values to ourselves: they quote the value, which may be a patient's."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
-
-
 def is_binary(vr: str) -> bool:
     """Return whether values of that VR are bytes rather than text or numbers (``"OB or OW"`` included)."""
     return vr[:2] in _BINARY_VRS
@@ -114,7 +105,7 @@ def element_of(holder: Dataset, tag: int) -> Element:
     if is_binary(_dictionary_vr(holder, raw)) and (raw.value is None or len(raw.value) > _LARGE_BYTES):
         return raw
     try:
-        with quietly():
+        with PYDICOM_QUIET:
             element: DataElement = holder[Tag(tag)]
     except read_errors():
         return raw
@@ -248,7 +239,7 @@ def value_bytes(holder: Dataset, tag: int, stop: int) -> bytes:
     value = element.value
     if value is None:
         try:
-            with quietly():
+            with PYDICOM_QUIET:
                 value = holder[Tag(tag)].value
         except read_errors():
             return b""
@@ -304,7 +295,7 @@ def same_value(left: Dataset, right: Dataset, tag: int) -> bool:
     values = []
     for holder in (left, right):
         try:
-            with quietly():
+            with PYDICOM_QUIET:
                 element = holder[Tag(tag)]
         except read_errors():
             item: Any = holder.get_item(Tag(tag))

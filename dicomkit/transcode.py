@@ -6,14 +6,12 @@ encoded otherwise is encoded anew. The whole data set is held in memory while it
 
 from __future__ import annotations
 
-import logging
-import threading
-import warnings
 from dataclasses import replace
 from os import SEEK_END
 from typing import TYPE_CHECKING, Final
 
 from dicomkit.errors import UnreadableError
+from dicomkit.quiet import PYDICOM_QUIET
 from dicomkit.uids import DEFLATED_LE, EXPLICIT_BE, EXPLICIT_LE, IMPLICIT_LE, uid_name
 
 if TYPE_CHECKING:
@@ -41,40 +39,6 @@ LOSSY_OR_NOT: Final = frozenset({"1.2.840.10008.1.2.4.91", "1.2.840.10008.1.2.4.
 
 # Bytes of a word, for the value representations that are stored as bytes and change with the byte order (PS3.5 6.2).
 WORD_SIZES: Final = {"OW": 2, "OF": 4, "OL": 4, "OD": 8, "OV": 8}
-
-
-class _PydicomKeepsQuiet:
-    """pydicom warns of odd values, and quotes them, which may be a patient's: not while any thread converts.
-
-    Filters of warnings and the logger belong to the whole process, so the first thread in silences them, and the last
-    one out gives them their voice back: each on its own would leave them in the other's state.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._inside = 0
-        self._filters = warnings.catch_warnings()
-        self._logger = logging.getLogger("pydicom")
-        self._was_disabled = False
-
-    def __enter__(self) -> None:
-        with self._lock:
-            if self._inside == 0:
-                self._filters = warnings.catch_warnings()
-                self._filters.__enter__()
-                warnings.simplefilter("ignore")
-                self._was_disabled, self._logger.disabled = self._logger.disabled, True
-            self._inside += 1
-
-    def __exit__(self, *_: object) -> None:
-        with self._lock:
-            self._inside -= 1
-            if self._inside == 0:
-                self._filters.__exit__(None, None, None)
-                self._logger.disabled = self._was_disabled
-
-
-_QUIET: Final = _PydicomKeepsQuiet()
 
 
 class NotTranscoded(UnreadableError):
@@ -105,7 +69,7 @@ def transcoded(instance: Instance, target: str) -> Instance:
     from pydicom.filebase import DicomBytesIO
     from pydicom.filewriter import write_dataset
 
-    with _QUIET:
+    with PYDICOM_QUIET:
         ds = _read(instance)
         try:
             if instance.transfer_syntax not in UNCOMPRESSED and "PixelData" in ds:

@@ -5,7 +5,6 @@ The one idea: a grey picture keeps its stored values, and everything that makes 
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +23,7 @@ from dicomkit.preview.colours import palette_to_rgb, partial_ybr_to_rgb, to_byte
 from dicomkit.preview.decoding import Pixels, decode
 from dicomkit.preview.overlays import Overlay, overlays_of
 from dicomkit.preview.windows import CT_WINDOWS, Modality, Rescale, Voi, Window, full_range
+from dicomkit.quiet import PYDICOM_QUIET
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -129,9 +129,7 @@ def picture_of(dataset: Dataset, index: int = 0, file: Path | None = None) -> Pi
     UnreadableError
         The pixels are truncated, of a kind that is not known, or contradict their description; or there are none.
     """
-    with warnings.catch_warnings():
-        # What is odd shows in the picture; pydicom's warnings quote values, which may be a patient's.
-        warnings.simplefilter("ignore")
+    with PYDICOM_QUIET:  # what is odd shows in the picture
         try:
             return _picture(dataset, index, decode(dataset, index, file))
         except DicomkitError:

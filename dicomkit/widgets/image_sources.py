@@ -6,7 +6,6 @@ The one idea: only headers are read here, and a file keeps its pixels until a fr
 from __future__ import annotations
 
 import os
-import warnings
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -16,6 +15,7 @@ from dicomkit.instances import Instance, Unreadable, find_instances
 from dicomkit.messages import DicomMessage
 from dicomkit.part10 import is_dataset
 from dicomkit.preview.series import SORTING_KEYWORDS, Series, series_of
+from dicomkit.quiet import PYDICOM_QUIET
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -70,8 +70,7 @@ def _read(file: Path | BytesIO, **options: Any) -> Dataset:
     from pydicom import dcmread
 
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # they quote values, which may be a patient's
+        with PYDICOM_QUIET:
             dataset = dcmread(str(file) if isinstance(file, Path) else file, force=True, **options)
     except Exception as error:  # pydicom raises whatever its parts raise
         reason = (
