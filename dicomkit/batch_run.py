@@ -24,7 +24,8 @@ from dicomkit.results import Outcome, SendResult
 from dicomkit.sender import Attempt, Kind, RowMaker, new_batch_id, propose, why_not
 from dicomkit.statuses import PROCESSING_FAILURE, RESOURCE_LIMITATION
 from dicomkit.tuning import Tuner
-from dicomkit.wire.association import Association, Interrupt, Peer
+from dicomkit.wire.association import Association
+from dicomkit.wire.connection import Interrupt, Peer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -595,13 +596,8 @@ class _Worker:
         if line is None:
             return
         association = line.association
-        if association.is_open:
-            try:
-                association.release()
-            except WireError as error:
-                # Every response is in, so no row depends on how politely it ends.
-                association.abort()
-                ended = f"not released: {error}"
+        if why := association.end():
+            ended = f"not released: {why}"
         self._run.count_open(-1)
         self._run.record.closed(
             line.which,

@@ -15,7 +15,7 @@ from dicomkit.ledger_file import STORED, connect_for_reading, named
 if TYPE_CHECKING:
     from dicomkit.instances import Instance
     from dicomkit.ledger_writer import LedgerWriter
-    from dicomkit.wire.association import Peer
+    from dicomkit.wire.connection import Peer
 
 __all__ = ["HELD", "Past", "Resume", "fingerprint"]
 

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from dicomkit.ledger_resume import Resume
     from dicomkit.ledger_writer import LedgerWriter
     from dicomkit.settings import DicomSenderSetting
-    from dicomkit.wire.association import Association, Peer
+    from dicomkit.wire.association import Association
+    from dicomkit.wire.connection import Peer
 
 Listener = Callable[[Event], object]
 

@@ -8,7 +8,6 @@ Nothing that the network or the peer does is raised: it becomes the row's outcom
 from __future__ import annotations
 
 from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from time import perf_counter
@@ -16,9 +15,10 @@ from typing import TYPE_CHECKING
 
 from dicomkit.errors import PEER_SAYS, Interrupted, UnreadableError, WireError
 from dicomkit.results import Outcome, SendResult
-from dicomkit.statuses import SUCCESS, status_meaning, status_remedy
+from dicomkit.statuses import SUCCESS, status_advice
 from dicomkit.uids import EXPLICIT_LE, IMPLICIT_LE, uid_name
-from dicomkit.wire.association import Association, Interrupt, Peer
+from dicomkit.wire.association import Association
+from dicomkit.wire.connection import Peer
 from dicomkit.wire.pdu import CONTEXT_RESULTS, MAX_CONTEXTS, ProposedContext, Response
 
 if TYPE_CHECKING:
@@ -90,9 +90,7 @@ def send(
         if attempt.load():
             attempt.transmit()
             attempt.receive()
-        if association.is_open:
-            with suppress(WireError):  # the response came, so the row stands
-                association.release()
+        association.end()
     finally:
         attempt.close()
         association.abort()
@@ -403,7 +401,7 @@ class Attempt:
             return self._row_of(Outcome.of_error(error), str(error))
         assert self._response is not None, "result needs a receive"
         status, comment = self._response.status, self._response.error_comment
-        detail = STORED if status == SUCCESS else f"{status_meaning(status)}: {status_remedy(status)}"
+        detail = STORED if status == SUCCESS else status_advice(status)
         if comment:
             detail += f'{PEER_SAYS}"{comment}"'
         return self._row_of(Outcome.of_status(status), detail, status)
@@ -473,7 +471,6 @@ def _joined(detail: str, note: str) -> str:
 __all__ = [
     "send",
     "Attempt",
-    "Interrupt",
     "Kind",
     "RowMaker",
     "new_batch_id",

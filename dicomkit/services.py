@@ -7,18 +7,18 @@ one, and the rest is offered again. Most peers are known after a few rounds; wha
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from time import perf_counter
 from typing import TYPE_CHECKING
 
 from dicomkit.errors import WireError
 from dicomkit.results import Outcome, SendResult
-from dicomkit.sender import Kind, new_batch_id, peer_of, why_not
-from dicomkit.statuses import SUCCESS, status_meaning, status_remedy
+from dicomkit.sender import Kind, RowMaker, new_batch_id, peer_of, why_not
+from dicomkit.statuses import SUCCESS, status_advice
 from dicomkit.uids import EXPLICIT_LE, IMPLICIT_LE, STORAGE_CLASSES, VERIFICATION, uid_name
-from dicomkit.wire.association import Association, Peer
+from dicomkit.wire.association import Association
+from dicomkit.wire.connection import Peer
 from dicomkit.wire.pdu import CONTEXT_ACCEPTED, CONTEXT_RESULTS, MAX_CONTEXTS, ProposedContext
 
 if TYPE_CHECKING:
@@ -110,8 +110,7 @@ def echo(
                 status = response.status
                 response_ms = 1e3 * (association.answered_at - association.sent_at)
                 outcome, detail = _answer(status, association, response_ms)
-            with suppress(WireError):  # a release that fails takes nothing from the answer
-                association.release()
+            association.end()
         finally:
             association.abort()
     except WireError as error:
@@ -194,7 +193,7 @@ def probe(
 def _answer(status: int, association: Association, response_ms: float) -> tuple[Outcome, str]:
     peer = association.peer
     if status != SUCCESS:
-        return Outcome.of_status(status), f"{status_meaning(status)}: {status_remedy(status)}"
+        return Outcome.of_status(status), status_advice(status)
     version = association.peer_implementation_version
     under = f" under {association.tls_version}" if association.tls_version else ""
     confirmed = ", and confirms the user identity" if association.identity_confirmed else ""
@@ -215,31 +214,20 @@ def _echo_row(
     duration_ms: float | None = None,
     response_ms: float | None = None,
 ) -> EchoResult:
-    return EchoResult(
-        batch_id=new_batch_id(),
-        instance=0,
-        attempt=1,
-        outcome=outcome,
+    row = RowMaker(new_batch_id(), peer).tried(
+        0,
+        1,
+        "<echo>",
+        outcome,
+        detail,
         status=status,
-        detail=detail,
-        source="<echo>",
-        sop_class_uid=VERIFICATION,
-        sop_instance_uid=None,
-        study_instance_uid=None,
-        series_instance_uid=None,
-        modality=None,
-        size_bytes=None,
-        transfer_syntax=None,
-        sent_transfer_syntax=None,
-        calling_aet=peer.calling_aet,
-        called_aet=peer.called_aet,
-        host=peer.host,
-        port=peer.port,
         association=association,
         started_at=started_at,
         duration_ms=duration_ms,
         response_ms=response_ms,
     )
+    values = {field.name: getattr(row, field.name) for field in fields(row)}
+    return EchoResult(**values | {"sop_class_uid": VERIFICATION})
 
 
 def _count_kinds(sources: object) -> dict[Kind, int]:
@@ -297,10 +285,7 @@ def _contexts(offers: Sequence[tuple[str, tuple[str, ...]]]) -> Iterator[list[Pr
 def _ask_once(peer: Peer, contexts: list[ProposedContext], answers: Answers) -> None:
     """One association, for nothing but its negotiation."""
     association = Association.open(peer, contexts)
-    try:
-        association.release()
-    except WireError:
-        association.abort()  # what was negotiated is known all the same
+    association.end()
     for context in contexts:
         _, reply = association.contexts.get(context.id, (context, None))
         if reply is None:

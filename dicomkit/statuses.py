@@ -194,6 +194,11 @@ def status_remedy(status: int) -> str:
     return _meaning_and_remedy(status)[1]
 
 
+def status_advice(status: int) -> str:
+    """Return the meaning and the remedy in one line, as a row's `detail` has them."""
+    return ": ".join(_meaning_and_remedy(status))
+
+
 def _meaning_and_remedy(status: int) -> tuple[str, str]:
     known = _STATUSES.get(status)
     if known is not None:

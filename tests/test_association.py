@@ -28,7 +28,8 @@ from dicomkit.errors import (
 from dicomkit.wire import association as wire
 from dicomkit.wire import layout
 from dicomkit.wire import pdu as p
-from dicomkit.wire.association import Association, Interrupt, Peer
+from dicomkit.wire.association import Association
+from dicomkit.wire.connection import Interrupt, Peer
 from tests.bare_peer import (
     ABORT,
     ABORT_PDU,

@@ -45,39 +45,12 @@ from dicomkit.events import (
 )
 from dicomkit.results import COLUMNS, dtypes, to_frame
 from dicomkit.scp import Abort, Close, Delay, Fault, RejectAssociation, Reset, Silence, Status
+from tests.design import DTYPE_OF_COLUMN
 from tests.files import CT_IMAGE_STORAGE, ct_instance, data_set_of, instance_uid, write_ct_files
 from tests.peers import Storescp, free_port, wait_until
 
 pytestmark = pytest.mark.usefixtures("no_leaks", "short_waits")
 
-DESIGNED = {
-    "batch_id": "string",
-    "instance": "int64",
-    "attempt": "int64",
-    "outcome": "category",
-    "status": "UInt16",
-    "status_category": "category",
-    "status_meaning": "string",
-    "detail": "string",
-    "source": "string",
-    "sop_class_uid": "string",
-    "sop_class_name": "string",
-    "sop_instance_uid": "string",
-    "study_instance_uid": "string",
-    "series_instance_uid": "string",
-    "modality": "string",
-    "size_bytes": "Int64",
-    "transfer_syntax": "string",
-    "sent_transfer_syntax": "string",
-    "calling_aet": "string",
-    "called_aet": "string",
-    "host": "string",
-    "port": "int64",
-    "association": "Int64",
-    "started_at": "datetime64[us, UTC]",
-    "duration_ms": "float64",
-    "response_ms": "float64",
-}
 ASSOCIATION_COLUMNS = {
     "association": "int64",
     "opened_at": "datetime64[us, UTC]",
@@ -117,8 +90,8 @@ def sent_to(*faults: Fault, sources: object, timeout_seconds: int = 5, **paramet
 
 def test_the_columns_are_those_of_the_design_in_order_with_their_dtypes(ct_files: list[Path]) -> None:
     frame = sent_to(sources=ct_files).to_frame()
-    assert list(frame.columns) == list(DESIGNED) == list(COLUMNS)
-    assert frame.dtypes.astype(str).to_dict() == DESIGNED
+    assert list(frame.columns) == list(DTYPE_OF_COLUMN) == list(COLUMNS)
+    assert frame.dtypes.astype(str).to_dict() == DTYPE_OF_COLUMN
     assert frame.outcome.cat.categories.tolist() == [str(outcome) for outcome in Outcome]
     assert frame.status_category.cat.categories.tolist() == ["Success", "Warning", "Failure"]
     assert isinstance(frame.index, pd.RangeIndex)

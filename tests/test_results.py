@@ -35,39 +35,10 @@ from dicomkit.errors import (
 )
 from dicomkit.results import ALWAYS_THERE, COLUMNS, dtypes, to_frame
 from dicomkit.results_reader import read_in_file_order
+from tests.design import DTYPE_OF_COLUMN
 
 FORMATS = ["csv", "json", "parquet"]
 CT = "1.2.840.10008.5.1.4.1.1.2"
-
-# The table of the design, written down a second time on purpose.
-DESIGN: dict[str, str] = {
-    "batch_id": "string",
-    "instance": "int64",
-    "attempt": "int64",
-    "outcome": "category",
-    "status": "UInt16",
-    "status_category": "category",
-    "status_meaning": "string",
-    "detail": "string",
-    "source": "string",
-    "sop_class_uid": "string",
-    "sop_class_name": "string",
-    "sop_instance_uid": "string",
-    "study_instance_uid": "string",
-    "series_instance_uid": "string",
-    "modality": "string",
-    "size_bytes": "Int64",
-    "transfer_syntax": "string",
-    "sent_transfer_syntax": "string",
-    "calling_aet": "string",
-    "called_aet": "string",
-    "host": "string",
-    "port": "int64",
-    "association": "Int64",
-    "started_at": "datetime64[us, UTC]",
-    "duration_ms": "float64",
-    "response_ms": "float64",
-}
 
 STORED = SendResult(
     batch_id="7b3e3c1e-8d0f-4f7e-9f0a-0d4a6f1f2c11",
@@ -285,8 +256,8 @@ def test_the_html_is_escaped() -> None:
 
 def test_the_columns_and_dtypes_are_those_of_the_design() -> None:
     for frame in (to_frame([]), to_frame([STORED]), to_frame([NEVER_TRIED]), to_frame([STORED, NEVER_TRIED])):
-        assert {name: str(dtype) for name, dtype in frame.dtypes.items()} == DESIGN
-        assert tuple(frame.columns) == COLUMNS == tuple(DESIGN)
+        assert {name: str(dtype) for name, dtype in frame.dtypes.items()} == DTYPE_OF_COLUMN
+        assert tuple(frame.columns) == COLUMNS == tuple(DTYPE_OF_COLUMN)
         assert frame.dtypes.to_dict() == dtypes()
 
 

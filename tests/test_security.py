@@ -74,7 +74,8 @@ from dicomkit.scp import (
 from dicomkit.verification.by_commit import PUSH_MODEL
 from dicomkit.verification.listener import Listener
 from dicomkit.wire import pdu as p
-from dicomkit.wire.association import Association, Interrupt, Peer
+from dicomkit.wire.association import Association
+from dicomkit.wire.connection import Interrupt, Peer
 from tests.bare_peer import ABORT, ABORT_PDU, P_DATA, RELEASE_RQ_PDU, BarePeer, Conversation, Left, accept_pdu
 from tests.files import ct_instance, data_set_of, instance_uid, write_ct_files, write_multiframe
 from tests.peers import HOST, Dcmqrscp, Orthanc, Storescp, free_port, wait_until

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pydicom import Dataset
     from pynetdicom.association import Association
 
-    from dicomkit.wire.association import Peer
+    from dicomkit.wire.connection import Peer
 
 __all__ = ["Broken", "Line", "NoLine", "Offer", "status_words"]
 

@@ -16,7 +16,7 @@ from dicomkit.wire.pdu import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_N
 if TYPE_CHECKING:
     import ssl
 
-    from dicomkit.wire.association import Peer
+    from dicomkit.wire.connection import Peer
 
 __all__ = ["Listener"]
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from dicomkit.wire.association import Peer
+    from dicomkit.wire.connection import Peer
 
 __all__ = ["Finding", "Inquiry", "Subject", "latest_rows", "sample", "subjects_in"]
 

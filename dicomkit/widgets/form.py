@@ -72,7 +72,13 @@ class SettingForm(anywidget.AnyWidget):
     """
 
     _esm = javascript(
-        "form_parts.js", "form_store.js", "form_fields.js", "form_json.js", "form_files.js", "form.js"
+        "elements.js",
+        "form_parts.js",
+        "form_store.js",
+        "form_fields.js",
+        "form_json.js",
+        "form_files.js",
+        "form.js",
     )
     _css = stylesheet("form.css")
 

@@ -79,6 +79,7 @@ class ImageViewer(anywidget.AnyWidget):
     """
 
     _esm = javascript(
+        "elements.js",
         "image_pixels.js",
         "image_store.js",
         "image_documents.js",

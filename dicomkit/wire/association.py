@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from dicomkit.instances import DataSource
     from dicomkit.wire.tls import TlsSocket
 
-__all__ = ["Association", "Interrupt", "Peer"]
+__all__ = ["Association"]
 
 
 MAX_UID = 64  # PS3.5 section 9.1
@@ -209,8 +209,7 @@ class Association:
         self.identity_confirmed = pdu.identity_confirmed
         identity = peer.identity
         if identity is not None and identity.positive_response_requested and not pdu.identity_confirmed:
-            with suppress(WireError):  # nothing was sent, so nothing depends on how politely it ends
-                self.release()
+            self.end()  # nothing was sent, so nothing depends on how politely
             raise IdentityNotConfirmed(
                 f"{peer} accepted us, but did not confirm the user identity ({identity.kind_name}) as it was asked to, "
                 "so nothing was sent; it may not support user identities: have that enabled at the peer, or do "
@@ -423,6 +422,24 @@ class Association:
         if not isinstance(pdu, p.ReleaseReply):
             self._fail(f"{self.peer} answered our release with {_name(pdu)}")
         self._close("released")
+
+    def end(self) -> str:
+        """Release if it is open, and abort where that fails; never raises, since every response is in by then.
+
+        Returns
+        -------
+        str
+            Why it was not released; empty when it was, or was not open any more.
+        """
+        if not self.is_open:
+            return ""
+        try:
+            self.release()
+        except WireError as error:
+            return str(error)
+        finally:
+            self.abort()  # which does nothing once it is released
+        return ""
 
     def abort(self) -> None:
         """A-ABORT as service user, then close; never raises, and takes no longer than half a second."""

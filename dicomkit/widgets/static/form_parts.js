@@ -4,16 +4,6 @@
 
 let formCount = 0;
 
-function make(tag, attributes = {}, ...children) {
-  const element = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) {
-    if (name === "text") element.textContent = value;
-    else if (value !== null && value !== undefined) element.setAttribute(name, value);
-  }
-  element.append(...children);
-  return element;
-}
-
 function button(text, title, onClick, attributes = {}) {
   const element = make("button", { type: "button", class: "dk-button", text, title, ...attributes });
   element.addEventListener("click", () => {

@@ -2,17 +2,6 @@
 //
 // Strategy: every text is set as text; each function fills an empty pane, and returns what undoes it.
 
-/** An element with attributes and children; text is only ever text. */
-function make(tag, attributes = {}, ...children) {
-  const element = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) {
-    if (name === "text") element.textContent = value;
-    else if (value !== null && value !== undefined) element.setAttribute(name, value);
-  }
-  element.append(...children);
-  return element;
-}
-
 function showDocument(pane, shown) {
   if (shown.kind === "report") return showReport(pane, shown.lines);
   if (shown.kind === "pdf") return showPdf(pane, shown.document);
