@@ -691,6 +691,47 @@ def test_a_peer_cannot_have_stored_what_it_does_not_have_yet(status: int) -> Non
     assert not caught.value.may_be_stored
 
 
+def test_what_a_peer_says_is_heard_though_it_takes_everything_at_once() -> None:
+    """Sending never blocks then, so nothing but a look between two buffers can notice it."""
+
+    class WaitsForTheAnswer(Bytes):
+        reads = 0
+
+        def readv(self, buffers: Sequence[memoryview]) -> int:
+            self.reads += 1
+            if self.reads == 2:
+                may_answer.set()
+                assert select.select([association._sock], [], [], 5)[0], "the early answer has come"
+            return super().readv(buffers)
+
+    def script(conversation: Conversation) -> None:
+        conversation.accept()
+        conversation.read_pdu()
+        while not may_answer.is_set():
+            if conversation.is_left_within(0.01):
+                conversation.take()
+        conversation.send(data_pdu((1, COMMAND | LAST, response_command(1, 0xA700))))
+        conversation.read_to_the_end()
+
+    may_answer = threading.Event()
+    length = 4 * layout.BUFFER_BYTES
+    with BarePeer(script) as peer, opened(peer.port) as association:
+        association._sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 8 * length)
+        source = WaitsForTheAnswer(data_of(length))
+        association.load(source, length, 1, CT, "1.2.3")
+        heard_after: list[int] = []
+        take = association._take
+
+        def note(pdu: p.Pdu) -> p.Response | None:
+            heard_after.append(source.reads)
+            return take(pdu)
+
+        association._take = note  # type: ignore[method-assign]
+        association.transmit()
+        assert association.response().status == 0xA700
+    assert heard_after == [2], "before the third buffer was filled"
+
+
 # Between instances
 
 

@@ -126,6 +126,7 @@ class Association:
         self._sending = NOTHING
         self._sent_of_it = 0
         self._last_byte_sent = False
+        self._is_transmitting = False
         self._is_last_chunk = False
         self._bytes_before: int | None = 0
         self._data_sent = 0
@@ -277,6 +278,7 @@ class Association:
         self._outstanding = (outgoing.message_id, outgoing.context_id, p.C_STORE_RSP)
         self._early = None
         self._last_byte_sent = False
+        self._is_transmitting = True
         self._bytes_before = self._bytes_out()
         chunk = outgoing.chunk
         length = outgoing.remaining + self._layout.taken
@@ -289,12 +291,16 @@ class Association:
             self._data_sent = length - outgoing.remaining
             if not outgoing.remaining:
                 break
+            # A peer that takes everything at once never has us wait, and may have spoken all the same.
+            if self._early is None and self._poller.is_readable():
+                self._read_while_sending("sending the data set")
             try:
                 chunk = self._layout.next_chunk(outgoing.context_id, outgoing.source, outgoing.remaining)
             except BaseException:
                 self.abort()
                 raise
             outgoing.remaining -= self._layout.taken
+        self._is_transmitting = False
         self._last_byte_sent = True
         self._sent_at = monotonic()
         self._quick_ack()
@@ -315,7 +321,7 @@ class Association:
                 self._time_out(phase)
         self.answered_at = monotonic()
         self._outstanding = None
-        self._last_byte_sent = False
+        self._last_byte_sent = self._is_transmitting = False
         return response
 
     def echo(self, context_id: int) -> p.Response:
@@ -504,8 +510,7 @@ class Association:
     def _wait_to_send(self, phase: str) -> bool:
         if self._early is None:
             if self._wait(READ | WRITE, phase) & READ:
-                with suppress(BlockingIOError):  # what came was TLS's own
-                    self._read_while_sending(phase)
+                self._read_while_sending(phase)
             return True
         try:
             self._wait(WRITE, phase)
@@ -514,6 +519,11 @@ class Association:
         return True
 
     def _read_while_sending(self, phase: str) -> None:
+        """Hear what the peer said so far; nothing, when what came was TLS's own."""
+        with suppress(BlockingIOError):
+            self._hear(phase)
+
+    def _hear(self, phase: str) -> None:
         self._fill(phase)
         while self._early is None and (found := self._decode()) is not None:
             response = self._take(found)
@@ -525,7 +535,7 @@ class Association:
         """The peer may have said why before it went: an A-ABORT, or an early response, is still to be read."""
         while self._early is None:
             try:
-                self._read_while_sending(phase)
+                self._hear(phase)
             except BlockingIOError:
                 self._lost(error, phase)
         self._close("closed by the peer after its response")
@@ -677,7 +687,7 @@ class Association:
         reason = f": {p.ABORT_REASONS.get(pdu.reason, f'reason {pdu.reason}')}" if pdu.source == 2 else ""
         if not self._established:
             when = "instead of answering our association request"
-        elif self._sending:
+        elif self._sending or self._is_transmitting:
             when = "while we were sending"
         else:
             when = "instead of answering our request"
