@@ -11,6 +11,8 @@ from importlib.resources import files
 
 __all__ = ["javascript", "stylesheet"]
 
+_LOOK = "look.css"
+
 
 @cache
 def _text(name: str) -> str:
@@ -22,6 +24,13 @@ def javascript(*names: str) -> str:
     return "\n".join(_text(name) for name in names)
 
 
-def stylesheet(*names: str) -> str:
-    """Return a style sheet: the look that all widgets share, then these files in ``static/``."""
-    return "\n".join(_text(name) for name in ("look.css", *names))
+@cache
+def stylesheet() -> str:
+    """Return the style sheet of every widget: the look they share, then all other ``.css`` files in ``static/``.
+
+    It is one for all because each widget puts its own into the page: where the look came again after the sheet of
+    another widget, it would undo what that one says of a control.
+    """
+    static = files("dicomkit.widgets").joinpath("static")
+    others = sorted(one.name for one in static.iterdir() if one.name.endswith(".css") and one.name != _LOOK)
+    return "\n".join(_text(name) for name in (_LOOK, *others))

@@ -80,7 +80,7 @@ class SettingForm(anywidget.AnyWidget):
         "form_files.js",
         "form.js",
     )
-    _css = stylesheet("form.css")
+    _css = stylesheet()
 
     value = t.Instance(DicomSenderSetting)
     valid = t.Bool(True, read_only=True)

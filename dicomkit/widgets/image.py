@@ -87,7 +87,7 @@ class ImageViewer(anywidget.AnyWidget):
         "image_keys.js",
         "image.js",
     )
-    _css = stylesheet("image.css")
+    _css = stylesheet()
 
     series = t.Int(0).tag(sync=True)
     series_count = t.Int(1).tag(sync=True)

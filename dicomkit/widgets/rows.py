@@ -82,7 +82,7 @@ class Rows(anywidget.AnyWidget):
     """
 
     _esm = javascript("rows_parts.js", "rows_bar.js", "rows_detail.js", "rows_grid.js", "rows.js")
-    _css = stylesheet("rows.css")
+    _css = stylesheet()
 
     active = t.Any(None, allow_none=True)
     opened = t.Any(None, allow_none=True)
