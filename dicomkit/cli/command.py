@@ -31,6 +31,7 @@ EXIT_NOT_OK = 1
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as a shell has it
 
+LAB_FOLDER = "dicomkit-notebooks"
 DICOM_PORT = 11112  # the registered port that needs no privilege (PS3.8 section 9.1.1)
 
 EXIT_STATUS = """\
@@ -145,6 +146,13 @@ def new_parser(only: str | None = None) -> argparse.ArgumentParser:
     )
     add("new-setting", _new_setting, "write the JSON of a new setting", options=_add_new_setting)
     add("scp", _scp, "receive on this machine what is sent, until Ctrl-C", options=_add_scp)
+    add(
+        "lab",
+        _lab,
+        "open the notebooks in JupyterLab, until Ctrl-C",
+        " They are copied to a folder of yours, where what is there already stays as it is.",
+        options=_add_lab,
+    )
     return parser
 
 
@@ -317,6 +325,18 @@ def _add_scp(parser: _Parser) -> None:
     parser.set_defaults(jwt_file=None, confirm_user=False)
 
 
+def _add_lab(parser: _Parser) -> None:
+    parser.add_argument(
+        "folder", metavar="FOLDER", nargs="?", default=LAB_FOLDER, help=f"where to ({LAB_FOLDER})"
+    )
+    parser.add_argument(
+        "--port", metavar="N", type=_whole_number(0), help="of JupyterLab; 0 for a free one (8888, or the next)"
+    )
+    parser.add_argument(
+        "--no-browser", dest="browser", action="store_false", help="say the address, and open no browser"
+    )
+
+
 class _Formatter(argparse.RawDescriptionHelpFormatter):
     """Told its width, argparse leaves `shutil` and the compressors behind it alone: 5 ms."""
 
@@ -402,5 +422,11 @@ def _new_setting(options: argparse.Namespace) -> int:
 
 def _scp(options: argparse.Namespace) -> int:
     from dicomkit.cli.receiver import run
+
+    return run(options)
+
+
+def _lab(options: argparse.Namespace) -> int:
+    from dicomkit.cli.lab import run
 
     return run(options)
