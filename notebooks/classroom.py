@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from html import escape
+from pathlib import Path
 
 import pandas as pd
 from pandas.api.types import is_numeric_dtype
@@ -14,7 +15,17 @@ from pandas.api.types import is_numeric_dtype
 from dicomkit import DicomSenderSetting, Outcome, SendResult, SettingError
 from dicomkit.settings import Binding
 
-__all__ = ["table", "Verdict", "mended", "stored", "template", "answered", "waited", "kept_dicom"]
+__all__ = [
+    "table",
+    "problems_in",
+    "Verdict",
+    "mended",
+    "stored",
+    "template",
+    "answered",
+    "waited",
+    "kept_dicom",
+]
 
 SOURCE_GUID = "11111111-1111-1111-1111-111111111111"
 
@@ -44,10 +55,31 @@ class table:  # noqa: N801, it reads as the function that it is for its users
 
 
 def _cell(kind: str, value: object, side: str) -> str:
-    shown = (
-        "" if value is None or value is pd.NA else f"{value:,.3g}" if isinstance(value, float) else str(value)
-    )
-    return f'<{kind} style="text-align: {side}; vertical-align: top">{escape(shown)}</{kind}>'
+    return f'<{kind} style="text-align: {side}; vertical-align: top">{escape(_shown(value))}</{kind}>'
+
+
+def _shown(value: object) -> str:
+    if _is_missing(value):
+        return ""
+    if isinstance(value, float):
+        return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+    return str(value)
+
+
+def _is_missing(value: object) -> bool:
+    return value is None or value is pd.NA or value is pd.NaT or value != value
+
+
+def problems_in(folder: Path) -> pd.DataFrame:
+    """The problems of every setting in a folder, whether it loads or is refused, by the name of its file."""
+    told = {}
+    for file in sorted(folder.glob("*.json")):
+        try:
+            found = DicomSenderSetting.load(file).problems()
+        except SettingError as error:
+            found = list(error.problems)
+        told[file.stem] = pd.DataFrame(found)
+    return pd.concat(told, names=["file", "line"]).droplevel("line")
 
 
 @dataclass(frozen=True, slots=True)

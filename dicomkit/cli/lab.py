@@ -10,6 +10,7 @@ import argparse
 import gc
 import os
 import warnings
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -91,8 +92,7 @@ def _told(folder: str, copied: list[str], kept: list[str]) -> list[str]:
 
 def _serve(folder: Path, *, port: int | None, opens_browser: bool) -> int:
     """JupyterLab in this process, on this machine only, whatever its own configuration says of that."""
-    from jupyterlab.labapp import LabApp
-
+    lab = import_module("jupyterlab.labapp")
     gc.enable()  # this one may run for days
     arguments = [
         f"--ServerApp.root_dir={folder}",
@@ -109,7 +109,7 @@ def _serve(folder: Path, *, port: int | None, opens_browser: bool) -> int:
         arguments.append("--allow-root")  # in a container there is nobody else
     warnings.filterwarnings("ignore", category=DeprecationWarning)  # Jupyter's parts, of one another
     try:
-        LabApp.launch_instance(argv=arguments)
+        lab.LabApp.launch_instance(argv=arguments)
     except SystemExit as left:  # the port is taken, say; Jupyter has said so
         return EXIT_NOT_OK if left.code else EXIT_OK
     return EXIT_OK
