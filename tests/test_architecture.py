@@ -70,7 +70,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("samples",),
     ("statuses",),
     ("uids",),
-    ("errors", "quiet"),
+    ("errors", "quantities", "quiet"),
 )
 FLOOR_OF = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 

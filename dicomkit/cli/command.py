@@ -330,7 +330,10 @@ def _add_lab(parser: _Parser) -> None:
         "folder", metavar="FOLDER", nargs="?", default=LAB_FOLDER, help=f"where to ({LAB_FOLDER})"
     )
     parser.add_argument(
-        "--port", metavar="N", type=_whole_number(0), help="of JupyterLab; 0 for a free one (8888, or the next)"
+        "--port",
+        metavar="N",
+        type=_whole_number(0),
+        help="of JupyterLab; 0 for a free one (8888, or the next)",
     )
     parser.add_argument(
         "--no-browser", dest="browser", action="store_false", help="say the address, and open no browser"

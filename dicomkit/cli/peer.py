@@ -10,7 +10,8 @@ from dicomkit.cli.command import EXIT_NOT_OK, EXIT_OK
 from dicomkit.cli.security import security_of
 from dicomkit.cli.setting import usable_setting
 from dicomkit.cli.summary import colour_of
-from dicomkit.cli.terminal import Console, Palette, columns, counted, wrapped
+from dicomkit.cli.terminal import Console, Palette, columns, wrapped
+from dicomkit.quantities import counted
 from dicomkit.services import echo, probe
 
 if TYPE_CHECKING:

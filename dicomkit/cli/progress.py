@@ -14,6 +14,7 @@ from time import monotonic
 
 from dicomkit.cli.terminal import Console, columns, printable
 from dicomkit.events import Event, RowAdded, Scanned, Sending, Waiting
+from dicomkit.quantities import in_time
 
 __all__ = ["Progress", "Tally"]
 
@@ -80,7 +81,7 @@ class Tally:
         elif now - self.heard_at >= SHOWN_SILENCE_SECONDS:
             parts.append(f"silent for {now - self.heard_at:.0f} s")
         elif self.is_found_all and rate:
-            parts.append(f"{_clock((found - self.ended) / rate)} left")
+            parts.append(f"{in_time((found - self.ended) / rate)} left")
         return printable("  ".join(parts))[: width - 1]
 
 
@@ -110,11 +111,3 @@ class Progress:
             if line != drawn:
                 self._console.draw(line)
                 drawn = line
-
-
-def _clock(seconds: float) -> str:
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    minutes, rest = divmod(whole, 60)
-    return f"{minutes}:{rest:02d} min" if minutes < 60 else f"{minutes // 60}:{minutes % 60:02d} h"

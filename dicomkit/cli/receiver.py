@@ -13,7 +13,8 @@ from threading import Event as Flag
 from dicomkit import scp
 from dicomkit.cli.command import EXIT_OK, WrongUsage
 from dicomkit.cli.security import receiver_security_of
-from dicomkit.cli.terminal import in_bytes, printable
+from dicomkit.cli.terminal import printable
+from dicomkit.quantities import in_bytes
 from dicomkit.scp_faults import Fault
 from dicomkit.uids import uid_name
 

@@ -15,9 +15,10 @@ from dicomkit.cli.interrupt import Interruptible
 from dicomkit.cli.security import security_of
 from dicomkit.cli.setting import usable_setting
 from dicomkit.cli.summary import Causes, summary_lines
-from dicomkit.cli.terminal import Console, Palette, columns, counted, printable, put
+from dicomkit.cli.terminal import Console, Palette, columns, printable, put
 from dicomkit.errors import LedgerError, MissingExtraError
 from dicomkit.events import Event
+from dicomkit.quantities import counted
 
 __all__ = ["run"]
 

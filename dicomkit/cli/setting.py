@@ -8,9 +8,10 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from dicomkit.cli.command import EXIT_OK, EXIT_USAGE, WrongUsage
-from dicomkit.cli.terminal import Console, Palette, columns, counted, printable, wrapped
+from dicomkit.cli.terminal import Console, Palette, columns, printable, wrapped
 from dicomkit.errors import Problem, SettingError
 from dicomkit.lossless import JsonFault, decode_json, encode_value
+from dicomkit.quantities import counted
 from dicomkit.settings import DicomSenderSetting, locate
 
 if TYPE_CHECKING:

@@ -9,8 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from dicomkit.cli.terminal import Palette, counted, in_bytes, printable, table, wrapped
+from dicomkit.cli.terminal import Palette, printable, table, wrapped
 from dicomkit.events import Event, RowAdded
+from dicomkit.quantities import counted, in_bytes
 from dicomkit.results import Outcome, SendResult
 
 if TYPE_CHECKING:

@@ -16,9 +16,7 @@ __all__ = [
     "Console",
     "Palette",
     "columns",
-    "counted",
     "forget",
-    "in_bytes",
     "is_capable",
     "open_nowhere",
     "printable",
@@ -77,20 +75,6 @@ def table(rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> list[s
         ]
         lines.append("  ".join(cells).rstrip())
     return lines
-
-
-def in_bytes(size: float) -> str:
-    """A number of bytes for people: ``512 bytes``, ``9.1 KB``, ``241 MB``, in powers of 1000."""
-    units = ["bytes", "KB", "MB", "GB", "TB"]
-    while size >= 999.5 and len(units) > 1:
-        size /= 1000
-        del units[0]
-    return f"{size:.1f} {units[0]}" if size < 9.95 and units[0] != "bytes" else f"{size:.0f} {units[0]}"
-
-
-def counted(count: int, noun: str) -> str:
-    """``1 file``, ``3 files``."""
-    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def put(lines: Sequence[str]) -> None:
