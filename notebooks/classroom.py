@@ -62,7 +62,7 @@ def _shown(value: object) -> str:
     if _is_missing(value):
         return ""
     if isinstance(value, float):
-        return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+        return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3f}".rstrip("0").rstrip(".")
     return str(value)
 
 

@@ -29,6 +29,7 @@ import dicomkit
 from dicomkit import DicomMessage, DicomSenderSetting, LocalSCP, send
 from dicomkit.cli.lab import copy_notebooks, notebooks_folder
 from dicomkit.samples import sample_folder
+from tests.peers import Storescp
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -81,6 +82,11 @@ class Executed(NamedTuple):
     folder: Path
 
 
+def execute(book: Any, folder: Path) -> None:
+    """Run every cell in a fresh kernel that works in `folder`."""
+    NotebookClient(book, timeout=SECONDS, resources={"metadata": {"path": str(folder)}}).execute()
+
+
 class Classroom:
     """Runs each notebook once in each way, and remembers."""
 
@@ -96,7 +102,7 @@ class Classroom:
             if solved:
                 for exercise, solution in solutions(book.cells):
                     exercise.source = code_in(solution)
-            NotebookClient(book, timeout=SECONDS, resources={"metadata": {"path": str(folder)}}).execute()
+            execute(book, folder)
             nbformat.write(book, folder / name)
             self._done[name, solved] = Executed(
                 book.cells, (folder / name).read_text(encoding="utf-8"), folder
@@ -239,6 +245,29 @@ def test_the_third_fails_as_it_says_and_gets_the_rest_through(classroom: Classro
         dicomkit.read_results(ran.folder / f"rows.{kind}") for kind in ("csv", "parquet")
     )
     pd.testing.assert_frame_equal(from_csv, from_parquet)
+
+
+@pytest.mark.parametrize(
+    ("name", "cell", "code"),
+    [
+        (NAMES[0], "form", "form = dicomkit.SettingForm(setting)\nform"),
+        (WITH_EXERCISES, "works", "dicom = DicomMessage.from_file(path)\nsend(setting, dicom)"),
+        (NAMES[2], "setting", ""),
+    ],
+    ids=NAMES,
+)
+def test_one_cell_turns_it_to_a_real_peer(
+    name: str, cell: str, code: str, storescp: Storescp, tmp_path: Path, classroom: Classroom
+) -> None:
+    copy_notebooks(tmp_path / "class")
+    storescp.setting().save(tmp_path / "class" / "send-to-pacs.json")
+    book = notebook(name)
+    [changed] = [one for one in book.cells if one.id == cell]
+    changed.source = (
+        f'import dicomkit\n\nsetting = dicomkit.DicomSenderSetting.load("send-to-pacs.json")\n{code}'
+    )
+    execute(book, tmp_path / "class")
+    assert storescp.received()
 
 
 @pytest.mark.parametrize("name", NAMES)
