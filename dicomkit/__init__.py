@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from dicomkit.settings import DicomSenderSetting as DicomSenderSetting
     from dicomkit.settings import MessageType as MessageType
     from dicomkit.verification import verify as verify
+    from dicomkit.widgets import BatchPanel as BatchPanel
     from dicomkit.widgets import ImageViewer as ImageViewer
     from dicomkit.widgets import SettingForm as SettingForm
     from dicomkit.widgets import TagBrowser as TagBrowser
@@ -74,7 +75,7 @@ _ROOMS = {
     "results_file": ["ResultsFile"],
     "results_reader": ["read_results"],
     "verification": ["verify"],
-    "widgets": ["ImageViewer", "SettingForm", "TagBrowser"],
+    "widgets": ["BatchPanel", "ImageViewer", "SettingForm", "TagBrowser"],
 }
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
 

@@ -93,7 +93,7 @@ def find_instances(sources: object) -> Iterator[Found]:
         - a glob, where ``**`` stands for any number of folders; an existing path wins over a glob;
         - ``archive.zip!/member``, as results name it;
         - bytes, the content of a DICOM file;
-        - a pydicom Dataset, a message, an `Instance`;
+        - a pydicom Dataset, a message, an `Instance` or an `Unreadable` that was found before;
         - a frame with a column ``source``, such as earlier results: each of its sources once.
 
     Yields
@@ -118,7 +118,7 @@ def find_instances(sources: object) -> Iterator[Found]:
 def _refuse_strange(source: object) -> None:
     kind = type(source)
     is_one = (
-        isinstance(source, (os.PathLike, Iterable, Instance))
+        isinstance(source, (os.PathLike, Iterable, Instance, Unreadable))
         or hasattr(kind, "instance")
         or hasattr(kind, "text")
     )
@@ -145,7 +145,7 @@ class _Search:
             yield from self._find_path(os.fsdecode(source))
         elif isinstance(source, (bytes, bytearray, memoryview)):
             yield _attempt("<bytes>", lambda: look_at(source))
-        elif isinstance(source, Instance):
+        elif isinstance(source, (Instance, Unreadable)):
             yield source
         elif is_dataset(source):
             yield _attempt("<dataset>", lambda: look_at(encode_dataset(cast("Dataset", source)), "<dataset>"))

@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING
 from dicomkit.errors import MissingExtraError
 
 if TYPE_CHECKING:
+    from dicomkit.widgets.batch import BatchPanel as BatchPanel
     from dicomkit.widgets.form import SettingForm as SettingForm
     from dicomkit.widgets.image import ImageViewer as ImageViewer
     from dicomkit.widgets.rows import Rows as Rows
     from dicomkit.widgets.tags import TagBrowser as TagBrowser
 
 _ROOMS = {
+    "batch": ["BatchPanel"],
     "form": ["SettingForm"],
     "image": ["ImageViewer"],
     "rows": ["Rows"],

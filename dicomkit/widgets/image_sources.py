@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from pydicom import Dataset
 
-__all__ = ["load", "series_from"]
+__all__ = ["header_of", "load", "series_from"]
 
 _DEFERRED_BYTES = 65536  # larger values than this stay in the file until they are asked for
 _IN_MEMORY = ("<bytes>", "<dataset>")
@@ -58,6 +58,19 @@ def load(origin: Dataset | Path) -> Dataset:
         The file cannot be read, or is no DICOM.
     """
     return origin if not isinstance(origin, Path) else _read(origin, defer_size=_DEFERRED_BYTES)
+
+
+def header_of(instance: Instance, keywords: Iterable[str]) -> Dataset:
+    """Return a Dataset with these attributes of an instance, at least, as far as it has them; no pixels of a file.
+
+    Raises
+    ------
+    UnreadableError
+        It is gone, or pydicom cannot read it.
+    """
+    if isinstance(instance.content, str):
+        return _read(Path(instance.content), specific_tags=list(keywords), stop_before_pixels=True)
+    return _dataset_of(instance)
 
 
 def _header(origin: Dataset | Path) -> Dataset:

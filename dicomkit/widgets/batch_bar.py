@@ -1,0 +1,109 @@
+"""The bar of a batch panel: what can be done, how far it is, what is to be known.
+
+The one idea: the kernel words everything, and a message is the whole state; the browser shows it, and says which button
+was pressed and what that said, so that nothing is done under a label that has changed meanwhile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import anywidget
+
+from dicomkit.widgets.assets import javascript, stylesheet
+
+__all__ = ["Bar", "BarState", "Button", "Note", "Progress"]
+
+NoteKind = Literal["", "done", "warning", "error"]
+
+
+@dataclass(frozen=True, slots=True)
+class Button:
+    """One button; while it waits, `title` says for what."""
+
+    act: str
+    label: str
+    title: str
+    is_allowed: bool = True
+    is_main: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A sentence, and whether it is of something done, to be careful about, or wrong."""
+
+    says: str
+    kind: NoteKind = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far something is; `total` 0 when nobody knows."""
+
+    done: int
+    total: int
+    says: str
+
+
+@dataclass(frozen=True, slots=True)
+class BarState:
+    """All that a bar shows.
+
+    Attributes
+    ----------
+    buttons, answers : sequence of Button
+        What can be done; what can be answered to the question.
+    question : str
+        What is asked before something is done; empty when nothing is.
+    path : str or None
+        A name proposed for a file to save the rows in; None while there is nothing to save.
+    """
+
+    buttons: Sequence[Button]
+    notes: Sequence[Note] = ()
+    progress: Progress | None = None
+    question: str = ""
+    answers: Sequence[Button] = ()
+    path: str | None = None
+
+
+class Bar(anywidget.AnyWidget):
+    """The bar; `show` tells every view what is there now, and `on_press` is called with an act, its label, a text."""
+
+    _esm = javascript("elements.js", "form_parts.js", "batch.js")
+    _css = stylesheet()
+
+    def __init__(self, on_press: Callable[[str, str, str], None]) -> None:
+        self._on_press: Callable[[str, str, str], None] | None = on_press
+        self._state: dict[str, Any] = {}
+        super().__init__()
+        self.on_msg(self._hear)
+
+    def show(self, state: BarState) -> None:
+        """Show this, when it is not what is shown already."""
+        told = {"kind": "state", **asdict(state)}
+        if told != self._state:
+            self._state = told
+            if self.comm is not None:
+                self.send(told)
+
+    def close(self) -> None:
+        """Free the model; the views go, too."""
+        self._on_press = None
+        self.on_msg(self._hear, remove=True)
+        layout = self.layout
+        super().close()
+        if layout is not None:
+            layout.close()
+
+    def __repr__(self) -> str:
+        return "<Bar>"
+
+    def _hear(self, _widget: object, content: Any, _buffers: object) -> None:
+        kind = content.get("kind") if isinstance(content, dict) else None
+        if kind == "hello":
+            self.send(self._state)
+        elif kind == "press" and self._on_press is not None:
+            self._on_press(*(str(content.get(name, "")) for name in ("act", "label", "text")))
