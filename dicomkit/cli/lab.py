@@ -21,8 +21,8 @@ from dicomkit.quantities import counted
 
 __all__ = ["run", "notebooks_folder", "copy_notebooks"]
 
-FIRST = "01_explore_and_send.ipynb"
-# What the notebooks need beside JupyterLab itself, and what each brings.
+_FIRST = "01_explore_and_send.ipynb"
+# All of the lab extra that the notebooks cannot do without.
 _NEEDED = ("jupyterlab", "anywidget", "ipywidgets", "matplotlib", "pyarrow")
 _WARNING = 30  # of Python's logging: the address is told above it, the forty lines of a start are not
 _LOOPBACK = "127.0.0.1"
@@ -98,7 +98,7 @@ def _serve(folder: Path, *, port: int | None, opens_browser: bool) -> int:
     arguments = [
         f"--ServerApp.root_dir={folder}",
         f"--ServerApp.ip={_LOOPBACK}",
-        f"--LabApp.default_url=/lab/tree/{FIRST}",
+        f"--LabApp.default_url=/lab/tree/{_FIRST}",
         f"--Application.log_level={_WARNING}",
         "--ServerApp.answer_yes=True",  # one Ctrl-C is enough: notebooks are saved as they are worked on
     ]
