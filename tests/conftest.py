@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+import tempfile
 import threading
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import hypothesis
 import psutil
@@ -16,6 +17,11 @@ import pytest
 from tests import peers
 from tests.files import write_ct_files
 from tests.peers import Dcmqrscp, MissingProgram, Orthanc, Storescp, wait_until
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+    from tests.browser import JupyterLab, Notebook
 
 LEAK_SECONDS = 5.0
 
@@ -59,6 +65,45 @@ def orthanc() -> Iterator[Orthanc]:
 def ct_files(tmp_path: Path) -> list[Path]:
     """Ten small CT images of one series, in a folder of their own; `tests.files` makes others."""
     return write_ct_files(tmp_path / "ct", 10)
+
+
+# A browser
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    """One Chromium for a file; not for the run, since as long as it is there asyncio cannot be used beside it."""
+    from tests.viewer_page import browser
+
+    with browser() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[JupyterLab]:
+    """One JupyterLab for the run."""
+    from tests.browser import jupyterlab
+
+    with jupyterlab(tmp_path_factory.mktemp("jupyterlab")) as running:
+        yield running
+
+
+@pytest.fixture
+def open_notebook(chromium: Browser, lab: JupyterLab) -> Iterator[Callable[..., Notebook]]:
+    """Open notebooks of these cells, each in a folder of its own; closing them fails on what was wrong meanwhile."""
+    from tests.browser import Notebook, write_notebook
+
+    opened: list[Notebook] = []
+
+    def open_one(*cells: str, **options: Any) -> Notebook:
+        folder = Path(tempfile.mkdtemp(prefix="journey-", dir=lab.root))
+        write_notebook(folder / "journey.ipynb", cells)
+        opened.append(Notebook(chromium, lab, f"{folder.name}/journey.ipynb", **options))
+        return opened[-1]
+
+    yield open_one
+    for notebook in opened:
+        notebook.close()
 
 
 # Nothing left open

@@ -859,15 +859,22 @@ def test_a_view_taken_off_the_page_for_a_moment_keeps_its_picture(open_page: Any
     assert page.page.evaluate(size) == before
 
 
-def test_keys_of_the_notebook_work_with_ctrl_only(open_page: Any) -> None:
+def test_all_keys_are_the_viewers_but_the_one_that_saves_the_notebook(open_page: Any) -> None:
     page = open_page(CT)
-    viewer = page.page.locator(".dk-viewer")
+    assert page.page.locator(".dk-viewer").get_attribute("data-lm-suppress-shortcuts") == "true"
+    page.page.evaluate(
+        """() => {
+          window.outside = [];
+          const place = document.querySelector(".dk-viewer").parentElement;
+          place.addEventListener("keydown", (event) => {
+            if (event.target === place) outside.push(`${event.ctrlKey ? "Control+" : ""}${event.key}`);
+          });
+        }"""
+    )
     page.page.locator(".dk-stage").focus()
-    assert viewer.get_attribute("data-lm-suppress-shortcuts") is not None
-    page.page.keyboard.down("Control")
-    assert viewer.get_attribute("data-lm-suppress-shortcuts") is None
-    page.page.keyboard.up("Control")
-    assert viewer.get_attribute("data-lm-suppress-shortcuts") is not None
+    for keys in ("ArrowDown", "s", "Control+s", "Control+Alt+s"):
+        page.page.keyboard.press(keys)
+    assert page.page.evaluate("outside") == ["Control+s"]
 
 
 def test_an_empty_answer_of_the_kernel_is_waited_for_with_a_word(open_page: Any) -> None:

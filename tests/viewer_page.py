@@ -126,7 +126,7 @@ def browser() -> Iterator[Browser]:
     try:
         from playwright.sync_api import sync_playwright
     except ImportError:
-        _without("playwright is not installed; pip install playwright")
+        without("playwright is not installed; pip install playwright")
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
     if chromium is None:
         raise MissingProgram("chromium")
@@ -136,7 +136,7 @@ def browser() -> Iterator[Browser]:
         running.close()
 
 
-def _without(reason: str) -> NoReturn:
+def without(reason: str) -> NoReturn:
     if os.environ.get("CI") == "true":
         pytest.fail(reason, pytrace=False)
     pytest.skip(reason)

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 __all__ = ["BatchPanel"]
 
+_SHUT = Event()
+_SHUT.set()
 _ASK_ABOVE = 1000  # instances; so many are not sent by a slip
 _PANELS: WeakSet[BatchPanel] = WeakSet()
 _OPTIONS = {*signature(send_batch).parameters} - {"setting", "sources", "control", "on_event"}
@@ -80,6 +82,8 @@ class BatchPanel(VBox):  # type: ignore[misc]  # ipywidgets is not typed
     result = t.Instance(Batch, allow_none=True, read_only=True)
     state = t.Unicode("scanning", read_only=True)
 
+    _closed = _SHUT  # until it is made: what cannot be made is closed as well when it is forgotten
+
     def __init__(
         self,
         setting: DicomSenderSetting | SettingForm | str | os.PathLike[str],
@@ -107,6 +111,7 @@ class BatchPanel(VBox):  # type: ignore[misc]  # ipywidgets is not typed
         self._is_attached = False
         self._is_due = Event()  # to be sent as soon as the scan is over
         self._is_cancelled_early = False
+        self._is_scanned = False
         self._asks = False
         self._file_question: Path | None = None
         self._said: tuple[str, str] = ("", "")
@@ -188,6 +193,7 @@ class BatchPanel(VBox):  # type: ignore[misc]  # ipywidgets is not typed
             self._begin(setting)
         else:
             Thread(target=self._begin_after_scan, args=(setting,), name="dicomkit panel", daemon=True).start()
+            self._show()
         self._watch()
         return self
 
@@ -477,7 +483,8 @@ class BatchPanel(VBox):  # type: ignore[misc]  # ipywidgets is not typed
         """Put what the scan found since into the table; what is new is checked."""
         with self._lock:
             source = self._series_table.source
-            grown = self._scan.take_grown() if self._scan is not None else []
+            is_over = self._scan.is_over  # asked before, so that nothing comes after
+            grown = self._scan.take_grown()
             for series in grown:
                 if series.key in self._place_of:
                     source.replace(self._place_of[series.key], series)  # type: ignore[attr-defined]
@@ -488,6 +495,7 @@ class BatchPanel(VBox):  # type: ignore[misc]  # ipywidgets is not typed
                 checked = frozenset(self._place_of[key] for key in self._keys if key not in self._unchecked)
                 self._series_table.checked = checked
                 self._series_table.changed()
+            self._is_scanned = is_over
 
     def _show(self) -> None:
         with self._lock:
@@ -514,6 +522,7 @@ class BatchPanel(VBox):  # type: ignore[misc]  # ipywidgets is not typed
         return Panel(
             setting=self.setting,
             scan=self._scan,
+            is_scanned=self._is_scanned,
             series=len(self._keys),
             cargo=self._scan.count_of(self.selection),
             job=job,

@@ -67,7 +67,8 @@ class Pace:
 class Origin:
     """A setting and sources; equal to another with an equal setting and the same sources.
 
-    Sources are the same by name where they are paths, else as objects.
+    Sources are the same by name where they are paths, else as objects. The Id of a setting does not count: a cell that
+    makes one makes another Id each time it runs.
     """
 
     def __init__(self, setting: DicomSenderSetting, sources: object) -> None:
@@ -82,7 +83,7 @@ class Origin:
             is_same = self.sources is other.sources
         else:
             is_same = self._names == other._names
-        return is_same and self.setting == other.setting
+        return is_same and self.setting.replace(id=other.setting.id) == other.setting
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -210,7 +211,7 @@ class Job:
     def of_series(self, key: str) -> Counter[Outcome]:
         """Return how many of a series ended in which outcome, so far."""
         with self._lock:
-            return Counter(self._by_series.get(key, ()))
+            return +Counter(self._by_series.get(key, ()))  # what is tried again counts no more
 
     def series(self) -> Iterable[str]:
         """The keys of the series that have rows."""

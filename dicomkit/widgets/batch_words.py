@@ -35,9 +35,9 @@ class Panel:
         Instances a second.
     refusal, edited : str
         Why the setting cannot be sent with; what was changed since the batch began.
-    is_due, is_attached, asks : bool
-        Whether sending waits for the scan; whether the batch ran already when the panel was made; whether it is asked
-        before so many are sent.
+    is_scanned, is_due, is_attached, asks : bool
+        Whether all is found that will be; whether sending waits for the scan; whether the batch ran already when the
+        panel was made; whether it is asked before so many are sent.
     file_question : Path or None
         What would be overwritten.
     said : tuple of str
@@ -46,6 +46,7 @@ class Panel:
 
     setting: DicomSenderSetting
     scan: Scan
+    is_scanned: bool
     series: int
     cargo: int
     job: Job | None
@@ -65,7 +66,7 @@ class Panel:
         job = self.job
         if job is not None and not job.is_over:
             return "cancelling" if job.cancels else "paused" if job.is_paused else "sending"
-        if not self.scan.is_over:
+        if not self.is_scanned:
             return "scanning"
         return "ready" if job is None else "done"
 
@@ -119,14 +120,14 @@ def _buttons(panel: Panel) -> list[Button]:
 
 
 def _send_label(panel: Panel) -> str:
-    what = counted(panel.cargo, "instance") if panel.scan.is_over else "what is found"
+    what = counted(panel.cargo, "instance") if panel.is_scanned else "what is found"
     return f"Send {what} to {_peer(panel.setting)}"
 
 
 def _send_permission(panel: Panel) -> tuple[str, bool]:
     if panel.refusal:
         return f"Send waits for this: {panel.refusal}", False
-    if not panel.scan.is_over:
+    if not panel.is_scanned:
         return "Send waits for the sources to be looked at", False
     if not panel.cargo:
         return "Nothing is checked" if panel.scan.found else "There is nothing to send", False
@@ -195,7 +196,7 @@ def _scan_note(panel: Panel) -> Note:
     if scan.fault:
         return Note(f"{scan.fault[:1].upper()}{scan.fault[1:]}. What was found before can be sent.", "error")
     found = f"{counted(scan.found - scan.unreadable, 'instance')} in {panel.series - bool(scan.unreadable):,} series"
-    if not scan.is_over:
+    if not panel.is_scanned:
         return Note(f"Looking: {found} so far \u2026")
     parts = [f"{found}, {in_bytes(scan.size_bytes)}"]
     if scan.unreadable:

@@ -73,6 +73,7 @@ class SettingForm(anywidget.AnyWidget):
 
     _esm = javascript(
         "elements.js",
+        "keys.js",
         "form_parts.js",
         "form_store.js",
         "form_fields.js",

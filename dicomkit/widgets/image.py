@@ -80,6 +80,7 @@ class ImageViewer(anywidget.AnyWidget):
 
     _esm = javascript(
         "elements.js",
+        "keys.js",
         "image_pixels.js",
         "image_store.js",
         "image_documents.js",

@@ -81,7 +81,9 @@ class Rows(anywidget.AnyWidget):
     source has changed by `changed`.
     """
 
-    _esm = javascript("rows_parts.js", "rows_bar.js", "rows_detail.js", "rows_grid.js", "rows.js")
+    _esm = javascript(
+        "keys.js", "rows_parts.js", "rows_bar.js", "rows_detail.js", "rows_grid.js", "rows_view.js", "rows.js"
+    )
     _css = stylesheet()
 
     active = t.Any(None, allow_none=True)

@@ -27,13 +27,14 @@ class BatchBar {
     this.notes = make("div", { class: "dk-batch-notes", role: "status" }, make("div", { class: "dk-status", text: "Waiting for the kernel …" }));
     this.element = make(
       "div",
-      { class: "dk dk-card dk-batch", role: "group", "aria-label": "Send a batch", "data-lm-suppress-shortcuts": "true" },
+      { class: "dk dk-card dk-batch", role: "group", "aria-label": "Send a batch" },
       this.buttons,
       this.question,
       this.progress,
       this.files,
       this.notes,
     );
+    keepKeys(this.element);
     el.append(this.element);
     this.onMessage = (message) => {
       if (message.kind === "state") this.show(message);
@@ -123,6 +124,7 @@ class BatchBar {
 }
 
 export default () => ({
+  initialize() {},
   render({ model, el }) {
     const bar = new BatchBar(model, el);
     return () => bar.close();

@@ -11,10 +11,10 @@ class FormView {
     this.status = make("div", { class: "dk-status", role: "status", text: "Waiting for the kernel …" });
     this.element = make(
       "div",
-      // JupyterLab takes keys for its own commands, unless told that this place has its own.
-      { class: "dk dk-card dk-form", role: "group", "aria-label": "DICOM sender setting", "data-lm-suppress-shortcuts": "true" },
+      { class: "dk dk-card dk-form", role: "group", "aria-label": "DICOM sender setting" },
       this.status,
     );
+    keepKeys(this.element);
     el.append(this.element);
     store.views.add(this);
     this.refresh();

@@ -23,12 +23,15 @@ class FormStore {
     this.views = new Set();
     this.onMessage = (message) => this.hear(message);
     model.on("msg:custom", this.onMessage);
+    this.onParting = () => this.part();
+    model.on("comm_live_update", this.onParting); // it was live, so it is no more
     this.send({ kind: "hello" });
     this.beginToWait();
   }
 
   close() {
     this.model.off("msg:custom", this.onMessage);
+    this.model.off("comm_live_update", this.onParting);
     clearTimeout(this.quiet);
     clearTimeout(this.patience);
     this.views.clear();
@@ -78,9 +81,13 @@ class FormStore {
     try {
       this.model.send(message);
     } catch {
-      this.isGone = true;
-      this.changed();
+      this.part();
     }
+  }
+
+  part() {
+    this.isGone = true;
+    this.changed();
   }
 
   pump({ atOnce = false } = {}) {

@@ -4,6 +4,7 @@
 // but elements, and `refresh` makes them say what the store holds. Frames are counted from 1 for people, from 0 inside.
 
 const CUSTOM = "custom";
+const GONE = "The kernel does not know this viewer any more. Run the cell again; what was loaded can still be looked at.";
 
 class View {
   constructor(store, el) {
@@ -57,19 +58,10 @@ class View {
       this.status,
       this.aloud,
     );
-    this.keepKeys(true);
-    for (const type of ["keydown", "keyup"]) {
-      this.element.addEventListener(type, (event) => this.keepKeys(!event.ctrlKey && !event.metaKey));
-    }
-    this.element.addEventListener("focusin", () => this.keepKeys(true));
+    keepKeys(this.element);
     // For tests and for the curious: how often was drawn.
     Object.defineProperty(this.element, "draws", { get: () => this.stage.draws });
     el.append(this.element);
-  }
-
-  /** Keep keys from JupyterLab's commands, but for those with Ctrl or Cmd: saving a notebook works from here, too. */
-  keepKeys(isOurs) {
-    this.element.toggleAttribute("data-lm-suppress-shortcuts", isOurs);
   }
 
   button(text, title, onClick) {
@@ -249,7 +241,8 @@ class View {
     this.element.setAttribute("aria-busy", String(!shown));
     if (!shown) {
       const waits = "No answer from the kernel yet. It may be busy; in a reopened notebook, run the cell again.";
-      this.say(this.store.silent ? waits : "", this.store.silent ? "warning" : "");
+      if (this.store.isGone) this.say(GONE, "warning");
+      else this.say(this.store.silent ? waits : "", this.store.silent ? "warning" : "");
       return;
     }
     const isPicture = shown.kind === "grey" || shown.kind === "colour";
@@ -262,7 +255,8 @@ class View {
     this.overlaysButton.hidden = !shown.overlays.length;
     this.overlaysButton.setAttribute("aria-pressed", String(this.store.state.show_overlays));
     const isWrong = shown.kind === "notice" && shown.is_error;
-    this.say(this.problem || (isWrong ? shown.text : ""), this.problem || isWrong ? "error" : "");
+    if (this.problem || isWrong) this.say(this.problem || shown.text, "error");
+    else this.say(this.store.isGone ? GONE : "", this.store.isGone ? "warning" : "");
     if (isPicture) {
       this.stage.draw();
       this.showCorners(shown);

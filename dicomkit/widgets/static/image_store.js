@@ -31,6 +31,7 @@ class ViewerStore {
     this.state = Object.fromEntries(SHARED.map((name) => [name, model.get(name)]));
     this.listing = [];
     this.silent = false;
+    this.isGone = false; // there is nobody to answer: the kernel was started again
     this.views = new Set();
     this.frames = new Map(); // by series and index, what was looked at last at the end
     this.bytes = 0;
@@ -43,16 +44,32 @@ class ViewerStore {
     model.on("msg:custom", this.onMessage);
     this.onChange = Object.fromEntries(SHARED.map((name) => [name, () => this.takeOver(name)]));
     for (const name of SHARED) model.on(`change:${name}`, this.onChange[name]);
-    model.send({ kind: "hello" });
+    this.onParting = () => this.part();
+    model.on("comm_live_update", this.onParting); // it was live, so it is no more
+    this.send({ kind: "hello" });
     this.pump();
   }
 
   close() {
     this.model.off("msg:custom", this.onMessage);
     for (const name of SHARED) this.model.off(`change:${name}`, this.onChange[name]);
+    this.model.off("comm_live_update", this.onParting);
     for (const timer of Object.values(this.timers)) clearTimeout(timer);
     this.views.clear();
     this.frames.clear();
+  }
+
+  send(message) {
+    try {
+      this.model.send(message);
+    } catch {
+      this.part();
+    }
+  }
+
+  part() {
+    this.isGone = true;
+    for (const view of this.views) view.refresh();
   }
 
   // Numbers
@@ -140,7 +157,7 @@ class ViewerStore {
       const key = this.key(index);
       if (index < 0 || index >= frame_count || this.frames.has(key) || this.asked.has(key)) continue;
       this.asked.add(key);
-      this.model.send({ kind: "frame", series: this.state.series, index });
+      this.send({ kind: "frame", series: this.state.series, index });
       this.timers.patience ??= setTimeout(() => this.loosePatience(), PATIENCE_MS);
     }
   }

@@ -1,0 +1,382 @@
+"""The widgets as people use them: in a real JupyterLab, with a mouse and a keyboard."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pydicom
+import pytest
+
+from dicomkit.samples import sample_folder
+from dicomkit.scp import LocalSCP
+from tests.browser import NARROW, WIDE, Notebook, expect, faults_found_by_axe
+from tests.peers import HOST
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Locator
+
+    from tests.browser import JupyterLab
+
+Open = Callable[..., Notebook]
+
+NASTY = "<img src=x onerror=alert(1)>"
+FORM = """
+from dicomkit import DicomSenderSetting
+from dicomkit.widgets import SettingForm
+
+form = SettingForm(DicomSenderSetting(remote_host="127.0.0.1", remote_port=11112, remote_aet="ARCHIVE"))
+form
+"""
+TAGS = """
+from dicomkit.samples import sample_folder
+from dicomkit.widgets import TagBrowser
+
+tags = TagBrowser(sample_folder() / "sr-report" / "ct-report.dcm")
+tags
+"""
+VIEWER = """
+from dicomkit.samples import sample_folder
+from dicomkit.widgets import ImageViewer
+
+viewer = ImageViewer(sample_folder() / "cr-hand")
+viewer
+"""
+STACK = VIEWER.replace("cr-hand", "ct-abdomen")
+
+
+# Where things are
+
+
+def form_in(notebook: Notebook, cell: int = 0) -> Locator:
+    return notebook.output(cell).get_by_role("group", name="DICOM sender setting")
+
+
+def field_in(form: Locator, label: str) -> Locator:
+    return form.get_by_label(label, exact=True)
+
+
+def button_in(part: Locator, name: str) -> Locator:
+    return part.get_by_role("button", name=name, exact=True)
+
+
+def viewer_in(notebook: Notebook, cell: int = 0) -> Locator:
+    return notebook.output(cell).get_by_role("group", name="Viewer", exact=True)
+
+
+def grid_in(notebook: Notebook, cell: int = 0) -> Locator:
+    return notebook.output(cell).get_by_role("treegrid", name="Tags")
+
+
+def picture_of(viewer: Locator) -> str:
+    return viewer.locator("canvas").evaluate("(canvas) => canvas.toDataURL()")
+
+
+def paste(notebook: Notebook, place: Locator, text: str) -> None:
+    """Put a text in place of what is there, by way of the clipboard."""
+    notebook.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    notebook.page.evaluate("(text) => navigator.clipboard.writeText(text)", text)
+    place.click()
+    place.press("ControlOrMeta+a")
+    place.press("ControlOrMeta+v")
+
+
+def clipboard(notebook: Notebook) -> str:
+    return notebook.page.evaluate("() => navigator.clipboard.readText()")
+
+
+# The form
+
+
+def test_a_wrong_port_is_spoken_of_beside_its_field_and_the_right_one_answers_an_echo(
+    open_notebook: Open,
+) -> None:
+    with LocalSCP(aet="ARCHIVE") as scp:
+        notebook = open_notebook(FORM)
+        notebook.run_all()
+        form = form_in(notebook)
+        port, echo = field_in(form, "Port"), button_in(form, "Echo")
+        port.fill("70000")
+        expect(form.get_by_text("70000 is not a TCP port; write a number from 1 to 65535")).to_be_visible()
+        expect(echo).to_have_attribute("aria-disabled", "true")
+        expect(button_in(form, "Save")).to_have_attribute("aria-disabled", "true")
+        assert notebook.value("[form.valid, form.value.remote_port, sorted(form.errors)]") == [
+            False,
+            11112,
+            ["RemotePort"],
+        ]
+        port.fill(str(scp.port))
+        expect(echo).to_have_attribute("aria-disabled", "false")
+        echo.click()
+        expect(form.get_by_text(f"'ARCHIVE' at {HOST}:{scp.port} answered in")).to_be_visible()
+    assert notebook.value("form.echo_result.ok") is True
+
+
+def test_a_setting_that_is_pasted_fills_the_fields_and_its_faults_have_a_place(open_notebook: Open) -> None:
+    notebook = open_notebook(FORM)
+    notebook.run_all()
+    form = form_in(notebook)
+    text = (
+        '{\n  "RemoteHost": "pacs.example",\n  "RemotePort": 104,\n  "RemoteAET": "MAIN",\n  "Vendor": 1.0\n}'
+    )
+    paste(notebook, form.get_by_role("textbox", name="JSON"), text)
+    expect(field_in(form, "Host")).to_have_value("pacs.example")
+    expect(field_in(form, "Remote AE title")).to_have_value("MAIN")
+    assert notebook.value("form.value.to_json()") == text
+    paste(notebook, form.get_by_role("textbox", name="JSON"), text.replace("104", '"104"'))
+    expect(button_in(form, "Line 3, column 17")).to_be_visible()
+    assert notebook.value("form.value.remote_port") == 104
+
+
+def test_what_is_typed_into_a_widget_is_no_command_of_the_notebook(open_notebook: Open) -> None:
+    notebook = open_notebook(FORM, STACK, TAGS)
+    notebook.run_all()
+    host = field_in(form_in(notebook), "Host")
+    host.fill("")
+    host.press_sequentially("add.xy")  # cells are added by a and b, deleted by d d, cut by x, changed by y
+    viewer = viewer_in(notebook, 1).get_by_role("application")
+    viewer.press("ArrowDown")
+    expect(viewer).to_have_attribute(
+        "aria-label", "Frame 2 of 12. Arrow keys leaf, question mark lists the keys."
+    )
+    grid_in(notebook, 2).press("ArrowDown")
+    for part in (host, viewer, grid_in(notebook, 2)):
+        part.press("m")  # would make the cell text
+    assert notebook.value("form.value.remote_host") == "add.xym"
+    assert notebook.page.locator(".jp-CodeCell").count() == 3
+    for part in (host, viewer, grid_in(notebook, 2)):
+        notebook.page.evaluate("jupyterapp.shell.currentWidget.context.model.dirty = true")
+        part.press("Control+s")
+        notebook.until("() => !jupyterapp.shell.currentWidget.context.model.dirty")
+
+
+# The table
+
+
+def test_a_search_a_sequence_and_a_copied_row(open_notebook: Open) -> None:
+    notebook = open_notebook(TAGS)
+    notebook.run_all()
+    grid = grid_in(notebook)
+    notebook.output(0).get_by_role("searchbox").fill("ContentSequence")
+    row = grid.get_by_role("row", name="(0040,A730)").first
+    row.click()
+    expect(row).to_have_attribute("aria-expanded", "false")
+    grid.press("ArrowRight")
+    expect(row).to_have_attribute("aria-expanded", "true")
+    assert notebook.value("str(tags.selected_tag)") == "(0040,A730)"
+    notebook.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    notebook.output(0).get_by_role("searchbox").fill("StudyInstanceUID")
+    uid_row = grid.get_by_role("row", name="(0020,000D)")
+    uid_row.click()
+    grid.press("ControlOrMeta+c")
+    uid = notebook.value("tags.dataset.StudyInstanceUID")
+    notebook.wait(lambda: uid in clipboard(notebook), "the row is in the clipboard")
+
+
+# The viewer
+
+
+def test_dragging_changes_the_picture_and_asks_the_kernel_for_nothing(open_notebook: Open) -> None:
+    notebook = open_notebook(VIEWER)
+    notebook.run_all()
+    viewer = viewer_in(notebook)
+    expect(viewer).to_have_attribute("aria-busy", "false")
+    notebook.value("viewer.window_width")  # so nothing is under way
+    stage = viewer.get_by_role("application")
+    stage.scroll_into_view_if_needed()
+    box = stage.bounding_box()
+    assert box is not None
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    pictures = [picture_of(viewer)]
+    before, began, draws = len(notebook.sent), time.monotonic(), viewer.evaluate("(one) => one.draws")
+    notebook.page.mouse.move(x, y)
+    notebook.page.mouse.down()
+    moves = 0
+    for leg in range(1, 4):
+        notebook.page.mouse.move(x + 40 * leg, y - 20 * leg, steps=60)
+        moves += 60
+        notebook.drawn()
+        pictures.append(picture_of(viewer))
+    notebook.page.mouse.up()
+    messages, seconds = len(notebook.sent) - before, time.monotonic() - began
+    assert len(set(pictures)) == len(pictures)
+    assert viewer.evaluate("(one) => one.draws") > draws + 3
+    assert messages <= seconds / 0.1 + 2 < moves  # ten a second, and the last one
+    shown = viewer.get_by_label("W", exact=True).input_value()
+    notebook.wait(lambda: notebook.value("f'{viewer.window_width:g}'") == shown, "Python has the window")
+
+
+def test_two_views_of_a_widget_agree(open_notebook: Open) -> None:
+    notebook = open_notebook(FORM, STACK, TAGS, "form", "viewer", "tags")
+    notebook.run_all()
+    field_in(form_in(notebook, 3), "Our AE title").fill("SECOND_VIEW")
+    expect(field_in(form_in(notebook, 0), "Our AE title")).to_have_value("SECOND_VIEW")
+    button_in(viewer_in(notebook, 4), "Invert").click()
+    expect(button_in(viewer_in(notebook, 1), "Invert")).to_have_attribute("aria-pressed", "true")
+    viewer_in(notebook, 4).get_by_role("slider", name="Frame").press("End")
+    expect(viewer_in(notebook, 1).get_by_role("slider")).to_have_attribute("aria-valuetext", "Frame 12 of 12")
+    notebook.output(5).get_by_role("searchbox").fill("StudyDate")
+    expect(notebook.output(2).get_by_role("searchbox")).to_have_value("StudyDate")
+    expect(grid_in(notebook, 2).get_by_role("row", name="StudyDate")).to_be_visible()
+
+
+# Saving and coming back
+
+
+def test_a_saved_notebook_holds_no_name_and_no_pixel(open_notebook: Open, lab: JupyterLab) -> None:
+    notebook = open_notebook(FORM, STACK, TAGS)
+    notebook.command(
+        "@jupyter-widgets/jupyterlab-manager:saveWidgetState"
+    )  # more than JupyterLab saves by itself
+    notebook.run_all()
+    notebook.output(2).get_by_role("searchbox").fill("PatientName")
+    row = grid_in(notebook, 2).get_by_role("row", name="(0010,0010)")
+    row.dblclick()
+    expect(notebook.output(2).get_by_role("region", name="Details")).to_contain_text("Phantom^Ada")
+    saved = json.loads(notebook.save())
+    states = saved["metadata"]["widgets"]["application/vnd.jupyter.widget-state+json"]["state"].values()
+    assert len(states) >= 3
+    for state in states:
+        assert "buffers" not in state
+        for ours in ("_esm", "_css"):
+            state["state"].pop(ours, None)
+    text = json.dumps(saved)
+    report = pydicom.dcmread(sample_folder() / "sr-report" / "ct-report.dcm")
+    for value in (str(report.PatientName.family_name), report.PatientID, report.StudyInstanceUID, "pacs"):
+        assert value not in text
+    assert len(text) < 20_000  # no picture of 131 kB fits
+
+
+def test_after_a_reload_of_the_saved_notebook_the_widgets_are_back(open_notebook: Open) -> None:
+    notebook = open_notebook(FORM, STACK, TAGS)
+    notebook.run_all()
+    field_in(form_in(notebook), "Our AE title").fill("BEFORE")
+    viewer_in(notebook, 1).get_by_role("slider", name="Frame").press("End")
+    notebook.output(2).get_by_role("searchbox").fill("StudyDate")
+    expect(grid_in(notebook, 2).get_by_role("row", name="StudyDate")).to_be_visible()
+    notebook.save()
+    notebook.reload()
+    expect(field_in(form_in(notebook), "Our AE title")).to_have_value("BEFORE")
+    expect(viewer_in(notebook, 1).get_by_role("slider")).to_have_attribute("aria-valuetext", "Frame 12 of 12")
+    expect(viewer_in(notebook, 1)).to_have_attribute("aria-busy", "false")
+    expect(notebook.output(2).get_by_role("searchbox")).to_have_value("StudyDate")
+    expect(grid_in(notebook, 2).get_by_role("row", name="StudyDate")).to_be_visible()
+    field_in(form_in(notebook), "Our AE title").fill("AFTER")
+    notebook.wait(lambda: notebook.value("form.value.our_aet") == "AFTER", "the form is alive")
+
+
+def test_after_a_reload_of_the_unsaved_notebook_running_it_again_brings_the_widgets_back(
+    open_notebook: Open,
+) -> None:
+    notebook = open_notebook(FORM, "form")
+    notebook.run_all()
+    field_in(form_in(notebook), "Our AE title").fill("UNSAVED")
+    notebook.wait(lambda: notebook.value("form.value.our_aet") == "UNSAVED", "Python has it")
+    notebook.reload()
+    expect(notebook.page.get_by_role("group", name="DICOM sender setting")).to_have_count(0)
+    notebook.page.locator(".jp-CodeCell").nth(1).locator(".cm-content").click()
+    notebook.page.keyboard.press("Shift+Enter")
+    expect(field_in(form_in(notebook, 1), "Our AE title")).to_have_value("UNSAVED")
+
+
+def test_after_a_restart_every_widget_says_what_to_do(open_notebook: Open) -> None:
+    notebook = open_notebook(FORM, STACK, TAGS)
+    notebook.run_all()
+    for cell in range(3):
+        expect(notebook.output(cell).locator(".dk-card").first).to_be_visible()
+    expect(grid_in(notebook, 2).get_by_role("row").nth(3)).to_be_visible()
+    notebook.restart()
+    for cell in range(3):
+        expect(notebook.output(cell).get_by_text("Run the cell again")).to_be_visible()
+    field_in(form_in(notebook), "Host").fill("nobody")
+    viewer_in(notebook, 1).get_by_role("slider", name="Frame").press("End")
+    notebook.output(2).get_by_role("searchbox").fill("StudyDate")
+    grid_in(notebook, 2).press("End")
+    notebook.run_all()
+    for cell in range(3):
+        expect(notebook.output(cell).get_by_text("Run the cell again")).to_have_count(0)
+    expect(field_in(form_in(notebook), "Host")).to_have_value(HOST)
+
+
+def test_widgets_of_another_day_that_were_saved_with_their_state_say_what_to_do(
+    open_notebook: Open, lab: JupyterLab, chromium: Browser
+) -> None:
+    notebook = open_notebook(FORM, STACK, TAGS)
+    notebook.command("@jupyter-widgets/jupyterlab-manager:saveWidgetState")
+    notebook.run_all()
+    expect(form_in(notebook)).to_be_visible()
+    notebook.save()
+    notebook.close()
+    again = Notebook(chromium, lab, str(notebook.path.relative_to(lab.root).as_posix()))
+    for cell in range(3):
+        expect(again.output(cell).get_by_text("un the cell")).to_be_visible()
+    again.close()
+
+
+# Values that mean ill
+
+
+def test_values_that_look_like_markup_are_text_everywhere(open_notebook: Open, tmp_path: Path) -> None:
+    study = pydicom.dcmread(sample_folder() / "ct-abdomen" / "slice-05.dcm")
+    study.PatientName = study.SeriesDescription = study.StudyDescription = NASTY
+    study.private_block(0x0009, NASTY, create=True).add_new(0x01, "LO", NASTY)
+    study.WindowCenterWidthExplanation = NASTY[:16]
+    name = "plain.dcm" if sys.platform == "win32" else f"{NASTY}.dcm"
+    study.save_as(tmp_path / name)
+    path = f"path = {str(tmp_path / name)!r}\n"
+    notebook = open_notebook(
+        f"{path}from dicomkit.widgets import *\ntags = TagBrowser(path, path)\ntags",
+        "viewer = ImageViewer(path)\nviewer",
+        f"form = SettingForm(folder={str(tmp_path)!r})\nform",
+        "tags, viewer, form",
+    )
+    notebook.run_all()
+    notebook.output(0).get_by_role("searchbox").fill("img src")
+    expect(grid_in(notebook).get_by_text(NASTY, exact=True).first).to_be_visible()
+    grid_in(notebook).get_by_role("row", name="(0010,0010)").dblclick()
+    expect(notebook.output(0).get_by_role("region", name="Details")).to_contain_text(NASTY)
+    expect(viewer_in(notebook, 1).get_by_role("combobox")).to_contain_text(NASTY[:16])
+    form = form_in(notebook, 2)
+    field_in(form, "Host").fill(NASTY)
+    expect(form.get_by_text(NASTY).first).to_be_visible()
+    form.get_by_role("textbox", name="JSON").fill(f'{{"RemotePort": "{NASTY}"}}')
+    expect(button_in(form, "Line 1, column 16")).to_be_visible()
+    assert notebook.page.locator(".jp-Notebook .jp-OutputArea img").count() == 0
+
+
+# Looks
+
+
+@pytest.mark.parametrize("width", [NARROW, WIDE])
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_widgets_fit_their_place_wear_the_theme_and_axe_finds_no_fault(
+    open_notebook: Open, dark: bool, width: int
+) -> None:
+    notebook = open_notebook(FORM, STACK, TAGS, dark=dark, width=width)
+    notebook.run_all()
+    field_in(form_in(notebook), "Port").fill("70000")
+    expect(form_in(notebook).get_by_text("is not a TCP port").first).to_be_visible()
+    expect(viewer_in(notebook, 1)).to_have_attribute("aria-busy", "false")
+    grid_in(notebook, 2).get_by_role("row", name="(0010,0010)").dblclick()
+    expect(notebook.output(2).get_by_role("region", name="Details")).to_be_visible()
+    for cell in range(3):
+        widget = notebook.output(cell).locator(".dk-card").first
+        place = notebook.output(cell).locator(".jp-OutputArea-output").first
+        assert widget.evaluate("(one) => one.scrollWidth - one.clientWidth") == 0
+        assert place.evaluate("(one) => one.scrollWidth - one.clientWidth") == 0
+        look = "(one, name) => getComputedStyle(one)[name]"
+        assert widget.evaluate(look, "backgroundColor") == notebook.page.evaluate(
+            """() => {
+                const one = document.createElement("p");
+                one.style.color = "var(--jp-layout-color1)";
+                document.body.append(one);
+                const { color } = getComputedStyle(one);
+                one.remove();
+                return color;
+            }"""
+        )
+    assert faults_found_by_axe(notebook, ".jp-Notebook .jp-OutputArea-output") == []
