@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from dicomkit.content import MEMBER_MARK, ZIP_DEFLATED, ZIP_STORED, SourceError, ZipMember, describe_os_error
+from dicomkit.errors import without_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,7 +35,7 @@ def list_archive(path: str) -> Iterator[tuple[str, ZipMember | SourceError]]:
         with ZipFile(path) as archive:
             members = archive.infolist()
     except OSError as error:
-        raise SourceError(path, describe_os_error(error)) from error
+        raise SourceError(path, describe_os_error(error)) from without_folder(error)
     except (BadZipFile, NotImplementedError, ValueError, EOFError) as error:
         raise SourceError(path, f"the archive is damaged: {error}") from error
     for info in members:
@@ -84,6 +85,8 @@ def list_directory_file(path: str) -> Iterator[tuple[str, str]]:
             if record.get("ReferencedFileID") and record.get("RecordInUseFlag") != _NOT_IN_USE
         ]
     except Exception as error:  # pydicom raises whatever its parts raise
+        if isinstance(error, OSError):
+            without_folder(error)
         raise SourceError(path, f"pydicom cannot read the DICOMDIR ({type(error).__name__})") from error
     folder = Path(path).parent
     for parts in file_ids:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import NamedTuple, Protocol
 
 from dicomkit.dataset_walk import Fetch
-from dicomkit.errors import UnreadableError
+from dicomkit.errors import UnreadableError, file_name, without_folder
 
 __all__ = [
     "BytesSource",
@@ -49,15 +49,15 @@ ZIP_DEFLATED = 8
 
 
 class SourceError(UnreadableError):
-    """What is the matter with a source; `reason` is the message without the source's name."""
+    """What is the matter with a source, the whole path of which is `source`; `reason` is the message without it."""
 
     def __init__(self, source: str, reason: str) -> None:
         self.source = source
         self.reason = reason
-        super().__init__(source, reason)
+        super().__init__(f"{file_name(source)}: {reason}")
 
-    def __str__(self) -> str:
-        return f"{self.source}: {self.reason}"
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (self.source, self.reason)
 
 
 class DataSource(Protocol):
@@ -150,7 +150,7 @@ class FileSource:
         try:
             self._descriptor, status = open_file(path)
         except OSError as error:
-            raise SourceError(path, describe_os_error(error)) from error
+            raise SourceError(path, describe_os_error(error)) from without_folder(error)
         if status.st_size < offset + length:
             os.close(self._descriptor)
             raise SourceError(
@@ -388,7 +388,7 @@ class MemberSource:
         try:
             self._descriptor, status = open_file(member.archive)
         except OSError as error:
-            raise SourceError(name, describe_os_error(error)) from error
+            raise SourceError(name, describe_os_error(error)) from without_folder(error)
         self.changed = stamp is not None and stamp != (status.st_size, status.st_mtime_ns)
         self._pieces = member.pieces(fetch_from(self._descriptor))
         self._rest = memoryview(b"")

@@ -2,6 +2,7 @@
 
 An error says who (the field, file or peer), what (the value, the phase) and what to do next.
 The wire's errors name whose fault it was, and know whether the peer may hold the instance all the same.
+Messages end up in logs, and people give folders the names of patients: a file is called by its own name alone.
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ __all__ = [
     "PeerTimedOut",
     "Interrupted",
     "ProtocolError",
+    "file_name",
+    "without_folder",
 ]
 
 # Where the Error Comment of a peer begins in a `detail`.
@@ -96,7 +99,7 @@ class LedgerError(DicomkitError):
     def __init__(self, path: Path, reason: str) -> None:
         self.path = path
         self.reason = reason
-        super().__init__(f"ledger {path}: {reason}")
+        super().__init__(f"ledger {file_name(path)}: {reason}")
 
 
 class SecurityError(DicomkitError, ValueError):
@@ -116,20 +119,22 @@ class SecurityError(DicomkitError, ValueError):
         self.option = option
         self.value = value
         self.reason = reason
-        super().__init__(f"{option}{f' {value}' if value else ''}: {reason}")
+        shown = file_name(value) if option.endswith("_file") else value
+        super().__init__(f"{option}{f' {shown}' if shown else ''}: {reason}")
 
 
 class SendError(DicomkitError):
     """An instance was not stored; `result` is the whole row.
 
-    The message ends up in logs, so it has the file's name and no folder, and not the peer's Error Comment: people put
-    patients' names into both. `result.source` and `result.detail` have them.
+    The message has the file's name and no folder, and not the peer's Error Comment: people put patients' names into
+    both. `result.source` and `result.detail` have them.
     """
 
     def __init__(self, result: SendResult) -> None:
         self.result = result
-        name = result.source.replace("\\", "/").rpartition("/")[2]
-        super().__init__(f"{name}: {result.outcome}: {result.detail.partition(PEER_SAYS)[0]}")
+        super().__init__(
+            f"{file_name(result.source)}: {result.outcome}: {result.detail.partition(PEER_SAYS)[0]}"
+        )
 
 
 class WireError(DicomkitError):
@@ -218,3 +223,18 @@ class PeerTimedOut(WireError):
 
 class Interrupted(WireError):
     """We ended it ourselves, because the user cancelled."""
+
+
+def file_name(path: object) -> str:
+    """Return what an error calls a file: the last part of its path, whichever slashes it has."""
+    text = str(path)
+    return text.replace("\\", "/").rstrip("/").rpartition("/")[2] or text
+
+
+def without_folder(error: OSError) -> OSError:
+    """Return an error of the operating system's, which now names the file and not its folder."""
+    if error.filename is not None:
+        error.filename = file_name(error.filename)
+    if error.filename2 is not None:
+        error.filename2 = file_name(error.filename2)
+    return error

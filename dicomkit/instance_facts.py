@@ -44,6 +44,7 @@ from dicomkit.dataset_walk import (
     read_file_meta,
     walk_data_set,
 )
+from dicomkit.errors import without_folder
 from dicomkit.uids import (
     DEFLATED_LE,
     EXPLICIT_BE,
@@ -105,6 +106,9 @@ class DirectoryFileError(SourceError):
         super().__init__(
             source, "a DICOMDIR is not sent itself; name it as a source to send what it refers to"
         )
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (self.source, self.damage)
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +191,9 @@ def look_at(
     name = source or path
     try:
         descriptor, status = open_file(path)
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+    except OSError as error:
+        raise SourceError(name, describe_os_error(error)) from without_folder(error)
+    except ValueError as error:  # a NUL in the path
         raise SourceError(name, describe_os_error(error)) from error
     try:
         fetch = fetch_from(descriptor)
@@ -211,7 +217,7 @@ def look_at_member(member: ZipMember) -> Instance:
     try:
         descriptor, status = open_file(member.archive)
     except OSError as error:
-        raise SourceError(name, describe_os_error(error)) from error
+        raise SourceError(name, describe_os_error(error)) from without_folder(error)
     try:
         packed = fetch_from(descriptor)
         content = Forward(lambda: member.pieces(packed))

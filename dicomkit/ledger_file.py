@@ -32,7 +32,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from dicomkit.errors import LedgerError
+from dicomkit.errors import LedgerError, without_folder
 from dicomkit.results import ALWAYS_THERE, KIND_OF_COLUMN
 
 __all__ = [
@@ -192,10 +192,11 @@ def named(path: Path) -> Iterator[None]:
     except sqlite3.Error as error:
         raise LedgerError(path, _reason(error)) from error
     except FileNotFoundError as error:
-        raise LedgerError(path, "there is no such file or folder; check the path") from error
+        raise LedgerError(path, "there is no such file or folder; check the path") from without_folder(error)
     except IsADirectoryError as error:
-        raise LedgerError(path, _NO_FILE) from error
+        raise LedgerError(path, _NO_FILE) from without_folder(error)
     except OSError as error:
+        without_folder(error)
         raise LedgerError(path, f"{error.strerror or error}; {_ELSEWHERE}") from error
     except ValueError as error:  # a NUL in the path, for one
         raise LedgerError(path, f"{error}; {_ELSEWHERE}") from error

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dicomkit.content import SourceError, describe_os_error
-from dicomkit.errors import UnreadableError
+from dicomkit.errors import UnreadableError, without_folder
 from dicomkit.instances import Instance, look_at
 from dicomkit.part10 import encode_dataset
 from dicomkit.uids import uid_name
@@ -152,7 +152,9 @@ class DicomMessage(Message):
         try:
             with open(self._content, "rb") as file:
                 return file.read()
-        except (OSError, ValueError) as error:
+        except OSError as error:
+            raise SourceError(self.source, describe_os_error(error)) from without_folder(error)
+        except ValueError as error:  # a NUL in the path
             raise SourceError(self.source, describe_os_error(error)) from error
 
     @property

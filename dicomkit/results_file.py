@@ -19,7 +19,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from dicomkit.errors import MissingExtraError
+from dicomkit.errors import MissingExtraError, without_folder
 from dicomkit.results import ALWAYS_THERE, CATEGORIES, COLUMNS, KIND_OF_COLUMN
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ class ResultsFile:
 
     def _open_sink(self) -> _Sink:
         if self._sink is None:
-            raise ValueError(f"{self.path} is closed; open another ResultsFile to write more rows")
+            raise ValueError(f"{self.path.name} is closed; open another ResultsFile to write more rows")
         return self._sink
 
     def _put_pending(self, sink: _Sink) -> None:
@@ -151,8 +151,9 @@ class ResultsFile:
 
 def _named(error: OSError, path: Path, consequence: str) -> OSError:
     """Return the error again, saying which file and what follows, in the subclass that its number stands for."""
+    without_folder(error)  # it is the cause of the one that is returned
     number = errno.EIO if error.errno is None else error.errno
-    return OSError(number, f"{error.strerror or error}; {consequence}", str(path))
+    return OSError(number, f"{error.strerror or error}; {consequence}", path.name)
 
 
 def known_suffix(path: Path) -> str:
@@ -160,7 +161,7 @@ def known_suffix(path: Path) -> str:
     suffix = path.suffix.lower()
     if suffix not in _SUFFIXES:
         raise ValueError(
-            f"{path}: the suffix says the format of results, and {path.suffix or 'none'!r} is not one of "
+            f"{path.name}: the suffix says the format of results, and {path.suffix or 'none'!r} is not one of "
             f"{', '.join(_SUFFIXES)}; write {path.with_suffix('.csv').name!r}, for one"
         )
     return suffix

@@ -15,6 +15,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dicomkit.errors import without_folder
 from dicomkit.results import ALWAYS_THERE, CATEGORIES, COLUMNS, KIND_OF_COLUMN, column_array
 from dicomkit.results_file import import_pyarrow, known_suffix
 
@@ -65,7 +66,11 @@ def read_results(path: str | os.PathLike[str]) -> pd.DataFrame:
 def read_in_file_order(path: str | os.PathLike[str]) -> pd.DataFrame:
     """Do what `read_results` does, and leave the rows in the order in which they were written."""
     path = Path(path)
-    return _READERS[known_suffix(path)](path)
+    try:
+        return _READERS[known_suffix(path)](path)
+    except OSError as error:
+        without_folder(error)
+        raise
 
 
 def _read_csv(path: Path) -> pd.DataFrame:
@@ -86,7 +91,7 @@ def _read_csv(path: Path) -> pd.DataFrame:
                     frame[name] = pd.array([text or None for text in columns[name]], dtype=pd.StringDtype())
                 frames.append(frame)
     except (csv.Error, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is not a CSV file in UTF-8, or was cut off: {error}") from error
+        raise ValueError(f"{path.name} is not a CSV file in UTF-8, or was cut off: {error}") from error
     if not frames:
         frame = _frame(path, lambda name: ())
         return frame.assign(**{name: pd.array([], dtype=pd.StringDtype()) for name in others})
@@ -99,7 +104,7 @@ def _whole_rows(path: Path, reader: Iterable[list[str]], width: int) -> Iterator
             yield row
         elif row:
             raise ValueError(
-                f"{path}, row {number} has {len(row)} cells and the header has {width}: the file was cut off or "
+                f"{path.name}, row {number} has {len(row)} cells and the header has {width}: the file was cut off or "
                 "changed; mend or delete that row"
             )
 
@@ -110,9 +115,9 @@ def _read_json(path: Path) -> pd.DataFrame:
     try:
         records = json.loads(path.read_text(encoding="utf-8-sig"))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is not JSON in UTF-8, or was cut off: {error}") from error
+        raise ValueError(f"{path.name} is not JSON in UTF-8, or was cut off: {error}") from error
     if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
-        raise ValueError(f"{path} is not an array of objects, one for each row, as results in JSON are")
+        raise ValueError(f"{path.name} is not an array of objects, one for each row, as results in JSON are")
     names = list(dict.fromkeys(name for record in records for name in record))
     others = _other_columns(path, names) if records else []
     frame = _frame(path, lambda name: [record.get(name) for record in records])
@@ -129,7 +134,7 @@ def _read_parquet(path: Path) -> pd.DataFrame:
         try:
             table = parquet.read_table(file)
         except arrow.ArrowInvalid as error:
-            raise ValueError(f"{path} is not a Parquet file, or was never closed: {error}") from error
+            raise ValueError(f"{path.name} is not a Parquet file, or was never closed: {error}") from error
     # pandas keeps the index of a filtered frame as a column of such a name.
     others = [
         name for name in _other_columns(path, table.column_names) if not name.startswith("__index_level_")
@@ -153,12 +158,13 @@ def _other_columns(path: Path, names: Sequence[str]) -> list[str]:
     missing = [name for name in COLUMNS if name not in names]
     if missing:
         raise ValueError(
-            f"{path} lacks the columns {', '.join(missing)}, so it is not a results file; give one that send_batch "
-            "or ResultsFile wrote, or one with all columns of dicomkit.results.COLUMNS, comma-separated if CSV"
+            f"{path.name} lacks the columns {', '.join(missing)}, so it is not a results file; give one that "
+            "send_batch or ResultsFile wrote, or one with all columns of dicomkit.results.COLUMNS, comma-separated "
+            "if CSV"
         )
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise ValueError(f"{path} has the columns {', '.join(twice)} twice; keep one of each")
+        raise ValueError(f"{path.name} has the columns {', '.join(twice)} twice; keep one of each")
     return [name for name in names if name not in KIND_OF_COLUMN]
 
 
@@ -185,7 +191,7 @@ def _parsed(path: Path, name: str, values: Sequence[object], first_row: int) -> 
             parsed.append(parse(value))
         except (ValueError, TypeError, OverflowError) as error:
             raise ValueError(
-                f"{path}, row {row}: {name} is {value!r:.60}, not {wanted}; correct that cell"
+                f"{path.name}, row {row}: {name} is {value!r:.60}, not {wanted}; correct that cell"
             ) from error
     return parsed
 

@@ -10,7 +10,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, NoReturn
 
-from dicomkit.errors import SecurityError
+from dicomkit.errors import SecurityError, file_name, without_folder
 
 if TYPE_CHECKING:
     import ssl
@@ -208,9 +208,9 @@ class TlsOptions:
         elif is_asked and getattr(failure, "reason", None) != "KEY_VALUES_MISMATCH":
             what = "is encrypted, and key_password does not open it; give the right one"
         elif getattr(failure, "reason", None) == "KEY_VALUES_MISMATCH":
-            what = f"is not the key of the certificate in {cert_file}; give the one that was made with it"
+            what = f"is not the key of the certificate in {file_name(cert_file)}; give the one that was made with it"
         else:
-            what = f"cannot be used with the certificate in {cert_file} ({_reason(failure)}); get both anew"
+            what = f"cannot be used with the certificate in {file_name(cert_file)} ({_reason(failure)}); get both anew"
         raise SecurityError(key_option, str(key_file), what)
 
 
@@ -306,7 +306,7 @@ def _require_pem(option: str, path: File, markers: tuple[bytes, ...], noun: str)
     except OSError as error:
         raise SecurityError(
             option, str(path), f"cannot be read ({error.strerror}); give the path of a PEM file"
-        ) from error
+        ) from without_folder(error)
     if not any(marker in content for marker in markers):
         is_der = content[:1] == b"\x30"  # a SEQUENCE, as every certificate and key is in DER
         _not_pem(option, path, noun, is_der=is_der)

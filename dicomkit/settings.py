@@ -10,7 +10,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypedDict
 
-from dicomkit.errors import Problem, SettingError
+from dicomkit.errors import Problem, SettingError, file_name, without_folder
 from dicomkit.lossless import JsonDocument, JsonFault, decode_json, encode_value, position
 from dicomkit.pitfalls import Binding, binding_of, pitfalls, timeout_pitfalls
 from dicomkit.setting_fields import (
@@ -178,12 +178,16 @@ class DicomSenderSetting:
         SettingError
             As `from_json`; its text names the file.
         """
-        with open(path, "rb") as file:
-            data = file.read()
+        try:
+            with open(path, "rb") as file:
+                data = file.read()
+        except OSError as error:
+            without_folder(error)
+            raise
         try:
             return cls.from_json(data)
         except SettingError as error:
-            error.args = (f"{os.fspath(path)}:\n{error}",)
+            error.args = (f"{file_name(path)}:\n{error}",)
             raise
 
     @classmethod
@@ -291,6 +295,9 @@ class DicomSenderSetting:
             if target.exists():
                 draft.chmod(target.stat().st_mode & 0o777)
             draft.replace(target)
+        except OSError as error:
+            without_folder(error)
+            raise
         finally:
             draft.unlink(missing_ok=True)
 

@@ -661,7 +661,7 @@ try:
     for number in range(10_000):
         file.write(STORED)
 except OSError as error:
-    print(file.rows_written, error.filename == sys.argv[1], error, sep="|")
+    print(file.rows_written, error.filename == file.path.name, error, sep="|")
 file.close()
 """
 

@@ -59,6 +59,7 @@ from dicomkit.errors import (
     PeerTimedOut,
     ProtocolError,
     WireError,
+    file_name,
 )
 from dicomkit.scp import (
     Abort,
@@ -947,7 +948,7 @@ def test_a_file_that_cannot_be_used_is_named_before_anything_is_sent(
                 attempt()
             error = caught.value
             assert (error.option, error.value) == (option, paths.get(option, paths.get("cert_file")))
-            assert str(error).startswith(f"{option} {error.value}: ")
+            assert str(error).startswith(f"{option} {file_name(error.value)}: ")
             assert words in error.reason
             assert isinstance(error, ValueError)
             assert_no_secret("".join(traceback.format_exception(error)))

@@ -321,7 +321,7 @@ class BatchPanel(VBox):  # type: ignore[misc]  # ipywidgets is not typed
         target = Path(path).expanduser()
         known_suffix(target)
         if target.exists() and not overwrite:
-            raise FileExistsError(f"{target} is there already; choose another name, or overwrite it")
+            raise FileExistsError(f"{target.name} is there already; choose another name, or overwrite it")
         with ResultsFile(target) as file:
             for result in self._results(latest=False):
                 file.write(result)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import anywidget
 import traitlets as t
 
-from dicomkit.errors import SettingError
+from dicomkit.errors import SettingError, without_folder
 from dicomkit.lossless import JsonFault, decode_json
 from dicomkit.services import EchoResult
 from dicomkit.setting_fields import FIELD_OF, field_called
@@ -175,7 +175,11 @@ class SettingForm(anywidget.AnyWidget):
             When the file cannot be read.
         """
         target = self._desk.resolved(path)
-        data = target.read_bytes()
+        try:
+            data = target.read_bytes()
+        except OSError as error:
+            without_folder(error)
+            raise
         try:
             text = decode_json(data)
         except JsonFault as fault:  # not text: what can be read of it is shown, so that it can be seen
@@ -217,7 +221,7 @@ class SettingForm(anywidget.AnyWidget):
             raise ValueError("the setting has no file yet; give a path")
         target = self._desk.resolved(path)
         if target.exists() and not overwrite:
-            raise FileExistsError(f"{target} is there already; save with overwrite=True to replace it")
+            raise FileExistsError(f"{target.name} is there already; save with overwrite=True to replace it")
         self.value.save(target)
         self._desk.saved_text = normal_lines(self.value.to_json())
         self.set_trait("path", target)

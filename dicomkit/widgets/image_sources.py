@@ -10,7 +10,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from dicomkit.errors import UnreadableError
+from dicomkit.errors import UnreadableError, file_name, without_folder
 from dicomkit.instances import Instance, Unreadable, find_instances
 from dicomkit.messages import DicomMessage
 from dicomkit.part10 import is_dataset
@@ -82,6 +82,7 @@ def _header(origin: Dataset | Path) -> Dataset:
 def _read(file: Path | BytesIO, **options: Any) -> Dataset:
     from pydicom import dcmread
 
+    name = file.name if isinstance(file, Path) else "<bytes>"
     try:
         with PYDICOM_QUIET:
             dataset = dcmread(str(file) if isinstance(file, Path) else file, force=True, **options)
@@ -91,9 +92,11 @@ def _read(file: Path | BytesIO, **options: Any) -> Dataset:
             if isinstance(error, OSError)
             else f"pydicom cannot read it ({type(error).__name__})"
         )
-        raise UnreadableError(f"{file if isinstance(file, Path) else '<bytes>'}: {reason}") from error
+        if isinstance(error, OSError):
+            without_folder(error)
+        raise UnreadableError(f"{name}: {reason}") from error
     if not len(dataset) and not len(dataset.file_meta):
-        raise UnreadableError(f"{file if isinstance(file, Path) else '<bytes>'}: not DICOM")
+        raise UnreadableError(f"{name}: not DICOM")
     return dataset
 
 
@@ -136,7 +139,7 @@ def _named(name: str) -> Iterator[Dataset | Path]:
         if isinstance(found, Instance):
             yield Path(found.content) if isinstance(found.content, str) else _dataset_of(found)
         elif isinstance(found, Unreadable) and found.source == name:
-            raise UnreadableError(f"{name}: {found.detail}")
+            raise UnreadableError(f"{file_name(name)}: {found.detail}")
 
 
 def _is_container(path: Path) -> bool:
