@@ -38,6 +38,9 @@ _FLUSH_SECONDS = 0.5
 
 _ROW_GROUP_ROWS = 10_000  # of Parquet: large enough to compress well, about 10 MB in memory
 
+# What the footer of Parquet takes at most for its schema, and again for each row group: they take 4 KB.
+_FOOTER_BYTES = 32 * 1024
+
 _OWNER_ONLY = 0o600
 _STARTED_AT = COLUMNS.index("started_at")
 _SUFFIXES = (".csv", ".json", ".parquet")
@@ -50,7 +53,7 @@ class ResultsFile:
     every flush; null is an empty cell or ``null``. Both are flushed by `write` when 200 rows are together or 0.5 s
     have passed since the last flush, by `flush`, and by `close`. Text is written as it is: a cell that begins with
     ``=`` does so in the file too. Parquet holds 10,000 rows in memory for each row group, and can be read only
-    after `close`.
+    after `close`, or after a disk was full: room for what must come last is kept from the first.
 
     A new file can be read and written by its owner only, where the operating system has such permissions. An
     existing file is overwritten in place and keeps its permissions. One thread at a time may use it.
@@ -275,8 +278,32 @@ def _as_text_row(row: Row) -> Row:
     return (*row[:_STARTED_AT], iso, *row[_STARTED_AT + 1 :])
 
 
+class _WholeWrites:
+    """A raw file whose `write` takes everything or raises OSError, as pyarrow wants it."""
+
+    closed = False
+
+    def __init__(self, file: io.FileIO) -> None:
+        self._file = file
+
+    def write(self, data: bytes) -> int:
+        left = memoryview(data)
+        size = len(left)
+        while left:
+            left = left[self._file.write(left) :]
+        return size
+
+    def flush(self) -> None:
+        """Nothing waits."""
+
+
 class _ParquetSink:
-    """Rows as row groups of a Parquet file."""
+    """Rows as row groups of a Parquet file, with room kept on the disk for what makes it readable.
+
+    A Parquet file can be read by its footer alone, which comes last, and the writer cannot take back a row group of
+    which the disk took only a part. So the room for a group and for the footer after it is taken by zeros first: when
+    the disk has no more, the groups before and their footer still find theirs.
+    """
 
     rows_at_once = _ROW_GROUP_ROWS
     seconds_at_most = float("inf")
@@ -284,9 +311,11 @@ class _ParquetSink:
     def __init__(self, path: Path) -> None:
         self._arrow, parquet = import_pyarrow(f"writing {path.name}")
         self._schema = _arrow_schema(self._arrow)
-        self._file = io.BufferedWriter(_open_for_owner(path))
+        self._file = _open_for_owner(path)
+        self._footer_size = _FOOTER_BYTES
         try:
-            self._writer = parquet.ParquetWriter(self._file, self._schema)
+            self._reserve(0)
+            self._writer = parquet.ParquetWriter(_WholeWrites(self._file), self._schema)
         except OSError:
             self._file.close()
             raise
@@ -294,17 +323,31 @@ class _ParquetSink:
     def put(self, rows: list[Row]) -> None:
         columns = zip(COLUMNS, zip(*rows, strict=True), self._schema.types, strict=True)
         arrays = [self._array(KIND_OF_COLUMN[name], values, type_) for name, values, type_ in columns]
-        self._writer.write_table(self._arrow.Table.from_arrays(arrays, schema=self._schema))
+        table = self._arrow.Table.from_arrays(arrays, schema=self._schema)
+        # Encoded it is smaller than in memory, but for the headers of its pages.
+        self._reserve(table.nbytes + _FOOTER_BYTES)
+        self._writer.write_table(table)
 
     def close(self) -> None:
         try:
             self._writer.close()
+            self._file.truncate(self._file.tell())
         finally:
             self._file.close()
 
     def abandon(self) -> None:
         with suppress(OSError):
             self.close()
+
+    def _reserve(self, group_size: int) -> None:
+        """Take the room for a row group of so many bytes and the footer after it, or raise OSError."""
+        end = self._file.tell()
+        footer_size = self._footer_size + (_FOOTER_BYTES if group_size else 0)
+        try:
+            _WholeWrites(self._file).write(bytes(group_size + footer_size))
+        finally:
+            self._file.seek(end)
+        self._footer_size = footer_size
 
     def _array(self, kind: str, values: Sequence[Any], type_: Any) -> Any:
         categories = CATEGORIES.get(kind)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import random
 import stat
 import subprocess
 import sys
@@ -651,15 +652,21 @@ def test_a_full_disk_is_an_os_error_that_names_the_file(tmp_path: Path, suffix: 
         write(path, [STORED])
 
 
-# Runs where files may not grow beyond 500 kB, which fails a write in its middle as a full disk does.
+def one_of_many(number: int) -> SendResult:
+    """A row that does not compress beside the others."""
+    return replace(STORED, instance=number, detail=f"{random.Random(number).getrandbits(2000):x}")
+
+
+# Runs where files may not grow beyond so many bytes, which fails a write in its middle as a full disk does.
 ON_A_SMALL_DISK = """
 import resource, sys
-from tests.test_results import STORED, ResultsFile
-resource.setrlimit(resource.RLIMIT_FSIZE, (500_000, 500_000))
-file = ResultsFile(sys.argv[1])
+from tests.test_results import ResultsFile, one_of_many
+path, limit, most = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+file = ResultsFile(path)
 try:
-    for number in range(10_000):
-        file.write(STORED)
+    for number in range(most):
+        file.write(one_of_many(number))
 except OSError as error:
     print(file.rows_written, error.filename == file.path.name, error, sep="|")
 file.close()
@@ -667,14 +674,24 @@ file.close()
 
 
 @pytest.mark.skipif(os.name != "posix", reason="limits as POSIX has them")
-@pytest.mark.parametrize("suffix", ["csv", "json"])
-def test_a_disk_that_fills_up_leaves_the_whole_rows_before(tmp_path: Path, suffix: str) -> None:
+@pytest.mark.parametrize(
+    ("suffix", "limit", "most"),
+    [
+        ("csv", 500_000, 10_000),
+        ("json", 500_000, 10_000),
+        ("parquet", 15_000_000, 60_000),
+        ("parquet", 22_000_000, 60_000),
+    ],
+)
+def test_a_disk_that_fills_up_leaves_the_whole_rows_before(
+    tmp_path: Path, suffix: str, limit: int, most: int
+) -> None:
     path = tmp_path / f"rows.{suffix}"
-    rows, named, message = in_a_new_python(ON_A_SMALL_DISK, str(path)).split("|")
+    rows, named, message = in_a_new_python(ON_A_SMALL_DISK, str(path), str(limit), str(most)).split("|")
     assert named == "True"
     assert f"{rows} rows were written before" in message
-    assert 0 < int(rows) < 10_000
-    assert_frame_equal(read_results(path), to_frame([STORED] * int(rows)))
+    assert 0 < int(rows) < most
+    assert_frame_equal(read_results(path), to_frame(map(one_of_many, range(int(rows)))))
 
 
 # What is loaded
