@@ -397,7 +397,7 @@ print(len(frame), frame.instance.tolist() == list(range(1000)), len(batch), batc
 
 
 @pytest.mark.skipif(os.name != "posix", reason="limits as POSIX has them")
-@pytest.mark.parametrize(("suffix", "size"), [("csv", 100_000), ("json", 300_000), ("parquet", 10_000)])
+@pytest.mark.parametrize(("suffix", "size"), [("csv", 100_000), ("json", 300_000), ("parquet", 100_000)])
 def test_a_disk_that_fills_up_loses_no_row(tmp_path: Path, suffix: str, size: int) -> None:
     path = tmp_path / f"rows.{suffix}"
     done = subprocess.run(
