@@ -339,6 +339,10 @@ class Notebook(WatchedPage):
         """What a cell shows, by its place in the notebook."""
         return self.page.locator(".jp-Notebook .jp-Cell").nth(index).locator(".jp-Cell-outputArea")
 
+    def scroll_to(self, index: int) -> None:
+        """Scroll a cell into view; those that are far away are not in the page."""
+        self.page.evaluate("(index) => jupyterapp.shell.currentWidget.content.scrollToItem(index)", index)
+
     def save(self) -> str:
         """Save, and return what is in the file."""
         self.choose("File", "Save Notebook")

@@ -40,6 +40,8 @@ class BatchBar {
       if (message.kind === "state") this.show(message);
     };
     model.on("msg:custom", this.onMessage);
+    this.onParting = () => this.part();
+    model.on("comm_live_update", this.onParting); // it was live, so it is no more
     this.patience = setTimeout(() => this.despair(), PATIENCE_MS);
     this.say({ kind: "hello" });
   }
@@ -47,6 +49,7 @@ class BatchBar {
   close() {
     clearTimeout(this.patience);
     this.model.off("msg:custom", this.onMessage);
+    this.model.off("comm_live_update", this.onParting);
     this.element.remove();
   }
 
@@ -54,7 +57,7 @@ class BatchBar {
     try {
       this.model.send(message);
     } catch {
-      this.despair();
+      this.part();
     }
   }
 
@@ -63,9 +66,15 @@ class BatchBar {
   }
 
   despair() {
-    this.notes.replaceChildren(
-      make("div", { class: "dk-status", "data-kind": "warning", text: "The kernel does not answer. Run the cell again: a batch that still runs there is found." }),
-    );
+    this.warn("The kernel does not answer. Run the cell again: a batch that still runs there is found.");
+  }
+
+  part() {
+    this.warn("The kernel does not know this batch any more. Run the cell again; the file with its rows, if you gave one, has what was sent.");
+  }
+
+  warn(says) {
+    this.notes.replaceChildren(make("div", { class: "dk-status", "data-kind": "warning", text: says }));
     delete this.notes.dataset.about;
   }
 

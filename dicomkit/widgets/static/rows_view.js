@@ -11,13 +11,20 @@ class RowsView {
       make("div", { class: "dk-rows-empty dk-muted" }, "Waiting for the kernel; if nothing runs there, run the cell again."),
     );
     el.append(this.root);
+    this.parting = make("div", { class: "dk-status", role: "status" });
     this.hear = (message) => this.onMessage(message);
     model.on("msg:custom", this.hear);
+    this.part = () => this.onParting();
+    model.on("comm_live_update", this.part); // it was live, so it is no more
     this.say({ kind: "hello" });
   }
 
   say(message) {
-    this.model.send({ view: this.id, ...message });
+    try {
+      this.model.send({ view: this.id, ...message });
+    } catch {
+      this.onParting();
+    }
   }
 
   onMessage(message) {
@@ -44,6 +51,12 @@ class RowsView {
     this.bar.show(state);
     this.grid.show(state, window, { ...message, isSame: message.same.includes(this.id) });
     this.onActive(state);
+  }
+
+  onParting() {
+    const says = "The kernel does not know this table any more. Run the cell again.";
+    this.parting.dataset.kind = "warning";
+    this.parting.replaceChildren(make("span", {}, says));
   }
 
   build(look) {
@@ -76,7 +89,7 @@ class RowsView {
       this.grid.el.focus();
       if (this.grid.activeIndex < 0) this.grid.go(0);
     });
-    this.root.replaceChildren(this.caption, this.bar.el, this.grid.el, this.detail.el);
+    this.root.replaceChildren(this.caption, this.bar.el, this.parting, this.grid.el, this.detail.el);
   }
 
   // First up, then down, then as they came.
@@ -120,6 +133,7 @@ class RowsView {
   close() {
     this.say({ kind: "bye" });
     this.model.off("msg:custom", this.hear);
+    this.model.off("comm_live_update", this.part);
     this.bar?.close();
     this.grid?.close();
     this.root.remove();
