@@ -19,6 +19,7 @@ from dicomkit.errors import AssociationRejected, ConnectionFailed, Interrupted, 
 from dicomkit.events import Scanned, Sending, Waiting
 from dicomkit.lookout import Lookout
 from dicomkit.plan import Plan, Task
+from dicomkit.readmission import Readmission
 from dicomkit.record import Record
 from dicomkit.results import Outcome, SendResult
 from dicomkit.sender import Attempt, Kind, RowMaker, new_batch_id, propose, why_not
@@ -37,6 +38,10 @@ IDLE_SECONDS = 10.0
 # The first wait before something is tried again, and the longest; each is twice the one before.
 FIRST_WAIT_SECONDS = 0.5
 LONGEST_WAIT_SECONDS = 5.0
+# A worker that the peer turned away while it served others asks again after so long, and then each time after twice
+# as long, up to the longest.
+FIRST_READMISSION_SECONDS = 1.0
+LONGEST_READMISSION_SECONDS = 60.0
 # So many failures in a row are taken for chance; from then on the peer is given a rest.
 PATIENCE = 3
 # Told of scanning no more often than this.
@@ -110,6 +115,7 @@ class Run:
         self.plan = Plan(self.lookout, policy.associations, max_rate=policy.max_rate)
         self.plan.may_take = lambda: not control.is_paused
         self.tuner = Tuner(policy.associations) if policy.is_tuned else None
+        self.readmission = Readmission(FIRST_READMISSION_SECONDS, LONGEST_READMISSION_SECONDS)
         self.workers: list[_Worker] = []
         self._threads: list[Thread] = []
         self._lock = Lock()
@@ -317,13 +323,14 @@ class Run:
     def may_open(self, worker: int) -> bool:
         """Whether this worker may open an association: as long as none is open, one worker at a time tries."""
         if self.has_lines:
-            return True
+            return self.readmission.may_ask(worker, monotonic())
         if self._pioneer is None:
             self._pioneer = worker
         return self._pioneer == worker
 
     def has_tried_to_open(self, worker: int) -> None:
         """The others may open theirs, or the next one try."""
+        self.readmission.has_asked(worker)
         if self._pioneer == worker:
             self._pioneer = None
             self.plan.wake()
@@ -412,14 +419,16 @@ class _Worker:
             while True:
                 if self._run.is_surplus(self.number):
                     return
-                work = self._plan.wait_for_work(
-                    self.number, IDLE_SECONDS if self._line else None, may_open=self._may_open
-                )
+                is_outside = self._run.readmission.is_outside(self.number)
+                seconds = IDLE_SECONDS if self._line else FIRST_READMISSION_SECONDS if is_outside else None
+                work = self._plan.wait_for_work(self.number, seconds, may_open=self._may_open)
                 self._run.take_finds()
                 if work is False or self._run.is_surplus(self.number):
                     return
                 if work is None:
                     self._release("released: idle")
+                    continue
+                if is_outside and not self._may_open():
                     continue
                 is_needed = self._fits_line() or self._open()
                 self._run.has_tried_to_open(self.number)
@@ -480,8 +489,7 @@ class _Worker:
                 return False
             # It serves those we have, and no more; of several that fail at the same time, the last is charged.
             if run.has_lines or (others and isinstance(error, PeerTimedOut | AssociationRejected)):
-                run.is_limited()
-                return False
+                return self._is_turned_away(error)
             self._charge(error, which, started_at, start)
             return True
         finally:
@@ -490,7 +498,20 @@ class _Worker:
         only, limit = task if task.alone else None, run.policy.instances_per_association
         self._line = _Line(association, which, started_at, len(contexts), covered, only, limit)
         run.is_established()
+        run.readmission.let_in(self.number, monotonic())
         return True
+
+    def _is_turned_away(self, error: WireError) -> bool:
+        """The peer serves the others and not this one; False when this worker is not needed any more."""
+        run = self._run
+        run.is_limited()
+        # The tuner has found how many there should be; and who was left unanswered would be so again.
+        if run.tuner is not None or not isinstance(error, AssociationRejected | ConnectionFailed):
+            return False
+        if error.may_pass:
+            run.readmission.turned_away(self.number, monotonic(), haste=_spread())
+            self._plan.leave(self.number)
+        return error.may_pass
 
     def _charge(self, error: WireError, which: int, started_at: datetime, start: float) -> None:
         """An association did not come about: the next instance bears the attempt."""
@@ -659,5 +680,9 @@ class _Line:
 
 def _wait_seconds(doublings: int) -> float:
     """Exponential, capped, and spread by up to a half, so that many senders do not come back together."""
-    spread = os.urandom(1)[0] / 510
-    return float(min(FIRST_WAIT_SECONDS * 2**doublings, LONGEST_WAIT_SECONDS)) * (1 - spread)
+    return float(min(FIRST_WAIT_SECONDS * 2**doublings, LONGEST_WAIT_SECONDS)) * (1 - _spread())
+
+
+def _spread() -> float:
+    """At random, from 0 to a half."""
+    return os.urandom(1)[0] / 510

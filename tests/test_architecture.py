@@ -30,7 +30,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("batch",),
     ("batch_run",),
     ("lookout",),
-    ("plan", "record", "tuning"),
+    ("plan", "readmission", "record", "tuning"),
     ("events", "packed_rows"),
     ("services",),
     ("sender",),

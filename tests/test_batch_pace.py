@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise
 from pathlib import Path
 from time import monotonic
@@ -9,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from dicomkit import LocalSCP, send_batch
-from dicomkit.events import AssociationOpened
+from dicomkit import Batch, BatchControl, LocalSCP, batch_run, send_batch
+from dicomkit.events import AssociationClosed, AssociationOpened
 from dicomkit.scp import Delay, RejectAssociation
 from tests.files import write_ct_files
 from tests.peers import Storescp
@@ -144,3 +145,81 @@ def test_max_associations_takes_a_whole_number_from_1(most: Any) -> None:
 def test_a_number_of_associations_that_is_none_is_refused() -> None:
     with LocalSCP() as scp, pytest.raises(ValueError, match="or 'auto'"):
         send_batch(scp.setting(), [], associations="automatic")  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def early_readmission(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who is turned away asks again after 50 ms instead of a second."""
+    monkeypatch.setattr(batch_run, "FIRST_READMISSION_SECONDS", 0.05)
+
+
+def refusals(batch: Batch) -> int:
+    return int(batch.associations.ended.str.contains("rejected").sum())
+
+
+@pytest.mark.usefixtures("early_readmission")
+@pytest.mark.parametrize("reason", [1, 2], ids=["congestion", "local limit"])
+def test_an_association_turned_away_for_now_is_asked_for_again_later(tmp_path: Path, reason: int) -> None:
+    files = write_ct_files(tmp_path, 300)
+    # The peer serves one, turns the next two away, and then has room again.
+    faults = [Delay(0.005), RejectAssociation(2, 3, reason, after=1, times=2)]
+    with LocalSCP(server="sockets", faults=faults) as scp:
+        batch = send_batch(scp.setting(), files, associations=2)
+    assert batch.ok
+    assert len(batch.to_frame()) == len(files)  # no instance bears an attempt for it
+    assert refusals(batch) == 2
+    assert peak(batch.associations) == 2
+
+
+@pytest.mark.usefixtures("early_readmission")
+def test_a_peer_that_has_enough_is_not_hammered(tmp_path: Path) -> None:
+    files = write_ct_files(tmp_path, 200)
+    faults = [Delay(0.005), RejectAssociation(2, 3, 2, after=1)]
+    with LocalSCP(server="sockets", faults=faults) as scp:
+        batch = send_batch(scp.setting(), files, associations=8)
+    assert batch.ok
+    assert peak(batch.associations) == 1
+    seconds = (batch.associations.closed_at.max() - batch.associations.opened_at.min()).total_seconds()
+    # Seven at first, then one at a time, each time after at least a half of twice as long.
+    assert 7 < refusals(batch) <= 7 + math.log2(1 + seconds / 0.025) + 1
+
+
+@pytest.mark.usefixtures("early_readmission")
+def test_an_association_rejected_for_good_is_not_asked_for_again(tmp_path: Path) -> None:
+    files = write_ct_files(tmp_path, 100)
+    faults = [Delay(0.005), RejectAssociation(1, 1, 1, after=1)]
+    with LocalSCP(server="sockets", faults=faults) as scp:
+        batch = send_batch(scp.setting(), files, associations=2)
+    assert batch.ok
+    assert refusals(batch) == 1
+
+
+def test_a_cancel_does_not_wait_for_who_was_turned_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batch_run, "FIRST_READMISSION_SECONDS", 3600.0)
+    control = BatchControl()
+
+    def cancel_once_turned_away(event: object) -> None:
+        if isinstance(event, AssociationClosed):
+            control.cancel()
+
+    faults = [Delay(0.005), RejectAssociation(2, 3, 2, after=1)]
+    with LocalSCP(server="sockets", faults=faults) as scp:
+        files = write_ct_files(tmp_path, 100)
+        batch = send_batch(
+            scp.setting(), files, associations=2, control=control, on_event=cancel_once_turned_away
+        )
+    assert batch.interrupted
+    assert len(batch.to_frame()) == len(files)
+
+
+@pytest.mark.usefixtures("early_readmission")
+def test_a_peer_that_serves_one_association_at_a_time_is_asked_once_for_another(tmp_path: Path) -> None:
+    files = write_ct_files(tmp_path, 200)
+    # Without --fork the second association is left unanswered while the first is open.
+    with Storescp(bit_preserving=True) as peer:
+        batch = send_batch(peer.setting(timeout_seconds=20), files, associations=2)
+    assert batch.ok
+    assert len(batch.to_frame()) == len(files)
+    assert list(batch.associations.instances) == [len(files), 0]
