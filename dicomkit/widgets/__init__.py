@@ -12,6 +12,7 @@ from dicomkit.errors import MissingExtraError
 
 if TYPE_CHECKING:
     from dicomkit.widgets.batch import BatchPanel as BatchPanel
+    from dicomkit.widgets.chooser import SourceChooser as SourceChooser
     from dicomkit.widgets.form import SettingForm as SettingForm
     from dicomkit.widgets.image import ImageViewer as ImageViewer
     from dicomkit.widgets.rows import Rows as Rows
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 _ROOMS = {
     "batch": ["BatchPanel"],
+    "chooser": ["SourceChooser"],
     "form": ["SettingForm"],
     "image": ["ImageViewer"],
     "rows": ["Rows"],

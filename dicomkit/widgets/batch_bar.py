@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import anywidget
 
 from dicomkit.widgets.assets import javascript, stylesheet
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 __all__ = ["Bar", "BarState", "Button", "Note", "Progress"]
 
@@ -81,7 +84,7 @@ class Bar(anywidget.AnyWidget):
         super().__init__()
         self.on_msg(self._hear)
 
-    def show(self, state: BarState) -> None:
+    def show(self, state: DataclassInstance) -> None:
         """Show this, when it is not what is shown already."""
         told = {"kind": "state", **asdict(state)}
         if told != self._state:
@@ -99,7 +102,7 @@ class Bar(anywidget.AnyWidget):
             layout.close()
 
     def __repr__(self) -> str:
-        return "<Bar>"
+        return f"<{type(self).__name__}>"
 
     def _hear(self, _widget: object, content: Any, _buffers: object) -> None:
         kind = content.get("kind") if isinstance(content, dict) else None
