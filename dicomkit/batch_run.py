@@ -8,7 +8,6 @@ decided in one place, `Run.settle`.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from threading import Event as Flag
 from threading import Lock, Thread
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from dicomkit.errors import AssociationRejected, ConnectionFailed, Interrupted, PeerTimedOut, WireError
 from dicomkit.events import Scanned, Sending, Waiting
+from dicomkit.frozen import Frozen
 from dicomkit.lookout import Lookout
 from dicomkit.plan import Plan, Task
 from dicomkit.readmission import Readmission
@@ -69,8 +69,7 @@ class Control(Protocol):
     def listen(self, listener: Callable[[], None]) -> None: ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Policy:
+class Policy(Frozen, kw_only=True):
     """How to send; the parameters of `send_batch`, which describes them.
 
     Attributes
@@ -631,8 +630,7 @@ class _Worker:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Sent:
+class _Sent(Frozen):
     """An attempt on its way, and the task it is one of."""
 
     task: Task

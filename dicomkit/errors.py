@@ -7,8 +7,9 @@ Messages end up in logs, and people give folders the names of patients: a file i
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
+
+from dicomkit.frozen import Frozen
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,8 +44,7 @@ PEER_SAYS = "; the peer says: "
 Severity = Literal["error", "warning", "info"]
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(Frozen):
     """What is wrong with, or will surprise in, one field of a setting.
 
     Attributes

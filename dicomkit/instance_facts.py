@@ -7,7 +7,6 @@ the pixels. What our walk cannot follow is shown to pydicom.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
 
 from dicomkit.content import (
     BytesSource,
@@ -45,6 +44,7 @@ from dicomkit.dataset_walk import (
     walk_data_set,
 )
 from dicomkit.errors import without_folder
+from dicomkit.frozen import Frozen
 from dicomkit.uids import (
     DEFLATED_LE,
     EXPLICIT_BE,
@@ -111,8 +111,7 @@ class DirectoryFileError(SourceError):
         return type(self), (self.source, self.damage)
 
 
-@dataclass(frozen=True, slots=True)
-class Instance:
+class Instance(Frozen, hidden=("content",)):
     """What a send needs to know of one SOP instance, and how to get at its bytes.
 
     Attributes
@@ -144,7 +143,7 @@ class Instance:
     length: int
     note: str
     stamp: Stamp | None
-    content: str | bytes | ZipMember = field(repr=False)
+    content: str | bytes | ZipMember
 
     @property
     def held_bytes(self) -> int:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from dicomkit.archives import list_archive, list_directory_file
 from dicomkit.content import MEMBER_MARK, DataSource, SourceError, ZipMember
 from dicomkit.errors import UnreadableError
 from dicomkit.folders import Entry, expand_glob, files_under, is_glob
+from dicomkit.frozen import Frozen
 from dicomkit.instance_facts import (
     ArchiveFileError,
     DirectoryFileError,
@@ -46,8 +46,7 @@ __all__ = [
 _IN_MEMORY = ("<bytes>", "<dataset>")
 
 
-@dataclass(frozen=True, slots=True)
-class Unreadable:
+class Unreadable(Frozen):
     """Something that was named, or is DICOM, and cannot be sent.
 
     Attributes
@@ -62,8 +61,7 @@ class Unreadable:
     detail: str
 
 
-@dataclass(frozen=True, slots=True)
-class PassedOver:
+class PassedOver(Frozen):
     """Something that a scan came across, and that is not for sending.
 
     Attributes

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from os import PathLike
 from threading import Lock, RLock
 from typing import TYPE_CHECKING
 
 from dicomkit.events import AssociationClosed, AssociationOpened, Event, RowAdded
+from dicomkit.frozen import Frozen
 from dicomkit.packed_rows import PackedRows
 from dicomkit.results import Outcome, SendResult
 
@@ -32,8 +32,7 @@ if TYPE_CHECKING:
 Listener = Callable[[Event], object]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AssociationRow:
+class AssociationRow(Frozen, kw_only=True):
     """One association of a batch, or one that did not come about; the columns of `Batch.associations`."""
 
     association: int

@@ -7,7 +7,6 @@ so that a result reads the same wherever it is met.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
 from itertools import islice
@@ -22,6 +21,7 @@ from dicomkit.errors import (
     SendError,
     WireError,
 )
+from dicomkit.frozen import Frozen
 from dicomkit.statuses import status_category, status_meaning
 from dicomkit.uids import uid_name
 
@@ -100,8 +100,7 @@ _OUTCOME_OF_ERROR: tuple[tuple[type[WireError], Outcome], ...] = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class SendResult:
+class SendResult(Frozen, kw_only=True):
     """One attempt at sending one instance, and how it ended.
 
     Attributes

@@ -8,12 +8,12 @@ Nothing that the network or the peer does is raised: it becomes the row's outcom
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from time import perf_counter
 from typing import TYPE_CHECKING
 
 from dicomkit.errors import PEER_SAYS, Interrupted, UnreadableError, WireError
+from dicomkit.frozen import Frozen
 from dicomkit.results import Outcome, SendResult
 from dicomkit.statuses import SUCCESS, status_advice
 from dicomkit.uids import EXPLICIT_LE, IMPLICIT_LE, uid_name
@@ -171,8 +171,7 @@ def propose(kinds: Iterable[Kind]) -> tuple[list[ProposedContext], set[Kind]]:
     return contexts, set(covered)
 
 
-@dataclass(frozen=True, slots=True)
-class RowMaker:
+class RowMaker(Frozen):
     """Makes the rows of one batch: what they all share, and one method for each way they come about."""
 
     batch_id: str

@@ -7,7 +7,6 @@ one, and the rest is offered again. Most peers are known after a few rounds; wha
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from time import perf_counter
 from typing import TYPE_CHECKING
@@ -57,7 +56,6 @@ PROBED_SYNTAXES = (
 ELIMINATION_ROUNDS = 4
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class EchoResult(SendResult):
     """The row of a C-ECHO: a `SendResult` without an instance; ``stored`` stands for status 0x0000."""
 
@@ -226,7 +224,7 @@ def _echo_row(
         duration_ms=duration_ms,
         response_ms=response_ms,
     )
-    values = {field.name: getattr(row, field.name) for field in fields(row)}
+    values = {name: getattr(row, name) for name in SendResult.__slots__}
     return EchoResult(**values | {"sop_class_uid": VERIFICATION})
 
 

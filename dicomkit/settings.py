@@ -7,10 +7,10 @@ JSON back, unknown properties and key order included, and a changed one differs 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from dicomkit.errors import Problem, SettingError, file_name, without_folder
+from dicomkit.frozen import Frozen
 from dicomkit.lossless import JsonDocument, JsonFault, decode_json, encode_value, position
 from dicomkit.pitfalls import Binding, binding_of, pitfalls, timeout_pitfalls
 from dicomkit.setting_fields import (
@@ -80,8 +80,7 @@ class SettingFields(TypedDict, total=False):
     Disabled: bool
 
 
-@dataclass(frozen=True, slots=True, init=False, repr=False, eq=False)
-class DicomSenderSetting:
+class DicomSenderSetting(Frozen):
     """A setting that sends DICOM to a peer by C-STORE.
 
     Give fields by their Python or JSON names (``remote_host="pacs"`` or ``RemoteHost="pacs"``); the others take

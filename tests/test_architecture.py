@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 import dicomkit
+from dicomkit import LocalSCP
+from tests.files import ct_instance
 
 PACKAGE = Path(dicomkit.__file__).parent
 
@@ -71,6 +73,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("statuses",),
     ("uids",),
     ("errors", "quantities", "quiet"),
+    ("frozen",),
 )
 FLOOR_OF = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 
@@ -87,6 +90,20 @@ HEAVY = (
 )
 # These work with pixels, frames or pynetdicom's server whenever they are used, so they need not wait with importing.
 MAY_BE_HEAVY = ("widgets", "analysis", "workflow", "verification", "preview", "samples", "scp", "tag_")
+
+# Each takes milliseconds, of the tenth of a second that `dicomkit send` lives.
+SLOW_TO_START = (
+    "dataclasses",
+    "inspect",
+    "logging",
+    "pathlib",
+    "shutil",
+    "uuid",
+    "sqlite3",
+    "ssl",
+    "csv",
+    "zipfile",
+)
 
 NO_NAMES = {"util", "utils", "helper", "helpers", "common", "misc", "manager", "base", "data"}
 
@@ -203,6 +220,23 @@ def test_light_rooms_load_nothing_heavy() -> None:
     if heavy_after_importing(*light):
         told = {name: heavy_after_importing(name) for name in light}
         pytest.fail(f"heavy at import: { {name: what for name, what in told.items() if what} }")
+
+
+def test_a_plain_send_loads_nothing_that_is_slow_to_start(tmp_path: Path) -> None:
+    """From the command's start to its exit, with an instance stored in between."""
+    file = tmp_path / "one.dcm"
+    file.write_bytes(ct_instance())
+    code = (
+        "import sys\nfrom dicomkit.cli import main\n"
+        "assert main(sys.argv[1:]) == 0\nprint(*sys.modules, file=sys.stderr)"
+    )
+    with LocalSCP() as scp:
+        scp.setting().save(tmp_path / "setting.json")
+        command = [sys.executable, "-c", code, "send", str(tmp_path / "setting.json"), str(file)]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    loaded = set(done.stderr.split())
+    assert "dicomkit.wire.association" in loaded
+    assert not loaded & {*HEAVY, *SLOW_TO_START}
 
 
 @pytest.mark.parametrize("module", MODULES)

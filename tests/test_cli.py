@@ -678,7 +678,7 @@ def test_file_names_cannot_play_tricks_on_the_terminal(scp: LocalSCP, to: To, tm
 
 
 def test_progress_says_what_is_known() -> None:
-    tally = Tally(started_at=0.0, heard_at=0.0)
+    tally = Tally(0.0)
     assert tally.line(0.1, 80) == "0 of 0 found so far  0/s"
     tally.note(Scanned(found=200, passed_over=0, is_complete=False), 1.0)
     tally.ended, tally.failed, tally.again, tally.heard_at = 100, 2, 1, 5.0

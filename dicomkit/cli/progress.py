@@ -7,7 +7,6 @@ drawing costs the sending nothing and a peer that falls silent is seen to be wai
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from threading import Event as Flag
 from threading import Thread
 from time import monotonic
@@ -23,7 +22,6 @@ SHOWN_SILENCE_SECONDS = 2.0  # nothing heard for so long is worth saying
 BAR_CHARACTERS = 24
 
 
-@dataclass(slots=True)
 class Tally:
     """How far a batch is; times are of one monotonic clock, in seconds.
 
@@ -33,15 +31,15 @@ class Tally:
         Instances that are through with; of those, not stored; attempts that will be tried again.
     """
 
-    started_at: float
-    heard_at: float
-    found: int = 0
-    is_found_all: bool = False
-    ended: int = 0
-    failed: int = 0
-    again: int = 0
-    waiting_until: float = 0.0
-    waiting_for: str = ""
+    def __init__(self, now: float) -> None:
+        self.started_at = self.heard_at = now
+        self.found = 0
+        self.is_found_all = False
+        self.ended = 0
+        self.failed = 0
+        self.again = 0
+        self.waiting_until = 0.0
+        self.waiting_for = ""
 
     def note(self, event: Event, now: float) -> None:
         """Take in what happened at `now`."""
@@ -89,8 +87,7 @@ class Progress:
     """Draws a tally while it is open, and gives what notes an event."""
 
     def __init__(self, console: Console) -> None:
-        now = monotonic()
-        self.tally = Tally(now, now)
+        self.tally = Tally(monotonic())
         self._console = console
         self._over = Flag()
         self._thread = Thread(target=self._draw, name="dicomkit progress", daemon=True)

@@ -6,7 +6,6 @@ cause while they happen, and only the first few sources of each are kept.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from dicomkit.cli.terminal import Palette, printable, table, wrapped
@@ -24,15 +23,15 @@ SOURCES_SHOWN = 3
 CAUSES_KEPT = 50
 
 
-@dataclass(slots=True)
 class Cause:
     """What some instances have in common that were not stored, or stored with a warning."""
 
-    outcome: Outcome
-    status: int | None
-    detail: str
-    count: int = 0
-    sources: list[str] = field(default_factory=list)
+    def __init__(self, outcome: Outcome, status: int | None, detail: str) -> None:
+        self.outcome = outcome
+        self.status = status
+        self.detail = detail
+        self.count = 0
+        self.sources: list[str] = []
 
 
 class Causes:

@@ -15,7 +15,6 @@ import socket
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from struct import Struct
 from time import monotonic
 from typing import TYPE_CHECKING, Final, NoReturn
@@ -744,15 +743,17 @@ class Association:
         )
 
 
-@dataclass(slots=True)
 class _Outgoing:
     """An instance on its way: what is in the buffer and what the source still has."""
 
-    message_id: int
-    context_id: int
-    source: DataSource
-    remaining: int
-    chunk: memoryview | None = None
+    __slots__ = ("chunk", "context_id", "message_id", "remaining", "source")
+
+    def __init__(self, message_id: int, context_id: int, source: DataSource, remaining: int) -> None:
+        self.message_id = message_id
+        self.context_id = context_id
+        self.source = source
+        self.remaining = remaining
+        self.chunk: memoryview | None = None
 
 
 def _rejection(pdu: p.AssociateReject, peer: Peer) -> AssociationRejected:

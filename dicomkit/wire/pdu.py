@@ -12,12 +12,12 @@ a command or a data set. Commands themselves are always Implicit VR Little Endia
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from struct import Struct
 from typing import TYPE_CHECKING, NamedTuple
 
 from dicomkit import __version__
 from dicomkit.errors import ProtocolError
+from dicomkit.frozen import Frozen
 from dicomkit.uids import VERIFICATION
 
 if TYPE_CHECKING:
@@ -153,13 +153,11 @@ class DataTransfer(NamedTuple):
     pdvs: tuple[Pdv, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class ReleaseRequest:
+class ReleaseRequest(Frozen):
     """A-RELEASE-RQ."""
 
 
-@dataclass(frozen=True, slots=True)
-class ReleaseReply:
+class ReleaseReply(Frozen):
     """A-RELEASE-RP."""
 
 
