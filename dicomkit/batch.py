@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 from dicomkit.batch_run import Policy, Run
 from dicomkit.events import Done
 from dicomkit.record import Listener, Record
-from dicomkit.results import Outcome
+from dicomkit.results import Outcome, in_words, tone_of
 from dicomkit.sender import peer_of
 
 if TYPE_CHECKING:
@@ -171,11 +171,30 @@ class Batch:
         return f"<Batch: {counts or 'nothing to send'}{', interrupted' if self.interrupted else ''}>"
 
     def _repr_html_(self) -> str:
-        """Show the counts and the first words of what went wrong."""
-        from html import escape
+        """Show in a notebook how it ended, without what may name a patient: folders, and comments of the peer."""
+        from dicomkit.errors import without_comment
+        from dicomkit.markup import marked, note, rows_table, shown
+        from dicomkit.quantities import counted, in_bytes
 
-        head = f"<p>{escape(repr(self)[1:-1])}{f'; {escape(self.note)}' if self.note else ''}</p>"
-        return head + (self.summary().to_html(escape=True) if len(self) else "")
+        stored = sum(count for outcome, count in self.outcomes.items() if outcome.is_stored)
+        told = f"{stored:,} of {counted(len(self), 'instance')} stored" if len(self) else "nothing to send"
+        notes = [note(f"{self.note[:1].upper()}{self.note[1:]}.")] if self.note else []
+        if self.passed_over:
+            files = counted(len(self.passed_over), "file")
+            notes.append(note(f"{files} passed over: no DICOM, or not for sending."))
+        rows = [
+            (
+                marked(tone_of(Outcome(name)), in_words(name)),
+                f"{instances:,}",
+                f"{attempts:,}",
+                in_bytes(size_bytes),
+                "" if name == Outcome.STORED else without_comment(example),
+            )
+            for name, instances, attempts, size_bytes, example in self.summary().itertuples()
+        ]
+        title = f"Batch: {told}{', interrupted' if self.interrupted else ''}"
+        head = ("Outcome", "Instances", "Attempts", "Sent", "For example")
+        return shown(rows_table(title, head, rows, numbers=(1, 2, 3)) if rows else note(title), *notes)
 
 
 def send_batch(

@@ -35,6 +35,7 @@ __all__ = [
     "Interrupted",
     "ProtocolError",
     "file_name",
+    "without_comment",
     "without_folder",
 ]
 
@@ -132,9 +133,7 @@ class SendError(DicomkitError):
 
     def __init__(self, result: SendResult) -> None:
         self.result = result
-        super().__init__(
-            f"{file_name(result.source)}: {result.outcome}: {result.detail.partition(PEER_SAYS)[0]}"
-        )
+        super().__init__(f"{file_name(result.source)}: {result.outcome}: {without_comment(result.detail)}")
 
 
 class WireError(DicomkitError):
@@ -229,6 +228,11 @@ def file_name(path: object) -> str:
     """Return what an error calls a file: the last part of its path, whichever slashes it has."""
     text = str(path)
     return text.replace("\\", "/").rstrip("/").rpartition("/")[2] or text
+
+
+def without_comment(detail: str) -> str:
+    """Return the `detail` of a row without the peer's Error Comment, which may name a patient."""
+    return detail.partition(PEER_SAYS)[0]
 
 
 def without_folder(error: OSError) -> OSError:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dicomkit.content import SourceError, describe_os_error
-from dicomkit.errors import UnreadableError, without_folder
+from dicomkit.errors import UnreadableError, file_name, without_folder
 from dicomkit.instances import Instance, look_at
 from dicomkit.part10 import encode_dataset
 from dicomkit.uids import uid_name
@@ -207,24 +207,24 @@ class DicomMessage(Message):
         return self.json
 
     def __repr__(self) -> str:
-        return f"DicomMessage({self.source!r})"
+        return f"DicomMessage({file_name(self.source)!r})"
 
     def _repr_html_(self) -> str:
-        from html import escape
+        """Show in a notebook what it is, and not of whom: neither the folder of its file nor anything of a patient."""
+        from dicomkit.markup import facts_table, marked, shown
+        from dicomkit.quantities import in_bytes
 
         try:
             instance = self.instance
         except UnreadableError as error:
-            return f"<b>DicomMessage</b>: cannot be sent: {escape(str(error))}"
+            return shown(facts_table("DicomMessage", {"Cannot be sent": marked("bad", str(error))}))
         facts = {
-            "source": instance.source,
+            "Source": file_name(instance.source),
             "SOP class": uid_name(instance.sop_class_uid),
             "SOP instance": instance.sop_instance_uid,
-            "modality": instance.modality or "none",
-            "transfer syntax": uid_name(instance.transfer_syntax),
-            "data set": f"{instance.length} bytes",
+            "Modality": instance.modality or "",
+            "Transfer syntax": uid_name(instance.transfer_syntax),
+            "Data set": in_bytes(instance.length),
+            "Note": marked("warning", instance.note) if instance.note else "",
         }
-        rows = "".join(
-            f"<tr><th>{escape(name)}</th><td>{escape(value)}</td></tr>" for name, value in facts.items()
-        )
-        return f"<table><caption>DicomMessage</caption>{rows}</table>"
+        return shown(facts_table("DicomMessage", facts))

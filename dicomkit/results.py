@@ -89,6 +89,20 @@ class Outcome(StrEnum):
         return self is Outcome.STORED or self is Outcome.STORED_WITH_WARNING
 
 
+def tone_of(outcome: Outcome) -> str:
+    """Return ``good``, ``warning``, ``bad``, or ``none`` for what was not tried: how pictures and tables show it."""
+    if outcome is Outcome.STORED:
+        return "good"
+    if outcome is Outcome.STORED_WITH_WARNING:
+        return "warning"
+    return "none" if outcome in (Outcome.SKIPPED, Outcome.CANCELLED) else "bad"
+
+
+def in_words(outcome: str) -> str:
+    """Return an outcome as people say it: ``stored with warning``."""
+    return outcome.replace("_", " ")
+
+
 _REFUSED = 0xA700  # Refused: Out of Resources, 0xA7xx; PS3.4 Table B.2-1
 
 _OUTCOME_OF_ERROR: tuple[tuple[type[WireError], Outcome], ...] = (
@@ -247,6 +261,10 @@ class SendResult(Frozen, kw_only=True):
         category, meaning = status_category(self.status), status_meaning(self.status)
         return f"0x{self.status:04X} {category}" + ("" if meaning == category else f" ({meaning})")
 
+    @property
+    def _outcome_words(self) -> str:
+        return in_words(self.outcome)
+
     def __repr__(self) -> str:
         # Paths and the peer's comments may name a patient, so neither `source` nor `detail` is shown.
         facts = [
@@ -259,23 +277,22 @@ class SendResult(Frozen, kw_only=True):
         return f"<SendResult {self.outcome}: {', '.join(fact for fact in facts if fact)}>"
 
     def _repr_html_(self) -> str:
-        """Show the attempt in a notebook, as a short table."""
-        from html import escape
+        """Show the attempt in a notebook, without what may name a patient: the folder, and the peer's comment."""
+        from dicomkit.errors import file_name, without_comment
+        from dicomkit.markup import facts_table, marked, shown
 
+        detail = without_comment(self.detail)
         facts = {
-            "outcome": f"{self.outcome} {self._status_words}".rstrip(),
-            "detail": self.detail,
-            "source": self.source,
-            "instance": " ".join(filter(None, (self.sop_class_name, self.sop_instance_uid))),
-            "peer": self._peer,
-            "time": "" if self.duration_ms is None else f"{self.duration_ms:.1f} ms",
+            "Outcome": marked(tone_of(self.outcome), self._outcome_words),
+            "Status": self._status_words,
+            "Detail": detail if detail == self.detail else f"{detail} (the peer's comment is in detail)",
+            "Source": file_name(self.source),
+            "SOP class": self.sop_class_name or "",
+            "SOP instance": self.sop_instance_uid or "",
+            "Peer": self._peer,
+            "Time": "" if self.duration_ms is None else f"{self.duration_ms:.1f} ms",
         }
-        rows = "".join(
-            f"<tr><th>{name}</th><td>{escape(_encodable(value))}</td></tr>"
-            for name, value in facts.items()
-            if value
-        )
-        return f"<table>{rows}</table>"
+        return shown(facts_table(type(self).__name__, facts))
 
 
 def _encodable(text: str) -> str:

@@ -68,6 +68,10 @@ class EchoResult(SendResult):
 
         return TextMessage(f"C-ECHO to {self.called_aet} at {self.host}:{self.port}: 0x0000 Success")
 
+    @property
+    def _outcome_words(self) -> str:
+        return "answered" if self.outcome is Outcome.STORED else super()._outcome_words
+
 
 def echo(
     setting: DicomSenderSetting, *, tls: TlsOptions | None = None, identity: UserIdentity | None = None

@@ -362,23 +362,32 @@ class DicomSenderSetting(Frozen):
         return f"<DicomSenderSetting {self.name!r}: {self._route()}>"
 
     def _route(self) -> str:
+        return f"{self.our_aet} -> {self.remote_aet} at {self._address()}"
+
+    def _address(self) -> str:
         host = f"[{self.remote_host}]" if ":" in self.remote_host else self.remote_host
-        return f"{self.our_aet} -> {self.remote_aet} at {host}:{self.remote_port}"
+        return f"{host}:{self.remote_port}"
 
     def _repr_html_(self) -> str:
-        from html import escape
+        """Show in a notebook where it sends, in whose name, and what is wrong with it or will surprise."""
+        from dicomkit.markup import facts_table, marked, rows_table, shown
 
-        problems = self.problems()
-        counts = [(kind, sum(found.severity == kind for found in problems)) for kind in ("error", "warning")]
+        tones = {"error": "bad", "warning": "warning"}
+        problems = [found for found in self.problems() if found.severity in tones]
+        facts = {
+            "Peer": f"{self.remote_aet} at {self._address()}",
+            "Our AE title": self.our_aet,
+            "Timeout": f"{self.timeout_seconds} s for each phase",
+            "State": "disabled: sends nothing" if self.disabled else "",
+            "Problems": "" if problems else marked("good", "none"),
+        }
+        table = facts_table(f"DicomSenderSetting {self.name}".rstrip(), facts)
+        if not problems:
+            return shown(table)
         rows = [
-            ("Name", self.name or "(none)"),
-            ("Route", self._route()),
-            ("Timeout", f"{self.timeout_seconds} s"),
-            ("State", "disabled" if self.disabled else "enabled"),
-            ("Problems", ", ".join(f"{n} {kind}{'s' * (n != 1)}" for kind, n in counts if n) or "none"),
+            (marked(tones[found.severity], found.field), found.message, found.remedy) for found in problems
         ]
-        cells = "".join(f"<tr><th>{escape(head)}</th><td>{escape(cell)}</td></tr>" for head, cell in rows)
-        return f"<table><caption>DicomSenderSetting</caption>{cells}</table>"
+        return shown(table, rows_table("", ("Problem", "What is the matter", "What to do"), rows))
 
 
 def locate(text: str, json_name: str) -> tuple[int, int] | None:

@@ -72,7 +72,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("samples",),
     ("statuses",),
     ("uids",),
-    ("errors", "quantities", "quiet"),
+    ("errors", "markup", "quantities", "quiet"),
     ("frozen",),
 )
 FLOOR_OF = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}

@@ -279,9 +279,9 @@ def test_every_test_file_of_pydicom_that_can_be_sent_can_be_read_as_json_and_xml
 def test_a_notebook_shows_what_it_is_and_not_who_it_is() -> None:
     html = DicomMessage.from_file(sample("CT_small.dcm"))._repr_html_()
     assert "CT Image Storage" in html
-    assert "38870 bytes" in html
+    assert "39 KB" in html
     assert "CompressedSamples" not in html
-    assert "cannot be sent: &lt;bytes&gt;" in DicomMessage.from_bytes(b"<b>")._repr_html_()
+    assert "&lt;bytes&gt;: not DICOM" in DicomMessage.from_bytes(b"<b>")._repr_html_()
     assert repr(DicomMessage.from_bytes(b"")) == "DicomMessage('<bytes>')"
 
 

@@ -67,15 +67,3 @@ def plain_rows(frame: pd.DataFrame, columns: list[str]) -> list[tuple[Any, ...]]
     """The values as Python's own, None where there is none."""
     plain = (frame[name].astype(object).where(frame[name].notna(), None) for name in columns)
     return list(zip(*plain, strict=True))
-
-
-def tone_of(outcome: Outcome) -> str:
-    if outcome is Outcome.STORED:
-        return "good"
-    if outcome is Outcome.STORED_WITH_WARNING:
-        return "warning"
-    return "none" if outcome in (Outcome.SKIPPED, Outcome.CANCELLED) else "bad"
-
-
-def in_words(name: str) -> str:
-    return name.replace("_", " ")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from dicomkit.analysis.attempts import BYTES_IN_MB, STORED, attempts_of, ends_of, final_of, in_words, tone_of
+from dicomkit.analysis.attempts import BYTES_IN_MB, STORED, attempts_of, ends_of, final_of
 from dicomkit.analysis.tables import summary
 from dicomkit.errors import MissingExtraError
-from dicomkit.results import Outcome
+from dicomkit.results import Outcome, in_words, tone_of
 
 if TYPE_CHECKING:
     import pandas as pd
