@@ -16,7 +16,15 @@ from ipywidgets.widgets import widget as ipywidgets_widget
 from pydicom import dcmread
 from pydicom.uid import generate_uid
 
-from dicomkit import BatchPanel, DicomSenderSetting, LocalSCP, SettingError, SettingForm, read_results
+from dicomkit import (
+    BatchPanel,
+    DicomSenderSetting,
+    LocalSCP,
+    SettingError,
+    SettingForm,
+    SourceChooser,
+    read_results,
+)
 from dicomkit.samples import sample_folder
 from dicomkit.scp import Delay, Status
 from tests.files import write_ct_files
@@ -287,6 +295,33 @@ def test_the_setting_is_a_snapshot_and_later_edits_are_for_the_next_batch(folder
         assert set(panel.start().wait(SECONDS).to_frame()["calling_aet"]) == {"SOMEONE_ELSE"}
     panel.close()
     form.close()
+
+
+def test_what_is_chosen_during_a_batch_is_looked_at_when_that_is_over(folder: Path, tmp_path: Path) -> None:
+    write_ct_files(tmp_path / "other", 2, rows=8, columns=8, series_uid="1.2.3.4")
+    with LocalSCP(faults=[Delay(0.02)], server="sockets") as scp:
+        chooser = SourceChooser(tmp_path)
+        chooser.selected = (folder,)
+        panel = scanned(BatchPanel(scp.setting(), chooser)).start()
+        scp.wait_for("stored", times=2, timeout_seconds=SECONDS)
+        chooser.selected = (tmp_path / "other",)
+        wait_until(lambda: "for the next batch" in says(panel), SECONDS, "a note of the choice")
+        assert len(panel.wait(SECONDS)) == 60
+        wait_until(lambda: [one.key for one in panel.series] == ["1.2.3.4"], SECONDS, "the other series")
+        assert len(panel.start().wait(SECONDS)) == 2
+    panel.close()
+    chooser.close()
+
+
+def test_the_series_and_the_one_with_the_cursor_can_be_observed() -> None:
+    panel = scanned(BatchPanel(DicomSenderSetting(), sample_folder()))
+    wait_until(lambda: len(panel.series) == 9, SECONDS, "the series")
+    abdomen = next(one for one in panel.series if one.modality == "CT")
+    panel._series_table.active = panel.series.index(abdomen)
+    assert panel.active == abdomen.key and len(panel.cargo_of(abdomen.key)) == 12
+    panel.rescan()
+    assert panel.active is None
+    panel.close()
 
 
 def test_an_invalid_form_holds_the_batch_and_says_why(scp: LocalSCP, folder: Path) -> None:

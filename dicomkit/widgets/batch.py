@@ -26,7 +26,7 @@ from dicomkit.results_file import ResultsFile, known_suffix
 from dicomkit.settings import DicomSenderSetting
 from dicomkit.widgets.batch_bar import Bar
 from dicomkit.widgets.batch_job import Job, Origin, Pace, running_jobs
-from dicomkit.widgets.batch_scan import Cargo, Scan
+from dicomkit.widgets.batch_scan import Cargo, Scan, SeriesFound
 from dicomkit.widgets.batch_tables import result_rows, series_rows
 from dicomkit.widgets.batch_words import Panel, bar_state, not_stored
 from dicomkit.widgets.form import SettingForm
@@ -63,6 +63,10 @@ class BatchPanel(VBox):  # type: ignore[misc]  # ipywidgets is not typed
     result : Batch or None
         The batch that ended last.
     state : {"scanning", "ready", "sending", "paused", "cancelling", "done"}
+    series : tuple of SeriesFound
+        What was found so far.
+    active : str or None
+        The key of the series with the cursor.
 
     Notes
     -----
@@ -81,6 +85,8 @@ class BatchPanel(VBox):  # type: ignore[misc]  # ipywidgets is not typed
     selection = t.Any(())
     result = t.Instance(Batch, allow_none=True, read_only=True)
     state = t.Unicode("scanning", read_only=True)
+    series = t.Any((), read_only=True)
+    active = t.Unicode(None, allow_none=True, read_only=True)
 
     _closed = _SHUT  # until it is made: what cannot be made is closed as well when it is forgotten
 
@@ -112,6 +118,8 @@ class BatchPanel(VBox):  # type: ignore[misc]  # ipywidgets is not typed
         self._is_due = Event()  # to be sent as soon as the scan is over
         self._is_cancelled_early = False
         self._is_scanned = False
+        self._is_outdated = False  # other sources were chosen during the batch
+        self._found: tuple[SeriesFound, ...] = ()
         self._asks = False
         self._file_question: Path | None = None
         self._said: tuple[str, str] = ("", "")
@@ -167,6 +175,10 @@ class BatchPanel(VBox):  # type: ignore[misc]  # ipywidgets is not typed
         )
         return frame
 
+    def cargo_of(self, key: str) -> list[Cargo]:
+        """Return what was found of a series, in the order in which it was found."""
+        return self._scan.cargo_of([key])
+
     def start(self) -> BatchPanel:
         """Begin to send what is checked, once the scan is over; returns at once.
 
@@ -185,6 +197,8 @@ class BatchPanel(VBox):  # type: ignore[misc]  # ipywidgets is not typed
             if isinstance(self._target, SettingForm) and not self._target.valid:
                 raise SettingError(list(self._target.errors.values()))
             setting = self.setting
+            if self._is_outdated:
+                self.rescan()
             self._asks = False
             self._said = ("", "")
             self._is_cancelled_early = False
@@ -289,13 +303,17 @@ class BatchPanel(VBox):  # type: ignore[misc]  # ipywidgets is not typed
     def rescan(self) -> BatchPanel:
         """Look at the sources again, for the next batch; returns at once."""
         with self._lock:
+            if self._closed.is_set():
+                return self
             self._scan.stop()
             self._scan = Scan(self._given())
-            self._place_of, self._keys = {}, []
+            self._is_outdated = False
+            self._place_of, self._keys, self._found = {}, [], ()
             before = self._series_table
             self._series_table = self._new_series_table()
             self._arrange()
             before.close()
+        self.set_trait("active", None)
         self._show()
         self._watch()
         return self
@@ -419,6 +437,7 @@ class BatchPanel(VBox):  # type: ignore[misc]  # ipywidgets is not typed
 
     def _on_sources(self, _change: object) -> None:
         if self._is_sending() or self._is_due.is_set():
+            self._is_outdated = True
             self._watch()
         else:
             self.rescan()
@@ -453,7 +472,11 @@ class BatchPanel(VBox):  # type: ignore[misc]  # ipywidgets is not typed
             can_check=True,
         )
         table.observe(self._on_checked, "checked")
+        table.observe(self._on_cursor, "active")
         return table
+
+    def _on_cursor(self, change: Any) -> None:
+        self.set_trait("active", None if change.new is None else self._keys[change.new])
 
     def _became(self, key: str) -> Counter[Outcome]:
         return Counter() if self._job is None else self._job.of_series(key)
@@ -477,6 +500,8 @@ class BatchPanel(VBox):  # type: ignore[misc]  # ipywidgets is not typed
                     self._ticker = None
             self._show()
             if not is_live:
+                if self._is_outdated:
+                    self.rescan()
                 return
 
     def _take_found(self) -> None:
@@ -495,6 +520,7 @@ class BatchPanel(VBox):  # type: ignore[misc]  # ipywidgets is not typed
                 checked = frozenset(self._place_of[key] for key in self._keys if key not in self._unchecked)
                 self._series_table.checked = checked
                 self._series_table.changed()
+                self._found = tuple(source.records)  # type: ignore[attr-defined]
             self._is_scanned = is_over
 
     def _show(self) -> None:
@@ -510,8 +536,10 @@ class BatchPanel(VBox):  # type: ignore[misc]  # ipywidgets is not typed
             panel = self._facts()
             self._bar.show(bar_state(panel))
             batch = job.batch if job is not None and job.is_over else self.result
+            found = self._found
         self.set_trait("result", batch)
         self.set_trait("state", panel.state)
+        self.set_trait("series", found)
 
     def _facts(self) -> Panel:
         from time import monotonic
