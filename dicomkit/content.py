@@ -9,10 +9,11 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable, Generator, Iterator, Sequence
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from dicomkit.dataset_walk import Fetch
 from dicomkit.errors import UnreadableError, file_name, without_folder
+from dicomkit.frozen import Frozen
 
 __all__ = [
     "BytesSource",
@@ -244,7 +245,7 @@ class BytesSource:
         self._content.release()
 
 
-class ZipMember(NamedTuple):
+class ZipMember(Frozen):
     """What it takes to read one member of an archive without reading the archive's directory again."""
 
     archive: str

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from typing import NamedTuple
+
+from dicomkit.frozen import Frozen
 
 __all__ = [
     "BIG_EXPLICIT",
@@ -85,7 +86,7 @@ _LONG_VRS = b"OBODOFOLOVOWSQSVUCUNURUTUV"
 _FRAGMENTED_VRS = b"OBOW"  # PS3.5 A.4: undefined length means encapsulated fragments
 
 
-class Encoding(NamedTuple):
+class Encoding(Frozen):
     """How the element headers of a data set are written (PS3.5 7.1).
 
     A tag is unpacked as one number, `written` as it is in the bytes: with the group in the lower half where the
@@ -159,7 +160,7 @@ class Truncated(Exception):
         super().__init__(f"truncated: {what}")
 
 
-class _Header(NamedTuple):
+class _Header(Frozen):
     tag: int
     vr: int  # 0 where the encoding is implicit
     length: int

@@ -6,7 +6,9 @@ time, so a listener should be quick; what it raises is logged and does not end t
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
+
+from dicomkit.frozen import Frozen
 
 if TYPE_CHECKING:
     from dicomkit.results import SendResult
@@ -23,7 +25,7 @@ __all__ = [
 ]
 
 
-class Scanned(NamedTuple):
+class Scanned(Frozen):
     """How far the sources were looked at; told now and then, and once with `is_complete` at their end.
 
     Attributes
@@ -39,7 +41,7 @@ class Scanned(NamedTuple):
     is_complete: bool
 
 
-class Sending(NamedTuple):
+class Sending(Frozen):
     """An instance is about to be handed to the socket."""
 
     instance: int
@@ -48,14 +50,14 @@ class Sending(NamedTuple):
     association: int
 
 
-class RowAdded(NamedTuple):
+class RowAdded(Frozen):
     """An attempt has ended; `is_final` when the instance will not be tried again."""
 
     result: SendResult
     is_final: bool
 
 
-class AssociationOpened(NamedTuple):
+class AssociationOpened(Frozen):
     """An association was accepted.
 
     Attributes
@@ -74,7 +76,7 @@ class AssociationOpened(NamedTuple):
     contexts: tuple[tuple[int, str, tuple[str, ...], int, str], ...]
 
 
-class AssociationClosed(NamedTuple):
+class AssociationClosed(Frozen):
     """An association has ended, or did not come about; `ended` says how, in words."""
 
     association: int
@@ -82,14 +84,14 @@ class AssociationClosed(NamedTuple):
     instances: int
 
 
-class Waiting(NamedTuple):
+class Waiting(Frozen):
     """Nothing is sent for so long, because the peer failed before: `reason` says how."""
 
     seconds: float
     reason: str
 
 
-class Done(NamedTuple):
+class Done(Frozen):
     """The batch is over.
 
     Attributes

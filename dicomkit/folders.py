@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from dicomkit.content import describe_os_error
+from dicomkit.frozen import Frozen
 
 __all__ = ["Entry", "expand_glob", "files_under", "is_glob"]
 
@@ -19,7 +19,7 @@ _MAGIC = frozenset("*?[")
 _ANY_DEPTH = "**"
 
 
-class Entry(NamedTuple):
+class Entry(Frozen):
     """A file, or what kept a scan from seeing files.
 
     Attributes
@@ -36,7 +36,7 @@ class Entry(NamedTuple):
     failed: bool = False
 
 
-class _Folder(NamedTuple):
+class _Folder(Frozen):
     path: str
 
 

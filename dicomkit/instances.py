@@ -242,9 +242,10 @@ def _attempt(source: str, look: Callable[[], Instance]) -> Instance | Unreadable
 
 
 def _scan(entries: Iterable[Entry]) -> Iterator[Found]:
-    for path, obstacle, failed in entries:
-        if obstacle:
-            yield Unreadable(path, obstacle) if failed else PassedOver(path, obstacle)
+    for entry in entries:
+        path = entry.path
+        if entry.obstacle:
+            yield Unreadable(path, entry.obstacle) if entry.failed else PassedOver(path, entry.obstacle)
             continue
         try:
             found: Found = look_at(path)

@@ -7,13 +7,12 @@ and no others, so that everything JSON can say (1.0, 1e400, lone surrogates, key
 from __future__ import annotations
 
 import json
-import re
-from typing import NamedTuple
+
+from dicomkit.frozen import Frozen
 
 __all__ = ["JsonFault", "Property", "JsonDocument", "decode_json", "encode_value", "read_value", "position"]
 
-_WHITESPACE = re.compile(r"[ \t\n\r]*")  # RFC 8259 section 2: no other space counts
-_SURROGATE = re.compile("[\ud800-\udfff]")
+_WHITESPACE = " \t\n\r"  # RFC 8259 section 2: no other space counts
 _MAX_INTEGER_DIGITS = 4300  # beyond it Python itself refuses to make an int of a text
 
 
@@ -51,7 +50,7 @@ def _integer(literal: str) -> int | float:
 _DECODER = json.JSONDecoder(parse_int=_integer, parse_constant=_refuse_constant)
 
 
-class Property(NamedTuple):
+class Property(Frozen):
     """One property of the object: its name, and where it lies in the text.
 
     Attributes
@@ -68,7 +67,7 @@ class Property(NamedTuple):
     value_end: int
 
 
-class JsonDocument(NamedTuple):
+class JsonDocument(Frozen):
     """A JSON object: its text, and its own properties in the order in which they are written."""
 
     text: str
@@ -170,7 +169,9 @@ def encode_value(value: object, *, allow_nan: bool = False) -> str:
 
 
 def _escape_surrogates(text: str) -> str:
-    return _SURROGATE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+    if text.isascii():
+        return text
+    return "".join(f"\\u{ord(one):04x}" if "\ud800" <= one <= "\udfff" else one for one in text)
 
 
 def _plain(value: object) -> object:
@@ -210,8 +211,9 @@ def _fault(text: str, offset: int, fault: str, remedy: str) -> JsonFault:
 
 
 def _skip(text: str, offset: int) -> int:
-    match = _WHITESPACE.match(text, offset)
-    return match.end() if match else offset
+    while offset < len(text) and text[offset] in _WHITESPACE:
+        offset += 1
+    return offset
 
 
 def _decode(text: str, offset: int) -> tuple[object, int]:

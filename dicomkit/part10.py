@@ -5,7 +5,6 @@ The data set keeps the encoding it was read in, and gets the File Meta Informati
 
 from __future__ import annotations
 
-import copy
 from io import BytesIO
 from typing import TYPE_CHECKING
 
@@ -36,11 +35,13 @@ def encode_dataset(dataset: Dataset) -> bytes:
     UnreadableError
         It cannot be encoded, or says nowhere which SOP instance it is.
     """
+    from copy import copy, deepcopy
+
     from pydicom.dataset import FileMetaDataset
     from pydicom.filewriter import dcmwrite
     from pydicom.uid import UID
 
-    meta = copy.deepcopy(getattr(dataset, "file_meta", None)) or FileMetaDataset()
+    meta = deepcopy(getattr(dataset, "file_meta", None)) or FileMetaDataset()
     if not meta.get("TransferSyntaxUID"):
         meta.TransferSyntaxUID = UID(_syntax_of(dataset))
     for keyword in ("SOPClassUID", "SOPInstanceUID"):
@@ -48,7 +49,7 @@ def encode_dataset(dataset: Dataset) -> bytes:
         if not value:
             raise SourceError("<dataset>", f"it has no {keyword}; set that before it is sent")
         setattr(meta, "MediaStorage" + keyword, value)
-    fit = copy.copy(dataset)
+    fit = copy(dataset)
     fit.file_meta = meta
     content = BytesIO()
     try:

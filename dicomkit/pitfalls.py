@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal
 
 from dicomkit.errors import Problem, Severity
+from dicomkit.frozen import Frozen
 from dicomkit.setting_fields import (
     ASSEMBLY,
     FIELD_OF,
@@ -33,16 +34,16 @@ LONG_TIMEOUT_SECONDS = 3600
 DICOM_PORT = 104  # PS3.8 section 9.1.1: the well-known port; below 1024 an SCP needs privilege to listen
 KNOWN_VERSIONS = (2, 3)
 
-_BINDING = re.compile(
-    r"\$\{\s*([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})\s+(inbound|outbound)\s*\}",
-    re.IGNORECASE,
+# Patterns are compiled when they are first needed, by `re` itself.
+_BINDING = (
+    r"(?i)\$\{\s*([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})\s+(inbound|outbound)\s*\}"
 )
-_VARIABLE = re.compile(r"\$\{[^}]*\}")
+_VARIABLE = r"\$\{[^}]*\}"
 
 Found = tuple[Severity, str, str]
 
 
-class Binding(NamedTuple):
+class Binding(Frozen):
     """A reference to another activity's message: `guid` in lower case, and which side of the activity."""
 
     guid: str
@@ -51,7 +52,7 @@ class Binding(NamedTuple):
 
 def binding_of(template: str) -> Binding | None:
     """The binding that `template` is, or None when it is anything more or less than exactly one."""
-    match = _BINDING.fullmatch(template)
+    match = re.fullmatch(_BINDING, template)
     if match is None:
         return None
     return Binding(match[1].lower(), "inbound" if match[2].lower() == "inbound" else "outbound")
@@ -157,13 +158,13 @@ def _message_template(setting: DicomSenderSetting) -> Iterator[Found]:
 
 
 def _why_text(template: str) -> str:
-    bindings = len(_BINDING.findall(template))
+    bindings = len(re.findall(_BINDING, template))
     text = "yields text, and text cannot be sent as DICOM"
     if bindings > 1:
         return f"{show(template)} holds {bindings} bindings: together they are text; it {text}"
     if bindings == 1:
         return f"{show(template)} has text (or spaces) around its binding; it {text}"
-    if _VARIABLE.search(template):
+    if re.search(_VARIABLE, template):
         return f"{show(template)} holds a variable, not a binding to an activity's message; it {text}"
     return f"{show(template)} holds no binding; it {text}"
 

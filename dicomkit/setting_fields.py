@@ -9,9 +9,10 @@ import re
 from collections.abc import Callable
 from enum import IntEnum
 from math import isfinite
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from dicomkit.errors import Problem
+from dicomkit.frozen import Frozen
 from dicomkit.lossless import JsonFault, encode_value, read_value
 
 __all__ = [
@@ -137,9 +138,8 @@ def _text(value: object) -> str:
     raise _Refused(f"{show(value)} is not text", f"write it in double quotes: {encode_value(show(value))}")
 
 
-_GUID_DIGITS = re.compile(
-    r"[0-9A-Fa-f]{8}(-?)[0-9A-Fa-f]{4}\1[0-9A-Fa-f]{4}\1[0-9A-Fa-f]{4}\1[0-9A-Fa-f]{12}"
-)
+_GUID_SHAPES = ([8, 4, 4, 4, 12], [32])
+_HEX_DIGITS = frozenset("0123456789abcdefABCDEF")
 
 
 def _guid(value: object) -> str:
@@ -150,8 +150,9 @@ def _guid(value: object) -> str:
         bare = value.strip()
         if (bare[:1] + bare[-1:]) in ("{}", "()") and "-" in bare:
             bare = bare[1:-1]
-        if _GUID_DIGITS.fullmatch(bare):
-            digits = bare.replace("-", "").lower()
+        parts = bare.split("-")
+        digits = "".join(parts).lower()
+        if [len(part) for part in parts] in _GUID_SHAPES and _HEX_DIGITS.issuperset(digits):
             return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
     raise _Refused(
         f"{show(value)} is not a GUID",
@@ -275,7 +276,7 @@ def _anything(value: object) -> object:
     return value
 
 
-class FieldInfo(NamedTuple):
+class FieldInfo(Frozen):
     """One field of the setting.
 
     Attributes

@@ -7,7 +7,7 @@ JSON back, unknown properties and key order included, and a changed one differs 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any
 
 from dicomkit.errors import Problem, SettingError, file_name, without_folder
 from dicomkit.frozen import Frozen
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
     from pandas import DataFrame
 
+    from dicomkit.setting_keywords import SettingFields
+
 __all__ = [
     "DicomSenderSetting",
     "MessageType",
@@ -42,42 +44,6 @@ __all__ = [
 ]
 
 _DOCUMENT = "JSON"  # the `field` of a problem that is the whole text's
-
-
-class SettingFields(TypedDict, total=False):
-    """The keywords of `DicomSenderSetting` and `replace`: each field by its Python or its JSON name."""
-
-    type_name: str
-    id: object
-    Id: object
-    name: str
-    Name: str
-    version: int
-    Version: int
-    message_type: int
-    MessageType: int
-    message_type_options: object
-    MessageTypeOptions: object
-    message_template: str
-    MessageTemplate: str
-    remote_host: str
-    RemoteHost: str
-    remote_port: int
-    RemotePort: int
-    our_aet: str
-    OurAET: str
-    remote_aet: str
-    RemoteAET: str
-    timeout_seconds: int
-    TimeoutSeconds: int
-    filters: object
-    Filters: object
-    transformers: object
-    Transformers: object
-    transformers_not_available: bool
-    TransformersNotAvailable: bool
-    disabled: bool
-    Disabled: bool
 
 
 class DicomSenderSetting(Frozen):

@@ -54,7 +54,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     # nouns
     ("settings",),
     ("pitfalls",),
-    ("setting_fields",),
+    ("setting_fields", "setting_keywords"),
     ("lossless",),
     ("results_reader",),
     ("results_file",),

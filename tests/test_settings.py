@@ -21,7 +21,8 @@ from dicomkit import DicomSenderSetting, MessageType
 from dicomkit.errors import Problem, SettingError
 from dicomkit.lossless import JsonFault
 from dicomkit.setting_fields import FIELD_OF, FIELDS, ZERO_GUID, parse_field, parse_field_text
-from dicomkit.settings import Binding, SettingFields, locate
+from dicomkit.setting_keywords import SettingFields
+from dicomkit.settings import Binding, locate
 
 TYPE = "HL7Soup.Functions.Settings.Senders.DicomSenderSetting, HL7SoupWorkflow"
 GUID = "aaaaaaaa-aaaa-aaaa-aaaa-aaaaaaaaaaaa"

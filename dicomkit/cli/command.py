@@ -57,8 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     code = EXIT_NOT_OK
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
-        asked_for = next((argument for argument in arguments if not argument.startswith("-")), None)
-        options = new_parser(asked_for).parse_args(arguments)
+        options = new_parser(arguments[0] if arguments else None).parse_args(arguments)
         code = options.run(options)
         sys.stdout.flush()
     except WrongUsage as wrong:
@@ -94,13 +93,14 @@ def _prepare_streams() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-def new_parser(only: str | None = None) -> argparse.ArgumentParser:
+def new_parser(first: str | None = None) -> argparse.ArgumentParser:
     """The parser of all subcommands; `run` of what it returns carries the command out.
 
     Parameters
     ----------
-    only
-        The subcommand that was asked for: the options of the others are left out then, to save their time.
+    first
+        The first argument of the command line, where it is known: what that one makes superfluous is left out, to save
+        its time.
     """
     parser = argparse.ArgumentParser(
         prog="dicomkit",
@@ -110,14 +110,8 @@ def new_parser(only: str | None = None) -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"dicomkit {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True, prog="dicomkit")
-
-    def add(
-        name: str,
-        run: Callable[[argparse.Namespace], int],
-        summary: str,
-        more: str = "",
-        options: Callable[[_Parser], None] | None = None,
-    ) -> None:
+    for name in _COMMANDS if first not in _COMMANDS else [first]:
+        run, add_options, summary, more = _COMMANDS[name]
         command = commands.add_parser(
             name,
             help=summary,
@@ -125,38 +119,16 @@ def new_parser(only: str | None = None) -> argparse.ArgumentParser:
             formatter_class=_Formatter,
         )
         command.set_defaults(run=run)
-        if options is not None and only in (None, name):
-            options(command)
-
-    add("demo", _demo, "send the sample study to a receiver on this machine, and look at what came of it")
-    add(
-        "send",
-        _send,
-        "send files, and say what became of each",
-        " Takes files, folders, zip archives, DICOMDIRs and globs; what is no DICOM in a folder is passed over.",
-        options=_add_send,
-    )
-    add("echo", _echo, "ask the peer of a setting for a sign of life (C-ECHO)", options=_add_peer)
-    add("probe", _probe, "ask the peer of a setting what it would take, and send nothing", options=_add_probe)
-    add(
-        "explain",
-        _explain,
-        "say what each field of a setting means, and what is wrong with it",
-        options=_add_setting,
-    )
-    add("new-setting", _new_setting, "write the JSON of a new setting", options=_add_new_setting)
-    add("scp", _scp, "receive on this machine what is sent, until Ctrl-C", options=_add_scp)
-    add(
-        "lab",
-        _lab,
-        "open the notebooks in JupyterLab, until Ctrl-C",
-        " They are copied to a folder of yours, where what is there already stays as it is.",
-        options=_add_lab,
-    )
+        if first not in _ANSWERED_AT_ONCE:
+            add_options(command)
     return parser
 
 
 _Parser = argparse.ArgumentParser
+
+
+def _add_nothing(parser: _Parser) -> None:
+    """It has no options."""
 
 
 def _add_send(parser: _Parser) -> None:
@@ -433,3 +405,38 @@ def _lab(options: argparse.Namespace) -> int:
     from dicomkit.cli.lab import run
 
     return run(options)
+
+
+_ANSWERED_AT_ONCE = ("-h", "--help", "--version")
+
+# What each subcommand does: its function, what adds its options, and its help in one line and beyond.
+_COMMANDS: dict[str, tuple[Callable[[argparse.Namespace], int], Callable[[_Parser], None], str, str]] = {
+    "demo": (
+        _demo,
+        _add_nothing,
+        "send the sample study to a receiver on this machine, and look at what came of it",
+        "",
+    ),
+    "send": (
+        _send,
+        _add_send,
+        "send files, and say what became of each",
+        " Takes files, folders, zip archives, DICOMDIRs and globs; what is no DICOM in a folder is passed over.",
+    ),
+    "echo": (_echo, _add_peer, "ask the peer of a setting for a sign of life (C-ECHO)", ""),
+    "probe": (_probe, _add_probe, "ask the peer of a setting what it would take, and send nothing", ""),
+    "explain": (
+        _explain,
+        _add_setting,
+        "say what each field of a setting means, and what is wrong with it",
+        "",
+    ),
+    "new-setting": (_new_setting, _add_new_setting, "write the JSON of a new setting", ""),
+    "scp": (_scp, _add_scp, "receive on this machine what is sent, until Ctrl-C", ""),
+    "lab": (
+        _lab,
+        _add_lab,
+        "open the notebooks in JupyterLab, until Ctrl-C",
+        " They are copied to a folder of yours, where what is there already stays as it is.",
+    ),
+}

@@ -14,9 +14,10 @@ from collections.abc import Sequence
 from contextlib import suppress
 from threading import Thread
 from time import monotonic
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from dicomkit.errors import ConnectionFailed, Interrupted, PeerTimedOut, TlsFailure, WireError
+from dicomkit.frozen import Frozen
 
 if TYPE_CHECKING:
     from dicomkit.security import TlsClient, UserIdentity
@@ -30,7 +31,7 @@ WRITE: Final = 2
 LONGEST_WAIT_SECONDS = 1e6
 
 
-class Peer(NamedTuple):
+class Peer(Frozen):
     """Where an association goes, in whose name, how it is secured, and how long each phase may take."""
 
     host: str

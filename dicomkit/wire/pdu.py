@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from struct import Struct
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from dicomkit import __version__
 from dicomkit.errors import ProtocolError
@@ -96,7 +96,7 @@ ABORT_REASONS = {
 # Named tuples, since a class of them is made eight times as fast as a data class, and a send of one file waits for it.
 
 
-class ProposedContext(NamedTuple):
+class ProposedContext(Frozen):
     """One SOP class with the transfer syntaxes it is offered in; `id` is odd, 1 to 255."""
 
     id: int
@@ -104,7 +104,7 @@ class ProposedContext(NamedTuple):
     transfer_syntaxes: tuple[str, ...]
 
 
-class ContextReply(NamedTuple):
+class ContextReply(Frozen):
     """The peer's answer to one proposed context; `transfer_syntax` counts only when it is accepted."""
 
     id: int
@@ -112,7 +112,7 @@ class ContextReply(NamedTuple):
     transfer_syntax: str
 
 
-class AssociateAccept(NamedTuple):
+class AssociateAccept(Frozen):
     """A-ASSOCIATE-AC: the answer to each context, and what the peer tells of itself.
 
     Attributes
@@ -130,7 +130,7 @@ class AssociateAccept(NamedTuple):
     identity_confirmed: bool = False
 
 
-class AssociateReject(NamedTuple):
+class AssociateReject(Frozen):
     """A-ASSOCIATE-RJ, PS3.8 section 9.3.4."""
 
     result: int
@@ -138,7 +138,7 @@ class AssociateReject(NamedTuple):
     reason: int
 
 
-class Pdv(NamedTuple):
+class Pdv(Frozen):
     """One presentation data value: a fragment of a command or of a data set."""
 
     context_id: int
@@ -147,7 +147,7 @@ class Pdv(NamedTuple):
     fragment: bytes
 
 
-class DataTransfer(NamedTuple):
+class DataTransfer(Frozen):
     """P-DATA-TF: one or more PDVs."""
 
     pdvs: tuple[Pdv, ...]
@@ -161,7 +161,7 @@ class ReleaseReply(Frozen):
     """A-RELEASE-RP."""
 
 
-class Abort(NamedTuple):
+class Abort(Frozen):
     """A-ABORT, PS3.8 section 9.3.8."""
 
     source: int
@@ -171,7 +171,7 @@ class Abort(NamedTuple):
 Pdu = AssociateAccept | AssociateReject | DataTransfer | ReleaseRequest | ReleaseReply | Abort
 
 
-class Response(NamedTuple):
+class Response(Frozen):
     """The command set of a DIMSE response, PS3.7 sections 9.3.1.2 and 9.3.5.2.
 
     `error_comment` is text of the peer; it may name a patient, so it belongs in a row and never in a log.
