@@ -1,11 +1,13 @@
-"""What the rows of a batch tell: tables of outcomes, studies and causes, two batches side by side, three pictures.
+"""What the rows of a batch tell: tables of outcomes, studies and causes, two batches compared, pictures, a report.
 
-Every function takes the rows as they come (a batch, a ledger, a frame of results) and returns a frame, or the Axes it
-drew on, so that its result can be filtered, joined, saved and drawn upon further.
+Every function takes the rows as they come (a batch, a ledger, a frame of results); tables are frames, and pictures the
+Axes that were drawn on, so that its result can be filtered, joined, saved and drawn upon further.
 """
 
 from __future__ import annotations
 
+from dicomkit.analysis.audit import Report as Report
+from dicomkit.analysis.audit import report as report
 from dicomkit.analysis.comparison import CHANGES as CHANGES
 from dicomkit.analysis.comparison import compare as compare
 from dicomkit.analysis.pictures import plot_latency as plot_latency

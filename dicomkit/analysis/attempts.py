@@ -5,6 +5,7 @@ An instance is what its last attempt made of it; each batch's instances are coun
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from dicomkit.batch import Batch
@@ -27,8 +28,11 @@ STORED = [outcome.value for outcome in Outcome if outcome.is_stored]
 BYTES_IN_MB = 1e6
 
 
-def attempts_of(rows: Rows) -> pd.DataFrame:
-    """The rows as a frame of our own, with an index of our own, outcomes as categories in their order."""
+def attempts_of(rows: Rows, *more: str, optional: Sequence[str] = ()) -> pd.DataFrame:
+    """The rows as a frame of our own, with an index of our own, outcomes as categories in their order.
+
+    It has what every table needs, `more`, and those of the `optional` columns that are there.
+    """
     import pandas as pd
 
     frame = rows.to_frame(latest=False) if isinstance(rows, Batch | Ledger) else rows
@@ -37,13 +41,14 @@ def attempts_of(rows: Rows) -> pd.DataFrame:
             f"{type(rows).__name__} holds no rows; give a Batch, a Ledger, or a frame of results as to_frame() and "
             "read_results() return it"
         )
-    missing = [name for name in _NEEDED if name not in frame.columns]
+    needed = (*_NEEDED, *more)
+    missing = [name for name in needed if name not in frame.columns]
     if missing:
         raise ValueError(
             f"the frame has no column {', '.join(missing)}; give a frame of results as to_frame() and "
             "read_results() return it"
         )
-    frame = frame[list(_NEEDED)].reset_index(drop=True)
+    frame = frame[[*needed, *(name for name in optional if name in frame.columns)]].reset_index(drop=True)
     return frame.astype({"outcome": dtypes()["outcome"]})
 
 
