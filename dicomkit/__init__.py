@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from dicomkit.verification import verify as verify
     from dicomkit.widgets import BatchPanel as BatchPanel
     from dicomkit.widgets import ImageViewer as ImageViewer
+    from dicomkit.widgets import SenderApp as SenderApp
     from dicomkit.widgets import SettingForm as SettingForm
     from dicomkit.widgets import SourceChooser as SourceChooser
     from dicomkit.widgets import TagBrowser as TagBrowser
@@ -75,7 +76,7 @@ _ROOMS = {
     "results_file": ["ResultsFile"],
     "results_reader": ["read_results"],
     "verification": ["verify"],
-    "widgets": ["BatchPanel", "ImageViewer", "SettingForm", "SourceChooser", "TagBrowser"],
+    "widgets": ["BatchPanel", "ImageViewer", "SenderApp", "SettingForm", "SourceChooser", "TagBrowser"],
 }
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from dicomkit.errors import MissingExtraError
 
 if TYPE_CHECKING:
+    from dicomkit.widgets.app import SenderApp as SenderApp
     from dicomkit.widgets.batch import BatchPanel as BatchPanel
     from dicomkit.widgets.chooser import SourceChooser as SourceChooser
     from dicomkit.widgets.form import SettingForm as SettingForm
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from dicomkit.widgets.tags import TagBrowser as TagBrowser
 
 _ROOMS = {
+    "app": ["SenderApp"],
     "batch": ["BatchPanel"],
     "chooser": ["SourceChooser"],
     "form": ["SettingForm"],

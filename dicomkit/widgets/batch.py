@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from inspect import signature
 from pathlib import Path
 from threading import Event, Lock, RLock, Thread
@@ -35,7 +35,7 @@ from dicomkit.widgets.rows import UPDATE_SECONDS, Rows
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["BatchPanel"]
+__all__ = ["BatchPanel", "refuse_strange_options"]
 
 _SHUT = Event()
 _SHUT.set()
@@ -96,11 +96,7 @@ class BatchPanel(VBox):  # type: ignore[misc]  # ipywidgets is not typed
         sources: object,
         **options: Any,
     ) -> None:
-        unknown = sorted({*options} - _OPTIONS)
-        if unknown:
-            raise TypeError(
-                f"send_batch takes no {', '.join(unknown)}; it takes {', '.join(sorted(_OPTIONS))}"
-            )
+        refuse_strange_options(options)
         if not isinstance(setting, (DicomSenderSetting, SettingForm)):
             setting = DicomSenderSetting.load(setting)
         self._target = setting
@@ -638,6 +634,13 @@ class BatchPanel(VBox):  # type: ignore[misc]  # ipywidgets is not typed
             self._file_question = target
         else:
             self._said = (f"Rows saved as {target}.", "done")
+
+
+def refuse_strange_options(options: Iterable[str]) -> None:
+    """Raise a TypeError for what is no option of a panel."""
+    unknown = sorted({*options} - _OPTIONS)
+    if unknown:
+        raise TypeError(f"send_batch takes no {', '.join(unknown)}; it takes {', '.join(sorted(_OPTIONS))}")
 
 
 def _has_selected(sources: object) -> bool:

@@ -142,6 +142,11 @@ class ImageViewer(anywidget.AnyWidget):
         return self._dataset(self.series, self.frame) if self._series else None
 
     @property
+    def origin(self) -> Dataset | Path | None:
+        """The file of the current frame, or the Dataset where it lies in memory; None once the viewer is closed."""
+        return self._series[self.series].slices[self.frame].origin if self._series else None
+
+    @property
     def problem(self) -> str:
         """Why the current frame cannot be shown, in a sentence; empty when it can."""
         shown = self.shown
