@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         Browser,
         ConsoleMessage,
         Dialog,
+        Error,
         Locator,
         LocatorAssertions,
         Request,
@@ -62,6 +63,9 @@ LIGHT, DARK = "JupyterLab Light", "JupyterLab Dark"
 _ELSEWHERE = re.compile(r"^(https?|wss?)://(?!127\.0\.0\.1[:/])")
 _OF_THE_PAGE_LEFT = "net::ERR_ABORTED"  # what was under way when a page is reloaded
 _STOP_SECONDS = 10.0
+# anywidget waits two seconds for each model that the kernel still has, and a page that is being built can take longer:
+# then it says this of every message for the model. What a journey looks at has to work all the same.
+_GIVEN_UP = "[anywidget] Failed to initialize model."
 
 # Newer versions are neither asked for nor shown; JupyterLab would ask the network.
 _SETTINGS = {
@@ -187,6 +191,7 @@ class WatchedPage:
         self.problems: list[str] = []
         self.sent: list[str | bytes] = []
         self._is_leaving = False
+        self._is_reloaded = False
         self.context = chromium.new_context(
             viewport={"width": width, "height": height}, color_scheme="dark" if dark else "light"
         )
@@ -194,7 +199,7 @@ class WatchedPage:
         self.context.route(_ELSEWHERE, self._block)
         self.page = self.context.new_page()
         self.page.on("console", self._on_console)
-        self.page.on("pageerror", lambda error: self.problems.append(f"page error: {error}"))
+        self.page.on("pageerror", self._on_page_error)
         self.page.on("requestfailed", self._on_failed)
         self.page.on("response", self._on_response)
         self.page.on("websocket", self._on_websocket)
@@ -207,6 +212,10 @@ class WatchedPage:
     def _on_console(self, message: ConsoleMessage) -> None:
         if message.type == "error":
             self.problems.append(f"console: {message.text} ({message.location.get('url', '')})")
+
+    def _on_page_error(self, error: Error) -> None:
+        if not (self._is_reloaded and error.message == _GIVEN_UP):
+            self.problems.append(f"page error: {error}")
 
     def _on_failed(self, request: Request) -> None:
         if not (self._is_leaving and request.failure == _OF_THE_PAGE_LEFT):
@@ -249,7 +258,7 @@ class WatchedPage:
 
     def reload(self) -> None:
         """Load the page again, whatever is not saved."""
-        self._is_leaving = True
+        self._is_leaving = self._is_reloaded = True
         self.page.reload()
         self._is_leaving = False
 
@@ -257,7 +266,7 @@ class WatchedPage:
         """Close the page, and fail on what was wrong with it."""
         self._is_leaving = True
         self.context.close()
-        assert self.problems == []
+        assert not self.problems, "\n".join(self.problems)
 
 
 class Notebook(WatchedPage):

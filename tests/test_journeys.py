@@ -14,7 +14,7 @@ import pydicom
 import pytest
 
 from dicomkit.samples import sample_folder
-from dicomkit.scp import LocalSCP
+from dicomkit.scp import Delay, LocalSCP, Status
 from tests.browser import NARROW, WIDE, Notebook, expect, faults_found_by_axe
 from tests.peers import HOST
 
@@ -48,6 +48,21 @@ viewer = ImageViewer(sample_folder() / "cr-hand")
 viewer
 """
 STACK = VIEWER.replace("cr-hand", "ct-abdomen")
+PANEL = """
+from dicomkit import BatchPanel, DicomSenderSetting
+from dicomkit.samples import sample_folder
+
+panel = BatchPanel(DicomSenderSetting(remote_host="127.0.0.1", remote_port={port}, remote_aet="ARCHIVE"), {sources})
+panel
+"""
+
+
+def panel_cell(scp: LocalSCP, *options: str) -> str:
+    return PANEL.format(port=scp.port, sources=", ".join(["sample_folder()", *options]))
+
+
+IDLE = PANEL.format(port=11112, sources="sample_folder()")
+ALL = (FORM, STACK, TAGS, IDLE)
 
 
 # Where things are
@@ -233,22 +248,93 @@ def test_two_views_of_a_widget_agree(open_notebook: Open) -> None:
     expect(grid_in(notebook, 2).get_by_role("row", name="StudyDate")).to_be_visible()
 
 
+# A batch
+
+
+def test_a_batch_is_sent_and_its_table_fills_while_it_runs(open_notebook: Open) -> None:
+    with LocalSCP(aet="ARCHIVE", faults=[Delay(0.05), Status(0xA700, times=2)], server="sockets") as scp:
+        notebook = open_notebook(panel_cell(scp, "retries=0"))
+        notebook.run_all()
+        part = notebook.output(0)
+        expect(part.get_by_role("status").get_by_text("27 instances in 9 series")).to_be_visible()
+        button_in(part, f"Send 27 instances to ARCHIVE at {HOST}:{scp.port}").click()
+        grid = part.get_by_role("grid", name="What became of it")
+        expect(grid.get_by_role("row", name="stored").first).to_be_visible()
+        assert notebook.value("panel.state") == "sending"
+        expect(part.get_by_text("25 of 27 stored")).to_be_visible()
+        part.get_by_role("group", name="outcome").get_by_role("button", name="refused").click()
+        expect(grid.get_by_role("row")).to_have_count(3)  # and the names of the columns
+        grid.get_by_role("row", name="0xA700").first.dblclick()
+        details = part.get_by_role("region", name="Details")
+        expect(details).to_contain_text("Out of Resources")
+        expect(details).to_contain_text("What to do")
+        button_in(part, "Try the 2 not stored again").click()
+        expect(part.get_by_text("27 of 27 stored")).to_be_visible()
+        assert scp.received.sop_instance_uid.nunique() == 27
+    assert notebook.value("[*panel.to_frame(latest=True).outcome.unique()]") == ["stored"]
+
+
+def test_a_batch_that_is_cancelled_has_a_row_for_what_the_receiver_has(open_notebook: Open) -> None:
+    with LocalSCP(aet="ARCHIVE", faults=[Delay(0.2)], server="sockets") as scp:
+        notebook = open_notebook(panel_cell(scp))
+        notebook.run_all()
+        part = notebook.output(0)
+        part.get_by_role("button", name="Send 27 instances").click()
+        grid = part.get_by_role("grid", name="What became of it")
+        expect(grid.get_by_role("row", name="stored").nth(1)).to_be_visible()
+        button_in(part, "Cancel").click()
+        notebook.wait(lambda: notebook.value("panel.state") == "done", "it ended")
+        frame = "panel.to_frame(latest=True)"
+        stored = notebook.value(f"[*{frame}.query('outcome == \"stored\"').sop_instance_uid]")
+        assert sorted(stored) == sorted(scp.received.sop_instance_uid)
+        assert 2 <= len(stored) < 27
+        assert notebook.value(f"len({frame})") == 27
+        expect(
+            part.get_by_role("button", name=f"Try the {27 - len(stored)} not stored again")
+        ).to_be_visible()
+
+
+@pytest.mark.parametrize("is_saved", [True, False], ids=["saved", "unsaved"])
+def test_a_batch_outlives_the_page(open_notebook: Open, is_saved: bool) -> None:
+    with LocalSCP(aet="ARCHIVE", faults=[Delay(1.5)], server="sockets") as scp:
+        notebook = open_notebook(panel_cell(scp))
+        notebook.run_all()
+        part = notebook.output(0)
+        part.get_by_role("button", name="Send 27 instances").click()
+        grid = part.get_by_role("grid", name="What became of it")
+        expect(grid.get_by_role("row", name="stored").first).to_be_visible()
+        if is_saved:
+            notebook.save()
+        notebook.reload()
+        if not is_saved:
+            notebook.run_all()
+            expect(part.get_by_text("was under way already")).to_be_visible()
+        assert notebook.value("panel.state") == "sending"
+        seen = grid.get_by_role("row", name="stored").count()
+        expect(grid.get_by_role("row", name="stored").nth(seen)).to_be_visible()
+        button_in(part, "Cancel").click()
+        expect(part.get_by_text("of 27 stored at")).to_be_visible()
+        stored = notebook.value("[*panel.to_frame().query('outcome == \"stored\"').sop_instance_uid]")
+        assert stored == [*scp.received.sop_instance_uid]
+
+
 # Saving and coming back
 
 
 def test_a_saved_notebook_holds_no_name_and_no_pixel(open_notebook: Open, lab: JupyterLab) -> None:
-    notebook = open_notebook(FORM, STACK, TAGS)
-    notebook.command(
-        "@jupyter-widgets/jupyterlab-manager:saveWidgetState"
-    )  # more than JupyterLab saves by itself
+    notebook = open_notebook(*ALL)
+    notebook.command("@jupyter-widgets/jupyterlab-manager:saveWidgetState")  # it does not by itself
     notebook.run_all()
+    notebook.scroll_to(3)
+    expect(notebook.output(3).get_by_role("row", name="Phantom^Ada").first).to_be_visible()
+    notebook.scroll_to(2)
     notebook.output(2).get_by_role("searchbox").fill("PatientName")
     row = grid_in(notebook, 2).get_by_role("row", name="(0010,0010)")
     row.dblclick()
     expect(notebook.output(2).get_by_role("region", name="Details")).to_contain_text("Phantom^Ada")
     saved = json.loads(notebook.save())
     states = saved["metadata"]["widgets"]["application/vnd.jupyter.widget-state+json"]["state"].values()
-    assert len(states) >= 3
+    assert len(states) >= 6
     for state in states:
         assert "buffers" not in state
         for ours in ("_esm", "_css"):
@@ -293,20 +379,21 @@ def test_after_a_reload_of_the_unsaved_notebook_running_it_again_brings_the_widg
 
 
 def test_after_a_restart_every_widget_says_what_to_do(open_notebook: Open) -> None:
-    notebook = open_notebook(FORM, STACK, TAGS)
-    notebook.run_all()
-    for cell in range(3):
-        expect(notebook.output(cell).locator(".dk-card").first).to_be_visible()
-    expect(grid_in(notebook, 2).get_by_role("row").nth(3)).to_be_visible()
+    notebook = open_notebook(*ALL)
+    run_all_and_see_them(notebook)
+    expect(notebook.output(3).get_by_role("row", name="Phantom^Ada").first).to_be_visible()
     notebook.restart()
-    for cell in range(3):
-        expect(notebook.output(cell).get_by_text("Run the cell again")).to_be_visible()
+    for cell in range(len(ALL)):
+        notebook.scroll_to(cell)
+        expect(notebook.output(cell).get_by_text("Run the cell again").first).to_be_visible()
+    button_in(notebook.output(3), "Look again").click()
     field_in(form_in(notebook), "Host").fill("nobody")
     viewer_in(notebook, 1).get_by_role("slider", name="Frame").press("End")
     notebook.output(2).get_by_role("searchbox").fill("StudyDate")
     grid_in(notebook, 2).press("End")
     notebook.run_all()
-    for cell in range(3):
+    for cell in range(len(ALL)):
+        notebook.scroll_to(cell)
         expect(notebook.output(cell).get_by_text("Run the cell again")).to_have_count(0)
     expect(field_in(form_in(notebook), "Host")).to_have_value(HOST)
 
@@ -314,17 +401,23 @@ def test_after_a_restart_every_widget_says_what_to_do(open_notebook: Open) -> No
 def test_widgets_of_another_day_that_were_saved_with_their_state_say_what_to_do(
     open_notebook: Open, lab: JupyterLab, chromium: Browser
 ) -> None:
-    notebook = open_notebook(FORM, STACK, TAGS)
+    notebook = open_notebook(*ALL)
     notebook.command("@jupyter-widgets/jupyterlab-manager:saveWidgetState")
-    notebook.run_all()
-    expect(form_in(notebook)).to_be_visible()
+    run_all_and_see_them(notebook)
     notebook.save()
     notebook.close()
     again = Notebook(chromium, lab, str(notebook.path.relative_to(lab.root).as_posix()))
-    for cell in range(3):
+    for cell in range(len(ALL)):
         again.scroll_to(cell)
-        expect(again.output(cell).get_by_text("un the cell")).to_be_visible()
+        expect(again.output(cell).get_by_text("un the cell").first).to_be_visible()
     again.close()
+
+
+def run_all_and_see_them(notebook: Notebook) -> None:
+    notebook.run_all()
+    for cell in range(len(ALL)):
+        notebook.scroll_to(cell)
+        expect(notebook.output(cell).locator(".dk-card").last).to_be_visible()
 
 
 # Values that mean ill
@@ -366,28 +459,43 @@ def test_values_that_look_like_markup_are_text_everywhere(open_notebook: Open, t
 def test_widgets_fit_their_place_wear_the_theme_and_axe_finds_no_fault(
     open_notebook: Open, dark: bool, width: int
 ) -> None:
-    notebook = open_notebook(FORM, STACK, TAGS, dark=dark, width=width)
-    notebook.run_all()
-    field_in(form_in(notebook), "Port").fill("70000")
-    expect(form_in(notebook).get_by_text("is not a TCP port").first).to_be_visible()
-    expect(viewer_in(notebook, 1)).to_have_attribute("aria-busy", "false")
-    notebook.output(2).get_by_role("searchbox").fill("PatientName")
-    grid_in(notebook, 2).get_by_role("row", name="(0010,0010)").dblclick()
-    expect(notebook.output(2).get_by_role("region", name="Details")).to_be_visible()
-    for cell in range(3):
-        widget = notebook.output(cell).locator(".dk-card").first
-        place = notebook.output(cell).locator(".jp-OutputArea-output").first
-        assert widget.evaluate("(one) => one.scrollWidth - one.clientWidth") == 0
-        assert place.evaluate("(one) => one.scrollWidth - one.clientWidth") == 0
-        look = "(one, name) => getComputedStyle(one)[name]"
-        assert widget.evaluate(look, "backgroundColor") == notebook.page.evaluate(
-            """() => {
-                const one = document.createElement("p");
-                one.style.color = "var(--jp-layout-color1)";
-                document.body.append(one);
-                const { color } = getComputedStyle(one);
-                one.remove();
-                return color;
-            }"""
-        )
-    assert faults_found_by_axe(notebook, ".jp-Notebook .jp-OutputArea-output") == []
+    with LocalSCP(aet="ARCHIVE", faults=[Status(0xA700, times=3)]) as scp:
+        notebook = open_notebook(FORM, STACK, TAGS, panel_cell(scp, "retries=0"), dark=dark, width=width)
+        notebook.run_all()
+        notebook.value("panel.start() and None")
+        show = [
+            lambda: field_in(form_in(notebook), "Port").fill("70000"),
+            lambda: expect(viewer_in(notebook, 1)).to_have_attribute("aria-busy", "false"),
+            lambda: open_the_details_of(notebook.output(2), "PatientName", "(0010,0010)"),
+            lambda: open_the_details_of(notebook.output(3).locator(".dk-rows").nth(1), "A700", "refused"),
+        ]
+        for cell, show_it in enumerate(show):
+            notebook.scroll_to(cell)
+            show_it()
+            place = notebook.output(cell).locator(".jp-OutputArea-output").first
+            assert place.evaluate("(one) => one.scrollWidth - one.clientWidth") == 0
+            for widget in place.locator(".dk-card").all():
+                assert widget.evaluate("(one) => one.scrollWidth - one.clientWidth") == 0
+                background = widget.evaluate("(one) => getComputedStyle(one).backgroundColor")
+                assert background == colour_of(notebook, "--jp-layout-color1")
+            assert faults_found_by_axe(notebook, ".jp-Notebook .jp-OutputArea-output") == []
+
+
+def open_the_details_of(part: Locator, search: str, row: str) -> None:
+    part.get_by_role("searchbox").fill(search)
+    part.get_by_role("row", name=row).first.dblclick()
+    expect(part.get_by_role("region", name="Details")).to_be_visible()
+
+
+def colour_of(notebook: Notebook, variable: str) -> str:
+    return notebook.page.evaluate(
+        """(name) => {
+            const one = document.createElement("p");
+            one.style.color = `var(${name})`;
+            document.body.append(one);
+            const { color } = getComputedStyle(one);
+            one.remove();
+            return color;
+        }""",
+        variable,
+    )

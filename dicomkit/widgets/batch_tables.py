@@ -21,23 +21,23 @@ from dicomkit.widgets.row_sources import Cell, Column, Fact, Tone
 __all__ = ["counts_in_words", "in_words", "result_rows", "series_rows", "tone_of"]
 
 _SERIES_COLUMNS = (
-    Column("patient_name", "Patient", 150, stretch=2, meaning="Patient's Name (0010,0010), and ID"),
-    Column("study_description", "Study", 150, stretch=2, meaning="Study Description (0008,1030), and date"),
-    Column("series_description", "Series", 150, stretch=2, meaning="Series Description, and number"),
-    Column("modality", "Modality", 78),
-    Column("count", "Instances", 84, align="right"),
-    Column("size_bytes", "Size", 80, align="right"),
-    Column("became", "What became of it", 170, stretch=1, is_sortable=False),
+    Column("patient_name", "Patient", 120, stretch=2, meaning="Patient's Name (0010,0010), and ID"),
+    Column("study_description", "Study", 120, stretch=2, meaning="Study Description (0008,1030), and date"),
+    Column("series_description", "Series", 130, stretch=2, meaning="Series Description, and number"),
+    Column("modality", "Modality", 86),
+    Column("count", "Instances", 96, align="right"),
+    Column("size_bytes", "Size", 76, align="right"),
+    Column("became", "What became of it", 150, stretch=1, is_sortable=False),
 )
 _RESULT_COLUMNS = (
-    Column("number", "#", 58, align="right", meaning="Position in what was sent, from 0"),
-    Column("outcome", "Outcome", 150),
-    Column("status", "Status", 74, is_code=True, meaning="DIMSE status of the C-STORE response"),
-    Column("detail", "What happened", 220, stretch=3),
-    Column("file", "Source", 150, stretch=1),
-    Column("sop_class_name", "SOP class", 150, stretch=1),
-    Column("attempt", "Attempt", 70, align="right"),
-    Column("duration_ms", "ms", 70, align="right", meaning="The whole attempt, in milliseconds"),
+    Column("number", "#", 48, align="right", meaning="Position in what was sent, from 0"),
+    Column("outcome", "Outcome", 164),
+    Column("status", "Status", 72, is_code=True, meaning="DIMSE status of the C-STORE response"),
+    Column("detail", "What happened", 170, stretch=3),
+    Column("file", "Source", 120, stretch=1),
+    Column("sop_class_name", "SOP class", 100, stretch=1),
+    Column("attempt", "Attempt", 80, align="right"),
+    Column("duration_ms", "ms", 62, align="right", meaning="The whole attempt, in milliseconds"),
 )
 
 

@@ -30,6 +30,7 @@ class RowsDetail {
   show(facts) {
     this.el.hidden = facts.length === 0;
     this.title.textContent = facts.length ? facts[0].text : "";
+    this.el.setAttribute("aria-label", `Details: ${this.title.textContent}`);
     this.facts.replaceChildren(...facts.slice(1).flatMap((fact) => this.fact(fact)));
   }
 
