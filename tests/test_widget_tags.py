@@ -244,7 +244,22 @@ def test_nothing_of_the_data_set_is_in_what_a_notebook_saves(spine: TagBrowser) 
     spine.selected_tag = PATIENT_NAME
     saved = json.dumps(spine.get_state(), default=str, ensure_ascii=False)
     assert "Yamada" not in saved and "yamada" not in saved and "DK-0002" not in saved
-    assert repr(spine) == f"<TagBrowser: {len(spine.source)} of {spine.source.total} tags>"
+    assert repr(spine) == f"<TagBrowser: {spine.source.hits} of {spine.source.total} tags>"
+
+
+def test_what_is_open_under_a_sequence_is_not_counted_with_the_tags_of_the_outermost_level() -> None:
+    browser = TagBrowser(REPORT)
+    total = browser.source.total
+    assert repr(browser) == f"<TagBrowser: {total} of {total} tags>"
+    browser.selected_tag = "ContentSequence"
+    assert browser.active is not None
+    browser.source.set_open(browser.active, True)
+    assert len(browser.source) > total  # there are more to scroll through
+    assert repr(browser) == f"<TagBrowser: {total} of {total} tags>"
+    browser.search_text = "Content"
+    assert browser.source.hits < browser.source.total
+    assert repr(browser) == f"<TagBrowser: {browser.source.hits} of {browser.source.total} tags>"
+    browser.close()
 
 
 def test_closing_frees_the_data_set() -> None:

@@ -178,7 +178,11 @@ class Rows(anywidget.AnyWidget):
         layout.close()
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__}: {len(self._source)} of {self._source.total} {self._source.noun[1]}>"
+        source = self._source
+        # As the bar of the table says it: headings, and what is open under a row, are no further ones of all.
+        is_narrowed = bool(self.search_text) or any(self.chosen.values())
+        count = source.hits if is_narrowed else source.total
+        return f"<{type(self).__name__}: {count} of {source.total} {source.noun[1]}>"
 
     # What the browser is told
 
