@@ -62,6 +62,7 @@ class LookStep(VBox):  # type: ignore[misc]  # ipywidgets is not typed
         self._place.add_class("dk-app-look")
         self._hand = _Latest(self._catch_up)
         super().__init__((self._bar, self._place), layout=Layout(width="100%"))
+        self.add_class("dk-stack")
         self._show()
 
     def follow(self, panel: BatchPanel | None) -> None:

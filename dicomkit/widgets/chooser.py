@@ -63,7 +63,7 @@ class SourceChooser(VBox):  # type: ignore[misc]  # ipywidgets is not typed
         self._table = Rows(self._rows, label="Folder", height_px=300, can_check=True)
         try:
             super().__init__(layout=Layout(width="100%"))
-            self.add_class("dk-batch-panel")
+            self.add_class("dk-stack")
             self.folder = Path.cwd() if folder is None else folder
         except t.TraitError:
             self._close_parts()
@@ -228,6 +228,7 @@ class SourceChooser(VBox):  # type: ignore[misc]  # ipywidgets is not typed
     def _state(self) -> StepState:
         folder = self.folder
         is_top = folder.parent == folder
+        is_taken = folder in self.selected
         return StepState(
             label="Choose",
             field=StepField("go", "Folder", shown_name(str(folder))),
@@ -237,7 +238,11 @@ class SourceChooser(VBox):  # type: ignore[misc]  # ipywidgets is not typed
                 ),
                 Button("again", "List again", "Look at the folder anew"),
                 Button(
-                    "all", "Choose this folder", "All that is in it, at any depth", is_main=not self.selected
+                    "all",
+                    "Choose this folder",
+                    "It is chosen" if is_taken else "All that is in it, at any depth",
+                    not is_taken,
+                    is_main=not self.selected,
                 ),
                 Button("none", "Choose nothing", "Forget what is chosen", bool(self.selected)),
             ],

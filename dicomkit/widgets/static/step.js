@@ -50,8 +50,8 @@ class StepView {
     }
   }
 
-  press(act, text, label = "") {
-    this.say({ kind: "press", act, label, text });
+  press(act, text) {
+    this.say({ kind: "press", act, label: "", text });
   }
 
   warn(says) {
@@ -97,13 +97,11 @@ class StepView {
   showButtons(buttons) {
     const hadFocus = this.buttons.contains(document.activeElement);
     fill(this.buttons, buttons.map(({ act }) => act), () =>
-      buttons.map(({ act, is_main: isMain }) => {
-        const element = button("", "", () => this.press(act, "", element.textContent), { class: `dk-button${isMain ? " dk-main" : ""}` });
-        return element;
-      }),
+      buttons.map(({ act }) => button("", "", () => this.press(act, ""))),
     );
-    buttons.forEach(({ label, title, is_allowed: isAllowed }, place) => {
+    buttons.forEach(({ label, title, is_allowed: isAllowed, is_main: isMain }, place) => {
       const element = this.buttons.children[place];
+      element.classList.toggle("dk-main", isMain);
       if (element.textContent !== label) element.textContent = label;
       allow(element, isAllowed, title);
     });
