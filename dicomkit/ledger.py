@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from dicomkit.errors import LedgerError
+from dicomkit.frozen import Frozen
 from dicomkit.ledger_file import as_text, damaged, reading, writing
 from dicomkit.results import COLUMNS
 
@@ -51,8 +51,7 @@ _BATCH_KINDS = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class Verdict(Frozen, kw_only=True):
     """What a verification found out about one instance of a batch.
 
     Attributes

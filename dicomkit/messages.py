@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import os
 from base64 import b64encode
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dicomkit.content import SourceError, describe_os_error
 from dicomkit.errors import UnreadableError, file_name, without_folder
+from dicomkit.frozen import Frozen
 from dicomkit.instances import Instance, look_at
 from dicomkit.part10 import encode_dataset
 from dicomkit.uids import uid_name
@@ -41,29 +41,25 @@ class Message:
         def text(self) -> str: ...
 
 
-@dataclass(frozen=True, slots=True)
-class TextMessage(Message):
+class TextMessage(Message, Frozen):
     """Plain text; also what a sender answers with."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class JsonMessage(Message):
+class JsonMessage(Message, Frozen):
     """JSON, as text; not parsed before somebody asks for a value in it."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class XmlMessage(Message):
+class XmlMessage(Message, Frozen):
     """XML, as text; not parsed before somebody asks for a value in it."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class BinaryMessage(Message):
+class BinaryMessage(Message, Frozen):
     """Bytes of any kind; its text is their base64. DICOM bytes belong into a `DicomMessage` to be sent."""
 
     data: bytes

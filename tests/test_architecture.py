@@ -92,18 +92,8 @@ HEAVY = (
 MAY_BE_HEAVY = ("widgets", "analysis", "workflow", "verification", "preview", "samples", "scp", "tag_")
 
 # Each takes milliseconds, of the tenth of a second that `dicomkit send` lives.
-SLOW_TO_START = (
-    "dataclasses",
-    "inspect",
-    "logging",
-    "pathlib",
-    "shutil",
-    "uuid",
-    "sqlite3",
-    "ssl",
-    "csv",
-    "zipfile",
-)
+NEVER_TO_SEND = ("dataclasses", "inspect", "logging", "shutil", "ssl", "zipfile")
+ONLY_WHEN_ASKED_FOR = ("csv", "pathlib", "sqlite3", "uuid")
 
 NO_NAMES = {"util", "utils", "helper", "helpers", "common", "misc", "manager", "base", "data"}
 
@@ -222,21 +212,36 @@ def test_light_rooms_load_nothing_heavy() -> None:
         pytest.fail(f"heavy at import: { {name: what for name, what in told.items() if what} }")
 
 
-def test_a_plain_send_loads_nothing_that_is_slow_to_start(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("options", "unwanted"),
+    [
+        ([], (*HEAVY, *NEVER_TO_SEND, *ONLY_WHEN_ASKED_FOR)),
+        (["--verbose", "--results", "rows.csv", "--ledger", "sent.sqlite"], (*HEAVY, *NEVER_TO_SEND)),
+    ],
+    ids=["plain", "with all that it may leave behind"],
+)
+def test_sending_a_file_loads_nothing_that_is_slow_to_start(
+    tmp_path: Path, options: list[str], unwanted: tuple[str, ...]
+) -> None:
     """From the command's start to its exit, with an instance stored in between."""
-    file = tmp_path / "one.dcm"
-    file.write_bytes(ct_instance())
+    (tmp_path / "one.dcm").write_bytes(ct_instance())
     code = (
-        "import sys\nfrom dicomkit.cli import main\n"
-        "assert main(sys.argv[1:]) == 0\nprint(*sys.modules, file=sys.stderr)"
+        "import sys\nbefore = set(sys.modules)\nfrom dicomkit.cli import main\n"
+        "assert main(sys.argv[1:]) == 0\nprint(*{*sys.modules} - before, file=sys.stderr)"
     )
     with LocalSCP() as scp:
         scp.setting().save(tmp_path / "setting.json")
-        command = [sys.executable, "-c", code, "send", str(tmp_path / "setting.json"), str(file)]
-        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
-    loaded = set(done.stderr.split())
+        done = subprocess.run(
+            [sys.executable, "-c", code, "send", "setting.json", "one.dcm", *options],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=60,
+        )
+    loaded = set(done.stderr.splitlines()[-1].split())
     assert "dicomkit.wire.association" in loaded
-    assert not loaded & {*HEAVY, *SLOW_TO_START}
+    assert not loaded & set(unwanted)
 
 
 @pytest.mark.parametrize("module", MODULES)
