@@ -140,13 +140,14 @@ def template(text: object) -> Verdict:
     if not isinstance(text, str):
         return _not_yet(f"A template is a text; this is {_kind(text)}.")
     setting = DicomSenderSetting(message_template=text)
-    if setting.binding is None:
-        found = [problem for problem in setting.problems() if problem.field == "MessageTemplate"]
-        return _not_yet(str(found[0]))
-    if setting.binding != Binding(SOURCE_GUID, "inbound"):
-        guid, direction = setting.binding
+    found = setting.binding
+    if found is None:
+        problems = [problem for problem in setting.problems() if problem.field == "MessageTemplate"]
+        return _not_yet(str(problems[0]))
+    if found != Binding(SOURCE_GUID, "inbound"):
         return _not_yet(
-            f"It is a binding now, to the {direction} message of {guid}; the inbound one of {SOURCE_GUID} is meant."
+            f"It is a binding now, to the {found.direction} message of {found.guid};"
+            f" the inbound one of {SOURCE_GUID} is meant."
         )
     return Verdict(True, "Exactly one binding, so the message object itself comes through.")
 

@@ -243,6 +243,8 @@ def test_the_failed_are_tried_again_in_their_own_rows(scp: LocalSCP, folder: Pat
     assert len(panel.to_frame()) == 61 and len(panel.to_frame(latest=True)) == 60
     assert set(panel.to_frame(latest=True)["outcome"]) == {"stored"}
     assert "60 of 60 stored" in says(panel)
+    became = [str(getattr(row.cells[-1], "text", "")) for row in panel._series_table.source.window(0, 2)]
+    assert became == ["all stored", "stored"]
     with pytest.raises(ValueError, match="nothing to try again"):
         panel.retry_failed()
     panel.close()

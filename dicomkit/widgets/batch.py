@@ -19,8 +19,8 @@ import traitlets as t
 from ipywidgets import Layout, VBox  # type: ignore[import-untyped]
 
 from dicomkit.batch import Batch, send_batch
-from dicomkit.errors import DicomkitError, SettingError, UnreadableError
-from dicomkit.instances import Instance, look_at
+from dicomkit.errors import DicomkitError, SettingError
+from dicomkit.instances import Instance
 from dicomkit.results import Outcome, SendResult, to_frame
 from dicomkit.results_file import ResultsFile, known_suffix
 from dicomkit.settings import DicomSenderSetting
@@ -278,12 +278,11 @@ class BatchPanel(VBox):  # type: ignore[misc]  # ipywidgets is not typed
             again = self._not_stored(job)
             if not again:
                 raise ValueError("there is nothing to try again: everything is stored, or was skipped")
-            cargo = [_looked_at_again(job.cargo[job.number_at(place)]) for place in again]
             self._said = ("", "")
             self._follow(
                 Job(
                     self.setting,
-                    cargo,
+                    job.cargo_at(again),
                     job.scan,
                     job.rows,
                     self._options,
@@ -645,13 +644,3 @@ def refuse_strange_options(options: Iterable[str]) -> None:
 
 def _has_selected(sources: object) -> bool:
     return isinstance(sources, t.HasTraits) and sources.has_trait("selected")
-
-
-def _looked_at_again(one: Cargo) -> Cargo:
-    """A file may have been put right, or changed, since."""
-    if isinstance(one, Instance) and not isinstance(one.content, str):
-        return one
-    try:
-        return look_at(one.source)
-    except UnreadableError:
-        return one

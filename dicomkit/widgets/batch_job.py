@@ -15,8 +15,10 @@ from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING, Any
 
 from dicomkit.batch import Batch, BatchControl, send_batch
+from dicomkit.errors import UnreadableError
 from dicomkit.events import AssociationClosed, AssociationOpened, RowAdded, Sending, Waiting
 from dicomkit.events import Event as Told
+from dicomkit.instances import Instance, look_at
 from dicomkit.results import Outcome, SendResult
 from dicomkit.widgets.batch_scan import Cargo, Scan, key_of
 
@@ -114,7 +116,8 @@ class Job:
     origin : Origin
         What another panel is compared with.
     places : sequence of int, or None
-        For each of the cargo the row that it has already, from `before`, when it is tried again; None adds rows.
+        For each of the cargo the row that it has already, from `before`, when it is tried again: then files are looked
+        at again first. None adds rows.
     before : Job or None
         The batch that had those rows.
     is_cancelled : bool
@@ -162,10 +165,14 @@ class Job:
         self.began_at = datetime.now()
         self.ended_at: datetime | None = None
         self.options = options
-        self._place_of = dict(enumerate(places)) if places is not None else {}
+        self._is_again = places is not None
+        self._place_of = dict(enumerate(places or ()))
         self._by_series = {} if before is None else {key: before.of_series(key) for key in before.series()}
-        for one, place in zip(cargo, places or (), strict=places is not None):
-            self._by_series[key_of(one)][rows.record(place).result.outcome] -= 1
+        self._series_of = [
+            key_of(one) for one in cargo
+        ]  # where they were found, whatever they turn out to be
+        for key, place in zip(self._series_of, places or (), strict=self._is_again):
+            self._by_series[key][rows.record(place).result.outcome] -= 1
         self._control = BatchControl()
         if is_cancelled:
             self._control.cancel()
@@ -218,9 +225,10 @@ class Job:
         with self._lock:
             return tuple(self._by_series)
 
-    def number_at(self, place: int) -> int:
-        """Return which of the cargo has this row."""
-        return next(number for number, one in self._place_of.items() if one == place)
+    def cargo_at(self, places: Iterable[int]) -> list[Cargo]:
+        """Return what these rows are about."""
+        number_at = {place: number for number, place in self._place_of.items()}
+        return [self.cargo[number_at[place]] for place in places]
 
     @property
     def outcomes(self) -> Counter[Outcome]:
@@ -229,6 +237,8 @@ class Job:
 
     def _send(self) -> None:
         try:
+            if self._is_again:
+                self.cargo = [_looked_at_again(one) for one in self.cargo]
             self.batch = send_batch(
                 self.setting, self.cargo, **self.options, control=self._control, on_event=self._hear
             )
@@ -269,10 +279,20 @@ class Job:
             before = self.rows.record(place)
             self.rows.replace(place, Tried(before.number, result, (*before.earlier, before.result), is_final))
         if is_final:
-            key = key_of(self.cargo[number])
+            key = self._series_of[number]
             with self._lock:
                 self.done += 1
                 self._by_series.setdefault(key, Counter())[result.outcome] += 1
+
+
+def _looked_at_again(one: Cargo) -> Cargo:
+    """A file may have been put right, or changed, since."""
+    if isinstance(one, Instance) and not isinstance(one.content, str):
+        return one
+    try:
+        return look_at(one.source)
+    except UnreadableError:
+        return one
 
 
 _REGISTRY: list[Job] = []
