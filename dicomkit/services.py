@@ -17,7 +17,7 @@ from dicomkit.sender import Kind, RowMaker, new_batch_id, peer_of, why_not
 from dicomkit.statuses import SUCCESS, status_advice
 from dicomkit.uids import EXPLICIT_LE, IMPLICIT_LE, STORAGE_CLASSES, VERIFICATION, uid_name
 from dicomkit.wire.association import Association
-from dicomkit.wire.connection import Peer
+from dicomkit.wire.connection import Interrupt, Peer
 from dicomkit.wire.pdu import CONTEXT_ACCEPTED, CONTEXT_RESULTS, MAX_CONTEXTS, ProposedContext
 
 if TYPE_CHECKING:
@@ -78,6 +78,8 @@ def echo(
 ) -> EchoResult:
     """Ask the peer for a sign of life by C-ECHO (PS3.4 Annex A), over an association of its own.
 
+    Ctrl-C, or an interrupt of the kernel, aborts it and is raised.
+
     Parameters
     ----------
     tls, identity
@@ -94,6 +96,17 @@ def echo(
     SecurityError
         A file of `tls` cannot be used.
     """
+    return echo_until(None, setting, tls=tls, identity=identity)
+
+
+def echo_until(
+    interrupt: Interrupt | None,
+    setting: DicomSenderSetting,
+    *,
+    tls: TlsOptions | None,
+    identity: UserIdentity | None,
+) -> EchoResult:
+    """Do what `echo` does; once the interrupt is set, its outcome is ``cancelled``."""
     peer = peer_of(setting, tls, identity)
     refusal = why_not(setting.replace(disabled=False)) if setting.disabled else why_not(setting)
     if refusal is not None:
@@ -101,7 +114,8 @@ def echo(
     started_at, start = datetime.now(UTC), perf_counter()
     status = response_ms = None
     try:
-        association = Association.open(peer, [ProposedContext(1, VERIFICATION, (IMPLICIT_LE,))])
+        verification = ProposedContext(1, VERIFICATION, (IMPLICIT_LE,))
+        association = Association.open(peer, [verification], interrupt=interrupt)
         try:
             context_id = association.context_for(VERIFICATION, IMPLICIT_LE)
             if context_id is None:
@@ -137,6 +151,8 @@ def probe(
     identity: UserIdentity | None = None,
 ) -> pd.DataFrame:
     """Ask the peer which SOP classes it takes in which transfer syntaxes, without sending anything.
+
+    Ctrl-C, or an interrupt of the kernel, aborts it and is raised.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""In a notebook's kernel: an interrupt is a cancel, and the cell gets its batch."""
+"""In a notebook's kernel: an interrupt ends what waits for a peer; a batch is cancelled, and the cell gets its rows."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from jupyter_client.blocking.client import BlockingKernelClient
 from jupyter_client.manager import KernelManager, start_new_kernel
 
 from dicomkit import LocalSCP
-from dicomkit.scp import Delay
-from tests.files import write_ct_files
+from dicomkit.scp import Delay, Silence
+from tests.files import ct_instance, write_ct_files
 
 SECONDS = 30.0
 
@@ -48,10 +48,67 @@ def test_an_interrupt_of_the_kernel_ends_the_batch_and_keeps_its_rows(
         reply = client.get_shell_msg(timeout=SECONDS)
         received = int(scp.received.stored.sum())
     assert reply["content"]["status"] == "ok"
-    printed = ""
-    while "interrupted" not in printed:
+    assert "interrupted True 200 ['cancelled', 'stored']" in printed(client, "interrupted")
+    assert 5 <= received < 200
+
+
+ASK = """
+from dicomkit import DicomMessage, DicomSenderSetting, SettingForm, echo, probe, send
+setting = DicomSenderSetting.load({setting!r}).replace(timeout_seconds=3600)
+{first}
+print("waiting", flush=True)
+{ask}
+"""
+WHAT_IS_LEFT = """
+import threading, psutil
+ours = [thread for thread in threading.enumerate() if thread.name.startswith("dicomkit")]
+for thread in ours:
+    thread.join(10)
+connected = [one for one in psutil.Process().net_connections("tcp") if one.raddr and one.raddr.port == {port}]
+print("left:", [thread for thread in ours if thread.is_alive()], [one for one in connected if one.fd >= 0])
+"""
+BY_FORM = "form.wait_for_echo()"
+OF = {BY_FORM: "form = SettingForm(setting)\nform.echo()"}
+
+
+def printed(client: BlockingKernelClient, beginning: str) -> str:
+    """What a cell prints, once that is among it."""
+    said = ""
+    while beginning not in said:
         message = client.get_iopub_msg(timeout=SECONDS)
         if message["msg_type"] == "stream":
-            printed += message["content"]["text"]
-    assert "interrupted True 200 ['cancelled', 'stored']" in printed
-    assert 5 <= received < 200
+            said += message["content"]["text"]
+    return said
+
+
+@pytest.mark.parametrize(
+    ("ask", "fault"),
+    [
+        ("echo(setting)", Silence("association")),
+        ("echo(setting)", Silence("echo")),
+        ("echo(setting)", Silence("release")),
+        ("probe(setting)", Silence("association")),
+        ("probe(setting)", Silence("release")),
+        (BY_FORM, Silence("association")),
+        (BY_FORM, Silence("echo")),
+        (f"send(setting, DicomMessage.from_bytes({ct_instance(rows=2, columns=2)!r}))", Silence("response")),
+    ],
+    ids=lambda value: value.partition("(")[0] if isinstance(value, str) else value.stage,
+)
+def test_an_interrupt_of_the_kernel_ends_a_question_at_once_and_leaves_nothing_open(
+    kernel: tuple[KernelManager, BlockingKernelClient], tmp_path: Path, ask: str, fault: Silence
+) -> None:
+    manager, client = kernel
+    with LocalSCP(faults=[fault]) as scp:
+        setting = tmp_path / "setting.json"
+        scp.setting().save(setting)
+        cell = ASK.format(setting=str(setting), first=OF.get(ask, ""), ask=ask)
+        client.execute(cell, stop_on_error=False)  # or the next cell would be dropped, when it comes too soon
+        printed(client, "waiting")
+        scp.wait_for("fault", timeout_seconds=SECONDS)
+        manager.interrupt_kernel()
+        reply = client.get_shell_msg(timeout=SECONDS)  # and not after an hour
+        assert reply["content"]["status"] == "error"
+        assert reply["content"]["ename"] == "KeyboardInterrupt"
+        client.execute(WHAT_IS_LEFT.format(port=scp.port))
+        assert "left: [] []" in printed(client, "left:")

@@ -254,16 +254,23 @@ class SettingForm(anywidget.AnyWidget):
         ------
         TimeoutError
             When it takes longer than `timeout_seconds`.
+        KeyboardInterrupt
+            When the kernel is interrupted; the echo is cancelled.
         """
         run = self._echo
-        if run is not None and not run.wait(timeout_seconds):
+        try:
+            is_over = run is None or run.wait(timeout_seconds)
+        except KeyboardInterrupt:
+            self.cancel_echo()
+            raise
+        if not is_over:
             raise TimeoutError(
                 f"no answer to the echo within {timeout_seconds:g} s; cancel_echo() forgets it"
             )
         return self.echo_result
 
     def cancel_echo(self) -> None:
-        """Wait for the echo no longer; its answer is not shown when it comes."""
+        """Abort the echo under way, and wait for it no longer."""
         with self._lock:
             run, self._echo = self._echo, None
         if run is not None:

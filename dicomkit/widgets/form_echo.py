@@ -1,6 +1,6 @@
 """An echo on a thread of its own, and its answer as a sentence.
 
-The one idea: a run that is not waited for any more is forgotten at once; its thread ends with the echo's own deadline.
+The one idea: a run that is not waited for any more is forgotten at once; its association is aborted, its thread ends.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ from collections.abc import Callable
 from threading import Thread
 from typing import TYPE_CHECKING
 
-from dicomkit.services import EchoResult, echo
+from dicomkit.services import EchoResult, echo_until
+from dicomkit.wire.connection import Interrupt
 
 if TYPE_CHECKING:
     from dicomkit.security import TlsOptions, UserIdentity
@@ -43,12 +44,14 @@ class EchoRun:
         self._tls, self._identity = tls, identity
         self.result: EchoResult | None = None
         self._on_answer: Callable[[EchoRun], None] | None = on_answer
+        self._interrupt = Interrupt()
         self._thread = Thread(target=self._run, name="dicomkit echo", daemon=True)
         self._thread.start()
 
     def abandon(self) -> None:
-        """Forget the answer."""
+        """Forget the answer, and abort what is under way."""
         self._on_answer = None
+        self._interrupt.set()
 
     def wait(self, timeout_seconds: float | None = None) -> bool:
         """Return whether the answer came in time."""
@@ -56,7 +59,10 @@ class EchoRun:
         return not self._thread.is_alive()
 
     def _run(self) -> None:
-        self.result = echo(self.setting, tls=self._tls, identity=self._identity)
+        try:
+            self.result = echo_until(self._interrupt, self.setting, tls=self._tls, identity=self._identity)
+        finally:
+            self._interrupt.close()
         on_answer = self._on_answer
         if on_answer is not None:
             on_answer(self)
