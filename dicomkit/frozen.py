@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, dataclass_transform
 
 if TYPE_CHECKING:
     from dataclasses import Field
-    from typing import ClassVar
+    from typing import ClassVar, Self
 
 __all__ = ["Frozen"]
 
@@ -149,6 +149,11 @@ class Frozen(metaclass=_FrozenType):
         made = type(self)
         shown = [f"{field}={getattr(self, field)!r}" for field in made._fields if field not in made._hidden]
         return f"{made.__qualname__}({', '.join(shown)})"
+
+    def __replace__(self, **changes: Any) -> Self:
+        from dataclasses import replace
+
+        return replace(self, **changes)
 
     def __getstate__(self) -> list[object]:
         return [getattr(self, field) for field in type(self)._fields]

@@ -111,7 +111,7 @@ def test_a_value_can_be_pickled_and_copied(value: Frozen) -> None:
 
 def test_dataclasses_takes_it_for_one() -> None:
     assert all(map(is_dataclass, (Point, Point(1), Named)))
-    assert replace(Point(1, 2), y=3) == Point(1, 3)
+    assert replace(Point(1, 2), y=3) == Point(1, 2).__replace__(y=3) == Point(1, 3)
     assert replace(Named(name="a", secret="b"), name="c") == Named(name="c", secret="b")
     assert asdict(Named(name="a", secret="b")) == {"name": "a", "secret": "b"}
     assert [(field.name, field.type, field.default) for field in fields(Point)] == [
