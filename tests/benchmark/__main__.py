@@ -62,7 +62,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
                     return 1
                 continue
             if chosen.quick:
-                print(f"{name}: every instance stored, and identical where it is kept", flush=True)
+                print(
+                    f"{name}: it ran; all that was sent is stored, and identical where it is kept", flush=True
+                )
                 continue
             tables += measured
             for table in measured:

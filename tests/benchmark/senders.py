@@ -105,13 +105,18 @@ def dicomkit_command() -> list[str]:
 
 def worker(sender: str, files: FileSet, receiver: Peer, associations: int | Literal["auto"]) -> Run:
     """Send in a fresh Python process; see `tests.benchmark.worker`."""
-    arguments = [sender, str(receiver.port), receiver.aet, str(associations), str(files.folder)]
-    command = [sys.executable, "-m", "tests.benchmark.worker", *arguments]
-    answer = _checked(command, nodelay=receiver.nodelay)
+    answer = _checked(worker_command(sender, files, receiver, associations), nodelay=receiver.nodelay)
     run = Run(**json.loads(answer))
     if run.instances != files.count:
         raise AssertionError(f"{sender} stored {run.instances} of {files.count} instances")
     return run
+
+
+def worker_command(
+    sender: str, files: FileSet, receiver: Peer, associations: int | Literal["auto"] = 1
+) -> list[str]:
+    arguments = [sender, str(receiver.port), receiver.aet, str(associations), str(files.folder)]
+    return [sys.executable, "-m", "tests.benchmark.worker", *arguments]
 
 
 def timed_process(command: Sequence[str], *, nodelay: bool = True) -> float:

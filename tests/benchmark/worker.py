@@ -72,6 +72,41 @@ def send_batch_alone(
     return send
 
 
+def send_paths(port: int, aet: str, associations: int | Literal["auto"], folder: Path) -> Callable[[], int]:
+    """The files of a folder twice over, each by its path; for the memory that this takes."""
+    from dicomkit.batch import send_batch
+    from dicomkit.settings import DicomSenderSetting
+
+    setting = DicomSenderSetting(remote_host=HOST, remote_port=port, remote_aet=aet)
+
+    def send() -> int:
+        paths = [str(path) for path in folder.iterdir()] * 2
+        return send_batch(setting, paths, associations=associations).outcomes["stored"]
+
+    return send
+
+
+def send_paths_to_ledger(
+    port: int, aet: str, associations: int | Literal["auto"], folder: Path
+) -> Callable[[], int]:
+    """The same with a new ledger, which has the rows then."""
+    import tempfile
+
+    from dicomkit.batch import send_batch
+    from dicomkit.settings import DicomSenderSetting
+
+    setting = DicomSenderSetting(remote_host=HOST, remote_port=port, remote_aet=aet)
+
+    def send() -> int:
+        paths = [str(path) for path in folder.iterdir()] * 2
+        with tempfile.TemporaryDirectory(prefix="dicomkit-ledger-") as temporary:
+            ledger = Path(temporary) / "ledger.sqlite"
+            batch = send_batch(setting, paths, associations=associations, ledger=ledger, resume=False)
+            return batch.outcomes["stored"]
+
+    return send
+
+
 def pynetdicom(port: int, aet: str, associations: int | Literal["auto"], folder: Path) -> Callable[[], int]:
     from pydicom import dcmread
     from pynetdicom import AE
@@ -93,6 +128,8 @@ def main(sender: str, port: str, aet: str, associations: str, folder: str) -> No
         "send_batch": send_batch,
         "send_batch_alone": send_batch_alone,
         "send_batch_with_ledger": send_batch_with_ledger,
+        "send_paths": send_paths,
+        "send_paths_to_ledger": send_paths_to_ledger,
         "pynetdicom": pynetdicom,
     }[sender]
     send = prepare(int(port), aet, "auto" if associations == "auto" else int(associations), Path(folder))

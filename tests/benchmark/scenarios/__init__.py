@@ -12,11 +12,25 @@ from tests.benchmark.scenarios import (
     ledger,
     memory,
     nodelay,
+    redraw,
+    scan,
     startup,
     whole,
 )
 
 SCENARIOS: dict[str, ModuleType] = {
     module.NAME: module
-    for module in (nodelay, installed, whole, distance, archive, ledger, memory, growth, startup)
+    for module in (
+        startup,
+        nodelay,
+        whole,
+        installed,
+        ledger,
+        memory,
+        growth,
+        scan,
+        archive,
+        distance,
+        redraw,
+    )
 }
