@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from dicomkit.content import MEMBER_MARK, ZIP_DEFLATED, ZIP_STORED, SourceError, ZipMember, describe_os_error
-from dicomkit.errors import without_folder
+from dicomkit.errors import file_name, without_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -92,10 +92,10 @@ def list_directory_file(path: str) -> Iterator[tuple[str, str]]:
     for parts in file_ids:
         named = os.fspath(folder.joinpath(*parts)) if all(map(_is_plain, parts)) else "\\".join(parts)
         if not all(map(_is_plain, parts)):
-            yield named, f"{path} refers to it, which leads out of its folder"
+            yield named, f"{file_name(path)} refers to it, which leads out of its folder"
             continue
         found = _in_any_case(folder, parts)
-        yield (os.fspath(found), "") if found else (named, f"{path} refers to it, and it is not there")
+        yield (os.fspath(found), "") if found else (named, f"{file_name(path)} refers to it, and it is not there")
 
 
 def _parts(file_id: object) -> list[object]:

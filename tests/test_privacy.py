@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 import sqlite3
 import traceback
 import zipfile
@@ -24,11 +25,13 @@ from dicomkit import (
     send,
     send_batch,
 )
+from dicomkit.analysis import report
 from dicomkit.errors import DicomkitError, SendError
 from dicomkit.results_file import ResultsFile
 from dicomkit.scp import Status
 from dicomkit.widgets import ImageViewer, SettingForm, TagBrowser
 from tests.files import ct_instance, write_ct_files
+from tests.test_sources import DICOMDIRS
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
@@ -212,6 +215,17 @@ def test_what_stops_a_batch_is_told_without_the_folder(
     details = batch.to_frame()["detail"]
     assert not details.str.contains(PATIENT, regex=False).any()
     assert PATIENT not in repr(batch) + batch.note + caplog.text
+
+
+def test_what_a_dicomdir_lacks_is_told_without_the_folder(folder: Path) -> None:
+    medium = shutil.copytree(DICOMDIRS, folder / "medium")
+    shutil.rmtree(medium / "77654033")
+    with LocalSCP() as scp:
+        batch = send_batch(scp.setting(), medium / "DICOMDIR")
+    rows = batch.to_frame()
+    assert rows["detail"].str.contains("DICOMDIR refers to it, and it is not there").any()
+    for text in (*rows["detail"], batch._repr_html_(), report(batch).html):
+        assert PATIENT not in text
 
 
 def test_an_error_of_a_send_still_leads_to_its_file(folder: Path) -> None:

@@ -367,7 +367,7 @@ def test_a_file_that_a_dicomdir_refers_to_in_vain_is_unreadable(medium: Path) ->
     (medium / "77654033" / "CR1" / "6154").unlink()
     missing = [one for one in find_instances(medium / "DICOMDIR") if isinstance(one, Unreadable)]
     assert [(Path(one.source).name, one.detail) for one in missing] == [
-        ("6154", f"{medium / 'DICOMDIR'} refers to it, and it is not there")
+        ("6154", "DICOMDIR refers to it, and it is not there")
     ]
 
 
@@ -390,9 +390,7 @@ def test_a_dicomdir_does_not_lead_out_of_its_folder(medium: Path, file_id: list[
         directory.save_as(medium / "DICOMDIR")
         found = list(find_instances(medium / "DICOMDIR"))
     refused = [one for one in found if isinstance(one, Unreadable)]
-    assert [one.detail for one in refused] == [
-        f"{medium / 'DICOMDIR'} refers to it, which leads out of its folder"
-    ]
+    assert [one.detail for one in refused] == ["DICOMDIR refers to it, which leads out of its folder"]
 
 
 def test_a_truncated_dicomdir_is_unreadable_when_named_and_passed_over_when_scanned(tmp_path: Path) -> None:
