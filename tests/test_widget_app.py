@@ -161,6 +161,20 @@ def test_another_choice_is_looked_at_and_none_clears_the_steps(open_app: Open) -
     assert "Nothing is chosen" in notes(app._look._bar)
 
 
+def test_rows_stay_when_nothing_is_chosen_any_more(open_app: Open) -> None:
+    app = open_app(sample_folder() / "ct-abdomen")
+    app.practise()
+    panel = scanned(app).start()
+    panel.wait(SECONDS)
+    press(app.chooser._bar, "none")
+    assert app.panel is panel and len(panel.to_frame()) == 12
+    wait_until(lambda: app.viewer is None, SECONDS, "nothing to look at")
+    assert notes(app._look._bar) == "Nothing is chosen yet."
+    app.chooser.selected = (sample_folder() / "mr-head",)
+    wait_until(lambda: shown_file(app).startswith("mr-head/"), SECONDS, "the next choice")
+    assert len(panel.to_frame()) == 12
+
+
 def test_a_choice_without_dicom_says_what_to_do(open_app: Open, tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("not DICOM", "utf-8")
     app = open_app(tmp_path)

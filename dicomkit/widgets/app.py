@@ -193,11 +193,11 @@ class SenderApp(VBox):  # type: ignore[misc]  # ipywidgets is not typed
             and panel.state in ("scanning", "ready")
         ):
             self._put(None)
+        self._look.follow(self.panel if is_chosen else None)
 
     def _put(self, panel: BatchPanel | None) -> None:
         before = self.panel
         self.set_trait("panel", panel)
-        self._look.follow(panel)
         self._send_place.children = () if panel is None else (panel,)
         if before is not None:
             before.close()

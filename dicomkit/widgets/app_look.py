@@ -67,6 +67,8 @@ class LookStep(VBox):  # type: ignore[misc]  # ipywidgets is not typed
 
     def follow(self, panel: BatchPanel | None) -> None:
         """Look at what this panel found; with None at nothing."""
+        if panel is self._panel:
+            return
         if self._panel is not None:
             self._panel.unobserve(self._on_panel, _OF_THE_PANEL)
         self._panel, self._wanted = panel, None
