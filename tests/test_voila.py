@@ -75,5 +75,6 @@ def test_a_study_is_chosen_looked_at_and_sent(chromium: Browser, address: str) -
     results = page.get_by_role("grid", name="What became of it")
     expect(results.get_by_role("row").filter(has_text="the peer stored it").first).to_be_visible()
     assert results.get_attribute("aria-rowcount") == "28"  # with its head
+    assert page.locator(".dk-app").evaluate("(one) => one.scrollWidth - one.clientWidth") == 0
     assert faults_found_by_axe(watched, ".dk-app") == []
     watched.close()

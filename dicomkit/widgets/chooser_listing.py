@@ -33,10 +33,10 @@ _PREAMBLE_BYTES, _PREFIX = 128, b"DICM"  # PS3.10 7.1
 _COUNT_STEP = 256  # entries listed between two looks at the clock
 
 _COLUMNS = (
-    Column("name", "Name", 190, stretch=4),
+    Column("name", "Name", 184, stretch=4),
     Column("kind", "Kind", 110, stretch=1),
-    Column("size_bytes", "Size", 80, align="right"),
-    Column("modified", "Modified", 132),
+    Column("size_bytes", "Size", 90, align="right"),
+    Column("modified", "Modified", 142),
 )
 _NEED_STATUS = frozenset({"size_bytes", "modified"})
 
