@@ -95,7 +95,11 @@ def list_directory_file(path: str) -> Iterator[tuple[str, str]]:
             yield named, f"{file_name(path)} refers to it, which leads out of its folder"
             continue
         found = _in_any_case(folder, parts)
-        yield (os.fspath(found), "") if found else (named, f"{file_name(path)} refers to it, and it is not there")
+        yield (
+            (os.fspath(found), "")
+            if found
+            else (named, f"{file_name(path)} refers to it, and it is not there")
+        )
 
 
 def _parts(file_id: object) -> list[object]:

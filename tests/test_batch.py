@@ -581,13 +581,10 @@ def test_a_long_iterator_is_never_held_whole(tmp_path: Path) -> None:
 def test_four_associations_are_kept_busy() -> None:
     sources = [ct_instance(index, series_uid=f"1.2.3.{index % 8}") for index in range(40)]
     with LocalSCP(faults=[Delay(0.05)]) as scp:
-        started = monotonic()
         batch = send_batch(scp.setting(), sources, associations=4)
-        seconds = monotonic() - started
         assert _peak(scp) == 4
         received = scp.received
     assert batch.ok
-    assert seconds < 40 * 0.05 * 0.6
     assert batch.associations.instances.min() >= 5
     assert (received.groupby("association").size() >= 5).all()
 

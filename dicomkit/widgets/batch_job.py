@@ -132,6 +132,8 @@ class Job:
     waiting : str
         Why nothing is sent for the moment; empty when something is.
     open_associations : int
+    is_again : bool
+        Whether it tries again what another batch did not store.
     revision : int
         Grows with everything that is told.
     began_at, ended_at : datetime
@@ -165,13 +167,13 @@ class Job:
         self.began_at = datetime.now()
         self.ended_at: datetime | None = None
         self.options = options
-        self._is_again = places is not None
+        self.is_again = places is not None
         self._place_of = dict(enumerate(places or ()))
         self._by_series = {} if before is None else {key: before.of_series(key) for key in before.series()}
         self._series_of = [
             key_of(one) for one in cargo
         ]  # where they were found, whatever they turn out to be
-        for key, place in zip(self._series_of, places or (), strict=self._is_again):
+        for key, place in zip(self._series_of, places or (), strict=self.is_again):
             self._by_series[key][rows.record(place).result.outcome] -= 1
         self._control = BatchControl()
         if is_cancelled:
@@ -237,7 +239,7 @@ class Job:
 
     def _send(self) -> None:
         try:
-            if self._is_again:
+            if self.is_again:
                 self.cargo = [_looked_at_again(one) for one in self.cargo]
             self.batch = send_batch(
                 self.setting, self.cargo, **self.options, control=self._control, on_event=self._hear

@@ -24,9 +24,9 @@ _SERIES_COLUMNS = (
     Column("patient_name", "Patient", 120, stretch=2, meaning="Patient's Name (0010,0010), and ID"),
     Column("study_description", "Study", 120, stretch=2, meaning="Study Description (0008,1030), and date"),
     Column("series_description", "Series", 130, stretch=2, meaning="Series Description, and number"),
-    Column("modality", "Modality", 86),
-    Column("count", "Instances", 96, align="right"),
-    Column("size_bytes", "Size", 76, align="right"),
+    Column("modality", "Modality", 82),
+    Column("count", "Instances", 90, align="right"),
+    Column("size_bytes", "Size", 70, align="right"),
     Column("became", "What became of it", 150, stretch=1, is_sortable=False),
 )
 _RESULT_COLUMNS = (

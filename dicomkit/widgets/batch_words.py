@@ -154,7 +154,7 @@ def _question(panel: Panel) -> tuple[str, list[Button]]:
 
 def _progress(job: Job, rate: float) -> Progress:
     total = len(job.cargo)
-    parts = [f"{job.done:,} of {total:,}"]
+    parts = [f"{job.done:,} of {total:,}{' tried again' if job.is_again else ''}"]
     if outcomes := counts_in_words(job.outcomes):
         parts.append(outcomes)
     if job.ended_at is not None:

@@ -62,7 +62,8 @@ class RowsGrid {
     this.layOut();
     this.el.addEventListener("scroll", () => this.onScroll(), { passive: true });
     this.el.addEventListener("keydown", (event) => this.onKey(event));
-    this.body.addEventListener("mousedown", (event) => event.shiftKey && event.preventDefault());
+    // Neither the clicks that open a row nor those that check several select their words.
+    this.body.addEventListener("mousedown", (event) => (event.shiftKey || event.detail > 1) && event.preventDefault());
     this.body.addEventListener("click", (event) => this.onClick(event));
     this.body.addEventListener("dblclick", (event) => this.onDoubleClick(event));
   }
