@@ -479,7 +479,9 @@ def test_sources_of_every_kind_may_stand_side_by_side(ct_files: list[Path]) -> N
     assert batch.to_frame().source.tolist()[2:5] == ["<bytes>", "<bytes>", "<dataset>"]
 
 
-@pytest.mark.parametrize("strange", [None, 5, 2.5, object(), {"a": 1}], ids=str)
+@pytest.mark.parametrize(
+    "strange", [None, 5, 2.5, object(), {"a": 1}], ids=lambda value: type(value).__name__
+)
 def test_what_is_no_source_is_a_row_and_its_neighbours_are_sent(strange: object) -> None:
     batch = sent_to(sources=[ct_instance(0), strange, ct_instance(1)])
     assert attempts_of(batch) == [(0, 1, "stored"), (1, 1, "invalid_message"), (2, 1, "stored")]

@@ -206,7 +206,7 @@ def copy(file: Path) -> Path:
 @pytest.mark.parametrize(
     ("change", "skips"),
     [(touch, False), (grow, False), (move, True), (copy, True)],
-    ids=lambda value: str(value),
+    ids=lambda value: getattr(value, "__name__", str(value)),
 )
 def test_a_file_is_the_same_by_size_and_time_whatever_its_name(
     archive: Archive, ct_files: list[Path], change: Callable[[Path], Path], skips: bool
