@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import random
 import select
 import socket
@@ -25,7 +26,6 @@ from dicomkit.errors import (
     UnreadableError,
     WireError,
 )
-from dicomkit.wire import association as wire
 from dicomkit.wire import layout
 from dicomkit.wire import pdu as p
 from dicomkit.wire.association import Association
@@ -61,9 +61,10 @@ CONTEXTS = (
 ACCEPTED = accept_pdu([(1, 0, EXPLICIT_LE), (3, 0, IMPLICIT_LE), (5, 0, IMPLICIT_LE)])
 
 SHORT_SECONDS = 0.3
-GRACE_SECONDS = 1.0  # what a timeout may take beyond its own length
+HANG_SECONDS = 20.0  # what takes so long has hung, however slow the machine is
 SMALL_BUFFER = 4096
 MEDIUM_BUFFER = 1 << 17  # more than the largest segment of loopback, so that TCP flows
+DELAYED_ACK_SECONDS = 0.040  # Linux's shortest
 MORE_THAN_BUFFERS_HOLD = 24 << 20
 
 PATTERN = random.Random(2026).randbytes(1 << 20)
@@ -130,10 +131,10 @@ def store(association: Association, data: bytes, *, uid: str = "1.2.3", context_
 
 
 @contextlib.contextmanager
-def within(seconds: float) -> Iterator[None]:
+def no_hang() -> Iterator[None]:
     begin = monotonic()
     yield
-    assert monotonic() - begin < seconds + GRACE_SECONDS
+    assert monotonic() - begin < HANG_SECONDS
 
 
 def serve(conversation: Conversation) -> None:
@@ -247,23 +248,24 @@ def test_a_slow_reader_gets_every_byte_although_each_send_is_partial() -> None:
 
 def test_what_the_peer_takes_slowly_may_take_longer_than_the_timeout() -> None:
     """The deadline starts again whenever the peer takes bytes."""
+    seconds = 5 * SHORT_SECONDS
 
     def script(conversation: Conversation) -> None:
         conversation.accept()
         for step in range(1, 31):
             while conversation.take() < step * MORE_THAN_BUFFERS_HOLD // 30:
                 continue
-            conversation.over.wait(SHORT_SECONDS / 10)
+            conversation.over.wait(seconds / 14)
         conversation.answer(conversation.read_instance())
         conversation.serve()
 
     with (
         BarePeer(script, receive_buffer=1 << 18) as peer,
-        opened(peer.port, SHORT_SECONDS) as association,
+        opened(peer.port, seconds) as association,
     ):
         begin = monotonic()
         assert store(association, data_of(MORE_THAN_BUFFERS_HOLD)).status == 0
-        assert monotonic() - begin > 2 * SHORT_SECONDS
+        assert monotonic() - begin > 2 * seconds
         association.release()
 
 
@@ -381,7 +383,7 @@ def test_an_answer_that_is_no_association_is_a_failed_connection_that_names_it(
         conversation.send(answer)
         conversation.read_to_the_end()
 
-    with BarePeer(script) as peer, within(0), pytest.raises(ConnectionFailed, match=words) as caught:
+    with BarePeer(script) as peer, no_hang(), pytest.raises(ConnectionFailed, match=words) as caught:
         Association.open(peer_at(peer.port), CONTEXTS)
     assert "RemotePort" in str(caught.value)
 
@@ -455,7 +457,7 @@ def test_an_ending_at_a_stage_says_both_and_whether_the_peer_may_hold_the_instan
     kind, words = EXPECTED[stage, ending]
     with (
         BarePeer(script, receive_buffer=MEDIUM_BUFFER if stage == "data" else None) as peer,
-        within(SHORT_SECONDS),
+        no_hang(),
         pytest.raises(kind, match=words) as caught,
     ):
         association = Association.open(peer_at(peer.port, SHORT_SECONDS), CONTEXTS)
@@ -511,7 +513,7 @@ def test_bytes_that_trickle_do_not_extend_the_deadline(stage: str) -> None:
 
     with (
         BarePeer(script) as peer,
-        within(SHORT_SECONDS),
+        no_hang(),
         pytest.raises(PeerTimedOut),
         opened(peer.port, SHORT_SECONDS) as association,
     ):
@@ -529,7 +531,7 @@ def test_pdus_without_end_do_not_extend_the_deadline() -> None:
 
     with (
         BarePeer(script) as peer,
-        within(SHORT_SECONDS),
+        no_hang(),
         pytest.raises(PeerTimedOut) as caught,
         opened(peer.port, SHORT_SECONDS) as association,
     ):
@@ -670,7 +672,7 @@ def test_an_early_failure_is_the_answer_whatever_follows(then: Ending) -> None:
     with (
         BarePeer(early(0xA700, then), receive_buffer=MEDIUM_BUFFER) as peer,
         opened(peer.port, SHORT_SECONDS) as association,
-        within(SHORT_SECONDS),
+        no_hang(),
     ):
         if then is end_by_reset:  # which may take the answer along
             with contextlib.suppress(AssociationAborted):
@@ -806,7 +808,7 @@ def test_a_peer_that_read_the_instance_and_went_took_some_of_it(ending: str) -> 
         conversation.read_instance()
         ENDINGS[ending](conversation)
 
-    with BarePeer(script) as peer, opened(peer.port, SHORT_SECONDS) as association:
+    with BarePeer(script) as peer, opened(peer.port, 3 * SHORT_SECONDS) as association:
         for _ in range(3):
             store(association, data_of(9000))
         with pytest.raises(WireError) as caught:
@@ -992,7 +994,7 @@ def test_an_abort_in_the_last_pdu_leaves_the_data_set_incomplete() -> None:
     assert sum(received) < length
 
 
-def test_an_abort_takes_no_longer_than_half_a_second_when_nobody_reads() -> None:
+def test_an_abort_does_not_wait_for_a_peer_that_does_not_read() -> None:
     def script(conversation: Conversation) -> None:
         conversation.accept()
         conversation.until_over()
@@ -1000,11 +1002,11 @@ def test_an_abort_takes_no_longer_than_half_a_second_when_nobody_reads() -> None
     interrupt = Interrupt()
     with (
         BarePeer(script, receive_buffer=SMALL_BUFFER) as peer,
-        opened(peer.port, interrupt=interrupt) as association,
+        opened(peer.port, 2 * HANG_SECONDS, interrupt=interrupt) as association,
     ):
         load(association, data_of(MORE_THAN_BUFFERS_HOLD))
         interrupt.set()
-        with within(wire.ABORT_SECONDS - GRACE_SECONDS / 2), pytest.raises(Interrupted):
+        with no_hang(), pytest.raises(Interrupted):
             association.transmit()
         assert association.ended == "aborted by us"
     interrupt.close()
@@ -1040,11 +1042,11 @@ def test_an_interrupt_from_another_thread_wakes_every_wait(stage: str) -> None:
     thread = threading.Thread(target=set_when_reached)
     with (
         BarePeer(script, receive_buffer=MEDIUM_BUFFER if stage == "data" else None) as peer,
-        within(0),
+        no_hang(),
         pytest.raises(Interrupted, match="cancelled by us") as caught,
     ):
         thread.start()
-        association = Association.open(peer_at(peer.port, 30), CONTEXTS, interrupt=interrupt)
+        association = Association.open(peer_at(peer.port, 2 * HANG_SECONDS), CONTEXTS, interrupt=interrupt)
         try:
             if stage == "release":
                 association.release()
@@ -1091,7 +1093,7 @@ def closed_port() -> int:
 
 
 def test_a_connect_that_hangs_ends_at_the_timeout(deaf_port: int) -> None:
-    with within(SHORT_SECONDS), pytest.raises(PeerTimedOut, match="did not answer the TCP connect") as caught:
+    with no_hang(), pytest.raises(PeerTimedOut, match="did not answer the TCP connect") as caught:
         Association.open(peer_at(deaf_port, SHORT_SECONDS), CONTEXTS)
     assert caught.value.phase == "connect"
 
@@ -1100,8 +1102,8 @@ def test_an_interrupt_wakes_a_connect_that_hangs(deaf_port: int) -> None:
     interrupt = Interrupt()
     timer = threading.Timer(0.05, interrupt.set)
     timer.start()
-    with within(0), pytest.raises(Interrupted):
-        Association.open(peer_at(deaf_port, 30), CONTEXTS, interrupt=interrupt)
+    with no_hang(), pytest.raises(Interrupted):
+        Association.open(peer_at(deaf_port, 2 * HANG_SECONDS), CONTEXTS, interrupt=interrupt)
     timer.join()
     interrupt.close()
 
@@ -1143,7 +1145,7 @@ def test_the_first_address_that_answers_is_taken(
 ) -> None:
     with BarePeer(serve) as peer:
         resolve_to(monkeypatch, closed_port, deaf_port, peer.port)
-        association = Association.open(peer_at(104, 2 * SHORT_SECONDS, host="several.test"), CONTEXTS)
+        association = Association.open(peer_at(104, 5 * SHORT_SECONDS, host="several.test"), CONTEXTS)
         assert store(association, b"ab").status == 0
         association.release()
 
@@ -1151,8 +1153,8 @@ def test_the_first_address_that_answers_is_taken(
 def test_several_addresses_that_hang_share_the_timeout(
     monkeypatch: pytest.MonkeyPatch, deaf_port: int
 ) -> None:
-    resolve_to(monkeypatch, deaf_port, deaf_port, deaf_port)
-    with within(SHORT_SECONDS), pytest.raises(PeerTimedOut):
+    resolve_to(monkeypatch, *[deaf_port] * math.ceil(2 * HANG_SECONDS / SHORT_SECONDS))
+    with no_hang(), pytest.raises(PeerTimedOut):
         Association.open(peer_at(104, SHORT_SECONDS, host="several.test"), CONTEXTS)
 
 
@@ -1180,8 +1182,8 @@ def test_a_name_server_that_does_not_answer_is_left_alone(
     canceller = threading.Thread(target=cancel)
     canceller.start()
     try:
-        seconds = 30 if is_cancelled else SHORT_SECONDS
-        with within(0 if is_cancelled else seconds), pytest.raises(WireError) as caught:
+        seconds = 2 * HANG_SECONDS if is_cancelled else SHORT_SECONDS
+        with no_hang(), pytest.raises(WireError) as caught:
             Association.open(peer_at(104, seconds, host="slow.test"), CONTEXTS, interrupt=interrupt)
         assert type(caught.value) is (Interrupted if is_cancelled else PeerTimedOut)
     finally:
@@ -1247,14 +1249,19 @@ def test_storescp_keeps_what_we_sent_to_the_byte(max_pdu: int, packs: bool) -> N
             assert data_set_of(received[instance_uid(index)]) == data_set_of(file)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux can be told to acknowledge at once")
 def test_a_peer_with_nagles_algorithm_on_is_not_waited_for() -> None:
     """Its response comes in two segments, of which the second waits for our acknowledgement."""
     data = data_set_of(ct_instance(rows=8, columns=8))
     with Storescp(ignore=True, nodelay=False) as peer, opened(peer.port) as association:
-        begin = monotonic()
-        for index in range(100):
+        prompt, index, begin = 0, 0, monotonic()
+        # Linux acknowledges the first dozen at once by itself; on a slow day it takes more than a hundred of them.
+        while prompt < 100 and monotonic() - begin < HANG_SECONDS:
+            asked_at = monotonic()
             assert store(association, data, uid=instance_uid(index)).status == 0
-        assert monotonic() - begin < 100 * 0.040 / 2 or sys.platform != "linux"
+            prompt += monotonic() - asked_at < DELAYED_ACK_SECONDS
+            index += 1
+        assert prompt == 100
         association.release()
 
 
