@@ -74,7 +74,6 @@ class SettingForm(anywidget.AnyWidget):
     _esm = javascript(
         "elements.js",
         "keys.js",
-        "form_parts.js",
         "form_store.js",
         "form_fields.js",
         "form_json.js",

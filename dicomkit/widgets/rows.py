@@ -82,7 +82,14 @@ class Rows(anywidget.AnyWidget):
     """
 
     _esm = javascript(
-        "keys.js", "rows_parts.js", "rows_bar.js", "rows_detail.js", "rows_grid.js", "rows_view.js", "rows.js"
+        "elements.js",
+        "keys.js",
+        "rows_parts.js",
+        "rows_bar.js",
+        "rows_detail.js",
+        "rows_grid.js",
+        "rows_view.js",
+        "rows.js",
     )
     _css = stylesheet()
 

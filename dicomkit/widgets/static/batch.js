@@ -1,13 +1,14 @@
 // The bar of a batch panel: buttons, progress, notes, as the kernel words them.
 //
-// Strategy: every state is whole, so a view keeps nothing but its elements; what has not changed is left alone, so that
-// the keyboard's place and what is being typed stay, and nothing is read aloud twice.
+// Strategy: see bar.js; here are a question before what cannot be undone, the progress, and a file for the rows besides.
 
-const PATIENCE_MS = 5000;
-
-class BatchBar {
+class BatchBar extends Bar {
   constructor(model, el) {
-    this.model = model;
+    super(model, {
+      silent: "The kernel does not answer. Run the cell again: a batch that still runs there is found.",
+      parted: "The kernel does not know this batch any more. Run the cell again; the file with its rows, if you gave one, has what was sent.",
+    });
+    this.notes.classList.add("dk-batch-notes");
     this.buttons = make("div", { class: "dk-bar dk-batch-buttons", role: "group", "aria-label": "Batch" });
     this.question = make("div", { class: "dk-question", role: "alertdialog", "aria-label": "Before it is done", hidden: "" });
     this.meter = make("progress", { "aria-label": "Progress of the batch" });
@@ -24,8 +25,7 @@ class BatchBar {
       this.path,
       button("Export", "Write every attempt as a row", () => this.press("export", "", this.path.value)),
     );
-    this.notes = make("div", { class: "dk-batch-notes", role: "status" }, make("div", { class: "dk-status", text: "Waiting for the kernel …" }));
-    this.element = make(
+    const element = make(
       "div",
       { class: "dk dk-card dk-batch", role: "group", "aria-label": "Send a batch" },
       this.buttons,
@@ -34,52 +34,10 @@ class BatchBar {
       this.files,
       this.notes,
     );
-    keepKeys(this.element);
-    el.append(this.element);
-    this.onMessage = (message) => {
-      if (message.kind === "state") this.show(message);
-    };
-    model.on("msg:custom", this.onMessage);
-    this.onParting = () => this.part();
-    model.on("comm_live_update", this.onParting); // it was live, so it is no more
-    this.patience = setTimeout(() => this.despair(), PATIENCE_MS);
-    this.say({ kind: "hello" });
-  }
-
-  close() {
-    clearTimeout(this.patience);
-    this.model.off("msg:custom", this.onMessage);
-    this.model.off("comm_live_update", this.onParting);
-    this.element.remove();
-  }
-
-  say(message) {
-    try {
-      this.model.send(message);
-    } catch {
-      this.part();
-    }
-  }
-
-  press(act, label, text = "") {
-    this.say({ kind: "press", act, label, text });
-  }
-
-  despair() {
-    this.warn("The kernel does not answer. Run the cell again: a batch that still runs there is found.");
-  }
-
-  part() {
-    this.warn("The kernel does not know this batch any more. Run the cell again; the file with its rows, if you gave one, has what was sent.");
-  }
-
-  warn(says) {
-    this.notes.replaceChildren(make("div", { class: "dk-status", "data-kind": "warning", text: says }));
-    delete this.notes.dataset.about;
+    this.open(element, el);
   }
 
   show({ buttons, question, answers, progress, path, notes }) {
-    clearTimeout(this.patience);
     this.showButtons(this.buttons, buttons);
     this.showQuestion(question, answers);
     this.progress.hidden = !progress;
@@ -89,24 +47,7 @@ class BatchBar {
       this.proposed = path;
       this.path.value = path;
     }
-    fill(this.notes, notes, () => notes.map(({ says, kind }) => make("div", { class: "dk-status", "data-kind": kind || null }, make("span", { text: says }))));
-  }
-
-  /** The same buttons keep their elements while their labels change, so that the keyboard stays where it is. */
-  showButtons(box, buttons) {
-    const hadFocus = box.contains(document.activeElement);
-    fill(box, buttons.map(({ act }) => act), () =>
-      buttons.map(({ act, is_main: isMain }) => {
-        const element = button("", "", () => this.press(act, element.textContent), { class: `dk-button${isMain ? " dk-main" : ""}` });
-        return element;
-      }),
-    );
-    buttons.forEach(({ label, title, is_allowed: isAllowed }, place) => {
-      const element = box.children[place];
-      if (element.textContent !== label) element.textContent = label;
-      allow(element, isAllowed, title);
-    });
-    if (hadFocus && !box.contains(document.activeElement)) box.firstElementChild?.focus();
+    this.showNotes(notes);
   }
 
   showQuestion(says, answers) {

@@ -1,6 +1,8 @@
-// Elements with text that is only ever text, for the form and the viewer.
+// Elements that all widgets are made of.
+//
+// Strategy: whatever comes from a file or a peer becomes text by textContent or a text node, never markup.
 
-/** An element with attributes and children; the attribute `text` becomes its text. */
+/** An element with attributes and children; the attribute `text` becomes its text, and one that is null is left out. */
 function make(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
@@ -9,4 +11,26 @@ function make(tag, attributes = {}, ...children) {
   }
   element.append(...children);
   return element;
+}
+
+function button(text, title, onClick, attributes = {}) {
+  const element = make("button", { type: "button", class: "dk-button", text, title, ...attributes });
+  element.addEventListener("click", () => {
+    // A button that waits can still be reached by keyboard, so that its reason can be read.
+    if (element.getAttribute("aria-disabled") !== "true") onClick();
+  });
+  return element;
+}
+
+function allow(element, isAllowed, title) {
+  element.setAttribute("aria-disabled", String(!isAllowed));
+  element.title = title;
+}
+
+/** Replace what is in `element` only when it is about something else: a live region reads every change aloud. */
+function fill(element, about, build) {
+  const key = JSON.stringify(about);
+  if (element.dataset.about === key) return;
+  element.dataset.about = key;
+  element.replaceChildren(...build());
 }

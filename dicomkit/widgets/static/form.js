@@ -3,6 +3,8 @@
 // Strategy: this file is the last of those that make one module (see widgets/assets.py); a view keeps nothing of its own
 // but elements, and `refresh` makes them say what the store holds.
 
+let formCount = 0;
+
 class FormView {
   constructor(store, el) {
     this.store = store;

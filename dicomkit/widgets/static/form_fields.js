@@ -5,6 +5,10 @@
 const MARKS = { error: "✕", warning: "⚠", info: "ℹ" };
 const SEVERITIES = { error: "Fault", warning: "Warning", info: "Note" };
 
+function sentence({ message, remedy }) {
+  return `${message.charAt(0).toUpperCase()}${message.slice(1)}; ${remedy}.`;
+}
+
 function noteLines(notes) {
   return notes.map((note) =>
     make(

@@ -64,14 +64,8 @@ class View {
     el.append(this.element);
   }
 
-  button(text, title, onClick) {
-    const button = make("button", { type: "button", class: "dk-button", text, title });
-    button.addEventListener("click", onClick);
-    return button;
-  }
-
   toggle(text, title, name) {
-    return this.button(text, title, () => this.store.set({ [name]: !this.store.state[name] }));
+    return button(text, title, () => this.store.set({ [name]: !this.store.state[name] }));
   }
 
   number(label, title, onNumber) {
@@ -96,21 +90,21 @@ class View {
     this.presetSelect.addEventListener("change", () => this.usePreset(Number(this.presetSelect.value)));
     [this.centerField, this.centerInput] = this.number("C", "Window center", (center) => this.setWindow({ center }));
     [this.widthField, this.widthInput] = this.number("W", "Window width", (width) => this.setWindow({ width }));
-    this.windowTool = this.button("Window", "Dragging changes the window", () => this.useTool("window"));
-    this.panTool = this.button("Pan", "Dragging moves the picture", () => this.useTool("pan"));
+    this.windowTool = button("Window", "Dragging changes the window", () => this.useTool("window"));
+    this.panTool = button("Pan", "Dragging moves the picture", () => this.useTool("pan"));
     this.tools = make("div", { class: "dk-group", role: "group", "aria-label": "Dragging" }, this.windowTool, this.panTool);
     this.invertButton = this.toggle("Invert", "Swap black and white (I)", "invert");
     this.overlaysButton = this.toggle("Overlays", "Show or hide overlays (O)", "show_overlays");
-    this.resetButton = this.button("Reset", "The window the picture prefers (R)", () => this.usePreset(0));
+    this.resetButton = button("Reset", "The window the picture prefers (R)", () => this.usePreset(0));
     this.zooms = make(
       "div",
       { class: "dk-group", role: "group", "aria-label": "Zoom" },
-      this.button("−", "Smaller (−)", () => this.stage.zoomBy(1 / ZOOM_STEP)),
-      this.button("Fit", "Fit the picture into its place (0)", () => store.set({ zoom: 0, pan: [0, 0] })),
-      this.button("1:1", "One screen pixel for one column (1)", () => store.set({ zoom: 1, pan: [0, 0] })),
-      this.button("+", "Larger (+)", () => this.stage.zoomBy(ZOOM_STEP)),
+      button("−", "Smaller (−)", () => this.stage.zoomBy(1 / ZOOM_STEP)),
+      button("Fit", "Fit the picture into its place (0)", () => store.set({ zoom: 0, pan: [0, 0] })),
+      button("1:1", "One screen pixel for one column (1)", () => store.set({ zoom: 1, pan: [0, 0] })),
+      button("+", "Larger (+)", () => this.stage.zoomBy(ZOOM_STEP)),
     );
-    this.keysButton = this.button("?", "What the keyboard and the mouse do", () => this.showKeys(this.keys.hidden));
+    this.keysButton = button("?", "What the keyboard and the mouse do", () => this.showKeys(this.keys.hidden));
     this.keysButton.setAttribute("aria-label", "Keys");
     this.keysButton.setAttribute("aria-expanded", "false");
     return make(

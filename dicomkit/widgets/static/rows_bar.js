@@ -28,9 +28,7 @@ class RowsBar {
     this.read = whenQuiet(READ_ALOUD_QUIET_MS, () => {
       if (this.aloud.textContent !== this.count.textContent) this.aloud.textContent = this.count.textContent;
     });
-    this.details = button("Details", { "aria-pressed": "false", title: "What the row with the cursor opens to (Enter)" }, () =>
-      this.onDetails(),
-    );
+    this.details = button("Details", "What the row with the cursor opens to (Enter)", () => this.onDetails(), { "aria-pressed": "false" });
     this.onDetails = () => {};
     this.el = make("div", { class: "dk-bar" });
     if (look.canSearch) this.el.append(this.search);
@@ -73,11 +71,11 @@ class RowsBar {
   }
 
   chip(filter, choice) {
-    const chip = button(
-      make("span", { "data-tone": choice.tone || null }, choice.label),
-      { "aria-pressed": String(choice.isChosen), class: "dk-button dk-rows-chip" },
-      () => this.say({ kind: "choose", name: filter.name, value: choice.value }),
-    );
+    const chip = button("", null, () => this.say({ kind: "choose", name: filter.name, value: choice.value }), {
+      "aria-pressed": String(choice.isChosen),
+      class: "dk-button dk-rows-chip",
+    });
+    chip.append(make("span", { "data-tone": choice.tone || null }, choice.label));
     chip.dataset.choice = `${filter.name} ${choice.value}`;
     if (choice.count !== null) chip.append(" ", make("span", { class: "dk-muted dk-numbers" }, numeral(choice.count)));
     return chip;

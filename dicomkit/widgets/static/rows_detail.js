@@ -14,7 +14,7 @@ class RowsDetail {
         { class: "dk-rows-detail-head" },
         this.title,
         make("span", { class: "dk-spring" }),
-        button("\u2715", { "aria-label": "Close details", title: "Close (Escape)" }, onClose),
+        button("\u2715", "Close (Escape)", onClose, { "aria-label": "Close details" }),
       ),
       this.facts,
     );
@@ -37,14 +37,17 @@ class RowsDetail {
   fact(fact) {
     const text = make("span", { class: fact.isCode ? "dk-rows-code" : null, "data-tone": fact.tone || null }, fact.text);
     const value = make("dd", {}, text);
-    if (fact.canCopy) {
-      const copy = button("Copy", { class: "dk-button dk-rows-copy", "aria-label": `Copy ${fact.label}` }, async () => {
-        const isCopied = await copyText(fact.text);
-        copy.textContent = isCopied ? "Copied" : "Not allowed";
-        this.onCopied(isCopied ? `${fact.label} copied` : "The browser does not allow to copy");
-      });
-      value.append(copy);
-    }
+    if (fact.canCopy) value.append(this.copyButton(fact));
     return [make("dt", {}, fact.label), value];
+  }
+
+  copyButton({ label, text }) {
+    const onClick = async () => {
+      const isCopied = await copyText(text);
+      element.textContent = isCopied ? "Copied" : "Not allowed";
+      this.onCopied(isCopied ? `${label} copied` : "The browser does not allow to copy");
+    };
+    const element = button("Copy", null, onClick, { class: "dk-button dk-rows-copy", "aria-label": `Copy ${label}` });
+    return element;
   }
 }

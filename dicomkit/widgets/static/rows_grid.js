@@ -78,9 +78,11 @@ class RowsGrid {
       "aria-sort": column.isSortable ? "none" : null,
     });
     if (column.isSortable) {
-      const sort = button(label, { class: "dk-rows-sort", "aria-keyshortcuts": "Alt+ArrowLeft Alt+ArrowRight" }, () =>
-        this.act.sort(column.name),
-      );
+      const sort = button("", null, () => this.act.sort(column.name), {
+        class: "dk-rows-sort",
+        "aria-keyshortcuts": "Alt+ArrowLeft Alt+ArrowRight",
+      });
+      sort.append(label);
       sort.addEventListener("keydown", (event) => {
         if (!event.altKey || !["ArrowLeft", "ArrowRight"].includes(event.key)) return;
         event.preventDefault();

@@ -1,23 +1,8 @@
-// What the parts of a table are made of. Text of any origin goes in by textContent, and nothing else does.
+// What the parts of a table have in common: numbers, marks, the clipboard, and quiet.
 
 const WINDOW_ROWS = 200; // the kernel never answers with more
 const SEARCH_QUIET_MS = 200; // a search waits until nobody types
 const READ_ALOUD_QUIET_MS = 600;
-
-function make(tag, attributes = {}, ...children) {
-  const node = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) {
-    if (value !== null && value !== undefined && value !== false) node.setAttribute(name, value === true ? "" : value);
-  }
-  node.append(...children);
-  return node;
-}
-
-function button(text, attributes, onClick) {
-  const node = make("button", { type: "button", class: "dk-button", ...attributes }, text);
-  node.addEventListener("click", onClick);
-  return node;
-}
 
 // A number as people read it: 100,000.
 function numeral(count) {

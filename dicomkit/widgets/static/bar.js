@@ -1,0 +1,80 @@
+// What the bars of a batch and of a step have in common: notes and buttons as the kernel words them, and its silence.
+//
+// Strategy: every state is whole, so a bar keeps nothing but its elements; what has not changed is left alone, so that
+// the keyboard's place and what is being typed stay, and nothing is read aloud twice.
+
+const PATIENCE_MS = 5000;
+
+class Bar {
+  /** `silent` and `parted` say what to do when the kernel does not answer, and when it knows the bar no more. */
+  constructor(model, { silent, parted }) {
+    this.model = model;
+    this.notes = make("div", { role: "status" }, make("div", { class: "dk-status", text: "Waiting for the kernel …" }));
+    this.onMessage = (message) => {
+      if (message.kind !== "state") return;
+      clearTimeout(this.patience);
+      this.show(message);
+    };
+    this.onParting = () => this.warn(parted);
+    this.onSilence = () => this.warn(silent);
+  }
+
+  /** Put the element into the page, and ask the kernel what to show. */
+  open(element, el) {
+    this.element = element;
+    keepKeys(element);
+    el.append(element);
+    this.model.on("msg:custom", this.onMessage);
+    this.model.on("comm_live_update", this.onParting); // it was live, so it is no more
+    this.patience = setTimeout(this.onSilence, PATIENCE_MS);
+    this.say({ kind: "hello" });
+  }
+
+  close() {
+    clearTimeout(this.patience);
+    this.model.off("msg:custom", this.onMessage);
+    this.model.off("comm_live_update", this.onParting);
+    this.element.remove();
+  }
+
+  say(message) {
+    try {
+      this.model.send(message);
+    } catch {
+      this.onParting();
+    }
+  }
+
+  press(act, label, text = "") {
+    this.say({ kind: "press", act, label, text });
+  }
+
+  warn(says) {
+    this.notes.replaceChildren(make("div", { class: "dk-status", "data-kind": "warning", text: says }));
+    delete this.notes.dataset.about;
+  }
+
+  showNotes(notes) {
+    fill(this.notes, notes, () =>
+      notes.map(({ says, kind }) => make("div", { class: "dk-status", "data-kind": kind || null }, make("span", { text: says }))),
+    );
+  }
+
+  /** The same buttons keep their elements while their labels change, so that the keyboard stays where it is. */
+  showButtons(box, buttons) {
+    const hadFocus = box.contains(document.activeElement);
+    fill(box, buttons.map(({ act }) => act), () =>
+      buttons.map(({ act }) => {
+        const element = button("", "", () => this.press(act, element.textContent));
+        return element;
+      }),
+    );
+    buttons.forEach(({ label, title, is_allowed: isAllowed, is_main: isMain }, place) => {
+      const element = box.children[place];
+      element.classList.toggle("dk-main", isMain);
+      if (element.textContent !== label) element.textContent = label;
+      allow(element, isAllowed, title);
+    });
+    if (hadFocus && !box.contains(document.activeElement)) box.firstElementChild?.focus();
+  }
+}
