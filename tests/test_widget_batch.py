@@ -6,6 +6,7 @@ import _thread
 import json
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -323,6 +324,25 @@ def test_the_series_and_the_one_with_the_cursor_can_be_observed() -> None:
     assert panel.active == abdomen.key and len(panel.cargo_of(abdomen.key)) == 12
     panel.rescan()
     assert panel.active is None
+    panel.close()
+
+
+def test_an_observer_that_raises_holds_nothing_up(
+    scp: LocalSCP, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(threading, "excepthook", lambda _: None)  # where it is told when a thread is first
+    panel = scanned(BatchPanel(scp.setting(), folder))
+
+    def refuse(change: Any) -> None:
+        if change.new == "sending":
+            raise RuntimeError("the observer's own")
+
+    panel.observe(refuse, "state")
+    with suppress(RuntimeError):  # raised here as well, when it is this thread that tells first
+        panel.start()
+    assert panel.wait(SECONDS).ok
+    wait_until(lambda: panel.state == "done", SECONDS, "what came after the observer raised")
+    assert "60 of 60 stored" in says(panel)
     panel.close()
 
 

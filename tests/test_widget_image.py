@@ -115,7 +115,7 @@ def test_a_zip_archive_is_taken(tmp_path: Path) -> None:
     ("source", "said"),
     [
         ([], "nothing to show"),
-        ("nowhere/at-all.dcm", "nowhere/at-all.dcm"),
+        ("nowhere/at-all.dcm", "^at-all.dcm: there is no such file"),
         (pd.DataFrame({"source": ["<dataset>"]}), "give the object itself"),
     ],
 )

@@ -6,9 +6,9 @@ nothing is read in the kernel's own thread, and of many changes the last counts.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from threading import Event, Lock, RLock, Thread
+from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 import traitlets as t
@@ -19,9 +19,9 @@ from dicomkit.instances import Instance
 from dicomkit.quantities import counted
 from dicomkit.widgets.batch_scan import UNREADABLE, SeriesFound
 from dicomkit.widgets.image import ImageViewer
-from dicomkit.widgets.rows import UPDATE_SECONDS
 from dicomkit.widgets.step_bar import Note, StepBar, StepChoice, StepState
 from dicomkit.widgets.tags import TagBrowser
+from dicomkit.widgets.ticker import Ticker
 
 if TYPE_CHECKING:
     from dicomkit.widgets.batch import BatchPanel
@@ -60,7 +60,7 @@ class LookStep(VBox):  # type: ignore[misc]  # ipywidgets is not typed
         self._bar = StepBar(self._press)
         self._place = HBox(layout=Layout(width="100%", flex_flow="row wrap"))
         self._place.add_class("dk-app-look")
-        self._hand = _Latest(self._catch_up)
+        self._ticker = Ticker(self._catch_up, "dicomkit look")
         super().__init__((self._bar, self._place), layout=Layout(width="100%"))
         self.add_class("dk-stack")
         self._show()
@@ -74,7 +74,7 @@ class LookStep(VBox):  # type: ignore[misc]  # ipywidgets is not typed
         self._panel, self._wanted = panel, None
         if panel is not None:
             panel.observe(self._on_panel, _OF_THE_PANEL)
-        self._hand.wake()
+        self._ticker.wake()
         self._show()
 
     def close(self) -> None:
@@ -84,7 +84,7 @@ class LookStep(VBox):  # type: ignore[misc]  # ipywidgets is not typed
         self.follow(None)
         with self._lock:
             self._is_closed = True
-        self._hand.close()
+        self._ticker.close()
         for child in (self.viewer, self.browser, self._bar):
             if child is not None:
                 child.close()
@@ -103,15 +103,15 @@ class LookStep(VBox):  # type: ignore[misc]  # ipywidgets is not typed
     def _on_panel(self, change: Any) -> None:
         if change.name == "active" and change.new is not None:
             self._wanted = change.new
-        self._hand.wake()
+        self._ticker.wake()
 
     def _on_viewer(self, _change: object) -> None:
-        self._hand.wake()
+        self._ticker.wake()
 
     def _press(self, act: str, _label: str, text: str) -> None:
         if act == "series":
             self._wanted = text
-            self._hand.wake()
+            self._ticker.wake()
 
     # In the thread
 
@@ -233,36 +233,6 @@ class LookStep(VBox):  # type: ignore[misc]  # ipywidgets is not typed
                 "warning",
             )
         return Note("")
-
-
-class _Latest:
-    """Does one thing in a thread when woken, a moment later; what wakes it meanwhile costs nothing more."""
-
-    def __init__(self, job: Callable[[], None]) -> None:
-        self._job = job
-        self._lock = Lock()
-        self._is_due = False
-        self._thread: Thread | None = None
-        self._closed = Event()
-
-    def wake(self) -> None:
-        with self._lock:
-            self._is_due = True
-            if self._thread is None and not self._closed.is_set():
-                self._thread = Thread(target=self._run, name="dicomkit look", daemon=True)
-                self._thread.start()
-
-    def close(self) -> None:
-        self._closed.set()
-
-    def _run(self) -> None:
-        while not self._closed.wait(UPDATE_SECONDS):
-            with self._lock:
-                if not self._is_due:
-                    self._thread = None
-                    return
-                self._is_due = False
-            self._job()
 
 
 def _worth_a_look(panel: BatchPanel | None) -> list[SeriesFound]:

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from inspect import signature
 from pathlib import Path
-from threading import Event, Lock, RLock, Thread
+from threading import Event, RLock, Thread
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
@@ -31,6 +31,7 @@ from dicomkit.widgets.batch_tables import result_rows, series_rows
 from dicomkit.widgets.batch_words import Panel, bar_state, not_stored
 from dicomkit.widgets.form import SettingForm
 from dicomkit.widgets.rows import UPDATE_SECONDS, Rows
+from dicomkit.widgets.ticker import Ticker
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -103,8 +104,7 @@ class BatchPanel(VBox):  # type: ignore[misc]  # ipywidgets is not typed
         self._sources = sources
         self._options: Mapping[str, Any] = options
         self._lock = RLock()
-        self._ticker: Thread | None = None
-        self._ticker_lock = Lock()
+        self._ticker = Ticker(self._tick, "dicomkit panel ticker")
         self._closed = Event()
         self._unchecked: frozenset[str] = frozenset()
         self._place_of: dict[str, int] = {}
@@ -115,6 +115,7 @@ class BatchPanel(VBox):  # type: ignore[misc]  # ipywidgets is not typed
         self._is_cancelled_early = False
         self._is_scanned = False
         self._is_outdated = False  # other sources were chosen during the batch
+        self._is_other_choice = False  # than what the batch was of
         self._found: tuple[SeriesFound, ...] = ()
         self._asks = False
         self._file_question: Path | None = None
@@ -137,8 +138,7 @@ class BatchPanel(VBox):  # type: ignore[misc]  # ipywidgets is not typed
             sources.observe(self._on_sources, "selected")  # type: ignore[attr-defined]
         self.observe(self._on_selection, "selection")
         _PANELS.add(self)
-        self._show()
-        self._watch()
+        self._refresh()
 
     # For Python
 
@@ -203,8 +203,7 @@ class BatchPanel(VBox):  # type: ignore[misc]  # ipywidgets is not typed
             self._begin(setting)
         else:
             Thread(target=self._begin_after_scan, args=(setting,), name="dicomkit panel", daemon=True).start()
-            self._show()
-        self._watch()
+            self._refresh()
         return self
 
     def wait(self, timeout_seconds: float | None = None) -> Batch:
@@ -247,21 +246,22 @@ class BatchPanel(VBox):  # type: ignore[misc]  # ipywidgets is not typed
         """Take up no further instance until `resume`."""
         if self._job is not None:
             self._job.pause()
-            self._show()
+            self._refresh()
 
     def resume(self) -> None:
         """Go on after a `pause`."""
         if self._job is not None:
             self._job.resume()
-            self._show()
+            self._refresh()
 
     def cancel(self) -> None:
         """End the scan and the batch, after the instances under way; the second time at once."""
-        self._scan.stop()
-        self._is_cancelled_early = self._is_due.is_set()
-        if self._job is not None and not self._job.is_over:
-            self._job.cancel()
-        self._show()
+        with self._lock:  # or a batch that begins at this moment would not hear of it
+            self._scan.stop()
+            self._is_cancelled_early = self._is_due.is_set()
+            if self._job is not None and not self._job.is_over:
+                self._job.cancel()
+        self._refresh()
 
     def retry_failed(self) -> BatchPanel:
         """Send again what is not stored and was not skipped, each looked at anew where it is a file; returns at once.
@@ -291,8 +291,7 @@ class BatchPanel(VBox):  # type: ignore[misc]  # ipywidgets is not typed
                     before=job,
                 )
             )
-        self._show()
-        self._watch()
+        self._refresh()
         return self
 
     def rescan(self) -> BatchPanel:
@@ -309,8 +308,7 @@ class BatchPanel(VBox):  # type: ignore[misc]  # ipywidgets is not typed
             self._arrange()
             before.close()
         self.set_trait("active", None)
-        self._show()
-        self._watch()
+        self._refresh()
         return self
 
     def to_frame(self, latest: bool = False) -> pd.DataFrame:
@@ -345,6 +343,7 @@ class BatchPanel(VBox):  # type: ignore[misc]  # ipywidgets is not typed
         if self._closed.is_set():
             return
         self._closed.set()
+        self._ticker.close()
         if self._job is None:
             self._scan.stop()
         if isinstance(self._target, SettingForm):
@@ -375,7 +374,6 @@ class BatchPanel(VBox):  # type: ignore[misc]  # ipywidgets is not typed
 
     def _begin_after_scan(self, setting: DicomSenderSetting) -> None:
         self._scan.wait()
-        self._show()  # what was found last is checked, too
         self._begin(setting)
 
     def _begin(self, setting: DicomSenderSetting) -> None:
@@ -395,8 +393,7 @@ class BatchPanel(VBox):  # type: ignore[misc]  # ipywidgets is not typed
             self._follow(job)
             self._put_results(job)
             self._is_due.clear()
-        self._show()
-        self._watch()
+        self._refresh()
 
     def _attach(self, job: Job) -> None:
         self._is_attached = True
@@ -405,6 +402,7 @@ class BatchPanel(VBox):  # type: ignore[misc]  # ipywidgets is not typed
 
     def _follow(self, job: Job) -> None:
         self._job = job
+        self._is_other_choice = False
         self._seen = -1
         self._pace = Pace()
 
@@ -428,12 +426,14 @@ class BatchPanel(VBox):  # type: ignore[misc]  # ipywidgets is not typed
     # What follows from what is done elsewhere
 
     def _on_form(self, _change: object) -> None:
-        self._watch()
+        self._ticker.wake()
 
     def _on_sources(self, _change: object) -> None:
+        job = self._job
+        self._is_other_choice = job is not None and job.origin != Origin(job.setting, self._given())
         if self._is_sending() or self._is_due.is_set():
             self._is_outdated = True
-            self._watch()
+            self._ticker.wake()
         else:
             self.rescan()
 
@@ -442,7 +442,7 @@ class BatchPanel(VBox):  # type: ignore[misc]  # ipywidgets is not typed
         keys = self._keys
         self._unchecked = frozenset(key for place, key in enumerate(keys) if place not in change.new)
         self.selection = tuple(key for place, key in enumerate(keys) if place in change.new)
-        self._watch()
+        self._ticker.wake()
 
     def _on_selection(self, change: Any) -> None:
         wanted = set(change.new)
@@ -480,24 +480,21 @@ class BatchPanel(VBox):  # type: ignore[misc]  # ipywidgets is not typed
         tables = [self._series_table] if self._job is None else [self._series_table, self._result_table]
         self.children = (self._bar, *tables)
 
-    def _watch(self) -> None:
-        """Have the ticker look at what changes, as long as something does."""
-        with self._ticker_lock:
-            if self._ticker is None and not self._closed.is_set():
-                self._ticker = Thread(target=self._tick, name="dicomkit panel ticker", daemon=True)
-                self._ticker.start()
+    def _refresh(self) -> None:
+        """Show what there is now, and again for as long as something changes; so the last word is the ticker's."""
+        try:
+            self._show()
+        finally:  # whoever observes a trait may raise
+            self._ticker.wake()
 
     def _tick(self) -> None:
-        while not self._closed.wait(UPDATE_SECONDS):
-            with self._ticker_lock:
-                is_live = self._is_due.is_set() or self._is_sending() or not self._scan.is_over
-                if not is_live:
-                    self._ticker = None
-            self._show()
-            if not is_live:
-                if self._is_outdated:
-                    self.rescan()
-                return
+        """Show what there is now, as long as something changes, and once more."""
+        is_live = self._is_due.is_set() or self._is_sending() or not self._scan.is_over
+        if is_live:
+            self._ticker.wake()
+        self._show()
+        if not is_live and self._is_outdated:
+            self.rescan()
 
     def _take_found(self) -> None:
         """Put what the scan found since into the table; what is new is checked."""
@@ -570,18 +567,15 @@ class BatchPanel(VBox):  # type: ignore[misc]  # ipywidgets is not typed
         parts = []
         if job.setting != self.setting:
             parts.append("setting")
-        if (
-            not self._is_attached
-            and _has_selected(self._sources)
-            and job.origin != Origin(job.setting, self._given())
-        ):
+        if self._is_other_choice:
             parts.append("choice of sources")
         return " and the ".join(parts)
 
     # What is pressed
 
     def _press(self, act: str, label: str, text: str) -> None:
-        state = bar_state(self._facts())
+        with self._lock:
+            state = bar_state(self._facts())
         there = {
             (button.act, button.label) for button in (*state.buttons, *state.answers) if button.is_allowed
         }
@@ -596,7 +590,7 @@ class BatchPanel(VBox):  # type: ignore[misc]  # ipywidgets is not typed
                 self._do(act, text)
             except (DicomkitError, OSError, ValueError, TypeError) as error:
                 self._said = (str(error), "error")
-        self._show()
+        self._refresh()
 
     def _do(self, act: str, text: str) -> None:
         if act == "send":

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import traitlets as t
@@ -59,6 +60,7 @@ class SourceChooser(VBox):  # type: ignore[misc]  # ipywidgets is not typed
         self._said: Note | None = None
         self._cursor = ""  # the name that gets the cursor when the folder is listed
         self._bar = StepBar(self._press)
+        self._bar_lock = Lock()  # so that what is shown last is what was so last
         self._rows = FolderRows(self._open)
         self._table = Rows(self._rows, label="Folder", height_px=300, can_check=True)
         try:
@@ -222,8 +224,9 @@ class SourceChooser(VBox):  # type: ignore[misc]  # ipywidgets is not typed
         self.selected = ()
 
     def _show(self) -> None:
-        if not self._is_closed:
-            self._bar.show(self._state())
+        with self._bar_lock:
+            if not self._is_closed:
+                self._bar.show(self._state())
 
     def _state(self) -> StepState:
         folder = self.folder
