@@ -323,7 +323,7 @@ class Attempt:
                 outgoing.sop_instance_uid,
             )
         except UnreadableError as error:
-            self._error = error
+            self._error = _without_frames(error)
             self._syntax = self._started_at = None  # nothing of it was tried
             self.close()
             return False
@@ -366,7 +366,7 @@ class Attempt:
         try:
             self.association.transmit()
         except (UnreadableError, WireError) as error:
-            self._error = error
+            self._error = _without_frames(error)
         finally:
             self.close()
 
@@ -378,7 +378,7 @@ class Attempt:
                 self._response = association.response()
                 self._response_ms = 1e3 * (association.answered_at - association.sent_at)
             except WireError as error:
-                self._error = error
+                self._error = _without_frames(error)
         if isinstance(self._error, Interrupted):
             association.abort()
         self._size_bytes = association.data_bytes_sent
@@ -461,6 +461,12 @@ def why_not_accepted(association: Association, instance: Instance, *, transcode:
 def _takes_only(association: Association, sop_class: str) -> str:
     accepted = " or ".join(uid_name(syntax) for syntax in association.accepted_syntaxes(sop_class))
     return f"the peer takes {uid_name(sop_class)} only in {accepted}"
+
+
+def _without_frames(error: UnreadableError | WireError) -> UnreadableError | WireError:
+    """The error as it is kept: its traceback would hold the association, whose buffers are large, in a circle."""
+    error.__traceback__ = error.__context__ = error.__cause__ = None
+    return error
 
 
 def _joined(detail: str, note: str) -> str:

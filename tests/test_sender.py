@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -14,9 +15,10 @@ import pytest
 
 from dicomkit import DicomMessage, DicomSenderSetting, LocalSCP, Outcome, SendError, TextMessage, send
 from dicomkit.messages import BinaryMessage, JsonMessage, XmlMessage
-from dicomkit.scp import Close, Delay, RefuseSyntax, RejectAssociation, Silence, Status
+from dicomkit.scp import Abort, Close, Delay, Fault, RefuseSyntax, RejectAssociation, Reset, Silence, Status
 from dicomkit.sender import new_batch_id
 from dicomkit.uids import EXPLICIT_LE, IMPLICIT_LE
+from dicomkit.wire.layout import Layout
 from tests.files import (
     CT_IMAGE_STORAGE,
     SERIES_UID,
@@ -196,6 +198,20 @@ def test_how_the_release_goes_takes_nothing_from_the_row(fault: Silence) -> None
         result = send(scp.setting(timeout_seconds=1), DicomMessage.from_bytes(ct_instance()))
         assert result.outcome is Outcome.STORED
         assert monotonic() - started < 2
+
+
+@pytest.mark.parametrize(
+    "fault", [Abort("response"), Close("data", after_bytes=100), Reset("response")], ids=str
+)
+def test_a_broken_association_does_not_wait_for_the_garbage_collector(fault: Fault) -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        with LocalSCP(faults=[fault]) as scp:
+            assert send(scp.setting(), DicomMessage.from_bytes(ct_instance())).outcome is Outcome.ABORTED
+        assert not [one for one in gc.get_objects() if isinstance(one, Layout)]  # half a megabyte each
+    finally:
+        gc.enable()
 
 
 def test_ctrl_c_leaves_no_socket_behind(monkeypatch: pytest.MonkeyPatch) -> None:
