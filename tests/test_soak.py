@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
 
 import pytest
 
-from tests.soak import final, retriable, soak
+from tests.soak import final, retriable, soak, swift
 
 COUNT = 150
 
@@ -24,3 +25,14 @@ def test_all_are_stored_when_every_fault_may_pass(tmp_path: Path) -> None:
     books = soak(tmp_path, COUNT, retriable(0.02), retries=20, associations=4, seed=7)
     assert books.faults == []
     assert books.outcomes == {"stored": COUNT}
+
+
+def test_neither_memory_nor_descriptors_grow_with_the_number_of_instances(tmp_path: Path) -> None:
+    tracemalloc.start()
+    try:
+        books = soak(tmp_path, 4000, swift(0.003), retries=20, associations=2, seed=3)
+    finally:
+        tracemalloc.stop()
+    assert books.faults == []
+    assert len(books.gauge.traced) > 20
+    assert min(books.gauge.traced) > 0
