@@ -231,7 +231,7 @@ def send_batch(
         any iterable of them. An iterator is taken as it comes, and never held whole.
     associations
         How many to keep busy at once. A peer that does not take so many gets fewer. ``"auto"`` finds by trying, while
-        it sends, how many pay.
+        it sends, how many pay and the peer admits; after 30 s, and then ever more seldom, it tries whether more do.
     max_associations
         The most that ``"auto"`` tries.
     retries

@@ -117,6 +117,7 @@ class Run:
         self.readmission = Readmission(FIRST_READMISSION_SECONDS, LONGEST_READMISSION_SECONDS)
         self.workers: list[_Worker] = []
         self._threads: list[Thread] = []
+        self._at_work = 0
         self._lock = Lock()
         self._opened = 0
         self._open = 0
@@ -169,8 +170,8 @@ class Run:
 
     def _run_workers(self) -> None:
         self.plan.workers = 1 if self.tuner is not None else self.policy.associations
-        for _ in range(self.plan.workers):
-            self._add_worker()
+        for number in range(self.plan.workers):
+            self._start_worker(number)
         done = 0
         while done < len(self._threads):  # a tuned batch adds to them meanwhile
             thread = self._threads[done]
@@ -186,7 +187,9 @@ class Run:
             self.give_up(Outcome.CANCELLED, f"not tried, since it could not be recorded: {trouble}")
             self.wake_openers()
 
-    def _add_worker(self) -> None:
+    def _start_worker(self, number: int) -> None:
+        """Have a worker of that number: the next one, or one in the place of one that has ended."""
+
         def work(worker: _Worker) -> None:
             try:
                 worker.work()
@@ -194,11 +197,16 @@ class Run:
                 self._crash = error
                 self.plan.stop()
 
-        worker = _Worker(self, len(self.workers))
-        self.workers.append(worker)
+        worker = _Worker(self, number)
+        if number < len(self.workers):
+            self.workers[number].interrupt.close()
+            self.workers[number] = worker
+        else:
+            self.workers.append(worker)
         name = f"dicomkit association {worker.number + 1}"
         thread = Thread(target=work, args=(worker,), name=name, daemon=True)
         self._threads.append(thread)
+        self._at_work += 1
         thread.start()
 
     def _tune(self) -> None:
@@ -206,11 +214,14 @@ class Run:
         assert self.tuner is not None
         with self._lock:
             self.plan.workers = self.tuner.target
-            while len(self.workers) < self.tuner.target and not self.plan.is_over:
-                self._add_worker()
-        for worker in self.workers[self.tuner.target :]:
-            if worker.is_opening:
-                worker.interrupt.set()
+            for number in range(self.tuner.most):
+                if self._at_work >= self.tuner.target or self.plan.is_over:
+                    break
+                if number == len(self.workers) or self.workers[number].has_ended:
+                    self._start_worker(number)
+            for worker in self.workers:
+                if worker.is_opening and self.is_surplus(worker):
+                    worker.interrupt.set()
         self.plan.share()
 
     def _heed_control(self) -> None:
@@ -303,15 +314,28 @@ class Run:
             self._open += change
             return self._open
 
+    def is_done_with(self, worker: _Worker) -> None:
+        """It has ended; another may be started in its place."""
+        with self._lock:
+            worker.has_ended = True
+            self._at_work -= 1
+
+    def has_opened(self, worker: _Worker) -> None:
+        """Its attempt to open an association is over: from here on nobody interrupts it for being surplus."""
+        with self._lock:
+            worker.is_opening = False
+
     def is_established(self) -> None:
         """An association was accepted."""
         if self.tuner is not None:
             self.tuner.opened(sum(worker.has_line for worker in self.workers), monotonic())
 
-    def is_limited(self) -> None:
-        """The peer serves the associations that we have, and no more."""
+    def is_limited(self, *, may_pass: bool) -> None:
+        """The peer serves the associations that we have and no more, for now or for good."""
         if self.tuner is not None:
-            self.tuner.refused(sum(worker.has_line for worker in self.workers))
+            with self._lock:
+                lines = sum(worker.has_line for worker in self.workers)
+                self.tuner.refused(lines, monotonic(), may_pass=may_pass)
             self._tune()
 
     @property
@@ -334,9 +358,14 @@ class Run:
             self._pioneer = None
             self.plan.wake()
 
-    def is_surplus(self, worker: int) -> bool:
-        """Whether a tuned batch does without this worker."""
-        return self.tuner is not None and worker >= self.tuner.target
+    def is_surplus(self, worker: _Worker) -> bool:
+        """Whether a tuned batch does without this worker; those that have an association come first."""
+        if self.tuner is None or self._at_work <= self.tuner.target:
+            return False
+        place = (not worker.has_line, worker.number)
+        others = (other for other in self.workers if not other.has_ended)
+        ahead = sum((not other.has_line, other.number) < place for other in others)
+        return ahead >= self.tuner.target
 
     def got_through(self) -> None:
         """The peer responded."""
@@ -408,6 +437,7 @@ class _Worker:
         self.number = number
         self.interrupt = Interrupt()
         self.is_opening = False
+        self.has_ended = False
         self._run = run
         self._plan = run.plan
         self._line: _Line | None = None
@@ -416,13 +446,13 @@ class _Worker:
         """Send what the plan hands out, until it has nothing more."""
         try:
             while True:
-                if self._run.is_surplus(self.number):
+                if self._run.is_surplus(self):
                     return
                 is_outside = self._run.readmission.is_outside(self.number)
                 seconds = IDLE_SECONDS if self._line else FIRST_READMISSION_SECONDS if is_outside else None
                 work = self._plan.wait_for_work(self.number, seconds, may_open=self._may_open)
                 self._run.take_finds()
-                if work is False or self._run.is_surplus(self.number):
+                if work is False or self._run.is_surplus(self):
                     return
                 if work is None:
                     self._release("released: idle")
@@ -436,9 +466,10 @@ class _Worker:
                 self._send()
         finally:
             self._release(
-                "released: fewer associations are enough" if self._run.is_surplus(self.number) else "released"
+                "released: fewer associations are enough" if self._run.is_surplus(self) else "released"
             )
             self._plan.leave(self.number)
+            self._run.is_done_with(self)
             self._run.wake_openers()
 
     def _may_open(self) -> bool:
@@ -492,25 +523,25 @@ class _Worker:
             self._charge(error, which, started_at, start)
             return True
         finally:
-            self.is_opening = False
+            run.has_opened(self)
         run.record.opened(which, association)
         only, limit = task if task.alone else None, run.policy.instances_per_association
         self._line = _Line(association, which, started_at, len(contexts), covered, only, limit)
         run.is_established()
         run.readmission.let_in(self.number, monotonic())
-        return True
+        return not self.interrupt.is_set  # which may have come too late to keep it from being opened
 
     def _is_turned_away(self, error: WireError) -> bool:
         """The peer serves the others and not this one; False when this worker is not needed any more."""
         run = self._run
-        run.is_limited()
-        # The tuner has found how many there should be; and who was left unanswered would be so again.
-        if run.tuner is not None or not isinstance(error, AssociationRejected | ConnectionFailed):
+        # Who was left unanswered would be so again.
+        may_pass = isinstance(error, AssociationRejected | ConnectionFailed) and error.may_pass
+        run.is_limited(may_pass=may_pass)
+        if run.is_surplus(self) or not may_pass:
             return False
-        if error.may_pass:
-            run.readmission.turned_away(self.number, monotonic(), haste=_spread())
-            self._plan.leave(self.number)
-        return error.may_pass
+        run.readmission.turned_away(self.number, monotonic(), haste=_spread())
+        self._plan.leave(self.number)
+        return True
 
     def _charge(self, error: WireError, which: int, started_at: datetime, start: float) -> None:
         """An association did not come about: the next instance bears the attempt."""
@@ -546,14 +577,14 @@ class _Worker:
             # Now the peer is busy: time for the row of the one before, and to make the next one ready.
             if answered is not None:
                 self._settle(line, answered)
-            may_follow = association.is_open and not run.is_surplus(self.number)
+            may_follow = association.is_open and not run.is_surplus(self)
             following = self._next(line) if may_follow else None
             current.attempt.receive()
             answered, current = current, following
             if current is None or not association.is_open or not self._plan.is_giving:
                 self._settle(line, answered)
                 answered = None
-                if current is None and association.is_open and not run.is_surplus(self.number):
+                if current is None and association.is_open and not run.is_surplus(self):
                     current = self._next(line)
                 elif current is not None:
                     break

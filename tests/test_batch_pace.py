@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from dicomkit import Batch, BatchControl, LocalSCP, batch_run, send_batch
+from dicomkit import Batch, BatchControl, LocalSCP, batch_run, send_batch, tuning
 from dicomkit.events import AssociationClosed, AssociationOpened
-from dicomkit.scp import Delay, RejectAssociation
+from dicomkit.scp import Abort, Delay, RejectAssociation
 from tests.files import write_ct_files
 from tests.peers import Storescp
 
@@ -132,6 +132,40 @@ def test_auto_finds_that_more_associations_pay(tmp_path: Path) -> None:
     frame = batch.to_frame()
     for _, rows in frame.groupby("association"):
         assert rows.sort_values("started_at").instance.is_monotonic_increasing
+
+
+@pytest.mark.parametrize("serves", [1, 3])
+def test_auto_comes_back_when_the_peer_has_room_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, serves: int
+) -> None:
+    monkeypatch.setattr(tuning, "QUIET_SECONDS", 0.1)
+    files = write_ct_files(tmp_path, 600)
+    # The peer serves so many, turns away the next ones, and then has room.
+    faults = [Delay(0.01), RejectAssociation(2, 3, 2, after=serves, times=2)]
+    with LocalSCP(server="sockets", faults=faults) as scp:
+        batch = send_batch(scp.setting(), files, associations="auto", max_associations=8)
+    assert batch.ok
+    assert len(batch.to_frame()) == len(files)  # no instance bears an attempt for it
+    assert refusals(batch) == 2
+    assert peak(batch.associations) > serves + 1
+
+
+@pytest.mark.usefixtures("early_readmission")
+@pytest.mark.parametrize("reason", [(2, 3, 2), (1, 1, 1)], ids=["for now", "for good"])
+@pytest.mark.parametrize("nth", range(60, 64))
+def test_auto_loses_nothing_when_an_association_is_lost_and_not_given_back(
+    tmp_path: Path, reason: tuple[int, int, int], nth: int
+) -> None:
+    files = write_ct_files(tmp_path, 200)
+    # Whichever of the two breaks, it is turned away when it asks again, and the other one is there.
+    faults = [
+        Delay(0.005),
+        Abort("response", after=nth, times=1),
+        RejectAssociation(*reason, after=2, times=1),
+    ]
+    with LocalSCP(server="sockets", faults=faults) as scp:
+        batch = send_batch(scp.setting(), files, associations="auto", max_associations=2, retries=1)
+    assert set(batch.to_frame(latest=True).outcome) == {"stored"}
 
 
 @pytest.mark.parametrize("most", [0, -1, "many", True])

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from dicomkit.tuning import PATIENCE_SECONDS, Tuner
+from dicomkit.tuning import PATIENCE_SECONDS, QUIET_SECONDS, Tuner
 
 
 def run(tuner: Tuner, rate: Callable[[int], float], *, serves: int = 99, seconds: float = 30.0) -> int:
@@ -56,9 +56,77 @@ def test_a_peer_that_leaves_the_others_unanswered_keeps_those_it_serves(serves: 
 
 
 @pytest.mark.parametrize(("open_now", "found"), [(0, 1), (1, 1), (3, 3), (9, 4)])
-def test_a_refusal_settles_it_at_what_is_open(open_now: int, found: int) -> None:
+@pytest.mark.parametrize("may_pass", [False, True])
+def test_a_refusal_settles_it_at_what_is_open(open_now: int, found: int, may_pass: bool) -> None:
     tuner = Tuner(16)
     tuner.target = 4
-    tuner.refused(open_now)
+    tuner.refused(open_now, 0.0, may_pass=may_pass)
     assert (tuner.target, tuner.is_settled) == (found, True)
-    assert not tuner.answered(1e9)
+    assert not tuner.answered(QUIET_SECONDS - 1)
+    assert tuner.is_settled
+
+
+def test_the_number_before_is_kept_though_the_last_step_was_a_small_one() -> None:
+    assert run(Tuner(3), limited(200)) == 2
+
+
+def test_one_moment_of_silence_does_not_settle_it() -> None:
+    tuner, now, answers = Tuner(16), 0.0, 0
+    while not tuner.is_settled:
+        tuner.opened(tuner.target, now)
+        answers += 1
+        now += 1 / (100 * tuner.target) + (1.0 if answers == 40 else 0.0)
+        tuner.answered(now)
+    assert tuner.target == 16
+
+
+def asks_again(tuner: Tuner, now: float, rate: float) -> float:
+    """When it next wants more associations, from a peer that answers at that rate over those it has."""
+    target = tuner.target
+    while not tuner.answered(now):
+        now += 1 / rate
+    assert tuner.target == min(2 * target, tuner.most)
+    return now
+
+
+def test_after_a_quiet_time_it_tries_again_each_time_later_while_that_is_in_vain() -> None:
+    tuner, now, waits = Tuner(16), 0.0, []
+    tuner.target = 4
+    tuner.refused(2, now)
+    for _ in range(7):
+        again = asks_again(tuner, now, 200.0)
+        waits.append(round(again - now))
+        now = again
+        for _ in range(2):  # both that it asks for are turned away
+            tuner.refused(2, now)
+        assert (tuner.target, tuner.is_settled) == (2, True)
+    assert waits == [30, 60, 120, 240, 480, 600, 600]
+
+
+def test_a_peer_that_has_room_later_gets_more_later() -> None:
+    tuner = Tuner(16)
+    tuner.target = 4
+    tuner.refused(1, 0.0)
+    now = asks_again(tuner, 0.0, 100.0)
+    while not tuner.is_settled:
+        tuner.opened(tuner.target, now)
+        now += 1 / limited(600)(tuner.target)
+        tuner.answered(now)
+    assert tuner.target == 8
+    # What paid makes it curious: the next wait is the first one again.
+    assert asks_again(tuner, now, 600.0) - now == pytest.approx(QUIET_SECONDS, abs=1)
+
+
+@pytest.mark.parametrize("how", ["refused for good", "left unanswered", "at the most"])
+def test_what_will_not_change_is_not_tried_again(how: str) -> None:
+    tuner = Tuner(2 if how == "at the most" else 16)
+    if how == "refused for good":
+        tuner.target = 2
+        tuner.refused(1, 0.0, may_pass=False)
+    else:
+        run(tuner, limited(1e6), serves=2 if how == "at the most" else 1)
+    target = tuner.target
+    assert tuner.is_settled
+    for now in range(100, 10_000, 100):
+        assert not tuner.answered(float(now))
+    assert (tuner.target, tuner.is_settled) == (target, True)
