@@ -14,15 +14,20 @@ from dicomkit.errors import file_name, without_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from zipfile import ZipInfo
 
 __all__ = ["list_archive", "list_directory_file"]
 
 _ENCRYPTED = 0x0001 | 0x0040 | 0x2000  # the flags of a member, APPNOTE.TXT 4.4.4
+_LOCAL_HEADER_SIZE = 30  # before each member, APPNOTE.TXT 4.3.7, without its two texts of variable length
 _NOT_IN_USE = 0x0000  # (0004,1410) Record In-use Flag, PS3.3 F.3.2.2
 
 
 def list_archive(path: str) -> Iterator[tuple[str, ZipMember | SourceError]]:
     """Yield the name of each member that is not a folder, with what it takes to read it or why it cannot be.
+
+    Members that share bytes are refused but for the first, so that an archive unpacks to no more than its size times
+    1032, the most that deflate can do; with shared bytes that would be times the number of its members, too.
 
     Raises
     ------
@@ -38,10 +43,19 @@ def list_archive(path: str) -> Iterator[tuple[str, ZipMember | SourceError]]:
         raise SourceError(path, describe_os_error(error)) from without_folder(error)
     except (BadZipFile, NotImplementedError, ValueError, EOFError) as error:
         raise SourceError(path, f"the archive is damaged: {error}") from error
-    for info in members:
+    overlapping = _overlapping(members)
+    for index, info in enumerate(members):
         if info.is_dir():
             continue
         name = f"{path}{MEMBER_MARK}{info.filename}"
+        if index in overlapping:
+            yield (
+                info.filename,
+                SourceError(
+                    name, "the archive is damaged or made to harm: the member shares bytes with another"
+                ),
+            )
+            continue
         if info.flag_bits & _ENCRYPTED:
             yield (
                 info.filename,
@@ -60,6 +74,18 @@ def list_archive(path: str) -> Iterator[tuple[str, ZipMember | SourceError]]:
                 info.CRC,
             )
             yield info.filename, member
+
+
+def _overlapping(members: list[ZipInfo]) -> set[int]:
+    """The places of those members that begin in another one; the first of them, which they begin in, is not meant."""
+    found = set()
+    end = 0
+    for index, info in sorted(enumerate(members), key=lambda one: one[1].header_offset):
+        if info.header_offset < end:
+            found.add(index)
+        else:
+            end = info.header_offset + _LOCAL_HEADER_SIZE + info.compress_size
+    return found
 
 
 def list_directory_file(path: str) -> Iterator[tuple[str, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import shutil
 import struct
@@ -295,6 +296,25 @@ def test_a_member_that_grows_beyond_what_it_says_is_unreadable(archive: Path) ->
     first = next(find_instances(archive))
     assert isinstance(first, Unreadable)
     assert "larger than its directory says" in first.detail or "truncated" in first.detail
+
+
+def test_members_that_share_bytes_are_unpacked_once(archive: Path) -> None:
+    with zipfile.ZipFile(archive, "a") as file:
+        first = file.infolist()[0]
+        for index in range(100):  # a bomb: the same bytes under many names
+            again = copy.copy(first)
+            again.filename = f"again-{index}.dcm"
+            file.filelist.append(again)
+        within = copy.copy(first)
+        within.filename, within.header_offset = "within.dcm", first.header_offset + 40
+        file.filelist.append(within)
+        file._didModify = True  # type: ignore[attr-defined]
+    found = list(find_instances(archive))
+    assert [type(one) for one in found[:3]] == [Instance, Instance, PassedOver]
+    assert len(found) == 3 + 101
+    for one in found[3:]:
+        assert isinstance(one, Unreadable)
+        assert "shares bytes with another" in one.detail
 
 
 def test_a_truncated_archive_is_unreadable(archive: Path) -> None:
