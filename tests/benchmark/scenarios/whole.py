@@ -11,9 +11,9 @@ TITLE = "Whole processes, storescp --ignore, TCP_NODELAY=1 on both sides"
 
 COUNTS = {"ct": [100, 2000], "small": [20_000]}
 GOALS = {
-    ("ct", 100): Goal("dicomkit send", 1.0),
-    ("ct", 2000): Goal("dicomkit send", 1.3, aim=1.5),
-    ("small", 20_000): Goal("dicomkit send", 1.0, aim=1.1),
+    ("ct", 100): [Goal("dicomkit send", 1.0)],
+    ("ct", 2000): [Goal("dicomkit send", 1.3, aim=1.5)],
+    ("small", 20_000): [Goal("dicomkit send", 1.0, aim=1.1), Goal("send_batch", 1.1, aim=1.2)],
 }
 
 
@@ -33,5 +33,5 @@ def measure(plan: Plan) -> list[Table]:
                     repeat=plan.repeat,
                     notes=(senders.HOW_TIMED,),
                 )
-                tables.append(comparison.as_table([GOALS[kind.name, count]]))
+                tables.append(comparison.as_table(GOALS[kind.name, count]))
     return tables
