@@ -391,15 +391,17 @@ def test_rows_are_exported_and_read_back(scp: LocalSCP, tmp_path: Path, suffix: 
     panel.start().wait(SECONDS)
     target = tmp_path / f"rows.{suffix}"
     press(panel, "export", str(target))
-    assert f"Rows saved as {target}" in says(panel)
+    wait_until(lambda: f"Rows saved as {target}" in says(panel), SECONDS, "the file")
     pd.testing.assert_frame_equal(read_results(target), panel.to_frame())
     press(panel, "export", str(target))
-    assert "Overwrite it?" in bar_of(panel)["question"]
+    wait_until(lambda: "Overwrite it?" in bar_of(panel)["question"], SECONDS, "the question")
     press(panel, "keep")
     with pytest.raises(FileExistsError, match="there already"):
         panel.export(target)
     press(panel, "export", "rows.xlsx")
     assert "'.xlsx' is not one of" in says(panel)
+    press(panel, "export", str(tmp_path / "nowhere" / target.name))
+    wait_until(lambda: "nowhere" not in says(panel) and target.name in says(panel), SECONDS, "why not")
     panel.close()
 
 

@@ -621,12 +621,24 @@ class BatchPanel(VBox):  # type: ignore[misc]  # ipywidgets is not typed
         self._file_question = None
         if target is None or not target.name:
             raise ValueError("type a file name to save the rows under, such as results.csv")
+        known_suffix(target)
+        self._said = (f"Saving the rows as {target} \u2026", "")
+        Thread(
+            target=self._export_and_say, args=(target, is_answer), name="dicomkit export", daemon=True
+        ).start()
+
+    def _export_and_say(self, target: Path, is_answer: bool) -> None:
+        """In a thread: there may be 100,000 rows, and the kernel has other messages to hear."""
         try:
             self.export(target, overwrite=is_answer)
         except FileExistsError:
+            self._said = ("", "")
             self._file_question = target
+        except (DicomkitError, OSError, ValueError) as error:
+            self._said = (str(error), "error")
         else:
             self._said = (f"Rows saved as {target}.", "done")
+        self._refresh()
 
 
 def refuse_strange_options(options: Iterable[str]) -> None:

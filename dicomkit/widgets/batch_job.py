@@ -11,6 +11,7 @@ from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING, Any
 
@@ -75,27 +76,36 @@ class Origin:
 
     def __init__(self, setting: DicomSenderSetting, sources: object) -> None:
         self.setting = setting
-        self.sources = sources
-        self._names = _names(sources)
+        self.sources = tuple(sources) if isinstance(sources, list) else sources  # a list may change
+        self._folder = Path.cwd()  # what the paths were relative to when they were given
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Origin):
             return NotImplemented
-        if self._names is None or other._names is None:
-            is_same = self.sources is other.sources
-        else:
-            is_same = self._names == other._names
-        return is_same and self.setting.replace(id=other.setting.id) == other.setting
+        return self._has_sources_of(other) and self.setting.replace(id=other.setting.id) == other.setting
 
-    __hash__ = None  # type: ignore[assignment]
+    __hash__ = None  # type: ignore[assignment]  # equal ones could not have equal hashes cheaply
+
+    def _has_sources_of(self, other: Origin) -> bool:
+        """Ends at the first difference, since there may be 100,000 paths."""
+        these, those = _several(self.sources), _several(other.sources)
+        if len(these) != len(those):
+            return False
+        is_same_folder = self._folder == other._folder
+        return all(
+            (is_same_folder and one is two) or self._path(one) == other._path(two)
+            for one, two in zip(these, those, strict=True)
+        )
+
+    def _path(self, source: object) -> object:
+        """The whole path of what is one; anything else is equal to itself alone."""
+        if isinstance(source, (str, os.PathLike)):
+            return os.path.normpath(self._folder / os.fsdecode(source))
+        return id(source)
 
 
-def _names(sources: object) -> tuple[str, ...] | None:
-    several = sources if isinstance(sources, (list, tuple)) else [sources]
-    names = [os.fsdecode(one) for one in several if isinstance(one, (str, os.PathLike))]
-    if len(names) < len(several):
-        return None
-    return tuple(map(os.path.abspath, names))
+def _several(sources: object) -> Sequence[object]:
+    return sources if isinstance(sources, tuple) else [sources]
 
 
 class Job:

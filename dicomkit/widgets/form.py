@@ -324,8 +324,9 @@ class SettingForm(anywidget.AnyWidget):
             self.set_trait("valid", not errors)
 
     def _tell_browser(self) -> None:
-        if self.comm is not None:
-            self.send(self._state())
+        with self._lock:  # what is told last is what was so last
+            if self.comm is not None:
+                self.send(self._state())
 
     def _refuse_while_invalid(self) -> None:
         if self.errors:
