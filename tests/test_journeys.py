@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pydicom
 import pytest
@@ -332,10 +332,8 @@ def test_a_saved_notebook_holds_no_name_and_no_pixel(open_notebook: Open, lab: J
     row = grid_in(notebook, 2).get_by_role("row", name="(0010,0010)")
     row.dblclick()
     expect(notebook.output(2).get_by_role("region", name="Details")).to_contain_text("Phantom^Ada")
-    saved = json.loads(notebook.save())
-    states = saved["metadata"]["widgets"]["application/vnd.jupyter.widget-state+json"]["state"].values()
-    assert len(states) >= 6
-    for state in states:
+    saved = saved_with_states(notebook)
+    for state in states_in(saved).values():
         assert "buffers" not in state
         for ours in ("_esm", "_css"):
             state["state"].pop(ours, None)
@@ -404,13 +402,30 @@ def test_widgets_of_another_day_that_were_saved_with_their_state_say_what_to_do(
     notebook = open_notebook(*ALL)
     notebook.command("@jupyter-widgets/jupyterlab-manager:saveWidgetState")
     run_all_and_see_them(notebook)
-    notebook.save()
+    saved_with_states(notebook)
     notebook.close()
     again = Notebook(chromium, lab, str(notebook.path.relative_to(lab.root).as_posix()))
     for cell in range(len(ALL)):
         again.scroll_to(cell)
         expect(again.output(cell).get_by_text("un the cell").first).to_be_visible()
     again.close()
+
+
+def saved_with_states(notebook: Notebook) -> dict[str, Any]:
+    """The file, once the states of the widgets are in it: JupyterLab puts them there when it comes to it."""
+    saved: dict[str, Any] = {}
+
+    def has_all() -> bool:
+        saved.update(json.loads(notebook.save()))
+        return len(states_in(saved)) >= 6
+
+    notebook.wait(has_all, "the widgets' states are saved")
+    return saved
+
+
+def states_in(saved: dict[str, Any]) -> dict[str, Any]:
+    widgets = saved["metadata"].get("widgets", {})
+    return widgets.get("application/vnd.jupyter.widget-state+json", {}).get("state", {})
 
 
 def run_all_and_see_them(notebook: Notebook) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from jupyter_client.blocking.client import BlockingKernelClient
@@ -40,12 +41,12 @@ def test_an_interrupt_of_the_kernel_ends_the_batch_and_keeps_its_rows(
     with LocalSCP(faults=[Delay(0.1)], server="sockets") as scp:
         setting = tmp_path / "setting.json"
         scp.setting().save(setting)
-        client.execute(
+        asked = client.execute(
             CELL.format(setting=str(setting), folder=str(tmp_path / "ct"), associations=associations)
         )
         scp.wait_for("stored", times=5, timeout_seconds=SECONDS)
         manager.interrupt_kernel()
-        reply = client.get_shell_msg(timeout=SECONDS)
+        reply = reply_to(asked, client)
         received = int(scp.received.stored.sum())
     assert reply["content"]["status"] == "ok"
     assert "interrupted True 200 ['cancelled', 'stored']" in printed(client, "interrupted")
@@ -53,10 +54,22 @@ def test_an_interrupt_of_the_kernel_ends_the_batch_and_keeps_its_rows(
 
 
 ASK = """
+import sys, threading, time
 from dicomkit import DicomMessage, DicomSenderSetting, SettingForm, echo, probe, send
 setting = DicomSenderSetting.load({setting!r}).replace(timeout_seconds=3600)
 {first}
-print("waiting", flush=True)
+
+def tell_when_it_waits(thread=threading.get_ident()):
+    names = set()
+    while {function!r} not in names:
+        time.sleep(0.01)
+        frame, names = sys._current_frames()[thread], set()
+        while frame is not None:
+            names.add(frame.f_code.co_name)
+            frame = frame.f_back
+    print("waiting", flush=True)
+
+threading.Thread(target=tell_when_it_waits).start()
 {ask}
 """
 WHAT_IS_LEFT = """
@@ -69,6 +82,14 @@ print("left:", [thread for thread in ours if thread.is_alive()], [one for one in
 """
 BY_FORM = "form.wait_for_echo()"
 OF = {BY_FORM: "form = SettingForm(setting)\nform.echo()"}
+
+
+def reply_to(asked: str, client: BlockingKernelClient) -> dict[str, Any]:
+    """The reply to this question; there may be more than one to those that were asked while the kernel began."""
+    while True:
+        reply = client.get_shell_msg(timeout=SECONDS)
+        if reply["parent_header"]["msg_id"] == asked:
+            return reply
 
 
 def printed(client: BlockingKernelClient, beginning: str) -> str:
@@ -99,15 +120,18 @@ def test_an_interrupt_of_the_kernel_ends_a_question_at_once_and_leaves_nothing_o
     kernel: tuple[KernelManager, BlockingKernelClient], tmp_path: Path, ask: str, fault: Silence
 ) -> None:
     manager, client = kernel
+    function = ask.partition("(")[0].rpartition(".")[2]
     with LocalSCP(faults=[fault]) as scp:
         setting = tmp_path / "setting.json"
         scp.setting().save(setting)
-        cell = ASK.format(setting=str(setting), first=OF.get(ask, ""), ask=ask)
-        client.execute(cell, stop_on_error=False)  # or the next cell would be dropped, when it comes too soon
+        cell = ASK.format(setting=str(setting), first=OF.get(ask, ""), ask=ask, function=function)
+        asked = client.execute(
+            cell, stop_on_error=False
+        )  # or the next cell would be dropped, when it comes too soon
         printed(client, "waiting")
         scp.wait_for("fault", timeout_seconds=SECONDS)
         manager.interrupt_kernel()
-        reply = client.get_shell_msg(timeout=SECONDS)  # and not after an hour
+        reply = reply_to(asked, client)  # and not after an hour
         assert reply["content"]["status"] == "error"
         assert reply["content"]["ename"] == "KeyboardInterrupt"
         client.execute(WHAT_IS_LEFT.format(port=scp.port))
