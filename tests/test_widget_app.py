@@ -130,7 +130,7 @@ def test_the_series_with_the_cursor_is_looked_at_and_so_is_one_that_is_chosen_ab
     panel = scanned(app)
     wait_until(lambda: shown_file(app) != "", SECONDS, "the first series")
     keys = {one.modality: one.key for one in panel.series}
-    panel._series_table.active = [one.key for one in panel.series].index(keys["NM"])
+    panel._found.table.active = [one.key for one in panel.series].index(keys["NM"])
     wait_until(lambda: shown_file(app).startswith("nm-bones/"), SECONDS, "the series with the cursor")
     bar = app._look._bar
     assert bar._state["choice"]["value"] == keys["NM"]

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from shutil import copytree
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -98,7 +99,7 @@ def test_without_a_front_end_the_same_work_is_done(scp: LocalSCP) -> None:
 
 def test_what_is_found_is_shown_by_series_with_patient_study_and_size() -> None:
     panel = scanned(BatchPanel(DicomSenderSetting(), sample_folder()))
-    rows = panel._series_table.source
+    rows = panel._found.table.source
     assert len(rows) == 9
     abdomen = next(row for row in rows.window(0, 9) if row.cells[3] == "CT")
     assert abdomen.cells[4] == "12"
@@ -123,11 +124,28 @@ def test_a_box_in_the_table_is_a_change_of_the_selection_and_of_the_button() -> 
     panel = scanned(BatchPanel(DicomSenderSetting(), sample_folder()))
     heard: list[object] = []
     panel.observe(lambda change: heard.append(change.new), "selection")
-    Wire(panel._series_table)
+    Wire(panel._found.table)
     content = {"kind": "check", "view": "one", "key": 0, "isChecked": False}
-    panel._series_table._hear(panel._series_table, content, [])
+    panel._found.table._hear(panel._found.table, content, [])
     assert len(panel.selection) == 8 and heard == [panel.selection]
     wait_until(lambda: "Send 26 instances" in label_of(panel, "send"), SECONDS, "another label")
+    panel.close()
+
+
+def test_looking_again_keeps_what_was_unchecked_and_forgets_what_is_gone(tmp_path: Path) -> None:
+    for name in ("cr-hand", "sr-report"):
+        copytree(sample_folder() / name, tmp_path / name)
+    panel = scanned(BatchPanel(DicomSenderSetting(), tmp_path))
+    kept, unchecked = panel.selection
+    panel.selection = (kept,)
+    scanned(panel.rescan())
+    wait_until(lambda: panel.selection == (kept,), SECONDS, "the same choice")
+    assert [one.key for one in panel.series] == [kept, unchecked]
+    for file in tmp_path.rglob("*.dcm"):
+        file.unlink()
+    scanned(panel.rescan())
+    wait_until(lambda: panel.series == (), SECONDS, "nothing to be found")
+    assert panel.selection == ()
     panel.close()
 
 
@@ -244,7 +262,7 @@ def test_the_failed_are_tried_again_in_their_own_rows(scp: LocalSCP, folder: Pat
     assert len(panel.to_frame()) == 61 and len(panel.to_frame(latest=True)) == 60
     assert set(panel.to_frame(latest=True)["outcome"]) == {"stored"}
     assert "60 of 60 stored" in says(panel)
-    became = [str(getattr(row.cells[-1], "text", "")) for row in panel._series_table.source.window(0, 2)]
+    became = [str(getattr(row.cells[-1], "text", "")) for row in panel._found.table.source.window(0, 2)]
     assert became == ["all stored", "stored"]
     with pytest.raises(ValueError, match="nothing to try again"):
         panel.retry_failed()
@@ -320,7 +338,7 @@ def test_the_series_and_the_one_with_the_cursor_can_be_observed() -> None:
     panel = scanned(BatchPanel(DicomSenderSetting(), sample_folder()))
     wait_until(lambda: len(panel.series) == 9, SECONDS, "the series")
     abdomen = next(one for one in panel.series if one.modality == "CT")
-    panel._series_table.active = panel.series.index(abdomen)
+    panel._found.table.active = panel.series.index(abdomen)
     assert panel.active == abdomen.key and len(panel.cargo_of(abdomen.key)) == 12
     panel.rescan()
     assert panel.active is None

@@ -26,8 +26,9 @@ from dicomkit.results_file import ResultsFile, known_suffix
 from dicomkit.settings import DicomSenderSetting
 from dicomkit.widgets.batch_bar import Bar
 from dicomkit.widgets.batch_job import Job, Origin, Pace, running_jobs
-from dicomkit.widgets.batch_scan import Cargo, Scan, SeriesFound
-from dicomkit.widgets.batch_tables import result_rows, series_rows
+from dicomkit.widgets.batch_scan import Cargo, Scan
+from dicomkit.widgets.batch_series import SeriesTable
+from dicomkit.widgets.batch_tables import result_rows
 from dicomkit.widgets.batch_words import Panel, bar_state, not_stored
 from dicomkit.widgets.form import SettingForm
 from dicomkit.widgets.rows import UPDATE_SECONDS, Rows
@@ -106,17 +107,12 @@ class BatchPanel(VBox):  # type: ignore[misc]  # ipywidgets is not typed
         self._lock = RLock()
         self._ticker = Ticker(self._tick, "dicomkit panel ticker")
         self._closed = Event()
-        self._unchecked: frozenset[str] = frozenset()
-        self._place_of: dict[str, int] = {}
-        self._keys: list[str] = []
         self._job: Job | None = None
         self._is_attached = False
         self._is_due = Event()  # to be sent as soon as the scan is over
         self._is_cancelled_early = False
-        self._is_scanned = False
         self._is_outdated = False  # other sources were chosen during the batch
         self._is_other_choice = False  # than what the batch was of
-        self._found: tuple[SeriesFound, ...] = ()
         self._asks = False
         self._file_question: Path | None = None
         self._said: tuple[str, str] = ("", "")
@@ -124,8 +120,7 @@ class BatchPanel(VBox):  # type: ignore[misc]  # ipywidgets is not typed
         self._pace = Pace()
         self._bar = Bar(self._press)
         running = [job for job in running_jobs() if job.origin == self._origin()]
-        self._scan = running[0].scan if running else Scan(self._given())
-        self._series_table = self._new_series_table()
+        self._found = self._series_of(running[0].scan if running else Scan(self._given()))
         self._result_table = Rows(result_rows(), label="What became of it", height_px=360)
         super().__init__(layout=Layout(width="100%"))
         self.add_class("dk-batch-panel")
@@ -162,7 +157,7 @@ class BatchPanel(VBox):  # type: ignore[misc]  # ipywidgets is not typed
 
         names = ["source", "sop_class_uid", "sop_instance_uid", "study_instance_uid", "series_instance_uid"]
         names += ["modality", "transfer_syntax"]
-        cargo = self._scan.cargo_of(self.selection)
+        cargo = self._found.scan.cargo_of(self.selection)
         frame = pd.DataFrame(
             {name: pd.array([getattr(one, name, None) for one in cargo], dtype="string") for name in names}
         )
@@ -173,7 +168,7 @@ class BatchPanel(VBox):  # type: ignore[misc]  # ipywidgets is not typed
 
     def cargo_of(self, key: str) -> list[Cargo]:
         """Return what was found of a series, in the order in which it was found."""
-        return self._scan.cargo_of([key])
+        return self._found.scan.cargo_of([key])
 
     def start(self) -> BatchPanel:
         """Begin to send what is checked, once the scan is over; returns at once.
@@ -199,7 +194,7 @@ class BatchPanel(VBox):  # type: ignore[misc]  # ipywidgets is not typed
             self._said = ("", "")
             self._is_cancelled_early = False
             self._is_due.set()
-        if self._scan.is_over:
+        if self._found.scan.is_over:
             self._begin(setting)
         else:
             Thread(target=self._begin_after_scan, args=(setting,), name="dicomkit panel", daemon=True).start()
@@ -229,7 +224,7 @@ class BatchPanel(VBox):  # type: ignore[misc]  # ipywidgets is not typed
                 if job is not None and not self._is_due.is_set() and job.wait(UPDATE_SECONDS):
                     break
                 if self._is_due.is_set():
-                    self._scan.wait(UPDATE_SECONDS)
+                    self._found.scan.wait(UPDATE_SECONDS)
             except KeyboardInterrupt:
                 self.cancel()
             if until is not None and monotonic() > until:
@@ -257,7 +252,7 @@ class BatchPanel(VBox):  # type: ignore[misc]  # ipywidgets is not typed
     def cancel(self) -> None:
         """End the scan and the batch, after the instances under way; the second time at once."""
         with self._lock:  # or a batch that begins at this moment would not hear of it
-            self._scan.stop()
+            self._found.scan.stop()
             self._is_cancelled_early = self._is_due.is_set()
             if self._job is not None and not self._job.is_over:
                 self._job.cancel()
@@ -299,14 +294,13 @@ class BatchPanel(VBox):  # type: ignore[misc]  # ipywidgets is not typed
         with self._lock:
             if self._closed.is_set():
                 return self
-            self._scan.stop()
-            self._scan = Scan(self._given())
+            before = self._found
+            before.scan.stop()
+            self._found = self._series_of(Scan(self._given()), before.unchecked)
             self._is_outdated = False
-            self._place_of, self._keys, self._found = {}, [], ()
-            before = self._series_table
-            self._series_table = self._new_series_table()
             self._arrange()
             before.close()
+            self.selection = ()  # before any is found again, and checked
         self.set_trait("active", None)
         self._refresh()
         return self
@@ -345,21 +339,21 @@ class BatchPanel(VBox):  # type: ignore[misc]  # ipywidgets is not typed
         self._closed.set()
         self._ticker.close()
         if self._job is None:
-            self._scan.stop()
+            self._found.scan.stop()
         if isinstance(self._target, SettingForm):
             self._target.unobserve(self._on_form, ["value", "valid"])
         if _has_selected(self._sources):
             self._sources.unobserve(self._on_sources, "selected")  # type: ignore[attr-defined]
         self.unobserve_all()
         with self._lock:
-            for child in (self._bar, self._series_table, self._result_table):
+            for child in (self._bar, self._found, self._result_table):
                 child.close()
             layout = self.layout
             super().close()
             layout.close()
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__}: {self.state}, {self._scan.found} found>"
+        return f"<{type(self).__name__}: {self.state}, {self._found.scan.found} found>"
 
     # The batch
 
@@ -373,17 +367,17 @@ class BatchPanel(VBox):  # type: ignore[misc]  # ipywidgets is not typed
         return self._job is not None and not self._job.is_over
 
     def _begin_after_scan(self, setting: DicomSenderSetting) -> None:
-        self._scan.wait()
+        self._found.scan.wait()
         self._begin(setting)
 
     def _begin(self, setting: DicomSenderSetting) -> None:
-        self._take_found()
         with self._lock:
-            cargo = self._scan.cargo_of(self.selection)
+            self._found.take_found()
+            cargo = self._found.scan.cargo_of(self.selection)
             job = Job(
                 setting,
                 cargo,
-                self._scan,
+                self._found.scan,
                 result_rows(),
                 self._options,
                 origin=Origin(setting, self._given()),
@@ -437,47 +431,39 @@ class BatchPanel(VBox):  # type: ignore[misc]  # ipywidgets is not typed
         else:
             self.rescan()
 
-    def _on_checked(self, change: Any) -> None:
+    def _on_checked(self, keys: tuple[str, ...]) -> None:
         """No lock here: the table holds its own, and the panel asks the table under the panel's."""
-        keys = self._keys
-        self._unchecked = frozenset(key for place, key in enumerate(keys) if place not in change.new)
-        self.selection = tuple(key for place, key in enumerate(keys) if place in change.new)
+        self.selection = keys
         self._ticker.wake()
 
+    def _on_cursor(self, key: str | None) -> None:
+        self.set_trait("active", key)
+
     def _on_selection(self, change: Any) -> None:
-        wanted = set(change.new)
-        self._unchecked = frozenset(key for key in self._keys if key not in wanted)
-        self._series_table.checked = frozenset(self._place_of[key] for key in wanted)
+        self._found.check(change.new)
 
     @t.validate("selection")
     def _are_found(self, proposal: Any) -> tuple[str, ...]:
         keys = tuple(proposal.value)
-        strange = [key for key in keys if key not in self._place_of]
+        strange = [key for key in keys if key not in self._found]
         if strange:
-            raise t.TraitError(f"no series {strange[0]!r} was found; choose from {len(self._keys)} that were")
+            raise t.TraitError(
+                f"no series {strange[0]!r} was found; choose from {len(self._found.keys)} that were"
+            )
         return keys
 
     # What is shown
 
-    def _new_series_table(self) -> Rows:
-        table = Rows(
-            series_rows(self._became),
-            label="What will be sent",
-            height_px=240,
-            can_check=True,
+    def _series_of(self, scan: Scan, unchecked: frozenset[str] = frozenset()) -> SeriesTable:
+        return SeriesTable(
+            scan, self._became, on_checked=self._on_checked, on_cursor=self._on_cursor, unchecked=unchecked
         )
-        table.observe(self._on_checked, "checked")
-        table.observe(self._on_cursor, "active")
-        return table
-
-    def _on_cursor(self, change: Any) -> None:
-        self.set_trait("active", None if change.new is None else self._keys[change.new])
 
     def _became(self, key: str) -> Counter[Outcome]:
         return Counter() if self._job is None else self._job.of_series(key)
 
     def _arrange(self) -> None:
-        tables = [self._series_table] if self._job is None else [self._series_table, self._result_table]
+        tables = [self._found.table] if self._job is None else [self._found.table, self._result_table]
         self.children = (self._bar, *tables)
 
     def _refresh(self) -> None:
@@ -489,46 +475,27 @@ class BatchPanel(VBox):  # type: ignore[misc]  # ipywidgets is not typed
 
     def _tick(self) -> None:
         """Show what there is now, as long as something changes, and once more."""
-        is_live = self._is_due.is_set() or self._is_sending() or not self._scan.is_over
+        is_live = self._is_due.is_set() or self._is_sending() or not self._found.scan.is_over
         if is_live:
             self._ticker.wake()
         self._show()
         if not is_live and self._is_outdated:
             self.rescan()
 
-    def _take_found(self) -> None:
-        """Put what the scan found since into the table; what is new is checked."""
-        with self._lock:
-            source = self._series_table.source
-            is_over = self._scan.is_over  # asked before, so that nothing comes after
-            grown = self._scan.take_grown()
-            for series in grown:
-                if series.key in self._place_of:
-                    source.replace(self._place_of[series.key], series)  # type: ignore[attr-defined]
-                else:
-                    self._place_of[series.key] = source.append(series)  # type: ignore[attr-defined]
-                    self._keys.append(series.key)
-            if grown:
-                checked = frozenset(self._place_of[key] for key in self._keys if key not in self._unchecked)
-                self._series_table.checked = checked
-                self._series_table.changed()
-                self._found = tuple(source.records)  # type: ignore[attr-defined]
-            self._is_scanned = is_over
-
     def _show(self) -> None:
         with self._lock:
             if self._closed.is_set():
                 return
-            self._take_found()
+            self._found.take_found()
             job = self._job
             if job is not None and job.revision != self._seen:
                 self._seen = job.revision
-                self._series_table.changed()
+                self._found.table.changed()
                 self._result_table.changed()
             panel = self._facts()
             self._bar.show(bar_state(panel))
             batch = job.batch if job is not None and job.is_over else self.result
-            found = self._found
+            found = self._found.found
         self.set_trait("result", batch)
         self.set_trait("state", panel.state)
         self.set_trait("series", found)
@@ -541,10 +508,10 @@ class BatchPanel(VBox):  # type: ignore[misc]  # ipywidgets is not typed
         rate = self._pace.rate(job.done, monotonic()) if job is not None and not job.is_over else 0.0
         return Panel(
             setting=self.setting,
-            scan=self._scan,
-            is_scanned=self._is_scanned,
-            series=len(self._keys),
-            cargo=self._scan.count_of(self.selection),
+            scan=self._found.scan,
+            is_scanned=self._found.is_complete,
+            series=len(self._found.keys),
+            cargo=self._found.scan.count_of(self.selection),
             job=job,
             rate=rate,
             not_stored=not_stored(job.outcomes) if job is not None and job.is_over else 0,
@@ -594,7 +561,7 @@ class BatchPanel(VBox):  # type: ignore[misc]  # ipywidgets is not typed
 
     def _do(self, act: str, text: str) -> None:
         if act == "send":
-            self._asks = self._scan.count_of(self.selection) > _ASK_ABOVE
+            self._asks = self._found.scan.count_of(self.selection) > _ASK_ABOVE
             if not self._asks:
                 self.start()
         elif act == "confirm":
@@ -608,7 +575,7 @@ class BatchPanel(VBox):  # type: ignore[misc]  # ipywidgets is not typed
         elif act == "cancel":
             self.cancel()
         elif act == "stop":
-            self._scan.stop()
+            self._found.scan.stop()
         elif act == "retry":
             self.retry_failed()
         elif act == "rescan":

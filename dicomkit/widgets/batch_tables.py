@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import PurePath
 
 from dicomkit.quantities import counted, in_bytes
-from dicomkit.results import Outcome, SendResult
+from dicomkit.results import Outcome, SendResult, in_words, tone_of
 from dicomkit.statuses import status_remedy
 from dicomkit.uids import uid_name
 from dicomkit.widgets.batch_job import Tried
@@ -18,7 +18,7 @@ from dicomkit.widgets.batch_scan import SeriesFound
 from dicomkit.widgets.record_source import RecordSource, cell_text
 from dicomkit.widgets.row_sources import Cell, Column, Fact, Tone
 
-__all__ = ["counts_in_words", "in_words", "result_rows", "series_rows", "tone_of"]
+__all__ = ["counts_in_words", "result_rows", "series_rows"]
 
 _SERIES_COLUMNS = (
     Column("patient_name", "Patient", 120, stretch=2, meaning="Patient's Name (0010,0010), and ID"),
@@ -51,8 +51,8 @@ def series_rows(outcomes_of: Callable[[str], Counter[Outcome]]) -> RecordSource[
         outcomes = outcomes_of(series.key)
         if not outcomes:
             return ""
-        tone: Tone = min((tone_of(one) for one in outcomes), key=_WORST_FIRST.index)
-        return Cell(counts_in_words(outcomes, of=series.count), tone)
+        worst = min((tone_of(one) for one in outcomes), key=[*_TONES].index)
+        return Cell(counts_in_words(outcomes, of=series.count), _TONES[worst])
 
     return RecordSource(
         _SERIES_COLUMNS,
@@ -76,6 +76,8 @@ def series_rows(outcomes_of: Callable[[str], Counter[Outcome]]) -> RecordSource[
     )
 
 
+# Of results as of rows, the worst first.
+_TONES: dict[str, Tone] = {"bad": "bad", "warning": "warning", "none": "muted", "good": "good"}
 _WITH_A_NOTE = {"patient_name", "study_description", "series_description"}
 
 
@@ -92,7 +94,7 @@ def result_rows() -> RecordSource[Tried]:
         _RESULT_COLUMNS,
         value=_value,
         show={
-            "outcome": lambda outcome: Cell(in_words(outcome), tone_of(Outcome(outcome))),
+            "outcome": lambda outcome: Cell(in_words(outcome), _TONES[tone_of(Outcome(outcome))]),
             "status": lambda status: "" if status is None else f"0x{status:04X}",
             "file": lambda source: cell_text(_end_of(source)),
         },
@@ -102,11 +104,6 @@ def result_rows() -> RecordSource[Tried]:
     )
 
 
-def in_words(outcome: str) -> str:
-    """An outcome without its underscores."""
-    return str(outcome).replace("_", " ")
-
-
 def counts_in_words(outcomes: Counter[Outcome], of: int | None = None) -> str:
     """``26 stored, 1 not accepted``; of a known number, what is still to come is told by it."""
     parts = [f"{outcomes[one]:,} {in_words(one)}" for one in Outcome if outcomes[one]]
@@ -114,18 +111,6 @@ def counts_in_words(outcomes: Counter[Outcome], of: int | None = None) -> str:
         return f"all {in_words(next(iter(outcomes)))}" if of > 1 else in_words(next(iter(outcomes)))
     told = ", ".join(parts)
     return told if of is None or sum(outcomes.values()) == of else f"{told} of {of:,}"
-
-
-_WORST_FIRST: list[Tone] = ["bad", "warning", "muted", "good"]
-
-
-def tone_of(outcome: Outcome) -> Tone:
-    """The tone that an outcome is shown in."""
-    if outcome is Outcome.STORED:
-        return "good"
-    if outcome is Outcome.STORED_WITH_WARNING:
-        return "warning"
-    return "muted" if outcome in (Outcome.SKIPPED, Outcome.CANCELLED) else "bad"
 
 
 def _day(date: str) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from threading import RLock, Timer
 from typing import TYPE_CHECKING, Any
@@ -144,6 +144,11 @@ class Rows(anywidget.AnyWidget):
     def source(self) -> RowSource:
         """Where the rows come from."""
         return self._source
+
+    @property
+    def lock(self) -> AbstractContextManager[bool]:
+        """Held while a message of the browser is answered; hold it where rows and boxes have to change together."""
+        return self._lock
 
     def changed(self) -> None:
         """Show what the source holds now; from any thread, and as often as you like.
