@@ -1,8 +1,8 @@
 """How many associations pay: found by trying, while the batch is being sent. Pure, and told the time by its caller.
 
-Strategy: count responses for a moment, double the associations, count again. As long as that brings a tenth more it
-goes on; when it does not, at a second look either, the number before is kept. A peer that refuses ends it too. After
-a quiet time it is tried again, from the number that was kept: the peer, or its line, may have become less busy.
+Strategy: count responses for a moment, double the associations, count again. A number that brings a tenth more, at a
+second look if not at the first, is kept; the search ends two doublings beyond it, since small gains add up. A peer
+that refuses ends it too. After a quiet time it begins anew: the peer, or its line, may have become less busy.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ RESPONSES_PER_ASSOCIATION = 5
 STAGE_SECONDS = 0.1
 # More associations are worth having when they bring at least so much more.
 LEAST_GAIN = 1.1
+# The search ends at so many times the number that is kept.
+FURTHER = 4
 # A peer that has not answered an association request by then is not going to serve it beside the others.
 PATIENCE_SECONDS = 2.0
 # How long a number is kept before more are tried; each time that was in vain, twice as long, up to the longest.
@@ -75,16 +77,16 @@ class Tuner:
             self._begin_stage(now)
             self._is_second_look = True
             return False
-        if not pays:
+        if pays:
+            if self._best:
+                self._quiet_seconds = QUIET_SECONDS
+            self._best, self._kept = rate, self.target
+        if self._kept == self.most:
+            self._settle(self._kept, inf)
+            return False
+        if self.target == self.most or self.target >= FURTHER * self._kept:
             self._settle_for_now(self._kept, now)
             return True
-        if self._best:
-            self._quiet_seconds = QUIET_SECONDS
-        if self.target == self.most:
-            self._settle(self.target, inf)
-            return False
-        self._best = rate
-        self._kept = self.target
         self.target = min(2 * self.target, self.most)
         self._raised_at = now
         self._since = None
@@ -95,9 +97,7 @@ class Tuner:
         count = max(1, min(count, self.target))
         if not may_pass:
             self._settle(count, inf)
-        elif (
-            not self.is_settled or count < self.target
-        ):  # several are refused at the same time: that counts once
+        elif not self.is_settled or count < self.target:  # several refused at the same time count once
             self._settle_for_now(count, now)
 
     def _begin_stage(self, now: float) -> None:

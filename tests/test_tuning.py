@@ -33,7 +33,8 @@ def limited(most: float, each: float = 100.0) -> Callable[[int], float]:
         pytest.param(limited(10_000), 16, id="a long line"),
         pytest.param(lambda count: 100 / count, 1, id="more makes it slower"),
         pytest.param(lambda count: 100 * count**0.5, 16, id="less than double each time, but worth it"),
-        pytest.param(lambda count: 100 * (1 + 0.05 * count), 1, id="five per cent is not worth it"),
+        pytest.param(lambda count: 100 * (1 + 0.05 * count), 16, id="five per cent at first, and then more"),
+        pytest.param(lambda count: 100 * (1 + 0.01 * count), 1, id="four per cent is not worth it"),
     ],
 )
 def test_the_number_that_pays_is_found(rate: Callable[[int], float], found: int) -> None:
