@@ -99,17 +99,23 @@ def list_directory_file(path: str) -> Iterator[tuple[str, str]]:
     SourceError
         pydicom cannot read it.
     """
+    from io import BytesIO
     from pathlib import Path
 
     from pydicom import dcmread
 
+    from dicomkit.quiet import PYDICOM_QUIET
+
     try:
-        records = dcmread(path, force=True).get("DirectoryRecordSequence") or []
-        file_ids = [
-            [str(part) for part in _parts(record.ReferencedFileID)]
-            for record in records
-            if record.get("ReferencedFileID") and record.get("RecordInUseFlag") != _NOT_IN_USE
-        ]
+        # All of it at once: from a file, pydicom would ask for as many bytes as a damaged length says.
+        content = BytesIO(Path(path).read_bytes())
+        with PYDICOM_QUIET:
+            records = dcmread(content, force=True).get("DirectoryRecordSequence") or []
+            file_ids = [
+                [str(part) for part in _parts(record.ReferencedFileID)]
+                for record in records
+                if record.get("ReferencedFileID") and record.get("RecordInUseFlag") != _NOT_IN_USE
+            ]
     except Exception as error:  # pydicom raises whatever its parts raise
         if isinstance(error, OSError):
             without_folder(error)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from base64 import b64encode
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from dicomkit.content import SourceError, describe_os_error
@@ -18,6 +19,8 @@ from dicomkit.part10 import encode_dataset
 from dicomkit.uids import uid_name
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from pydicom import Dataset, FileDataset
 
 __all__ = [
@@ -167,30 +170,52 @@ class DicomMessage(Message):
 
             from pydicom import dcmread
 
-            try:
+            with self._reading():
                 dataset = dcmread(BytesIO(self.data), force=True)
-            except UnreadableError:
-                raise
-            except Exception as error:  # pydicom raises whatever its parts raise
-                raise UnreadableError(
-                    f"{self.source}: pydicom cannot read it ({type(error).__name__})"
-                ) from error
             if not len(dataset) and not len(dataset.file_meta):
                 raise SourceError(self.source, "not DICOM")
             self._dataset = dataset
         return self._dataset
 
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        """Make whatever pydicom raises an UnreadableError; without the cause, which may quote a patient's values."""
+        from dicomkit.quiet import PYDICOM_QUIET
+
+        try:
+            with PYDICOM_QUIET:
+                yield
+        except UnreadableError:
+            raise
+        except Exception as error:  # noqa: BLE001 (pydicom raises whatever its parts raise)
+            reason = f"pydicom cannot read it ({type(error).__name__})"
+            raise SourceError(self.source, reason) from None
+
     @property
     def json(self) -> str:
-        """In the DICOM JSON model (PS3.18 F), bulk data inline; a value that its VR forbids is left out."""
-        return self.dataset.to_json(suppress_invalid_tags=True)
+        """In the DICOM JSON model (PS3.18 F), bulk data inline; a value that its VR forbids is left out.
+
+        Raises
+        ------
+        UnreadableError
+            pydicom cannot read it, or an element of it.
+        """
+        with self._reading():
+            return self.dataset.to_json(suppress_invalid_tags=True)
 
     @property
     def xml(self) -> str:
-        """In the Native DICOM Model (PS3.19 A.1), bulk data inline."""
+        """In the Native DICOM Model (PS3.19 A.1), bulk data inline.
+
+        Raises
+        ------
+        UnreadableError
+            pydicom cannot read it, or an element of it.
+        """
         from dicomkit.native_xml import to_native_xml
 
-        return to_native_xml(self.dataset)
+        with self._reading():
+            return to_native_xml(self.dataset)
 
     @property
     def base64(self) -> str:

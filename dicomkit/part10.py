@@ -41,6 +41,8 @@ def encode_dataset(dataset: Dataset) -> bytes:
     from pydicom.filewriter import dcmwrite
     from pydicom.uid import UID
 
+    from dicomkit.quiet import PYDICOM_QUIET
+
     meta = deepcopy(getattr(dataset, "file_meta", None)) or FileMetaDataset()
     if not meta.get("TransferSyntaxUID"):
         meta.TransferSyntaxUID = UID(_syntax_of(dataset))
@@ -53,11 +55,10 @@ def encode_dataset(dataset: Dataset) -> bytes:
     fit.file_meta = meta
     content = BytesIO()
     try:
-        dcmwrite(content, fit, enforce_file_format=True)
-    except (
-        Exception
-    ) as error:  # pydicom raises whatever its parts raise, and quotes values, maybe a patient's
-        raise SourceError("<dataset>", f"pydicom cannot encode it ({type(error).__name__})") from error
+        with PYDICOM_QUIET:
+            dcmwrite(content, fit, enforce_file_format=True)
+    except Exception as error:  # noqa: BLE001 (pydicom raises whatever its parts raise, and may quote a patient)
+        raise SourceError("<dataset>", f"pydicom cannot encode it ({type(error).__name__})") from None
     return content.getvalue()
 
 

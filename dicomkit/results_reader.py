@@ -114,7 +114,7 @@ def _read_json(path: Path) -> pd.DataFrame:
 
     try:
         records = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path.name} is not JSON in UTF-8, or was cut off: {error}") from error
     if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
         raise ValueError(f"{path.name} is not an array of objects, one for each row, as results in JSON are")
@@ -133,7 +133,9 @@ def _read_parquet(path: Path) -> pd.DataFrame:
     with open(path, "rb") as file:
         try:
             table = parquet.read_table(file)
-        except arrow.ArrowInvalid as error:
+        except (arrow.ArrowException, OSError) as error:
+            if isinstance(error, OSError) and error.errno is not None:
+                raise  # the system's; those without a number are pyarrow's, upon what it reads
             raise ValueError(f"{path.name} is not a Parquet file, or was never closed: {error}") from error
     # pandas keeps the index of a filtered frame as a column of such a name.
     others = [

@@ -7,6 +7,7 @@ import json
 import re
 import shutil
 import subprocess
+import traceback
 import warnings
 from pathlib import Path
 from xml.etree import ElementTree
@@ -157,7 +158,22 @@ def test_an_error_of_pydicom_quotes_no_patient() -> None:
     dataset.add_new(0x00020010, "LO", "SECRET")
     with pytest.raises(UnreadableError, match="pydicom cannot encode it") as caught:
         DicomMessage.from_dataset(dataset)
-    assert "SECRET" not in str(caught.value)
+    assert "SECRET" not in "".join(traceback.format_exception(caught.value))
+
+
+def test_an_element_that_pydicom_cannot_read_quotes_no_patient(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, recwarn: pytest.WarningsRecorder
+) -> None:
+    content = ct_instance().replace(b"\x10\0\x20\0LO\x08\0PHANTOM1", b"\x10\0\x20\0IS\x08\0PHANTOM1")
+    path = tmp_path / "Doe^Jane" / "0.dcm"
+    path.parent.mkdir()
+    path.write_bytes(content.replace(b"\x18\0\x60\0DS", b"\x18\0\x60\0ZZ"))
+    assert "PHANTOM1" not in DicomMessage.from_file(path).json  # left out, as its VR forbids it
+    with pytest.raises(UnreadableError, match=r"^0\.dcm: pydicom cannot read it \(\w+Error\)$") as caught:
+        DicomMessage.from_file(path).xml  # noqa: B018
+    assert not caplog.records
+    assert not recwarn.list
+    assert "PHANTOM1" not in "".join(traceback.format_exception(caught.value))
 
 
 # Read as something else ---------------------------------------------------------------------------------------------

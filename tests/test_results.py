@@ -545,6 +545,23 @@ def test_json_that_is_no_array_of_objects_is_refused(tmp_path: Path, text: str) 
         read_results(tmp_path / "rows.json")
 
 
+def test_json_that_nests_without_end_is_refused_by_name(tmp_path: Path) -> None:
+    path = tmp_path / "rows.json"
+    path.write_text("[" * 100_000)
+    with pytest.raises(ValueError, match=r"^rows\.json is not JSON"):
+        read_results(path)
+
+
+@pytest.mark.parametrize("at", [4, -30, 400])
+def test_parquet_that_was_damaged_is_refused_by_name(tmp_path: Path, at: int) -> None:
+    path = write(tmp_path / "rows.parquet", [STORED])
+    content = bytearray(path.read_bytes())
+    content[at : at + 20] = b"\xff" * 20
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"^rows\.parquet is not a Parquet file"):
+        read_results(path)
+
+
 def test_text_that_is_not_utf_8_is_refused_by_name(tmp_path: Path) -> None:
     for suffix in ("csv", "json"):
         path = tmp_path / f"latin.{suffix}"

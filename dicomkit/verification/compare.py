@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from dicomkit.errors import DicomkitError
 from dicomkit.identifying import profile_action
+from dicomkit.quiet import PYDICOM_QUIET
 from dicomkit.uids import DEFLATED_LE, EXPLICIT_BE, IMPLICIT_LE
 
 if TYPE_CHECKING:
@@ -136,10 +137,11 @@ def compare(sent: Encoded, back: Encoded, *, leave_out: frozenset[int] = frozens
         One of them is no data set.
     """
     try:
-        one, other = decode(sent), decode(back)
-        tags = [tag for tag in _tags(one, other) if tag not in leave_out]
-        walk = _Walk(sent.transfer_syntax == back.transfer_syntax)
-        differences = tuple(walk.compare(one, other, tags, (), ([], [])))
+        with PYDICOM_QUIET:
+            one, other = decode(sent), decode(back)
+            tags = [tag for tag in _tags(one, other) if tag not in leave_out]
+            walk = _Walk(sent.transfer_syntax == back.transfer_syntax)
+            differences = tuple(walk.compare(one, other, tags, (), ([], [])))
     except (
         Exception
     ) as error:  # pydicom raises whatever its parts raise, and quotes values, maybe a patient's
