@@ -1,26 +1,39 @@
 """``python -m tests.fuzz --seconds 3600``: anything in, and nothing but our own errors out.
 
 Valid inputs are mutated (bits, lengths, cuts, splices) and given to whatever reads what others wrote: PDUs and
-commands, DICOM files, settings, ledgers. A crash, a hang or memory beyond a bound is kept as a file and ends the run.
+commands, DICOM files, also as JSON and XML, zip archives, DICOMDIRs, settings, ledgers, files of results. A crash, a
+hang or memory beyond a bound is kept as a file and ends the run.
 """
 
 from __future__ import annotations
 
 import argparse
+import io
 import random
 import struct
 import sys
 import tempfile
 import traceback
 import tracemalloc
+import zipfile
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from time import monotonic
 
 import pydicom
 
-from dicomkit import DicomSenderSetting, Ledger, look_at, send_batch
-from dicomkit.errors import DicomkitError
+from dicomkit import (
+    DicomMessage,
+    DicomSenderSetting,
+    Instance,
+    Ledger,
+    find_instances,
+    look_at,
+    read_results,
+    send_batch,
+)
+from dicomkit.errors import DicomkitError, ProtocolError
 from dicomkit.wire import pdu as p
 
 SLOWEST_SECONDS = 5.0
@@ -78,6 +91,10 @@ def read_instance(data: bytes) -> None:
     """A file that somebody names."""
     found = look_at(data)
     assert 0 <= found.offset <= found.offset + found.length
+    read_to_the_end(found)
+
+
+def read_to_the_end(found: Instance) -> None:
     source = found.open()
     try:
         room = bytearray(1 << 16)
@@ -91,6 +108,47 @@ def read_instance(data: bytes) -> None:
         return  # what a sender makes a row of
     finally:
         source.close()
+
+
+def read_message(data: bytes) -> None:
+    """A message that somebody asks for as JSON and as XML."""
+    message = DicomMessage.from_bytes(data)
+    for kind in ("json", "xml"):
+        with suppress(DicomkitError):
+            getattr(message, kind)
+
+
+def read_archive(data: bytes) -> None:
+    """A zip archive."""
+    read_container("archive.zip", data)
+
+
+def read_directory_file(data: bytes) -> None:
+    """A DICOMDIR, with nothing of what it refers to."""
+    read_container("DICOMDIR", data)
+
+
+def read_container(name: str, data: bytes) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / name
+        path.write_bytes(data)
+        for found in find_instances(path):
+            assert found.source.startswith(folder) or "leads out of its folder" in str(found), found
+            if isinstance(found, Instance):
+                read_to_the_end(found)
+
+
+def reads_results(suffix: str) -> Callable[[bytes], None]:
+    """A reader of results in one of their formats."""
+
+    def read(data: bytes) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / f"rows{suffix}"
+            path.write_bytes(data)
+            with suppress(ValueError):  # what `read_results` says it raises
+                read_results(path)
+
+    return read
 
 
 def read_setting(data: bytes) -> None:
@@ -146,9 +204,52 @@ def ledger_seeds() -> list[bytes]:
         return [path.read_bytes()]
 
 
+def archive_seeds() -> list[bytes]:
+    """Archives with instances packed and not, and what else is met in them."""
+    small = [data for data in instance_seeds() if len(data) < 20_000]
+    made = []
+    for method in (zipfile.ZIP_DEFLATED, zipfile.ZIP_STORED):
+        file = io.BytesIO()
+        with zipfile.ZipFile(file, "w", method) as archive:
+            for index, data in enumerate(small[:3]):
+                archive.writestr(f"series/{index}.dcm", data)
+            archive.writestr("empty/", "")
+            archive.writestr("notes.txt", "hello")
+        made.append(file.getvalue())
+    return made
+
+
+def directory_file_seeds() -> list[bytes]:
+    """pydicom's DICOMDIRs."""
+    return [
+        file.read_bytes()
+        for file in sorted(TEST_FILES.rglob("DICOMDIR*"))
+        if file.is_file() and file.stat().st_size <= LARGEST_SEED
+    ]
+
+
+def makes_results(suffix: str) -> Callable[[], list[bytes]]:
+    """A maker of results in one of their formats."""
+
+    def make() -> list[bytes]:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / f"rows{suffix}"
+            disabled = DicomSenderSetting(name="nowhere", disabled=True)
+            send_batch(disabled, sorted(TEST_FILES.glob("MR_small*.dcm")), results=path)
+            return [path.read_bytes()]
+
+    return make
+
+
 TARGETS: dict[str, tuple[Callable[[bytes], None], Callable[[], list[bytes]]]] = {
     "pdu": (read_pdus, pdu_seeds),
     "instance": (read_instance, instance_seeds),
+    "message": (read_message, instance_seeds),
+    "archive": (read_archive, archive_seeds),
+    "dicomdir": (read_directory_file, directory_file_seeds),
+    "csv": (reads_results(".csv"), makes_results(".csv")),
+    "json": (reads_results(".json"), makes_results(".json")),
+    "parquet": (reads_results(".parquet"), makes_results(".parquet")),
     "setting": (read_setting, setting_seeds),
     "ledger": (read_ledger, ledger_seeds),
 }
@@ -178,7 +279,7 @@ def fuzz(name: str, seconds: float, seed: int) -> int:
         started = monotonic()
         try:
             read(data)
-        except (DicomkitError, p.ProtocolError):
+        except (DicomkitError, ProtocolError):
             pass
         except Exception as error:
             raise Found(f"{name}: {type(error).__name__}: {error}\n{traceback.format_exc()}", data) from error
