@@ -75,7 +75,7 @@ class BarState:
 class Bar(anywidget.AnyWidget):
     """The bar; `show` tells every view what is there now, and `on_press` is called with an act, its label, a text."""
 
-    _esm = javascript("elements.js", "keys.js", "bar.js", "batch.js")
+    _esm = javascript("elements.js", "keys.js", "kernel.js", "bar.js", "batch.js")
     _css = stylesheet()
 
     def __init__(self, on_press: Callable[[str, str, str], None]) -> None:

@@ -74,6 +74,7 @@ class SettingForm(anywidget.AnyWidget):
     _esm = javascript(
         "elements.js",
         "keys.js",
+        "kernel.js",
         "form_store.js",
         "form_fields.js",
         "form_json.js",

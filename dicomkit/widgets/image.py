@@ -81,6 +81,7 @@ class ImageViewer(anywidget.AnyWidget):
     _esm = javascript(
         "elements.js",
         "keys.js",
+        "kernel.js",
         "image_pixels.js",
         "image_store.js",
         "image_documents.js",

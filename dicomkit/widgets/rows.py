@@ -84,6 +84,7 @@ class Rows(anywidget.AnyWidget):
     _esm = javascript(
         "elements.js",
         "keys.js",
+        "kernel.js",
         "rows_parts.js",
         "rows_bar.js",
         "rows_detail.js",

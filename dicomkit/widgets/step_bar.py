@@ -50,4 +50,4 @@ class StepState:
 class StepBar(Bar):
     """A bar that shows a `StepState`."""
 
-    _esm = javascript("elements.js", "keys.js", "bar.js", "step.js")
+    _esm = javascript("elements.js", "keys.js", "kernel.js", "bar.js", "step.js")

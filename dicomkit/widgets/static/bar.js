@@ -6,17 +6,12 @@
 const PATIENCE_MS = 5000;
 
 class Bar {
-  /** `silent` and `parted` say what to do when the kernel does not answer, and when it knows the bar no more. */
+  /** `silent` and `parted` are sentences: what to do when the kernel does not answer, and when it knows the bar no more. */
   constructor(model, { silent, parted }) {
     this.model = model;
     this.notes = make("div", { role: "status" }, make("div", { class: "dk-status", text: "Waiting for the kernel …" }));
-    this.onMessage = (message) => {
-      if (message.kind !== "state") return;
-      clearTimeout(this.patience);
-      this.show(message);
-    };
-    this.onParting = () => this.warn(parted);
-    this.onSilence = () => this.warn(silent);
+    this.silent = silent;
+    this.parted = parted;
   }
 
   /** Put the element into the page, and ask the kernel what to show. */
@@ -24,29 +19,29 @@ class Bar {
     this.element = element;
     keepKeys(element);
     el.append(element);
-    this.model.on("msg:custom", this.onMessage);
-    this.model.on("comm_live_update", this.onParting); // it was live, so it is no more
-    this.patience = setTimeout(this.onSilence, PATIENCE_MS);
-    this.say({ kind: "hello" });
+    this.patience = setTimeout(() => this.warn(this.silent), PATIENCE_MS);
+    this.kernel = new Kernel(
+      this.model,
+      (message) => this.hear(message),
+      () => this.warn(this.parted),
+    );
+    this.kernel.say({ kind: "hello" });
   }
 
   close() {
     clearTimeout(this.patience);
-    this.model.off("msg:custom", this.onMessage);
-    this.model.off("comm_live_update", this.onParting);
+    this.kernel.close();
     this.element.remove();
   }
 
-  say(message) {
-    try {
-      this.model.send(message);
-    } catch {
-      this.onParting();
-    }
+  hear(message) {
+    if (message.kind !== "state") return;
+    clearTimeout(this.patience);
+    this.show(message);
   }
 
   press(act, label, text = "") {
-    this.say({ kind: "press", act, label, text });
+    this.kernel.say({ kind: "press", act, label, text });
   }
 
   warn(says) {

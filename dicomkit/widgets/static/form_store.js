@@ -10,7 +10,6 @@ const JSON_SIDE = ""; // its key among the fields' names, in what is unanswered
 
 class FormStore {
   constructor(model) {
-    this.model = model;
     this.me = Math.random().toString(36).slice(2);
     this.number = 0;
     this.underWay = 0;
@@ -21,17 +20,17 @@ class FormStore {
     this.form = null;
     this.state = null;
     this.views = new Set();
-    this.onMessage = (message) => this.hear(message);
-    model.on("msg:custom", this.onMessage);
-    this.onParting = () => this.part();
-    model.on("comm_live_update", this.onParting); // it was live, so it is no more
-    this.send({ kind: "hello" });
+    this.kernel = new Kernel(
+      model,
+      (message) => this.hear(message),
+      () => this.part(),
+    );
+    this.kernel.say({ kind: "hello" });
     this.beginToWait();
   }
 
   close() {
-    this.model.off("msg:custom", this.onMessage);
-    this.model.off("comm_live_update", this.onParting);
+    this.kernel.close();
     clearTimeout(this.quiet);
     clearTimeout(this.patience);
     this.views.clear();
@@ -72,18 +71,10 @@ class FormStore {
   act(act, path = "") {
     this.flushJson();
     this.pump({ atOnce: true });
-    this.send({ kind: "act", act, path });
+    this.kernel.say({ kind: "act", act, path });
   }
 
   // What Python is told and says
-
-  send(message) {
-    try {
-      this.model.send(message);
-    } catch {
-      this.part();
-    }
-  }
 
   part() {
     this.isGone = true;
@@ -97,7 +88,7 @@ class FormStore {
     this.underWay = this.number;
     for (const name of Object.keys(this.unsent.fields)) this.unanswered.set(name, this.number);
     if (this.unsent.json !== undefined) this.unanswered.set(JSON_SIDE, this.number);
-    this.send({ kind: "edit", from: this.me, number: this.number, ...this.unsent });
+    this.kernel.say({ kind: "edit", from: this.me, number: this.number, ...this.unsent });
     this.unsent = { fields: {} };
     this.beginToWait();
   }

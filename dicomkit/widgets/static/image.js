@@ -6,7 +6,7 @@
 const CUSTOM = "custom";
 const GONE = "The kernel does not know this viewer any more. Run the cell again; what was loaded can still be looked at.";
 
-class View {
+class ImageView {
   constructor(store, el) {
     this.store = store;
     this.undoDocument = () => {};
@@ -236,7 +236,7 @@ class View {
     if (!shown) {
       const waits = "No answer from the kernel yet. It may be busy; in a reopened notebook, run the cell again.";
       if (this.store.isGone) this.say(GONE, "warning");
-      else this.say(this.store.silent ? waits : "", this.store.silent ? "warning" : "");
+      else this.say(this.store.isSilent ? waits : "", this.store.isSilent ? "warning" : "");
       return;
     }
     const isPicture = shown.kind === "grey" || shown.kind === "colour";
@@ -354,7 +354,7 @@ export default () => {
       return () => store.close();
     },
     render({ el }) {
-      const view = new View(store, el);
+      const view = new ImageView(store, el);
       return () => view.close();
     },
   };

@@ -30,7 +30,7 @@ class ViewerStore {
     this.model = model;
     this.state = Object.fromEntries(SHARED.map((name) => [name, model.get(name)]));
     this.listing = [];
-    this.silent = false;
+    this.isSilent = false;
     this.isGone = false; // there is nobody to answer: the kernel was started again
     this.views = new Set();
     this.frames = new Map(); // by series and index, what was looked at last at the end
@@ -40,31 +40,23 @@ class ViewerStore {
     this.toldAt = -Infinity;
     this.direction = 1;
     this.timers = {};
-    this.onMessage = (message, buffers) => this.hear(message, buffers);
-    model.on("msg:custom", this.onMessage);
     this.onChange = Object.fromEntries(SHARED.map((name) => [name, () => this.takeOver(name)]));
     for (const name of SHARED) model.on(`change:${name}`, this.onChange[name]);
-    this.onParting = () => this.part();
-    model.on("comm_live_update", this.onParting); // it was live, so it is no more
-    this.send({ kind: "hello" });
+    this.kernel = new Kernel(
+      model,
+      (message, buffers) => this.hear(message, buffers),
+      () => this.part(),
+    );
+    this.kernel.say({ kind: "hello" });
     this.pump();
   }
 
   close() {
-    this.model.off("msg:custom", this.onMessage);
     for (const name of SHARED) this.model.off(`change:${name}`, this.onChange[name]);
-    this.model.off("comm_live_update", this.onParting);
+    this.kernel.close();
     for (const timer of Object.values(this.timers)) clearTimeout(timer);
     this.views.clear();
     this.frames.clear();
-  }
-
-  send(message) {
-    try {
-      this.model.send(message);
-    } catch {
-      this.part();
-    }
   }
 
   part() {
@@ -157,8 +149,8 @@ class ViewerStore {
       const key = this.key(index);
       if (index < 0 || index >= frame_count || this.frames.has(key) || this.asked.has(key)) continue;
       this.asked.add(key);
-      this.send({ kind: "frame", series: this.state.series, index });
-      this.timers.patience ??= setTimeout(() => this.loosePatience(), PATIENCE_MS);
+      this.kernel.say({ kind: "frame", series: this.state.series, index });
+      this.timers.patience ??= setTimeout(() => this.losePatience(), PATIENCE_MS);
     }
   }
 
@@ -168,15 +160,15 @@ class ViewerStore {
     return seen !== undefined && seen.bytes * (AHEAD + 2) > CACHE_BYTES;
   }
 
-  loosePatience() {
-    this.silent = true;
+  losePatience() {
+    this.isSilent = true;
     for (const view of this.views) view.refresh();
   }
 
   hear(message, buffers = []) {
     clearTimeout(this.timers.patience);
     delete this.timers.patience;
-    this.silent = false;
+    this.isSilent = false;
     if (message.kind === "series") {
       this.listing = message.series;
     } else if ("index" in message) {

@@ -2,7 +2,6 @@
 
 class RowsView {
   constructor(model, el) {
-    this.model = model;
     this.id = `dk-rows-${Math.random().toString(36).slice(2, 10)}`;
     this.move = 0; // how often the cursor was moved here
     this.root = make("div", { class: "dk dk-card dk-rows", role: "group" });
@@ -12,19 +11,16 @@ class RowsView {
     );
     el.append(this.root);
     this.parting = make("div", { class: "dk-status", role: "status" });
-    this.hear = (message) => this.onMessage(message);
-    model.on("msg:custom", this.hear);
-    this.part = () => this.onParting();
-    model.on("comm_live_update", this.part); // it was live, so it is no more
+    this.kernel = new Kernel(
+      model,
+      (message) => this.onMessage(message),
+      () => this.onParting(),
+    );
     this.say({ kind: "hello" });
   }
 
   say(message) {
-    try {
-      this.model.send({ view: this.id, ...message });
-    } catch {
-      this.onParting();
-    }
+    this.kernel.say({ view: this.id, ...message });
   }
 
   onMessage(message) {
@@ -132,8 +128,7 @@ class RowsView {
 
   close() {
     this.say({ kind: "bye" });
-    this.model.off("msg:custom", this.hear);
-    this.model.off("comm_live_update", this.part);
+    this.kernel.close();
     this.bar?.close();
     this.grid?.close();
     this.root.remove();
