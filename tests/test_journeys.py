@@ -219,17 +219,15 @@ def test_dragging_changes_the_picture_and_asks_the_kernel_for_nothing(open_noteb
     before, began, draws = len(notebook.sent), time.monotonic(), viewer.evaluate("(one) => one.draws")
     notebook.page.mouse.move(x, y)
     notebook.page.mouse.down()
-    moves = 0
     for leg in range(1, 4):
         notebook.page.mouse.move(x + 40 * leg, y - 20 * leg, steps=60)
-        moves += 60
         notebook.drawn()
         pictures.append(picture_of(viewer))
     notebook.page.mouse.up()
     messages, seconds = len(notebook.sent) - before, time.monotonic() - began
     assert len(set(pictures)) == len(pictures)
     assert viewer.evaluate("(one) => one.draws") > draws + 3
-    assert messages <= seconds / 0.1 + 2 < moves  # ten a second, and the last one
+    assert messages <= seconds / 0.1 + 2  # ten a second, and the last one
     shown = viewer.get_by_label("W", exact=True).input_value()
     notebook.wait(lambda: notebook.value("f'{viewer.window_width:g}'") == shown, "Python has the window")
 

@@ -59,10 +59,12 @@ def final_of(attempts: pd.DataFrame) -> pd.DataFrame:
 
 
 def is_held(final: pd.DataFrame) -> pd.Series[bool]:
+    """Whether each was skipped because the ledger holds it as stored."""
     return (final["outcome"] == Outcome.SKIPPED.value) & final["detail"].str.startswith(HELD).fillna(False)
 
 
 def ends_of(attempts: pd.DataFrame) -> pd.Series[Any]:
+    """When each attempt ended; null for what was never tried."""
     import pandas as pd
 
     return attempts["started_at"] + pd.to_timedelta(attempts["duration_ms"], unit="ms")

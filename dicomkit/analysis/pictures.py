@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from dicomkit.analysis.attempts import BYTES_IN_MB, STORED, attempts_of, ends_of, final_of
 from dicomkit.analysis.tables import summary
 from dicomkit.errors import MissingExtraError
+from dicomkit.quantities import counted
 from dicomkit.results import Outcome, in_words, tone_of
 
 if TYPE_CHECKING:
@@ -65,13 +66,20 @@ def plot_outcomes(rows: Rows, ax: Axes | None = None) -> Axes:
     if table.empty:
         return _nothing(ax, "no instances")
     total = int(table["instances"].sum())
-    for place, (name, counted) in enumerate(zip(table.index, table["instances"], strict=True)):
+    for place, (name, instances) in enumerate(zip(table.index, table["instances"], strict=True)):
         colour, hatch = _LOOK_OF_TONE[tone_of(Outcome(name))]
-        ax.barh(place, counted, height=0.68, color=colour, hatch=hatch, edgecolor=_HATCH_COLOUR, linewidth=0)
+        ax.barh(
+            place, instances, height=0.68, color=colour, hatch=hatch, edgecolor=_HATCH_COLOUR, linewidth=0
+        )
         again = f", {retried[name]:,} after a retry" if retried.get(name) else ""
-        label = f"{counted:,}  ({_percent(counted, total)}{again})"
+        label = f"{instances:,}  ({_percent(instances, total)}{again})"
         ax.annotate(
-            label, (counted, place), xytext=(6, 0), textcoords="offset points", va="center", fontsize="small"
+            label,
+            (instances, place),
+            xytext=(6, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize="small",
         )
     ax.set_yticks(range(len(table)), [in_words(name) for name in table.index])
     ax.invert_yaxis()
@@ -80,7 +88,7 @@ def plot_outcomes(rows: Rows, ax: Axes | None = None) -> Axes:
     ax.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
     ax.xaxis.set_major_formatter("{x:,.0f}")
     ax.set_xlabel("instances")
-    ax.set_title(f"{total:,} {'instance' if total == 1 else 'instances'}", loc="left")
+    ax.set_title(counted(total, "instance"), loc="left")
     _tidy(ax, grid="x")
     ax.tick_params(axis="y", length=0)
     return ax
@@ -255,7 +263,7 @@ def plot_latency(
     ax.set_ylim(len(groups) - 0.45, -0.55)
     ax.set_xlabel("ms from the last byte sent to the response")
     shown = f"; the {len(groups)} slowest of {len(groups) + left_out:,} associations" if left_out else ""
-    ax.set_title(f"{len(answered):,} {'response' if len(answered) == 1 else 'responses'}{shown}", loc="left")
+    ax.set_title(f"{counted(len(answered), 'response')}{shown}", loc="left")
     _tidy(ax, grid="x")
     ax.tick_params(axis="y", length=0)
     return ax

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from inspect import signature
 from pathlib import Path
 from threading import Event, RLock, Thread
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 from weakref import WeakSet
 
 import traitlets as t
@@ -130,7 +130,7 @@ class BatchPanel(VBox):  # type: ignore[misc]  # ipywidgets is not typed
         if isinstance(setting, SettingForm):
             setting.observe(self._on_form, ["value", "valid"])
         if _has_selected(sources):
-            sources.observe(self._on_sources, "selected")  # type: ignore[attr-defined]
+            sources.observe(self._on_sources, "selected")
         self.observe(self._on_selection, "selection")
         _PANELS.add(self)
         self._refresh()
@@ -343,7 +343,7 @@ class BatchPanel(VBox):  # type: ignore[misc]  # ipywidgets is not typed
         if isinstance(self._target, SettingForm):
             self._target.unobserve(self._on_form, ["value", "valid"])
         if _has_selected(self._sources):
-            self._sources.unobserve(self._on_sources, "selected")  # type: ignore[attr-defined]
+            self._sources.unobserve(self._on_sources, "selected")
         self.unobserve_all()
         with self._lock:
             for child in (self._bar, self._found, self._result_table):
@@ -358,7 +358,7 @@ class BatchPanel(VBox):  # type: ignore[misc]  # ipywidgets is not typed
     # The batch
 
     def _given(self) -> object:
-        return self._sources.selected if _has_selected(self._sources) else self._sources  # type: ignore[attr-defined]
+        return self._sources.selected if _has_selected(self._sources) else self._sources
 
     def _origin(self) -> Origin:
         return Origin(self.setting, self._given())
@@ -615,5 +615,6 @@ def refuse_strange_options(options: Iterable[str]) -> None:
         raise TypeError(f"send_batch takes no {', '.join(unknown)}; it takes {', '.join(sorted(_OPTIONS))}")
 
 
-def _has_selected(sources: object) -> bool:
+def _has_selected(sources: object) -> TypeGuard[Any]:
+    """Whether the sources are what a widget has selected."""
     return isinstance(sources, t.HasTraits) and sources.has_trait("selected")

@@ -197,10 +197,12 @@ class Job:
 
     @property
     def is_over(self) -> bool:
+        """Whether it has ended, in whatever way."""
         return self._over.is_set()
 
     @property
     def is_paused(self) -> bool:
+        """Whether it takes up no further instance until `resume`."""
         return self._control.is_paused and not self.is_over
 
     @property

@@ -68,6 +68,7 @@ class Entry:
 
     @property
     def is_folder(self) -> bool:
+        """Whether it can be opened."""
         return self.kind == FOLDER
 
 
