@@ -201,6 +201,7 @@ def test_cancel_keeps_a_row_for_every_instance_as_the_receiver_has_it(folder: Pa
     counts = batch.to_frame()["outcome"].value_counts()
     assert batch.interrupted and len(batch) == 60
     assert counts["stored"] == received < 60 and counts["cancelled"] == 60 - received
+    assert "60 instances in 1 series" in says(panel) and "stopped before all was looked at" not in says(panel)
     panel.close()
 
 
@@ -255,6 +256,7 @@ def test_the_failed_are_tried_again_in_their_own_rows(scp: LocalSCP, folder: Pat
     first = panel.start().wait(SECONDS)
     assert not first.ok
     assert label_of(panel, "retry") == "Try the 1 not stored again"
+    assert [one["act"] for one in bar_of(panel)["buttons"] if one["is_main"]] == ["retry"]
     path.write_bytes(whole)
     press(panel, "retry")
     second = panel.wait(SECONDS)

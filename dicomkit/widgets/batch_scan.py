@@ -106,7 +106,7 @@ class Scan:
         self._series: dict[str, _Growing] = {}
         self._grown: dict[str, None] = {}
         self._lock = Lock()
-        self._is_stopped = False
+        self._is_stopped = self._is_complete = False
         self._ended = Event()
         self._thread = Thread(
             target=self._look, args=(find_instances(sources),), name="dicomkit scan", daemon=True
@@ -121,7 +121,7 @@ class Scan:
     @property
     def is_stopped(self) -> bool:
         """Whether it was stopped before it had seen everything."""
-        return self._is_stopped
+        return self._is_stopped and not self._is_complete
 
     def wait(self, timeout_seconds: float | None = None) -> bool:
         """Return whether it was over in time."""
@@ -157,6 +157,8 @@ class Scan:
                     self.passed_over.append(one)
                 else:
                     self._add(one)
+            else:
+                self._is_complete = True
         except Exception as error:  # noqa: BLE001 - the sources may be the caller's own code
             self.fault = f"looking at the sources ended with {type(error).__name__}: {error}"
         finally:

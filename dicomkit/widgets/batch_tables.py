@@ -21,13 +21,13 @@ from dicomkit.widgets.row_sources import Cell, Column, Fact, Tone
 __all__ = ["counts_in_words", "result_rows", "series_rows"]
 
 _SERIES_COLUMNS = (
-    Column("patient_name", "Patient", 120, stretch=2, meaning="Patient's Name (0010,0010), and ID"),
-    Column("study_description", "Study", 120, stretch=2, meaning="Study Description (0008,1030), and date"),
-    Column("series_description", "Series", 130, stretch=2, meaning="Series Description, and number"),
+    Column("patient_name", "Patient", 105, stretch=2, meaning="Patient's Name (0010,0010), and ID"),
+    Column("study_description", "Study", 105, stretch=2, meaning="Study Description (0008,1030), and date"),
+    Column("series_description", "Series", 120, stretch=2, meaning="Series Description, and number"),
     Column("modality", "Modality", 82),
     Column("count", "Instances", 90, align="right"),
     Column("size_bytes", "Size", 70, align="right"),
-    Column("became", "What became of it", 150, stretch=1, is_sortable=False),
+    Column("became", "Outcome", 185, stretch=1, is_sortable=False),
 )
 _RESULT_COLUMNS = (
     Column("number", "#", 48, align="right", meaning="Position in what was sent, from 0"),

@@ -104,7 +104,7 @@ def _buttons(panel: Panel) -> list[Button]:
             halt,
             Button("cancel", "Cancel", "End the batch after the instances under way; rows are kept"),
         ]
-    send = Button("send", _send_label(panel), *_send_permission(panel), is_main=True)
+    send = Button("send", _send_label(panel), *_send_permission(panel), is_main=not panel.not_stored)
     if state == "scanning":
         return [send, Button("stop", "Stop looking", "Keep to what was found so far")]
     again = Button("rescan", "Look again", "Look at the sources anew")
@@ -115,6 +115,7 @@ def _buttons(panel: Panel) -> list[Button]:
         f"Try the {panel.not_stored:,} not stored again",
         "Each file is looked at anew",
         not panel.refusal,
+        is_main=True,
     )
     return [retry, send, again]
 
