@@ -45,7 +45,7 @@ def list_archive(path: str) -> Iterator[tuple[str, ZipMember | SourceError]]:
         raise SourceError(path, f"the archive is damaged: {error}") from error
     overlapping = _overlapping(members)
     for index, info in enumerate(members):
-        if info.is_dir():
+        if info.filename.endswith("/"):  # `is_dir` of a name of nothing raises
             continue
         name = f"{path}{MEMBER_MARK}{info.filename}"
         if index in overlapping:

@@ -133,7 +133,8 @@ def _read_parquet(path: Path) -> pd.DataFrame:
     with open(path, "rb") as file:
         try:
             table = parquet.read_table(file)
-        except (arrow.ArrowException, OSError) as error:
+            table.validate(full=True)
+        except (arrow.ArrowException, UnicodeDecodeError, OSError) as error:
             if isinstance(error, OSError) and error.errno is not None:
                 raise  # the system's; those without a number are pyarrow's, upon what it reads
             raise ValueError(f"{path.name} is not a Parquet file, or was never closed: {error}") from error

@@ -298,6 +298,15 @@ def test_a_member_that_grows_beyond_what_it_says_is_unreadable(archive: Path) ->
     assert "larger than its directory says" in first.detail or "truncated" in first.detail
 
 
+def test_a_member_without_a_name_is_a_member(archive: Path) -> None:
+    with zipfile.ZipFile(archive, "a") as file:
+        file.writestr("x", ct_instance(2))
+        file.infolist()[-1].filename = "\0"  # zipfile keeps of a name what comes before a NUL
+    *_, last = find_instances(archive)
+    assert isinstance(last, Instance)
+    assert last.source == f"{archive}!/"
+
+
 def test_members_that_share_bytes_are_unpacked_once(archive: Path) -> None:
     with zipfile.ZipFile(archive, "a") as file:
         first = file.infolist()[0]
