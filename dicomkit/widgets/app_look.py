@@ -17,9 +17,10 @@ from ipywidgets import HBox, Layout, VBox  # type: ignore[import-untyped]
 from dicomkit.errors import UnreadableError
 from dicomkit.instances import Instance
 from dicomkit.quantities import counted
+from dicomkit.widgets.bar import Note
 from dicomkit.widgets.batch_scan import UNREADABLE, SeriesFound
 from dicomkit.widgets.image import ImageViewer
-from dicomkit.widgets.step_bar import Note, StepBar, StepChoice, StepState
+from dicomkit.widgets.step_bar import StepBar, StepChoice, StepState
 from dicomkit.widgets.tags import TagBrowser
 from dicomkit.widgets.ticker import Ticker
 

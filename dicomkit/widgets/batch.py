@@ -24,7 +24,7 @@ from dicomkit.instances import Instance
 from dicomkit.results import Outcome, SendResult, to_frame
 from dicomkit.results_file import ResultsFile, known_suffix
 from dicomkit.settings import DicomSenderSetting
-from dicomkit.widgets.batch_bar import Bar
+from dicomkit.widgets.batch_bar import BatchBar
 from dicomkit.widgets.batch_job import Job, Origin, Pace, running_jobs
 from dicomkit.widgets.batch_scan import Cargo, Scan
 from dicomkit.widgets.batch_series import SeriesTable
@@ -118,7 +118,7 @@ class BatchPanel(VBox):  # type: ignore[misc]  # ipywidgets is not typed
         self._said: tuple[str, str] = ("", "")
         self._seen = -1
         self._pace = Pace()
-        self._bar = Bar(self._press)
+        self._bar = BatchBar(self._press)
         running = [job for job in running_jobs() if job.origin == self._origin()]
         self._found = self._series_of(running[0].scan if running else Scan(self._given()))
         self._result_table = Rows(result_rows(), label="What became of it", height_px=360)

@@ -1,44 +1,17 @@
 """The bar of a batch panel: what can be done, how far it is, what is to be known.
 
-The one idea: the kernel words everything, and a message is the whole state; the browser shows it, and says which button
-was pressed and what that said, so that nothing is done under a label that has changed meanwhile.
+The one idea: it has a progress, a question before what cannot be undone, and a file for the rows besides its buttons.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-import anywidget
+from dicomkit.widgets.assets import javascript
+from dicomkit.widgets.bar import Bar, Button, Note
 
-from dicomkit.widgets.assets import javascript, stylesheet
-
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
-
-__all__ = ["Bar", "BarState", "Button", "Note", "Progress"]
-
-NoteKind = Literal["", "done", "warning", "error"]
-
-
-@dataclass(frozen=True, slots=True)
-class Button:
-    """One button; while it waits, `title` says for what."""
-
-    act: str
-    label: str
-    title: str
-    is_allowed: bool = True
-    is_main: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Note:
-    """A sentence, and whether it is of something done, to be careful about, or wrong."""
-
-    says: str
-    kind: NoteKind = ""
+__all__ = ["BarState", "BatchBar", "Progress"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,41 +45,7 @@ class BarState:
     path: str | None = None
 
 
-class Bar(anywidget.AnyWidget):
-    """The bar; `show` tells every view what is there now, and `on_press` is called with an act, its label, a text."""
+class BatchBar(Bar):
+    """A bar that shows a `BarState`."""
 
     _esm = javascript("elements.js", "keys.js", "kernel.js", "bar.js", "batch.js")
-    _css = stylesheet()
-
-    def __init__(self, on_press: Callable[[str, str, str], None]) -> None:
-        self._on_press: Callable[[str, str, str], None] | None = on_press
-        self._state: dict[str, Any] = {}
-        super().__init__()
-        self.on_msg(self._hear)
-
-    def show(self, state: DataclassInstance) -> None:
-        """Show this, when it is not what is shown already."""
-        told = {"kind": "state", **asdict(state)}
-        if told != self._state:
-            self._state = told
-            if self.comm is not None:
-                self.send(told)
-
-    def close(self) -> None:
-        """Free the model; the views go, too."""
-        self._on_press = None
-        self.on_msg(self._hear, remove=True)
-        layout = self.layout
-        super().close()
-        if layout is not None:
-            layout.close()
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__}>"
-
-    def _hear(self, _widget: object, content: Any, _buffers: object) -> None:
-        kind = content.get("kind") if isinstance(content, dict) else None
-        if kind == "hello":
-            self.send(self._state)
-        elif kind == "press" and self._on_press is not None:
-            self._on_press(*(str(content.get(name, "")) for name in ("act", "label", "text")))

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, cast
 
 from dicomkit.quantities import counted, in_bytes, in_time
 from dicomkit.results import Outcome
-from dicomkit.widgets.batch_bar import BarState, Button, Note, NoteKind, Progress
+from dicomkit.widgets.bar import Button, Note, NoteKind
+from dicomkit.widgets.batch_bar import BarState, Progress
 from dicomkit.widgets.batch_tables import counts_in_words
 
 if TYPE_CHECKING:

@@ -16,9 +16,10 @@ import traitlets as t
 from ipywidgets import Layout, VBox  # type: ignore[import-untyped]
 
 from dicomkit.quantities import counted
+from dicomkit.widgets.bar import Button, Note
 from dicomkit.widgets.chooser_listing import FolderRows, Listing, shown_name
 from dicomkit.widgets.rows import Rows
-from dicomkit.widgets.step_bar import Button, Note, StepBar, StepField, StepState
+from dicomkit.widgets.step_bar import StepBar, StepField, StepState
 
 __all__ = ["SourceChooser", "keep_apart"]
 

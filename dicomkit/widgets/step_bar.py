@@ -1,7 +1,6 @@
 """The bar above a step of the app, and above the chooser's table: a title, what can be done, what is to be known.
 
-The one idea: as with the bar of a batch, a message is the whole state, worded by the kernel; this one has a field and a
-choice besides its buttons.
+The one idea: it has a heading, a field and a choice besides its buttons.
 """
 
 from __future__ import annotations
@@ -10,9 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dicomkit.widgets.assets import javascript
-from dicomkit.widgets.batch_bar import Bar, Button, Note
+from dicomkit.widgets.bar import Bar, Button, Note
 
-__all__ = ["Button", "Note", "StepBar", "StepField", "StepState", "StepChoice"]
+__all__ = ["StepBar", "StepChoice", "StepField", "StepState"]
 
 
 @dataclass(frozen=True, slots=True)
