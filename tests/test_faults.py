@@ -141,7 +141,11 @@ INSTANCE = [
     status(0xB007, "stored_with_warning"),
 ]
 
-CASES = [pytest.param(case, id=str(case.fault)) for case in ASSOCIATION + INSTANCE]
+CASES = ASSOCIATION + INSTANCE
+
+
+def told(case: Case) -> str:
+    return str(case.fault)
 
 
 @pytest.fixture(scope="module")
@@ -153,7 +157,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[bool, list[Path]]:
     return {False: small, True: [*small[:STRUCK], *large, *small[STRUCK + 1 :]]}
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", CASES, ids=told)
 def test_a_fault_costs_its_instance_alone(case: Case, files: dict[bool, list[Path]]) -> None:
     with LocalSCP(faults=[case.fault]) as scp:
         setting = scp.setting(timeout_seconds=TIMEOUT_SECONDS)
@@ -178,7 +182,7 @@ def test_a_fault_costs_its_instance_alone(case: Case, files: dict[bool, list[Pat
         assert row.outcome == "stored_with_warning" or "may have stored" in row.detail
 
 
-@pytest.mark.parametrize("case", [param for param in CASES if param.values[0].is_retried])
+@pytest.mark.parametrize("case", [case for case in CASES if case.is_retried], ids=told)
 def test_what_may_pass_next_time_is_tried_again_and_stored(case: Case, files: dict[bool, list[Path]]) -> None:
     with LocalSCP(faults=[case.fault]) as scp:
         batch = send_batch(scp.setting(timeout_seconds=TIMEOUT_SECONDS), files[case.is_large], pack_pdv=False)
