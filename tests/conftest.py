@@ -67,6 +67,17 @@ def ct_files(tmp_path: Path) -> list[Path]:
     return write_ct_files(tmp_path / "ct", 10)
 
 
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that everybody gets at; pytest's own are for their owner only."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        yield folder
+        for one in (folder, *folder.rglob("*")):  # or it could not be removed
+            one.chmod(0o755)
+
+
 # A browser
 
 

@@ -41,6 +41,7 @@ from dicomkit.results import COLUMNS, to_frame
 from dicomkit.scp import Abort, Status
 from tests.files import ct_instance, write_ct_files
 from tests.peers import wait_until
+from tests.permissions import as_nobody
 from tests.test_results import STORED, results
 
 NOWHERE = DicomSenderSetting(name="nowhere", disabled=True)
@@ -321,31 +322,15 @@ def test_an_empty_file_that_becomes_a_ledger_is_its_owners_alone(path: Path) -> 
 
 
 @contextmanager
-def as_nobody(folder: Path) -> Iterator[None]:
-    """Be someone for whom permissions count, which they do not for root."""
-    if os.geteuid() != 0:
-        yield
-        return
-    send_batch(NOWHERE, [])  # what is imported late is imported now: nobody may not read it
+def as_nobody_with_ledgers(folder: Path) -> Iterator[None]:
+    """As somebody else, once what is imported late is imported: nobody may not read it."""
+    send_batch(NOWHERE, [])
     write(folder / "warm.sqlite", [])
     Ledger(folder / "warm.sqlite").to_frame()
     for file in folder.glob("warm*"):
         file.unlink()
-    os.seteuid(65534)
-    try:
+    with as_nobody():
         yield
-    finally:
-        os.seteuid(0)
-
-
-@pytest.fixture
-def open_folder() -> Iterator[Path]:
-    """A folder that everybody gets at; pytest's own are for their owner only."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        folder.chmod(0o755)
-        yield folder
-        folder.chmod(0o755)
 
 
 def refusal(ledger: Path, **parameters: Any) -> str:
@@ -471,7 +456,7 @@ def test_a_ledger_that_may_not_be_written_is_an_error_before_anything_is_sent(op
     write(path, [STORED])
     path.chmod(0o444)
     open_folder.chmod(0o555)
-    with as_nobody(open_folder):
+    with as_nobody_with_ledgers(open_folder):
         assert "read-only" in refusal(path) or "may not be read or written" in refusal(path)
         assert len(Ledger(path).to_frame()) == 1  # to read it is no trouble
 
@@ -482,14 +467,14 @@ def test_a_read_only_ledger_in_a_folder_that_is_none_is_an_error_too(open_folder
     write(path, [STORED])
     path.chmod(0o444)
     open_folder.chmod(0o777)
-    with as_nobody(open_folder):
+    with as_nobody_with_ledgers(open_folder):
         assert "read-only" in refusal(path)
 
 
 @posix_only
 def test_a_folder_that_may_not_be_written_takes_no_new_ledger(open_folder: Path) -> None:
     open_folder.chmod(0o555)
-    with as_nobody(open_folder):
+    with as_nobody_with_ledgers(open_folder):
         assert "Permission denied; name another file" in refusal(open_folder / "batch.sqlite")
 
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +18,7 @@ from dicomkit.widgets.chooser import keep_apart
 from dicomkit.widgets.row_sources import Cell
 from tests.files import write_ct_files
 from tests.peers import wait_until
+from tests.permissions import as_nobody
 from tests.viewer_page import ViewerPage, Wire, browser
 
 if TYPE_CHECKING:
@@ -88,30 +87,6 @@ def looked_at(chooser: SourceChooser) -> dict[str, tuple[str, ...]]:
     rows_of(chooser)
     wait_until(lambda: all(one.was_looked_at for one in chooser._listing.entries), SECONDS, "a look at each")
     return rows_of(chooser)
-
-
-@contextmanager
-def as_nobody() -> Iterator[None]:
-    """Be someone for whom permissions count, which they do not for root."""
-    if os.geteuid() != 0:
-        yield
-        return
-    os.seteuid(65534)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
-
-
-@pytest.fixture
-def open_folder() -> Iterator[Path]:
-    """A folder that everybody gets at; pytest's own are for their owner only."""
-    with tempfile.TemporaryDirectory() as name:
-        place = Path(name)
-        place.chmod(0o755)
-        yield place
-        for one in place.rglob("*"):
-            one.chmod(0o755)
 
 
 # What is listed
