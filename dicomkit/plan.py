@@ -116,6 +116,8 @@ class Plan:
     ) -> bool | None:
         """Wait until there is something for this worker: True; None when the seconds are over; False at the end.
 
+        It is the end for a worker when nothing is left to be handed out: what others have under way, and may have to
+        try again, stays with them. Receivers that serve few associations at a time lose time over those that idle.
         True also when the sources gave something that makes no task, so that it is told of at once. `may_open` is
         asked when there is a task: a worker without an association waits for as long as it may not open one.
         """
@@ -123,12 +125,12 @@ class Plan:
         with self._changed:
             while True:
                 now = monotonic()  # before the look, so that no hold ends unseen between the two
-                if self._stopped or self._is_finished():
+                if self._stopped or self._is_handed_out():
                     return False
                 task = self._pick(worker, look=True) if self.may_take() else None
                 if task is not None and may_open():
                     return True
-                if self._is_finished():
+                if self._is_handed_out():
                     return False
                 if self._came_across:
                     self._came_across = False
@@ -270,8 +272,11 @@ class Plan:
 
     # ------------------------------------------------------------------------------------------ under the lock
 
+    def _is_handed_out(self) -> bool:
+        return self._exhausted and not self._size and not self._waiting
+
     def _is_finished(self) -> bool:
-        return self._exhausted and not self._size and not self._waiting and not self._under_way
+        return self._is_handed_out() and not self._under_way
 
     def _pick(self, worker: int, look: bool) -> Task | None:
         """The task that comes next for this worker, left where it is."""

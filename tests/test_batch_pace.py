@@ -8,6 +8,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from dicomkit import Batch, BatchControl, LocalSCP, batch_run, send_batch, tuning
@@ -179,6 +180,20 @@ def test_max_associations_takes_a_whole_number_from_1(most: Any) -> None:
 def test_a_number_of_associations_that_is_none_is_refused() -> None:
     with LocalSCP() as scp, pytest.raises(ValueError, match="or 'auto'"):
         send_batch(scp.setting(), [], associations="automatic")  # type: ignore[arg-type]
+
+
+def test_an_association_that_nothing_is_left_for_is_given_back_while_another_still_sends(
+    tmp_path: Path,
+) -> None:
+    files = write_ct_files(tmp_path, 20)
+    with LocalSCP(server="sockets", faults=[Delay(0.005, times=19), Delay(2.0)]) as scp:
+        batch = send_batch(scp.setting(), files, associations=2)
+    assert batch.ok
+    slowest = batch.to_frame().nlargest(1, "duration_ms").iloc[0]
+    answered_at = slowest.started_at + pd.to_timedelta(slowest.duration_ms, unit="ms")
+    other = batch.associations.set_index("association").drop(slowest.association)
+    assert (other.closed_at < answered_at).all()
+    assert (other.instances > 0).all()
 
 
 @pytest.fixture

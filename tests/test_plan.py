@@ -184,12 +184,14 @@ def test_a_task_is_tried_again_when_its_time_has_come_and_the_rest_goes_on_meanw
     assert monotonic() - started >= 0.03
 
 
-def test_the_end_waits_for_what_is_under_way() -> None:
-    plan = plan_of(["a"])
-    task = take(plan)
-    assert plan.wait_for_work(0, seconds=0.0) is None
+def test_nobody_waits_for_what_another_has_under_way_which_may_try_it_again() -> None:
+    plan = plan_of(["a"], associations=2)
+    task = take(plan, 0)
+    assert plan.wait_for_work(1) is False
     assert not plan.is_over
-    plan.done(task)
+    plan.try_again(task, 0.0)
+    assert plan.wait_for_work(0)
+    plan.done(take(plan, 0))
     assert plan.wait_for_work(0) is False
     assert plan.is_over
 
