@@ -220,11 +220,12 @@ class BatchPanel(VBox):  # type: ignore[misc]  # ipywidgets is not typed
         until = None if timeout_seconds is None else monotonic() + timeout_seconds
         while True:
             try:
+                is_due = self._is_due.is_set()  # asked first, or the job could be that of the batch before
                 job = self._job
-                if job is not None and not self._is_due.is_set() and job.wait(UPDATE_SECONDS):
-                    break
-                if self._is_due.is_set():
+                if is_due:
                     self._found.scan.wait(UPDATE_SECONDS)
+                elif job is not None and job.wait(UPDATE_SECONDS):
+                    break
             except KeyboardInterrupt:
                 self.cancel()
             if until is not None and monotonic() > until:

@@ -13,7 +13,9 @@ class StepBar extends Bar {
     this.head = make("div", { class: "dk-step-head", hidden: "" }, this.title, this.hint);
     this.label = make("span", { class: "dk-muted" });
     this.input = make("input", { type: "text", class: "dk-input dk-path", autocomplete: "off", spellcheck: "false" });
+    this.isEntered = false; // what is typed was handed over, and waits for what the kernel makes of it
     this.input.addEventListener("keydown", (event) => this.onKey(event));
+    this.input.addEventListener("input", () => { this.isEntered = false; });
     this.field = make("label", { class: "dk-field dk-step-field", hidden: "" }, this.label, this.input);
     this.choiceLabel = make("span", { class: "dk-muted" });
     this.select = make("select", { class: "dk-input" });
@@ -26,7 +28,10 @@ class StepBar extends Bar {
   }
 
   onKey(event) {
-    if (event.key === "Enter") this.press(this.state.field.act, "", this.input.value);
+    if (event.key === "Enter") {
+      this.isEntered = true;
+      this.press(this.state.field.act, "", this.input.value);
+    }
     if (event.key === "Escape") this.input.value = this.state.field.value;
   }
 
@@ -41,7 +46,8 @@ class StepBar extends Bar {
     this.field.hidden = !state.field;
     if (state.field) {
       this.label.textContent = state.field.label;
-      if (before?.field?.value !== state.field.value) this.input.value = state.field.value;
+      const isTaken = this.isEntered && !state.notes.some(({ kind }) => kind === "error");
+      if (isTaken || before?.field?.value !== state.field.value) this.input.value = state.field.value;
     }
     this.showChoice(state.choice);
     this.showButtons(this.buttons, state.buttons);
