@@ -331,7 +331,8 @@ def test_a_panel_sends_what_is_chosen_and_looks_again_when_that_changes() -> Non
         check(chooser, "ct-abdomen")
         batch = panel.start().wait(SECONDS)
         assert len(batch) == 12
-        for is_checked in [True, False] * 5:  # whoever waits gets the batch just begun, and not the one before
+        # Whoever waits gets the batch just begun, and not the one before.
+        for is_checked in [True, False] * 5:
             check(chooser, "cr-hand", is_checked=is_checked)
             assert len(panel.start().wait(SECONDS)) == 12 + is_checked
         panel.close()
