@@ -131,21 +131,32 @@ class Run:
 
     def run(self) -> None:
         """Send everything; returns when the last row is recorded."""
-        over = Flag()
-        conductor = Thread(target=self._conduct, args=(over,), name="dicomkit batch", daemon=True)
-        conductor.start()
-        # Ctrl-C is raised in this thread, which therefore holds no lock and does nothing but wait.
+        over, claim = Flag(), Lock()
+        conductors: list[Thread] = []
+
+        def conduct() -> None:
+            if claim.acquire(blocking=False):
+                self._conduct(over)
+
+        # Ctrl-C is raised in this thread, which therefore holds no lock and does nothing but wait. It may be raised
+        # within `start`, and who knows whether that thread has begun then: another is started, and the first conducts.
         timeout = 0.2 if os.name == "nt" else None  # Windows does not interrupt a wait without one
-        pressed = 0
-        while not over.is_set():
+        is_begun, pressed = False, 0
+        while not over.is_set() or any(thread.is_alive() for thread in conductors):
             try:
+                if not is_begun:
+                    conductors.append(Thread(target=conduct, name="dicomkit batch", daemon=True))
+                    conductors[-1].start()
+                    is_begun = True
                 while pressed:
                     pressed -= 1
                     Thread(target=self.control.cancel, name="dicomkit cancel", daemon=True).start()
                 over.wait(timeout)
+                for thread in conductors:
+                    if over.is_set() and thread.is_alive():
+                        thread.join()
             except KeyboardInterrupt:
                 pressed += 1
-        conductor.join()
         if self._crash is not None:
             raise self._crash
 

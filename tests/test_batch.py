@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from pathlib import Path
 from time import monotonic
+from types import FrameType
 from typing import Any
 
 import pandas as pd
@@ -992,6 +993,29 @@ def test_ctrl_c_returns_the_rows(presses: int) -> None:
     assert outcomes[-1] == "cancelled"
     assert (presses == 2) == ("we aborted" in detail)
     assert threads == []
+
+
+@pytest.mark.skipif(sys.gettrace() is not None, reason="something else traces")
+@pytest.mark.parametrize("moment", ["before the thread has begun", "after it has begun"])
+def test_ctrl_c_while_a_batch_begins_is_a_cancel_too(ct_files: list[Path], moment: str) -> None:
+    def press(frame: FrameType, *_: object) -> None:
+        starter = frame if moment.startswith("before") else frame.f_back
+        if starter is None or starter.f_code is not threading.Thread.start.__code__:
+            return
+        if starter.f_locals["self"].name == "dicomkit batch":
+            sys.settrace(None)
+            signal.raise_signal(signal.SIGINT)
+
+    with LocalSCP(faults=[Delay(0.2)], server="sockets") as scp:
+        sys.settrace(press)
+        try:
+            batch = send_batch(scp.setting(), ct_files)
+        finally:
+            sys.settrace(None)
+        assert len(scp.received) == batch.outcomes.get(Outcome.STORED, 0) < len(ct_files)
+    assert batch.interrupted
+    assert set(batch.to_frame().outcome) <= {"stored", "cancelled"}
+    assert len(batch) == len(ct_files)
 
 
 @pytest.mark.parametrize(
