@@ -73,19 +73,19 @@ class TagSource(RowSource):
         self.columns = self._columns()
 
     def _columns(self) -> tuple[Column, ...]:
-        values = [Column("value", "Value", 340, stretch=2, is_sortable=False)]
+        values = [Column("value", "Value", 200, stretch=2, is_sortable=False)]
         if self._has_two:
             values = [
-                Column("value", _capital(self._labels[0]), 140, stretch=3, is_sortable=False),
-                Column("other_value", _capital(self._labels[1]), 140, stretch=3, is_sortable=False),
-                Column("difference", "Difference", 130, is_sortable=False),
+                Column("value", _capital(self._labels[0]), 115, stretch=3, is_sortable=False),
+                Column("other_value", _capital(self._labels[1]), 115, stretch=3, is_sortable=False),
+                Column("difference", "Difference", 110, is_sortable=False),
             ]
         return (
-            Column("tag", "Tag", 190, is_code=True),
-            Column("keyword", "Keyword", 160 if self._has_two else 200, stretch=1),
-            Column("vr", "VR", 56, is_code=True, meaning="Value Representation, PS3.5 section 6.2"),
+            Column("tag", "Tag", 150, is_code=True),
+            Column("keyword", "Keyword", 150 if self._has_two else 155, stretch=1),
+            Column("vr", "VR", 48, is_code=True, meaning="Value Representation, PS3.5 section 6.2"),
             *values,
-            Column("action", "De-identify", 140, is_sortable=False, meaning=_PROFILE),
+            Column("action", "De-identify", 132, is_sortable=False, meaning=_PROFILE),
         )
 
     # What is listed
