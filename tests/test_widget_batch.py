@@ -422,6 +422,7 @@ def test_rows_are_exported_and_read_back(scp: LocalSCP, tmp_path: Path, suffix: 
     assert "'.xlsx' is not one of" in says(panel)
     press(panel, "export", str(tmp_path / "nowhere" / target.name))
     wait_until(lambda: "nowhere" not in says(panel) and target.name in says(panel), SECONDS, "why not")
+    assert f"{target.name}: No such file or directory; the results cannot be written there" in says(panel)
     panel.close()
 
 

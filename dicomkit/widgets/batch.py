@@ -602,7 +602,9 @@ class BatchPanel(VBox):  # type: ignore[misc]  # ipywidgets is not typed
         except FileExistsError:
             self._said = ("", "")
             self._file_question = target
-        except (DicomkitError, OSError, ValueError) as error:
+        except OSError as error:
+            self._said = (f"{target.name}: {error.strerror or error}.", "error")
+        except (DicomkitError, ValueError) as error:
             self._said = (str(error), "error")
         else:
             self._said = (f"Rows saved as {target}.", "done")
