@@ -356,7 +356,15 @@ class Notebook(WatchedPage):
         """Save, and return what is in the file."""
         self.choose("File", "Save Notebook")
         self.until("() => !jupyterapp.shell.currentWidget.context.model.dirty")
-        return self.path.read_text("utf-8")
+        text = ""
+
+        def is_whole() -> bool:  # another save may be on its way, and has emptied the file
+            nonlocal text
+            text = self.path.read_text("utf-8")
+            return text.rstrip().endswith("}")
+
+        self.wait(is_whole, "the file is written")
+        return text
 
     def reload(self) -> None:
         """Load the page again, and wait for the kernel; what is not saved is lost."""

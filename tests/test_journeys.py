@@ -321,7 +321,7 @@ def test_a_batch_outlives_the_page(open_notebook: Open, is_saved: bool) -> None:
 
 def test_a_saved_notebook_holds_no_name_and_no_pixel(open_notebook: Open, lab: JupyterLab) -> None:
     notebook = open_notebook(*ALL)
-    notebook.command("@jupyter-widgets/jupyterlab-manager:saveWidgetState")  # it does not by itself
+    save_states_from_now_on(notebook)
     notebook.run_all()
     notebook.scroll_to(3)
     expect(notebook.output(3).get_by_role("row", name="Phantom^Ada").first).to_be_visible()
@@ -398,7 +398,7 @@ def test_widgets_of_another_day_that_were_saved_with_their_state_say_what_to_do(
     open_notebook: Open, lab: JupyterLab, chromium: Browser
 ) -> None:
     notebook = open_notebook(*ALL)
-    notebook.command("@jupyter-widgets/jupyterlab-manager:saveWidgetState")
+    save_states_from_now_on(notebook)
     run_all_and_see_them(notebook)
     saved_with_states(notebook)
     notebook.close()
@@ -407,6 +407,15 @@ def test_widgets_of_another_day_that_were_saved_with_their_state_say_what_to_do(
         again.scroll_to(cell)
         expect(again.output(cell).get_by_text("un the cell").first).to_be_visible()
     again.close()
+
+
+def save_states_from_now_on(notebook: Notebook) -> None:
+    """Have JupyterLab save the states of widgets, which it does not by itself; its command changes it back, too."""
+    name = "@jupyter-widgets/jupyterlab-manager:saveWidgetState"
+    is_on = "(name) => jupyterapp.commands.isToggled(name)"
+    if not notebook.page.evaluate(is_on, name):
+        notebook.command(name)
+    notebook.until(is_on, name)
 
 
 def saved_with_states(notebook: Notebook) -> dict[str, Any]:
