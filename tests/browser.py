@@ -21,7 +21,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tests.peers import HOST, end, launch, wait_until
+from tests.peers import HOST, end, launch, wait_for_port, wait_until
 from tests.viewer_page import without
 
 if TYPE_CHECKING:
@@ -168,6 +168,7 @@ def _address(process: Popen[bytes], runtime: Path, log: Path) -> str:
         return bool(told)
 
     wait_until(is_up, SECONDS, "JupyterLab's address")
+    wait_for_port(told["port"], seconds=SECONDS)  # it tells of itself before it listens
     return str(told["url"])
 
 

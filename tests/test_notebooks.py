@@ -29,7 +29,7 @@ import dicomkit
 from dicomkit import DicomMessage, DicomSenderSetting, LocalSCP, send
 from dicomkit.cli.lab import copy_notebooks, notebooks_folder
 from dicomkit.samples import sample_folder
-from tests.peers import Storescp
+from tests.peers import Storescp, wait_for_port
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -387,6 +387,7 @@ def test_lab_serves_a_copy_on_this_machine_until_ctrl_c_and_leaves_nothing(tmp_p
             assert line, said
             said += line
         url, first, token = found[1], found[2], found[3]
+        wait_for_port(int(url.rpartition(":")[2]), seconds=SECONDS)  # it tells of itself before it listens
         served = {entry["name"] for entry in ask(url, "/api/contents", token)["content"]}
         ask(url, "/api/kernels", token, method="POST")
         process = psutil.Process(server.pid)

@@ -227,6 +227,7 @@ def test_a_cancel_before_the_scan_is_over_sends_nothing(scp: LocalSCP, folder: P
         goes_on.wait(SECONDS)
 
     panel = BatchPanel(scp.setting(), slow()).start()
+    wait_until(lambda: "1 instance in 1 series so far" in says(panel), SECONDS, "the first to be found")
     assert "Sending begins when the sources have been looked at" in says(panel)
     panel.cancel()
     goes_on.set()

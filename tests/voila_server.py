@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from tests.browser import own_folders
-from tests.peers import HOST, end, free_port, launch, wait_until
+from tests.peers import HOST, end, free_port, launch, wait_for_port, wait_until
 from tests.viewer_page import without
 
 __all__ = ["voila"]
@@ -44,6 +44,7 @@ def voila(notebook: Path, folder: Path) -> Iterator[str]:
 
     try:
         wait_until(lambda: port() != "", _START_SECONDS, "Voila's address")
+        wait_for_port(int(port()), seconds=_START_SECONDS)  # it tells of itself before it listens
         yield f"http://{HOST}:{port()}/"
     finally:
         process.terminate()  # politely, so that it ends its kernels
