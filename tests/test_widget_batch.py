@@ -492,7 +492,7 @@ def test_the_bar_sends_and_tells_in_a_browser(chromium: Browser, scp: LocalSCP, 
     send.click()
     page.serve(until=lambda: panel.state == "done" and "60 of 60 stored" in page.page.inner_text("main"))
     assert page.page.get_by_role("status").inner_text().count("60 of 60 stored") == 1
-    path = page.page.get_by_role("textbox", name="File to save the rows in")
+    path = page.page.get_by_role("textbox", name="Rows to a file")
     path.fill(str(folder.parent / "rows.csv"))
     path.press("Enter")
     page.serve(until=lambda: (folder.parent / "rows.csv").exists())

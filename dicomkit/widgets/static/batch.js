@@ -14,7 +14,7 @@ class BatchBar extends Bar {
     this.meter = make("progress", { "aria-label": "Progress of the batch" });
     this.progressText = make("span", { class: "dk-numbers" });
     this.progress = make("div", { class: "dk-bar dk-batch-progress", hidden: "" }, this.meter, this.progressText);
-    this.path = make("input", { type: "text", class: "dk-input dk-path", "aria-label": "File to save the rows in", autocomplete: "off", spellcheck: "false" });
+    this.path = make("input", { type: "text", class: "dk-input dk-path", "aria-label": "Rows to a file", autocomplete: "off", spellcheck: "false" });
     this.path.addEventListener("keydown", (event) => {
       if (event.key === "Enter") this.press("export", "", this.path.value);
     });
