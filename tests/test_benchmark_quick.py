@@ -92,6 +92,19 @@ def test_the_result_goes_between_the_markers_of_a_readme(tmp_path: Path) -> None
     assert "old" not in text
 
 
+def test_some_tables_are_measured_again_and_the_others_stay(tmp_path: Path) -> None:
+    def table(title: str, rate: str) -> Table:
+        return Table(title, ["sender", "rate"], [["mine", rate]], ["A note."])
+
+    readme = tmp_path / "README.md"
+    readme.write_text(f"before\n{README_START}\n{README_END}\nafter\n")
+    write_into(readme, "On Monday.", [table("A set", "2x"), table("Another", "3x")])
+    write_into(readme, "On Friday.", [table("A set", "4x")], keeps_others=True)
+    text = readme.read_text()
+    assert [text.count(rate) for rate in ("2x", "3x", "4x")] == [0, 1, 1]
+    assert text.index("On Monday.") < text.index("4x") < text.index("On Friday.") < text.index("3x")
+
+
 def test_a_readme_without_markers_is_refused(tmp_path: Path) -> None:
     readme = tmp_path / "README.md"
     readme.write_text("no place")

@@ -28,7 +28,11 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--only", action="append", choices=SCENARIOS, help="measure this scenario only; may be given again"
     )
-    parser.add_argument("--readme", action="store_true", help="write the result into README.md, too")
+    parser.add_argument(
+        "--readme",
+        action="store_true",
+        help="write the result into README.md, too; with --only, those tables",
+    )
     chosen = parser.parse_args(arguments)
     chosen.sets = chosen.sets.split(",")
     if unknown := set(chosen.sets).difference(SETS):
@@ -70,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             for table in measured:
                 print(f"\n{table.as_text()}", flush=True)
     if chosen.readme:
-        write_into(README, measured_on, tables)
+        write_into(README, measured_on, tables, keeps_others=bool(chosen.only))
     return 0
 
 

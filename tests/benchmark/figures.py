@@ -57,11 +57,16 @@ class Table:
         body = [lined_up(self.columns), rule, *(lined_up(row) for row in self.rows)]
         return "\n".join([self.title, "", *(f"  {line}" for line in body), *self._remarks("  ")])
 
+    @property
+    def heading(self) -> str:
+        """Its first line in Markdown, by which it is found again."""
+        return f"**{self.title}**"
+
     def as_markdown(self) -> str:
         header = f"| {' | '.join(self.columns)} |"
         rule = "|" + "|".join("---" if n == 0 else "---:" for n in range(len(self.columns))) + "|"
         body = [f"| {' | '.join(row)} |" for row in self.rows]
-        return "\n".join([f"**{self.title}**", "", header, rule, *body, *self._remarks("")])
+        return "\n".join([self.heading, "", header, rule, *body, *self._remarks("")])
 
     def _remarks(self, indent: str) -> list[str]:
         return ["", *(f"{indent}{note}" for note in self.notes)] if self.notes else []
@@ -187,14 +192,25 @@ def _installed(name: str, executable: str, pattern: str) -> list[str]:
     return [f"{name} {found[1]}"] if found else []
 
 
-def write_into(readme: Path, measured_on: str, tables: Sequence[Table]) -> None:
-    """Replace what stands between the markers of a README; ValueError where there are none."""
+def write_into(
+    readme: Path, measured_on: str, tables: Sequence[Table], *, keeps_others: bool = False
+) -> None:
+    """Replace what stands between the markers of a README; ValueError where there are none.
+
+    With `keeps_others` these tables take the place of those with the same title, and each says when it was measured.
+    """
     text = readme.read_text(encoding="utf-8")
     if README_START not in text or README_END not in text:
         raise ValueError(f"{readme.name} has no place for the result: add {README_START} and {README_END}")
     before, rest = text.split(README_START, 1)
     after = rest.split(README_END, 1)[1]
     parts = [measured_on, *(table.as_markdown() for table in tables)]
+    if keeps_others:
+        is_there = rest.split(README_END, 1)[0].strip()
+        blocks = {block.partition("\n")[0]: block for block in is_there.replace("\n\n**", "\0**").split("\0")}
+        for table in tables:
+            blocks[table.heading] = f"{table.as_markdown()}\n\n{measured_on}"
+        parts = [*blocks.values()]
     readme.write_text(
         before + README_START + "\n" + "\n\n".join(parts) + "\n" + README_END + after, encoding="utf-8"
     )

@@ -36,10 +36,12 @@ def send_batch_with_ledger(
     port: int, aet: str, associations: int | Literal["auto"], folder: Path
 ) -> Callable[[], int]:
     """The same with a new ledger; rows are read back from it as the frame."""
+    import sqlite3  # noqa: F401  (and its imports are behind it, here too)
     import tempfile
 
     import pandas as pd  # noqa: F401  (a notebook has it)
 
+    from dicomkit import ledger_resume, ledger_writer  # noqa: F401
     from dicomkit.batch import send_batch
     from dicomkit.settings import DicomSenderSetting
 
