@@ -59,13 +59,15 @@ __all__ = [
     "DirectoryFileError",
     "Instance",
     "NotDicomError",
+    "PREFIX_END",
+    "has_prefix",
     "look_at",
     "look_at_member",
 ]
 
 _PREAMBLE_SIZE = 128  # PS3.10 7.1
 _PREFIX = b"DICM"
-_PREFIX_END = 132
+PREFIX_END = 132
 _FIRST_GROUPS = (b"\x08\0", b"\x02\0", b"\0\x08")  # of a file without preamble, in either byte order
 _ZIP_MAGICS = (b"PK\x03\x04", b"PK\x05\x06")  # the latter of an empty one
 _OTHER_MAGICS = {
@@ -230,9 +232,14 @@ def look_at_member(member: ZipMember) -> Instance:
     return instance
 
 
+def has_prefix(head: bytes | bytearray | memoryview) -> bool:
+    """Whether what begins like this, `PREFIX_END` bytes or more, has a preamble and ``DICM`` after it (PS3.10 7.1)."""
+    return head[_PREAMBLE_SIZE:PREFIX_END] == _PREFIX
+
+
 def _describe(window: Window, source: str, content: str | bytes | ZipMember, stamp: Stamp | None) -> Instance:
     head = window.buffer
-    begin = _PREFIX_END if head[_PREAMBLE_SIZE:_PREFIX_END] == _PREFIX else 0
+    begin = PREFIX_END if has_prefix(head) else 0
     if not begin and head[:2] not in _FIRST_GROUPS:
         raise _no_dicom(source, head)
     meta: dict[int, bytes] = {}

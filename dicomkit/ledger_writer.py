@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from dicomkit.errors import LedgerError
 from dicomkit.ledger import read_rows
 from dicomkit.ledger_file import as_text, named, open_for_writing, reading, transaction
-from dicomkit.results import COLUMNS, Outcome, SendResult
+from dicomkit.results import COLUMNS, Outcome, SendResult, encodable
 
 if TYPE_CHECKING:
     from dicomkit.settings import DicomSenderSetting
@@ -99,12 +99,12 @@ class LedgerWriter:
                 (
                     batch_id,
                     as_text(datetime.now(UTC)),
-                    _encodable(setting.our_aet),
-                    _encodable(setting.remote_aet),
-                    _encodable(setting.remote_host),
+                    encodable(setting.our_aet),
+                    encodable(setting.remote_aet),
+                    encodable(setting.remote_host),
                     setting.remote_port,
                     setting.id,
-                    _encodable(setting.name),
+                    encodable(setting.name),
                     __version__,
                 ),
             )
@@ -199,7 +199,3 @@ def _values(rows: list[tuple[SendResult, str]]) -> list[Any]:
         if result.started_at is not None:
             values[_STARTED_AT] = as_text(result.started_at)
     return values
-
-
-def _encodable(text: str) -> str:
-    return text.encode("utf-8", "backslashreplace").decode()

@@ -45,6 +45,7 @@ __all__ = [
     "frame_of_rows",
     "column_array",
     "dtypes",
+    "encodable",
 ]
 
 
@@ -221,15 +222,15 @@ class SendResult(Frozen, kw_only=True):
         """
         status = self.status
         return (
-            _encodable(self.batch_id),
+            encodable(self.batch_id),
             self.instance,
             self.attempt,
             self.outcome.value,
             status,
             None if status is None else status_category(status),
             None if status is None else status_meaning(status),
-            _encodable(self.detail),
-            _encodable(self.source),
+            encodable(self.detail),
+            encodable(self.source),
             _known(self.sop_class_uid),
             _known(self.sop_class_name),
             _known(self.sop_instance_uid),
@@ -239,9 +240,9 @@ class SendResult(Frozen, kw_only=True):
             self.size_bytes,
             _known(self.transfer_syntax),
             _known(self.sent_transfer_syntax),
-            _encodable(self.calling_aet),
-            _encodable(self.called_aet),
-            _encodable(self.host),
+            encodable(self.calling_aet),
+            encodable(self.called_aet),
+            encodable(self.host),
             self.port,
             self.association,
             self.started_at,
@@ -295,14 +296,15 @@ class SendResult(Frozen, kw_only=True):
         return shown(facts_table(type(self).__name__, facts))
 
 
-def _encodable(text: str) -> str:
+def encodable(text: str) -> str:
+    """Return a text that every file takes: what is no Unicode, as a name of a file may be, as backslash escapes."""
     if text.isascii():
         return text
     return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _known(text: str | None) -> str | None:
-    return _encodable(text) if text else None
+    return encodable(text) if text else None
 
 
 KIND_OF_COLUMN = {

@@ -272,13 +272,18 @@ def test_a_batch_is_sent_and_its_table_fills_while_it_runs(open_notebook: Open) 
     assert notebook.value("[*panel.to_frame(latest=True).outcome.unique()]") == ["stored"]
 
 
+def sent_off(notebook: Notebook) -> tuple[Locator, Locator]:
+    """What the cell with a panel shows once Send was pressed, and in it the table of results."""
+    notebook.run_all()
+    part = notebook.output(0)
+    part.get_by_role("button", name="Send 27 instances").click()
+    return part, part.get_by_role("grid", name="What became of it")
+
+
 def test_a_batch_that_is_cancelled_has_a_row_for_what_the_receiver_has(open_notebook: Open) -> None:
     with LocalSCP(aet="ARCHIVE", faults=[Delay(0.2)], server="sockets") as scp:
         notebook = open_notebook(panel_cell(scp))
-        notebook.run_all()
-        part = notebook.output(0)
-        part.get_by_role("button", name="Send 27 instances").click()
-        grid = part.get_by_role("grid", name="What became of it")
+        part, grid = sent_off(notebook)
         expect(grid.get_by_role("row", name="stored").nth(1)).to_be_visible()
         button_in(part, "Cancel").click()
         notebook.wait(lambda: notebook.value("panel.state") == "done", "it ended")
@@ -296,10 +301,7 @@ def test_a_batch_that_is_cancelled_has_a_row_for_what_the_receiver_has(open_note
 def test_a_batch_outlives_the_page(open_notebook: Open, is_saved: bool) -> None:
     with LocalSCP(aet="ARCHIVE", faults=[Delay(1.5)], server="sockets") as scp:
         notebook = open_notebook(panel_cell(scp))
-        notebook.run_all()
-        part = notebook.output(0)
-        part.get_by_role("button", name="Send 27 instances").click()
-        grid = part.get_by_role("grid", name="What became of it")
+        part, grid = sent_off(notebook)
         expect(grid.get_by_role("row", name="stored").first).to_be_visible()
         if is_saved:
             notebook.save()

@@ -91,8 +91,10 @@ class SenderApp(VBox):  # type: ignore[misc]  # ipywidgets is not typed
             self.chooser.close()
             raise
         self._look = LookStep()
-        self._choose_bar, self._send_bar = StepBar(_nothing), StepBar(_nothing)
+        self._choose_bar, self._send_bar = StepBar(), StepBar()
         self._set_bar = StepBar(self._press)
+        where = "files and folders on the machine where this notebook's kernel runs"
+        self._choose_bar.show(StepState("Choose", "1 Choose", where))
         self._send_place = VBox(layout=Layout(width="100%"))
         super().__init__(
             (
@@ -235,11 +237,6 @@ class SenderApp(VBox):  # type: ignore[misc]  # ipywidgets is not typed
     def _show(self) -> None:
         if self._is_closed:
             return
-        self._choose_bar.show(
-            StepState(
-                "Choose", "1 Choose", "files and folders on the machine where this notebook's kernel runs"
-            )
-        )
         self._set_bar.show(self._set_state())
         nothing = (
             "Nothing is chosen yet. What you choose in step 1 is listed here by series, and sent from here."
@@ -285,7 +282,3 @@ class SenderApp(VBox):  # type: ignore[misc]  # ipywidgets is not typed
             buttons=buttons,
             notes=[note, *([Note(self._fault, "error")] if self._fault else [])],
         )
-
-
-def _nothing(_act: str, _label: str, _text: str) -> None:
-    """There is nothing to press."""

@@ -46,14 +46,14 @@ class Bar(anywidget.AnyWidget):
 
     Parameters
     ----------
-    on_press : callable
+    on_press : callable, optional
         Called with the act of what is pressed, its label, and the text that belongs to it.
     """
 
     _css = stylesheet()
 
-    def __init__(self, on_press: Callable[[str, str, str], None]) -> None:
-        self._on_press: Callable[[str, str, str], None] | None = on_press
+    def __init__(self, on_press: Callable[[str, str, str], None] | None = None) -> None:
+        self._on_press = on_press
         self._state: dict[str, Any] = {}
         super().__init__()
         self.on_msg(self._hear)

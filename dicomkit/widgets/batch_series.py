@@ -77,9 +77,8 @@ class SeriesTable:
         is_over = self.scan.is_over  # asked before, so that nothing comes after
         grown = self.scan.take_grown()
         if grown:
-            with (
-                self.table.lock
-            ):  # or a box that is checked at this moment would know nothing of the new ones
+            # Or a box that is checked at this moment would know nothing of the new ones.
+            with self.table.lock:
                 for series in grown:
                     self._put(series)
                 self.table.checked = [self._place_of[key] for key in self.keys if key not in self.unchecked]

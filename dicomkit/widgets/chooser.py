@@ -286,9 +286,8 @@ def keep_apart(paths: Iterable[Path]) -> tuple[Path, ...]:
 
 def _absolute(path: str | os.PathLike[str]) -> Path:
     """From the working folder, with ``..`` taken out and links left as they are."""
-    if (
-        isinstance(path, Path) and path.is_absolute() and ".." not in path.parts
-    ):  # there may be 100,000 of them
+    # There may be 100,000 of them.
+    if isinstance(path, Path) and path.is_absolute() and ".." not in path.parts:
         return path
     return Path(os.path.abspath(os.path.expanduser(path)))  # noqa: PTH100, PTH111 - a Path follows links, or raises
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from threading import Lock, RLock, Thread
 
 from dicomkit.content import describe_os_error
+from dicomkit.instance_facts import PREFIX_END, has_prefix
 from dicomkit.quantities import in_bytes
 from dicomkit.tag_values import one_line
 from dicomkit.widgets.record_source import cell_text
@@ -25,11 +26,9 @@ from dicomkit.widgets.rows import UPDATE_SECONDS
 
 __all__ = ["Entry", "FolderRows", "Listing", "shown_name"]
 
-FOLDER, DICOM, ZIP, FILE, OTHER, UNREADABLE = (
-    *("folder", "DICOM file", "zip archive", "file", "neither file nor folder", "cannot be read"),
-)
+FOLDER, DICOM, ZIP, FILE = "folder", "DICOM file", "zip archive", "file"
+OTHER, UNREADABLE = "neither file nor folder", "cannot be read"
 _DICOM_SUFFIXES = frozenset({".dcm", ".dicom", ".dic", ".ima"})
-_PREAMBLE_BYTES, _PREFIX = 128, b"DICM"  # PS3.10 7.1
 _COUNT_STEP = 256  # entries listed between two looks at the clock
 
 _COLUMNS = (
@@ -419,8 +418,7 @@ def _find_kind(entry: Entry, path: Path) -> None:
                 entry.fault = "permission denied; ask for the right to read it"
         elif entry.kind in (DICOM, FILE):
             with path.open("rb") as file:
-                head = file.read(_PREAMBLE_BYTES + len(_PREFIX))
-            entry.kind = DICOM if head[_PREAMBLE_BYTES:] == _PREFIX else FILE
+                entry.kind = DICOM if has_prefix(file.read(PREFIX_END)) else FILE
     except OSError as error:
         entry.kind, entry.fault = UNREADABLE, describe_os_error(error)
 

@@ -10,6 +10,7 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -74,24 +75,10 @@ def send_batch_alone(
     return send
 
 
-def send_paths(port: int, aet: str, associations: int | Literal["auto"], folder: Path) -> Callable[[], int]:
-    """The files of a folder twice over, each by its path; for the memory that this takes."""
-    from dicomkit.batch import send_batch
-    from dicomkit.settings import DicomSenderSetting
-
-    setting = DicomSenderSetting(remote_host=HOST, remote_port=port, remote_aet=aet)
-
-    def send() -> int:
-        paths = [str(path) for path in folder.iterdir()] * 2
-        return send_batch(setting, paths, associations=associations).outcomes["stored"]
-
-    return send
-
-
-def send_paths_to_ledger(
-    port: int, aet: str, associations: int | Literal["auto"], folder: Path
+def send_paths(
+    port: int, aet: str, associations: int | Literal["auto"], folder: Path, *, has_ledger: bool = False
 ) -> Callable[[], int]:
-    """The same with a new ledger, which has the rows then."""
+    """The files of a folder twice over, each by its path; for the memory that this takes, with a new ledger or none."""
     import tempfile
 
     from dicomkit.batch import send_batch
@@ -102,7 +89,7 @@ def send_paths_to_ledger(
     def send() -> int:
         paths = [str(path) for path in folder.iterdir()] * 2
         with tempfile.TemporaryDirectory(prefix="dicomkit-ledger-") as temporary:
-            ledger = Path(temporary) / "ledger.sqlite"
+            ledger = Path(temporary) / "ledger.sqlite" if has_ledger else None
             batch = send_batch(setting, paths, associations=associations, ledger=ledger, resume=False)
             return batch.outcomes["stored"]
 
@@ -131,7 +118,7 @@ def main(sender: str, port: str, aet: str, associations: str, folder: str) -> No
         "send_batch_alone": send_batch_alone,
         "send_batch_with_ledger": send_batch_with_ledger,
         "send_paths": send_paths,
-        "send_paths_to_ledger": send_paths_to_ledger,
+        "send_paths_to_ledger": partial(send_paths, has_ledger=True),
         "pynetdicom": pynetdicom,
     }[sender]
     send = prepare(int(port), aet, "auto" if associations == "auto" else int(associations), Path(folder))

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 from pathlib import Path
+from statistics import quantiles
+from typing import TYPE_CHECKING
 
-from tests.benchmark.figures import Table, figure
+from tests.benchmark.figures import Table, figure, median_of
 from tests.benchmark.plan import Plan
 from tests.files import write_multiframe
 from tests.peers import MissingProgram
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 NAME = "redraw"
 TITLE = "ImageViewer in Chromium without a GPU: redraws while the window is dragged"
@@ -56,7 +61,7 @@ def measure(plan: Plan) -> list[Table]:
             path = plan.workspace / f"redraw-{edge}.dcm"
             write_multiframe(path, frames=1, rows=edge, columns=edge)
             gaps, messages = _drag(chromium, path, QUICK_MOVES if plan.is_quick else MOVES)
-            median, slow = _quantile(gaps, 0.5), _quantile(gaps, 0.95)
+            median, slow = median_of(gaps), quantiles(gaps, n=20)[-1]
             rows.append(
                 [f"{edge}x{edge}", figure(1000 / median), figure(1000 / slow), str(len(gaps)), str(messages)]
             )
@@ -72,13 +77,13 @@ def measure(plan: Plan) -> list[Table]:
     return [Table(TITLE, columns, rows, verdicts)]
 
 
-def _drag(chromium: object, path: Path, moves: int) -> tuple[list[float], int]:
+def _drag(chromium: Browser, path: Path, moves: int) -> tuple[list[float], int]:
     """Milliseconds from redraw to redraw, and how many messages the kernel got."""
     from dicomkit.widgets import ImageViewer
     from tests.viewer_page import ViewerPage
 
     viewer = ImageViewer(path)
-    page = ViewerPage(chromium, viewer)  # type: ignore[arg-type]
+    page = ViewerPage(chromium, viewer)
     try:
         page.serve()
         done = page.page.evaluate(_DRAG, moves)
@@ -89,7 +94,3 @@ def _drag(chromium: object, path: Path, moves: int) -> tuple[list[float], int]:
     if done["draws"] < moves:
         raise AssertionError(f"{done['draws']} redraws for {moves} moves")
     return done["gaps"], messages
-
-
-def _quantile(values: list[float], share: float) -> float:
-    return sorted(values)[min(len(values) - 1, int(share * len(values)))]
