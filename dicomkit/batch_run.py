@@ -545,10 +545,10 @@ class _Worker:
     def _is_turned_away(self, error: WireError) -> bool:
         """The peer serves the others and not this one; False when this worker is not needed any more."""
         run = self._run
-        # Who was left unanswered would be so again.
-        may_pass = isinstance(error, AssociationRejected | ConnectionFailed) and error.may_pass
-        run.is_limited(may_pass=may_pass)
-        if run.is_surplus(self) or not may_pass:
+        is_final = isinstance(error, AssociationRejected | ConnectionFailed) and not error.may_pass
+        # A peer that leaves one unanswered mostly serves one at a time, and would leave the next one so as well.
+        run.is_limited(may_pass=not is_final and not isinstance(error, PeerTimedOut))
+        if run.is_surplus(self) or is_final:
             return False
         run.readmission.turned_away(self.number, monotonic(), haste=_spread())
         self._plan.leave(self.number)

@@ -1,6 +1,7 @@
 """When a worker asks again that the peer turned away while it served others. Pure, and told the time by its caller.
 
-Strategy: one of them asks at a time, each time after twice as long; an association that comes about begins it anew.
+Strategy: one of them asks at a time, each time after twice as long. When one gets in there may be room for the next,
+who asks at once.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ class Readmission:
             if worker in self._outside:
                 self._outside.remove(worker)
                 self._refusals = 0
-                self._due = now + self._first_seconds
+                self._due = now
             self._end_turn(worker)
 
     def has_asked(self, worker: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 from time import monotonic
@@ -13,7 +14,7 @@ import pytest
 
 from dicomkit import Batch, BatchControl, LocalSCP, batch_run, send_batch, tuning
 from dicomkit.events import AssociationClosed, AssociationOpened
-from dicomkit.scp import Abort, Delay, RejectAssociation
+from dicomkit.scp import Abort, Close, Delay, Fault, RejectAssociation, Reset, Silence
 from tests.files import write_ct_files
 from tests.peers import Storescp
 
@@ -241,6 +242,19 @@ def test_an_association_rejected_for_good_is_not_asked_for_again(tmp_path: Path)
         batch = send_batch(scp.setting(), files, associations=2)
     assert batch.ok
     assert refusals(batch) == 1
+
+
+@pytest.mark.usefixtures("early_readmission")
+@pytest.mark.parametrize("fault", [Silence, Close, Reset, Abort])
+def test_an_association_that_failed_by_chance_comes_back(tmp_path: Path, fault: Callable[..., Fault]) -> None:
+    files = write_ct_files(tmp_path, 600)
+    faults = [Delay(0.01), fault("association", after=1, times=2)]
+    with LocalSCP(server="sockets", faults=faults) as scp:
+        batch = send_batch(scp.setting(timeout_seconds=1), files, associations=4)
+    assert batch.ok
+    assert len(batch.to_frame()) == len(files)
+    assert batch.associations.contexts_accepted.isna().sum() == 2
+    assert peak(batch.associations) == 4
 
 
 def test_a_cancel_does_not_wait_for_who_was_turned_away(

@@ -1,4 +1,4 @@
-"""Workers that the peer turned away ask again: one at a time, seldomer each time, at once when one gets in."""
+"""Workers that the peer turned away ask again: one at a time, seldomer each time, and at once when one got in."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_haste_shortens_a_wait() -> None:
     assert readmission.may_ask(1, 0.5)
 
 
-def test_the_next_one_asks_soon_once_another_is_let_in() -> None:
+def test_the_next_one_asks_at_once_when_another_is_let_in() -> None:
     readmission = turned_away(1, 2)
     assert readmission.may_ask(1, 1.0)
     readmission.turned_away(1, 1.0)
@@ -52,7 +52,9 @@ def test_the_next_one_asks_soon_once_another_is_let_in() -> None:
     readmission.let_in(1, 3.0)
     assert not readmission.is_outside(1)
     assert readmission.is_outside(2)
-    assert not readmission.may_ask(2, 3.5)
+    assert readmission.may_ask(2, 3.0)
+    readmission.turned_away(2, 3.0)
+    assert not readmission.may_ask(2, 3.9)  # and waits as at first when it is turned away again
     assert readmission.may_ask(2, 4.0)
 
 
