@@ -14,6 +14,7 @@ from threading import Lock, Thread
 from time import monotonic, perf_counter
 from typing import TYPE_CHECKING, Protocol
 
+from dicomkit.breaker import Breaker, backoff_seconds, spread
 from dicomkit.errors import AssociationRejected, ConnectionFailed, Interrupted, PeerTimedOut, WireError
 from dicomkit.events import Scanned, Sending, Waiting
 from dicomkit.frozen import Frozen
@@ -35,15 +36,10 @@ if TYPE_CHECKING:
 
 # A peer's own idle timeout is often a minute or less; well before that a quiet association is given back.
 IDLE_SECONDS = 10.0
-# The first wait before something is tried again, and the longest; each is twice the one before.
-FIRST_WAIT_SECONDS = 0.5
-LONGEST_WAIT_SECONDS = 5.0
 # A worker that the peer turned away while it served others asks again after so long, and then each time after twice
 # as long, up to the longest.
 FIRST_READMISSION_SECONDS = 1.0
 LONGEST_READMISSION_SECONDS = 60.0
-# So many failures in a row are taken for chance; from then on the peer is given a rest.
-PATIENCE = 3
 # Told of scanning no more often than this.
 SCANNED_SECONDS = 0.1
 
@@ -122,8 +118,7 @@ class Run:
         self._opened = 0
         self._open = 0
         self._pioneer: int | None = None
-        self._failures = 0
-        self._failing_since: float | None = None
+        self._breaker = Breaker(policy.give_up_after)
         self._rest: tuple[Outcome, str] | None = self._refusal
         self._crash: BaseException | None = None
         self._told_at = 0.0
@@ -183,13 +178,8 @@ class Run:
         self.plan.workers = 1 if self.tuner is not None else self.policy.associations
         for number in range(self.plan.workers):
             self._start_worker(number)
-        done = 0
-        while done < len(self._threads):  # a tuned batch adds to them meanwhile
-            thread = self._threads[done]
-            while thread.is_alive():
-                thread.join(self.record.keep_up())
-                self._heed_ledger()
-            done += 1
+        for thread in self._threads:  # a tuned batch adds to them meanwhile
+            thread.join()
 
     def _heed_ledger(self) -> None:
         """Nothing is sent that could not be recorded."""
@@ -239,7 +229,7 @@ class Run:
         """What the control says now; called in the thread that says it."""
         cancels = self.control.cancels
         if self.control.is_paused:
-            self._failing_since = None  # a rest that we take is no silence of the peer
+            self._breaker.excuse()
         if cancels:
             self.plan.stop()
             self.lookout.close()
@@ -380,10 +370,7 @@ class Run:
 
     def got_through(self) -> None:
         """The peer responded."""
-        if self._failures:
-            with self._lock:
-                self._failures = 0
-                self._failing_since = None
+        self._breaker.got_through()
         if self.tuner is not None:
             with self._lock:
                 changed = self.tuner.answered(monotonic())
@@ -392,23 +379,17 @@ class Run:
 
     def got_stuck(self, result: SendResult, since: float) -> None:
         """Nothing came back: give the peer a rest, or give up."""
-        with self._lock:
-            self._failures += 1
-            failures = self._failures
-            if self._failing_since is None:
-                self._failing_since = since
-            silent = perf_counter() - self._failing_since
-        if silent >= self.policy.give_up_after:
+        verdict = self._breaker.got_stuck(since, perf_counter())
+        if verdict.is_hopeless:
             self.give_up(
                 result.outcome,
                 f"not tried: nothing got through to {self.row.peer} for {self.policy.give_up_after:g} s; the last "
                 f"attempt ended so: {result.detail}",
             )
-        elif failures >= PATIENCE:
-            seconds = _wait_seconds(failures - PATIENCE)
-            seconds = min(seconds, self.policy.give_up_after - silent)
+        elif seconds := verdict.rest_seconds:
             self.plan.hold(seconds)
-            self.record.tell(Waiting(seconds, f"{failures} failures in a row, the last one {result.outcome}"))
+            reason = f"{verdict.failures} failures in a row, the last one {result.outcome}"
+            self.record.tell(Waiting(seconds, reason))
 
     def give_up(self, outcome: Outcome, detail: str) -> None:
         """The rest takes this outcome, untried."""
@@ -436,7 +417,7 @@ class Run:
         if not again:
             self.plan.done(task)
             return
-        seconds = 0.0 if is_unpacked else _wait_seconds(task.number - 1)
+        seconds = 0.0 if is_unpacked else backoff_seconds(task.number - 1)
         task.number += 1
         self.plan.try_again(task, seconds)
 
@@ -550,7 +531,7 @@ class _Worker:
         run.is_limited(may_pass=not is_final and not isinstance(error, PeerTimedOut))
         if run.is_surplus(self) or is_final:
             return False
-        run.readmission.turned_away(self.number, monotonic(), haste=_spread())
+        run.readmission.turned_away(self.number, monotonic(), haste=spread())
         self._plan.leave(self.number)
         return True
 
@@ -716,13 +697,3 @@ class _Line:
         if task.alone or self._only is not None:
             return task is self._only
         return task.kind in self._covered
-
-
-def _wait_seconds(doublings: int) -> float:
-    """Exponential, capped, and spread by up to a half, so that many senders do not come back together."""
-    return float(min(FIRST_WAIT_SECONDS * 2**doublings, LONGEST_WAIT_SECONDS)) * (1 - _spread())
-
-
-def _spread() -> float:
-    """At random, from 0 to a half."""
-    return os.urandom(1)[0] / 510

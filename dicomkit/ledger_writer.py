@@ -1,9 +1,10 @@
 """One batch's way into a ledger: rows in from any thread, out in groups.
 
-Strategy: what a sender waits for is cheap. A group is committed by the worker whose row completes it, while the peer
-is busy with that worker's next instance; such a commit (`synchronous` NORMAL) survives the end of this process, and
-does not wait for the disk. Four times a second the thread that conducts the batch commits what makes no group yet, and
-does wait for the disk (`synchronous` FULL): a power cut costs the rows since then, and no more.
+Strategy: who sends only makes the values of a row, while the peer is busy. A thread of the ledger's own commits them,
+a group as soon as there is one, and what makes no group after a quarter of a second; SQLite lets the others go on
+meanwhile. Such a commit (`synchronous` NORMAL) survives the end of this process and does not wait for the disk; four
+times a second one does (`synchronous` FULL): a power cut costs the rows since then, and no more. When the disk is so
+slow that two groups wait, the senders wait, too.
 """
 
 from __future__ import annotations
@@ -12,22 +13,25 @@ import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import cache
+from itertools import chain
 from pathlib import Path
-from threading import Lock
+from threading import Event, Lock, Thread
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from dicomkit.errors import LedgerError
-from dicomkit.ledger import read_rows
+from dicomkit.ledger import read_rows, with_moment
 from dicomkit.ledger_file import as_text, named, open_for_writing, reading, transaction
-from dicomkit.results import COLUMNS, Outcome, SendResult, encodable
+from dicomkit.results import COLUMNS, Outcome, encodable
 
 if TYPE_CHECKING:
+    from dicomkit.results import SendResult
     from dicomkit.settings import DicomSenderSetting
 
 __all__ = ["LedgerWriter", "GROUP_ROWS"]
 
-# How far the ledger may be behind the wire, when the process is killed: a group that is being committed and one that
-# comes together meanwhile make 200 rows, and a row waits 0.5 s at most for others.
+# How far the ledger may be behind the wire, when the process is killed: two groups, one that is being committed and one
+# that comes together meanwhile, and 0.5 s, of which a row waits half for others and half to be committed.
 GROUP_ROWS = 100
 TICK_SECONDS = 0.25
 
@@ -35,9 +39,7 @@ TICK_SECONDS = 0.25
 # an old SQLite.
 _ROWS_AT_ONCE = 20
 
-_STARTED_AT = COLUMNS.index("started_at") - (
-    len(COLUMNS) + 1
-)  # from the end, with the fingerprint after the rest
+_STARTED_AT = COLUMNS.index("started_at")
 
 _ADD_BATCH = """
     INSERT INTO batches (batch_id, started_at, calling_aet, called_aet, host, port, setting_id, setting_name,
@@ -75,12 +77,18 @@ class LedgerWriter:
         self.path = Path(path)
         self.trouble = ""
         self._batch_id = ""
-        self._waiting: list[tuple[SendResult, str]] = []
+        self._waiting: list[tuple[Any, ...]] = []
+        self._behind = 0  # rows that wait or are being committed
         self._counts = [0, 0, 0, 0, 0]  # attempts, instances, stored, skipped, failed
         self._adding = Lock()
         self._committing = Lock()
+        self._is_due = Event()
+        self._is_over = False
+        self._crash: BaseException | None = None
+        self._on_disk_since = monotonic()
         self._is_on_disk = True
         self._waits_for_disk = True
+        self._thread = Thread(target=self._keep_up, name="dicomkit ledger", daemon=True)
         self._connection = open_for_writing(self.path)
         try:
             with named(self.path), transaction(self._connection):
@@ -109,29 +117,29 @@ class LedgerWriter:
                 ),
             )
         self._batch_id = batch_id
+        self._thread.start()
 
     def add(self, result: SendResult, fingerprint: str, *, is_final: bool) -> None:
-        """Take a row, from any thread; the one that completes a group commits it."""
+        """Take a row, from any thread; returns at once as long as the disk keeps up."""
+        row = result.as_row()
+        started_at = None if result.started_at is None else as_text(result.started_at)
+        values = (*row[:_STARTED_AT], started_at, *row[_STARTED_AT + 1 :], fingerprint or None)
         with self._adding:
-            self._waiting.append((result, fingerprint))
+            self._waiting.append(values)
+            self._behind += 1
             counts = self._counts
             counts[0] += 1
             if is_final:
                 counts[1] += 1
                 outcome = result.outcome
                 counts[2 if outcome.is_stored else 3 if outcome is Outcome.SKIPPED else 4] += 1
-            is_complete = len(self._waiting) >= GROUP_ROWS
-        if is_complete and not self.trouble:
+            is_group, is_late = len(self._waiting) == GROUP_ROWS, self._behind >= 2 * GROUP_ROWS
+        if is_group:
+            self._is_due.set()
+        if is_late and not self.trouble:
             with self._committing:
-                if len(self._waiting) >= GROUP_ROWS:  # or else another thread was faster
+                if self._behind >= 2 * GROUP_ROWS:  # or else the ledger's thread was faster
                     self._commit(waits_for_disk=False)
-
-    def keep_up(self) -> float:
-        """Commit what waits, and have all of it on the disk; return in how many seconds to call this again."""
-        with self._committing:
-            if self._waiting or not self._is_on_disk:
-                self._commit(waits_for_disk=True)
-        return TICK_SECONDS
 
     def fail(self, error: LedgerError) -> None:
         """Write nothing more; the rows that wait, and all that follow, are kept in memory."""
@@ -140,17 +148,36 @@ class LedgerWriter:
     def close(self, *, interrupted: bool) -> None:
         """Write what waits, and that the batch has ended."""
         if self._batch_id:
+            self._is_over = True
+            self._is_due.set()
+            self._thread.join()
             with self._committing:
                 self._commit(waits_for_disk=True, end=(as_text(datetime.now(UTC)), interrupted))
         self._connection.close()
+        if self._crash is not None:
+            raise self._crash
 
     def rows(self) -> Iterator[tuple[Any, ...]]:
         """The rows of the batch: those in the ledger, and those that are in memory still. May raise LedgerError."""
         with self._adding:
-            in_memory = [result.as_row() for result, _ in self._waiting]
+            in_memory = [with_moment(values[:-1]) for values in self._waiting]
         with reading(self.path) as connection:
             yield from read_rows(connection, self._batch_id, latest=False)
         yield from in_memory
+
+    def _keep_up(self) -> None:
+        """Commit what comes until the batch is over."""
+        try:
+            while not self._is_over:
+                self._is_due.wait(TICK_SECONDS)
+                self._is_due.clear()
+                with self._committing:
+                    waits_for_disk = monotonic() - self._on_disk_since >= TICK_SECONDS
+                    if self._waiting or (waits_for_disk and not self._is_on_disk):
+                        self._commit(waits_for_disk=waits_for_disk)
+        except BaseException as error:  # noqa: BLE001 - a fault of ours: raised by `close`
+            self._crash = error
+            self.trouble = self.trouble or f"ledger {self.path.name}: {type(error).__name__}"
 
     def _commit(self, *, waits_for_disk: bool, end: tuple[str, bool] | None = None) -> None:
         """Write what waits as one group: all of it or, upon trouble, nothing. Called with `_committing` held."""
@@ -165,11 +192,15 @@ class LedgerWriter:
                 with transaction(self._connection):
                     for begin in range(0, len(group), _ROWS_AT_ONCE):
                         rows = group[begin : begin + _ROWS_AT_ONCE]
-                        self._connection.execute(_add_rows(len(rows)), _values(rows))
+                        self._connection.execute(_add_rows(len(rows)), list(chain.from_iterable(rows)))
                     self._connection.execute(_COUNT, (*counts, self._batch_id))
                     if end is not None:
                         self._connection.execute(_END, (*end, self._batch_id))
             self._is_on_disk = waits_for_disk
+            if waits_for_disk:
+                self._on_disk_since = monotonic()
+            with self._adding:
+                self._behind -= len(group)
         except BaseException as error:
             with self._adding:
                 self._waiting[:0] = group
@@ -188,14 +219,3 @@ def _add_rows(count: int) -> str:
     columns = ", ".join((*COLUMNS, "fingerprint"))
     marks = ", ".join("?" * (len(COLUMNS) + 1))
     return f"INSERT INTO attempts ({columns}) VALUES {', '.join([f'({marks})'] * count)}"
-
-
-def _values(rows: list[tuple[SendResult, str]]) -> list[Any]:
-    """The values of these rows, one after the other."""
-    values: list[Any] = []
-    for result, fingerprint in rows:
-        values += result.as_row()
-        values.append(fingerprint or None)
-        if result.started_at is not None:
-            values[_STARTED_AT] = as_text(result.started_at)
-    return values

@@ -32,7 +32,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("batch",),
     ("batch_run",),
     ("lookout",),
-    ("plan", "readmission", "record", "tuning"),
+    ("breaker", "plan", "readmission", "record", "tuning"),
     ("events", "packed_rows"),
     ("services",),
     ("sender",),

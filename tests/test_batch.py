@@ -31,6 +31,7 @@ from dicomkit import (
     Outcome,
     TextMessage,
     batch_run,
+    breaker,
     read_results,
     send_batch,
 )
@@ -70,8 +71,8 @@ ASSOCIATION_COLUMNS = {
 @pytest.fixture
 def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tests do not have the time that peers are given."""
-    monkeypatch.setattr(batch_run, "FIRST_WAIT_SECONDS", 0.01)
-    monkeypatch.setattr(batch_run, "LONGEST_WAIT_SECONDS", 0.02)
+    monkeypatch.setattr(breaker, "FIRST_WAIT_SECONDS", 0.01)
+    monkeypatch.setattr(breaker, "LONGEST_WAIT_SECONDS", 0.02)
 
 
 def attempts_of(batch: Batch) -> list[tuple[int, int, str]]:
