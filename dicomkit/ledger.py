@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-__all__ = ["Ledger", "Verdict", "read_rows", "with_moment", "VERIFICATION_COLUMNS"]
+__all__ = ["Ledger", "Verdict", "read_rows", "VERIFICATION_COLUMNS"]
 
 Verified = Literal["yes", "no", "unknown"]
 
@@ -223,15 +223,13 @@ _ONLY_LATEST = """
 
 def read_rows(connection: sqlite3.Connection, batch_id: str, *, latest: bool) -> Iterator[tuple[Any, ...]]:
     """Yield the rows of a batch as `SendResult.as_row` makes them, by instance and attempt."""
-    yield from map(with_moment, connection.execute(_ROWS % (_ONLY_LATEST if latest else ""), (batch_id,)))
-
-
-def with_moment(row: tuple[Any, ...]) -> tuple[Any, ...]:
-    """The row, its time no longer a text."""
-    started_at = row[_STARTED_AT]
-    if started_at is None:
-        return row
-    return (*row[:_STARTED_AT], datetime.fromisoformat(started_at), *row[_STARTED_AT + 1 :])
+    for row in connection.execute(_ROWS % (_ONLY_LATEST if latest else ""), (batch_id,)):
+        moment = row[_STARTED_AT]
+        yield (
+            row
+            if moment is None
+            else (*row[:_STARTED_AT], datetime.fromisoformat(moment), *row[_STARTED_AT + 1 :])
+        )
 
 
 def _undamaged(path: Path, make: Callable[[], pd.DataFrame]) -> pd.DataFrame:
