@@ -13,7 +13,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, lru_cache
+from operator import attrgetter
 from pathlib import Path
 from threading import Event, Lock, Thread
 from time import monotonic
@@ -22,7 +23,9 @@ from typing import TYPE_CHECKING, Any
 from dicomkit.errors import LedgerError
 from dicomkit.ledger import read_rows
 from dicomkit.ledger_file import as_text, named, open_for_writing, reading, transaction
-from dicomkit.results import COLUMNS, Outcome, encodable
+from dicomkit.results import ALWAYS_THERE, COLUMNS, Outcome, encodable
+from dicomkit.statuses import status_category, status_meaning
+from dicomkit.uids import uid_name
 
 if TYPE_CHECKING:
     from dicomkit.results import SendResult
@@ -35,11 +38,9 @@ __all__ = ["LedgerWriter", "GROUP_ROWS"]
 GROUP_ROWS = 100
 TICK_SECONDS = 0.25
 
-# Rows in one statement, which is cheaper than a statement each. With 27 columns it stays below the 999 parameters of
-# an old SQLite.
-_ROWS_AT_ONCE = 20
-
-_STARTED_AT = COLUMNS.index("started_at") - len(COLUMNS)  # from the end
+# Rows in one statement, which is cheaper than a statement each, and lets go of Python less often. With 27 columns it
+# stays below the 999 parameters of an old SQLite.
+_ROWS_AT_ONCE = 34
 
 _ADD_BATCH = """
     INSERT INTO batches (batch_id, started_at, calling_aet, called_aet, host, port, setting_id, setting_name,
@@ -188,8 +189,7 @@ class LedgerWriter:
                 self._have_commits_wait(waits_for_disk)
                 with transaction(self._connection):
                     for begin in range(0, len(group), _ROWS_AT_ONCE):
-                        rows = group[begin : begin + _ROWS_AT_ONCE]
-                        self._connection.execute(_add_rows(len(rows)), _values(rows))
+                        self._insert(group[begin : begin + _ROWS_AT_ONCE])
                     self._connection.execute(_COUNT, (*counts, self._batch_id))
                     if end is not None:
                         self._connection.execute(_END, (*end, self._batch_id))
@@ -210,20 +210,41 @@ class LedgerWriter:
             self._connection.execute(f"PRAGMA synchronous = {'FULL' if waits_for_disk else 'NORMAL'}")
             self._waits_for_disk = waits_for_disk
 
+    def _insert(self, rows: list[tuple[SendResult, str]]) -> None:
+        values, statement = _values(rows), _add_rows(len(rows))
+        try:
+            self._connection.execute(statement, values)
+        except UnicodeEncodeError:  # a name of a file that is no text, say; looked for only when it is there
+            escaped = [encodable(value) if isinstance(value, str) else value for value in values]
+            self._connection.execute(statement, escaped)
 
-@cache
-def _add_rows(count: int) -> str:
-    columns = ", ".join((*COLUMNS, "fingerprint"))
-    marks = ", ".join("?" * (len(COLUMNS) + 1))
-    return f"INSERT INTO attempts ({columns}) VALUES {', '.join([f'({marks})'] * count)}"
+
+# What `SendResult.as_row` does, at half the price: the fields are taken in one call, what follows from them is known
+# from the row before, and SQLite makes null of an empty text.
+_DERIVED = ("status_category", "status_meaning", "sop_class_name", "started_at", "fingerprint")
+_FIELDS = tuple(name for name in COLUMNS if name not in _DERIVED)
+_fields_of = attrgetter(*("outcome._value_" if name == "outcome" else name for name in _FIELDS))
 
 
 def _values(rows: list[tuple[SendResult, str]]) -> list[Any]:
-    """The values of these rows, one after the other."""
+    """The values of these rows, one after the other: `_FIELDS`, then `_DERIVED`."""
     values: list[Any] = []
     for result, fingerprint in rows:
-        values += result.as_row()
-        if result.started_at is not None:
-            values[_STARTED_AT] = as_text(result.started_at)
-        values.append(fingerprint or None)
+        values += _fields_of(result)
+        values += _words_of(result.status, result.sop_class_uid)
+        values.append(None if result.started_at is None else as_text(result.started_at))
+        values.append(fingerprint)
     return values
+
+
+@lru_cache(256)
+def _words_of(status: int | None, sop_class_uid: str | None) -> tuple[str | None, str | None, str | None]:
+    name = uid_name(sop_class_uid) if sop_class_uid else None
+    return (None, None, name) if status is None else (status_category(status), status_meaning(status), name)
+
+
+@cache
+def _add_rows(count: int) -> str:
+    names = (*_FIELDS, *_DERIVED)
+    marks = ", ".join("?" if name in ALWAYS_THERE else "NULLIF(?, '')" for name in names)
+    return f"INSERT INTO attempts ({', '.join(names)}) VALUES {', '.join([f'({marks})'] * count)}"
