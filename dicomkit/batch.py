@@ -243,9 +243,9 @@ def send_batch(
         An SQLite file that rows are written to as they come, rather than kept, for audit and for resuming; made when
         it is not there, and shared by as many batches as you like (`Ledger` reads it). It is at most 200 rows or
         0.5 s behind, also when this process is killed, and never says of an instance that it is stored before the
-        peer said so. A power cut costs the rows since the disk was last waited for, four times a second (``PRAGMA
-        synchronous`` is FULL then, and NORMAL for the groups in between). When it cannot be written any more, the
-        batch ends, and `note` says why.
+        peer said so. A power cut costs the rows since its log was last brought to the disk, four times a second, as
+        the sending goes on (``PRAGMA synchronous`` is NORMAL: a commit itself does not wait for the disk). When it
+        cannot be written any more, the batch ends, and `note` says why.
     resume
         Whether what an earlier batch of the ledger stored at this peer (host, port and called AE title) is skipped:
         the same SOP Instance UID and the same content, by size and modification time of a file. Other content under

@@ -27,6 +27,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -43,8 +44,10 @@ __all__ = [
     "connect_for_reading",
     "named",
     "open_for_writing",
+    "open_log",
     "damaged",
     "reading",
+    "sync",
     "transaction",
     "writing",
 ]
@@ -142,6 +145,25 @@ def open_for_writing(path: Path) -> sqlite3.Connection:
             connection.close()
             raise
     return connection
+
+
+def open_log(path: Path) -> int:
+    """A descriptor of the write-ahead log, for `sync`; it is there as long as a connection is open.
+
+    SQLite takes its locks on other files, so that closing this one takes none away, as POSIX has it for any
+    descriptor of a file.
+    """
+    return os.open(_wal_of(path), os.O_RDWR | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0))
+
+
+def sync(descriptor: int) -> None:
+    """Wait until what was written to a file is on the disk; on macOS fsync alone leaves it in the drive's cache."""
+    if sys.platform == "darwin":
+        import fcntl
+
+        fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)
+    else:
+        os.fsync(descriptor)
 
 
 @contextmanager

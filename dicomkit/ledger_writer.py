@@ -1,11 +1,9 @@
 """One batch's way into a ledger: rows in from any thread, out in groups.
 
-Strategy: who sends leaves a row here and goes on. A thread of the ledger's own makes the values and commits them, a
-group as soon as there is one, and after a quarter of a second what makes no group; the others go on while SQLite is at
-work, and a loop over a group takes half the time that its rows would take one by one between other work. Such a commit
-(`synchronous` NORMAL) survives the end of this process and does not wait for the disk; four times a second one does
-(`synchronous` FULL): a power cut costs the rows since then, and no more. When the disk is so slow that two groups
-wait, the senders wait, too.
+Strategy: a group is committed by the worker whose row completes it. Such a commit (`synchronous` NORMAL) survives the
+end of this process, and does not wait for the disk. A thread of the ledger's own commits what makes no group, and has
+the system bring the write-ahead log to the disk, four times a second; nobody waits for that. A power cut costs the
+rows since then, and no more.
 """
 
 from __future__ import annotations
@@ -17,12 +15,11 @@ from functools import cache, lru_cache
 from operator import attrgetter
 from pathlib import Path
 from threading import Event, Lock, Thread
-from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from dicomkit.errors import LedgerError
 from dicomkit.ledger import read_rows
-from dicomkit.ledger_file import as_text, named, open_for_writing, reading, transaction
+from dicomkit.ledger_file import as_text, named, open_for_writing, open_log, reading, sync, transaction
 from dicomkit.results import ALWAYS_THERE, COLUMNS, Outcome, encodable
 from dicomkit.statuses import status_category, status_meaning
 from dicomkit.uids import uid_name
@@ -33,8 +30,8 @@ if TYPE_CHECKING:
 
 __all__ = ["LedgerWriter", "GROUP_ROWS"]
 
-# How far the ledger may be behind the wire, when the process is killed: two groups, one that is being committed and one
-# that comes together meanwhile, and 0.5 s, of which a row waits half for others and half to be committed.
+# How far the ledger may be behind the wire, when the process is killed: a group that is being committed and one that
+# comes together meanwhile make 200 rows, and a row waits 0.5 s at most for others.
 GROUP_ROWS = 100
 TICK_SECONDS = 0.25
 
@@ -79,16 +76,13 @@ class LedgerWriter:
         self.trouble = ""
         self._batch_id = ""
         self._waiting: list[tuple[SendResult, str]] = []
-        self._behind = 0  # rows that wait or are being committed
         self._counts = [0, 0, 0, 0, 0]  # attempts, instances, stored, skipped, failed
         self._adding = Lock()
         self._committing = Lock()
-        self._is_due = Event()
-        self._is_over = False
+        self._is_over = Event()
         self._crash: BaseException | None = None
-        self._on_disk_since = monotonic()
         self._is_on_disk = True
-        self._waits_for_disk = True
+        self._log: int | None = None
         self._thread = Thread(target=self._keep_up, name="dicomkit ledger", daemon=True)
         self._connection = open_for_writing(self.path)
         try:
@@ -102,42 +96,41 @@ class LedgerWriter:
         """Write that a batch begins. May raise LedgerError."""
         from dicomkit import __version__
 
-        with named(self.path), transaction(self._connection):
-            self._connection.execute(
-                _ADD_BATCH,
-                (
-                    batch_id,
-                    as_text(datetime.now(UTC)),
-                    encodable(setting.our_aet),
-                    encodable(setting.remote_aet),
-                    encodable(setting.remote_host),
-                    setting.remote_port,
-                    setting.id,
-                    encodable(setting.name),
-                    __version__,
-                ),
-            )
+        values = (
+            batch_id,
+            as_text(datetime.now(UTC)),
+            encodable(setting.our_aet),
+            encodable(setting.remote_aet),
+            encodable(setting.remote_host),
+            setting.remote_port,
+            setting.id,
+            encodable(setting.name),
+            __version__,
+        )
+        with named(self.path):
+            with transaction(self._connection):
+                self._connection.execute(_ADD_BATCH, values)
+            # From here on; what is committed is brought to the disk by `_keep_up`.
+            self._connection.execute("PRAGMA synchronous = NORMAL")
+            self._log = open_log(self.path)
         self._batch_id = batch_id
         self._thread.start()
 
     def add(self, result: SendResult, fingerprint: str, *, is_final: bool) -> None:
-        """Take a row, from any thread; returns at once as long as the disk keeps up."""
+        """Take a row, from any thread; the one that completes a group commits it."""
         with self._adding:
             self._waiting.append((result, fingerprint))
-            self._behind += 1
             counts = self._counts
             counts[0] += 1
             if is_final:
                 counts[1] += 1
                 outcome = result.outcome
                 counts[2 if outcome.is_stored else 3 if outcome is Outcome.SKIPPED else 4] += 1
-            is_group, is_late = len(self._waiting) == GROUP_ROWS, self._behind >= 2 * GROUP_ROWS
-        if is_group:
-            self._is_due.set()
-        if is_late and not self.trouble:
+            is_complete = len(self._waiting) >= GROUP_ROWS
+        if is_complete and not self.trouble:
             with self._committing:
-                if self._behind >= 2 * GROUP_ROWS:  # or else the ledger's thread was faster
-                    self._commit(waits_for_disk=False)
+                if len(self._waiting) >= GROUP_ROWS:  # or else another thread was faster
+                    self._commit()
 
     def fail(self, error: LedgerError) -> None:
         """Write nothing more; the rows that wait, and all that follow, are kept in memory."""
@@ -146,11 +139,13 @@ class LedgerWriter:
     def close(self, *, interrupted: bool) -> None:
         """Write what waits, and that the batch has ended."""
         if self._batch_id:
-            self._is_over = True
-            self._is_due.set()
+            self._is_over.set()
             self._thread.join()
             with self._committing:
-                self._commit(waits_for_disk=True, end=(as_text(datetime.now(UTC)), interrupted))
+                self._commit(end=(as_text(datetime.now(UTC)), interrupted))
+            self._bring_to_disk()  # other processes may have it open, so that closing it need not do so
+        if self._log is not None:
+            os.close(self._log)
         self._connection.close()
         if self._crash is not None:
             raise self._crash
@@ -164,20 +159,29 @@ class LedgerWriter:
         yield from in_memory
 
     def _keep_up(self) -> None:
-        """Commit what comes until the batch is over."""
+        """Commit what makes no group, and have all of it on the disk, until the batch is over."""
         try:
-            while not self._is_over:
-                self._is_due.wait(TICK_SECONDS)
-                self._is_due.clear()
+            while not self._is_over.wait(TICK_SECONDS):
                 with self._committing:
-                    waits_for_disk = monotonic() - self._on_disk_since >= TICK_SECONDS
-                    if self._waiting or (waits_for_disk and not self._is_on_disk):
-                        self._commit(waits_for_disk=waits_for_disk)
+                    if self._waiting:
+                        self._commit()
+                self._bring_to_disk()
         except BaseException as error:  # noqa: BLE001 - a fault of ours: raised by `close`
             self._crash = error
             self.trouble = self.trouble or f"ledger {self.path.name}: {type(error).__name__}"
 
-    def _commit(self, *, waits_for_disk: bool, end: tuple[str, bool] | None = None) -> None:
+    def _bring_to_disk(self) -> None:
+        """Without a lock: who commits meanwhile does not wait."""
+        if self._is_on_disk or self.trouble or self._log is None:
+            return
+        self._is_on_disk = True
+        try:
+            with named(self.path):
+                sync(self._log)
+        except LedgerError as error:
+            self.fail(error)
+
+    def _commit(self, *, end: tuple[str, bool] | None = None) -> None:
         """Write what waits as one group: all of it or, upon trouble, nothing. Called with `_committing` held."""
         with self._adding:
             if self.trouble:
@@ -185,30 +189,19 @@ class LedgerWriter:
             group, self._waiting = self._waiting, []
             counts = tuple(self._counts)
         try:
-            with named(self.path):
-                self._have_commits_wait(waits_for_disk)
-                with transaction(self._connection):
-                    for begin in range(0, len(group), _ROWS_AT_ONCE):
-                        self._insert(group[begin : begin + _ROWS_AT_ONCE])
-                    self._connection.execute(_COUNT, (*counts, self._batch_id))
-                    if end is not None:
-                        self._connection.execute(_END, (*end, self._batch_id))
-            self._is_on_disk = waits_for_disk
-            if waits_for_disk:
-                self._on_disk_since = monotonic()
-            with self._adding:
-                self._behind -= len(group)
+            with named(self.path), transaction(self._connection):
+                for begin in range(0, len(group), _ROWS_AT_ONCE):
+                    self._insert(group[begin : begin + _ROWS_AT_ONCE])
+                self._connection.execute(_COUNT, (*counts, self._batch_id))
+                if end is not None:
+                    self._connection.execute(_END, (*end, self._batch_id))
+            self._is_on_disk = False
         except BaseException as error:
             with self._adding:
                 self._waiting[:0] = group
                 if not isinstance(error, LedgerError):
                     raise
                 self.fail(error)
-
-    def _have_commits_wait(self, waits_for_disk: bool) -> None:
-        if waits_for_disk is not self._waits_for_disk:
-            self._connection.execute(f"PRAGMA synchronous = {'FULL' if waits_for_disk else 'NORMAL'}")
-            self._waits_for_disk = waits_for_disk
 
     def _insert(self, rows: list[tuple[SendResult, str]]) -> None:
         values, statement = _values(rows), _add_rows(len(rows))

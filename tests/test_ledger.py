@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import sqlite3
@@ -32,13 +33,14 @@ from dicomkit import (
     LocalSCP,
     Outcome,
     Verdict,
+    ledger_writer,
     read_results,
     send_batch,
 )
-from dicomkit.ledger_file import APPLICATION_ID, SCHEMA_VERSION
+from dicomkit.ledger_file import APPLICATION_ID, SCHEMA_VERSION, sync
 from dicomkit.ledger_writer import GROUP_ROWS, LedgerWriter
 from dicomkit.results import COLUMNS, to_frame
-from dicomkit.scp import Abort, Status
+from dicomkit.scp import Abort, Delay, Status
 from tests.files import ct_instance, write_ct_files
 from tests.peers import wait_until
 from tests.permissions import as_nobody
@@ -242,6 +244,40 @@ def test_the_ledger_is_no_more_than_two_groups_behind(path: Path) -> None:
         assert send_batch(scp.setting(), sources, ledger=path).ok
     assert len(behind) == count
     assert max(behind) <= 2 * GROUP_ROWS
+
+
+def test_what_is_committed_is_brought_to_the_disk_as_the_batch_goes_on(
+    path: Path, ct_files: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on_disk: list[int] = []
+
+    def note(descriptor: int) -> None:
+        on_disk.append(len(Ledger(path).to_frame()))
+        sync(descriptor)
+
+    monkeypatch.setattr(ledger_writer, "sync", note)
+    with LocalSCP(server="sockets", faults=[Delay(0.1)]) as scp:
+        assert send_batch(scp.setting(), ct_files, ledger=path).ok
+    assert len(on_disk) >= 3
+    assert on_disk == sorted(on_disk)
+    assert 0 < on_disk[0] < on_disk[-1] == len(ct_files)
+
+
+def test_a_disk_that_fails_ends_the_batch_and_no_row_is_lost(
+    path: Path, ct_files: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(descriptor: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(ledger_writer, "sync", fail)
+    with LocalSCP(server="sockets", faults=[Delay(0.1)]) as scp:
+        batch = send_batch(scp.setting(), ct_files, ledger=path)
+    assert not batch.ok
+    assert "Input/output error" in batch.note
+    frame = batch.to_frame()
+    assert list(frame.instance) == list(range(len(ct_files)))
+    assert set(frame.outcome) == {"stored", "cancelled"}
+    assert frame.detail.iloc[-1].startswith("not tried, since it could not be recorded: ")
 
 
 def test_inserting_costs_the_same_however_many_rows_there_are(path: Path) -> None:
