@@ -179,7 +179,9 @@ class Run:
         for number in range(self.plan.workers):
             self._start_worker(number)
         for thread in self._threads:  # a tuned batch adds to them meanwhile
-            thread.join()
+            while thread.is_alive():
+                thread.join(self.record.keep_up())
+                self._heed_ledger()
 
     def _heed_ledger(self) -> None:
         """Nothing is sent that could not be recorded."""
@@ -379,16 +381,16 @@ class Run:
 
     def got_stuck(self, result: SendResult, since: float) -> None:
         """Nothing came back: give the peer a rest, or give up."""
-        verdict = self._breaker.got_stuck(since, perf_counter())
-        if verdict.is_hopeless:
+        advice = self._breaker.got_stuck(since, perf_counter())
+        if advice.is_hopeless:
             self.give_up(
                 result.outcome,
                 f"not tried: nothing got through to {self.row.peer} for {self.policy.give_up_after:g} s; the last "
                 f"attempt ended so: {result.detail}",
             )
-        elif seconds := verdict.rest_seconds:
+        elif seconds := advice.rest_seconds:
             self.plan.hold(seconds)
-            reason = f"{verdict.failures} failures in a row, the last one {result.outcome}"
+            reason = f"{advice.failures} failures in a row, the last one {result.outcome}"
             self.record.tell(Waiting(seconds, reason))
 
     def give_up(self, outcome: Outcome, detail: str) -> None:

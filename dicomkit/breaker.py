@@ -10,7 +10,7 @@ import os
 from threading import Lock
 from typing import NamedTuple
 
-__all__ = ["PATIENCE", "Breaker", "Verdict", "backoff_seconds", "spread"]
+__all__ = ["PATIENCE", "Breaker", "Advice", "backoff_seconds", "spread"]
 
 # The first wait before something is tried again, and the longest.
 FIRST_WAIT_SECONDS = 0.5
@@ -19,7 +19,7 @@ LONGEST_WAIT_SECONDS = 5.0
 PATIENCE = 3
 
 
-class Verdict(NamedTuple):
+class Advice(NamedTuple):
     """What follows from a failure.
 
     Attributes
@@ -61,7 +61,7 @@ class Breaker:
                 self._failures = self._rests = 0
                 self._failing_since = None
 
-    def got_stuck(self, since: float, now: float) -> Verdict:
+    def got_stuck(self, since: float, now: float) -> Advice:
         """Nothing came back of an attempt that began at `since`."""
         with self._lock:
             self._failures += 1
@@ -69,14 +69,14 @@ class Breaker:
                 self._failing_since = since
             left = self._give_up_after - (now - self._failing_since)
             if left <= 0:
-                return Verdict(True, 0.0, self._failures)
+                return Advice(True, 0.0, self._failures)
             # What began before the last rest, and fails during it, says nothing new of the peer.
             if self._failures < PATIENCE or since < self._rested_at:
-                return Verdict(False, 0.0, self._failures)
+                return Advice(False, 0.0, self._failures)
             seconds = min(backoff_seconds(self._rests), left)
             self._rests += 1
             self._rested_at = now
-            return Verdict(False, seconds, self._failures)
+            return Advice(False, seconds, self._failures)
 
     def excuse(self) -> None:
         """From here on anew: a rest that we take is no silence of the peer."""

@@ -1,9 +1,9 @@
 """One batch's way into a ledger: rows in from any thread, out in groups.
 
 Strategy: a group is committed by the worker whose row completes it. Such a commit (`synchronous` NORMAL) survives the
-end of this process, and does not wait for the disk. A thread of the ledger's own commits what makes no group, and has
-the system bring the write-ahead log to the disk, four times a second; nobody waits for that. A power cut costs the
-rows since then, and no more.
+end of this process, and does not wait for the disk. Four times a second the thread that conducts the batch commits
+what makes no group, and has the system bring the write-ahead log to the disk, for which no worker waits. A power cut
+costs the rows since then, and no more.
 """
 
 from __future__ import annotations
@@ -11,18 +11,15 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from functools import cache, lru_cache
-from operator import attrgetter
+from functools import cache
 from pathlib import Path
-from threading import Event, Lock, Thread
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from dicomkit.errors import LedgerError
 from dicomkit.ledger import read_rows
 from dicomkit.ledger_file import as_text, named, open_for_writing, open_log, reading, sync, transaction
-from dicomkit.results import ALWAYS_THERE, COLUMNS, Outcome, encodable
-from dicomkit.statuses import status_category, status_meaning
-from dicomkit.uids import uid_name
+from dicomkit.results import COLUMNS, Outcome, encodable
 
 if TYPE_CHECKING:
     from dicomkit.results import SendResult
@@ -35,9 +32,13 @@ __all__ = ["LedgerWriter", "GROUP_ROWS"]
 GROUP_ROWS = 100
 TICK_SECONDS = 0.25
 
-# Rows in one statement, which is cheaper than a statement each, and lets go of Python less often. With 27 columns it
-# stays below the 999 parameters of an old SQLite.
-_ROWS_AT_ONCE = 34
+# Rows in one statement, which is cheaper than a statement each. With 27 columns it stays below the 999 parameters of
+# an old SQLite.
+_ROWS_AT_ONCE = 20
+
+_STARTED_AT = COLUMNS.index("started_at") - (
+    len(COLUMNS) + 1
+)  # from the end, with the fingerprint after the rest
 
 _ADD_BATCH = """
     INSERT INTO batches (batch_id, started_at, calling_aet, called_aet, host, port, setting_id, setting_name,
@@ -79,11 +80,8 @@ class LedgerWriter:
         self._counts = [0, 0, 0, 0, 0]  # attempts, instances, stored, skipped, failed
         self._adding = Lock()
         self._committing = Lock()
-        self._is_over = Event()
-        self._crash: BaseException | None = None
         self._is_on_disk = True
         self._log: int | None = None
-        self._thread = Thread(target=self._keep_up, name="dicomkit ledger", daemon=True)
         self._connection = open_for_writing(self.path)
         try:
             with named(self.path), transaction(self._connection):
@@ -110,11 +108,10 @@ class LedgerWriter:
         with named(self.path):
             with transaction(self._connection):
                 self._connection.execute(_ADD_BATCH, values)
-            # From here on; what is committed is brought to the disk by `_keep_up`.
+            # From here on; what is committed is brought to the disk by `keep_up`.
             self._connection.execute("PRAGMA synchronous = NORMAL")
             self._log = open_log(self.path)
         self._batch_id = batch_id
-        self._thread.start()
 
     def add(self, result: SendResult, fingerprint: str, *, is_final: bool) -> None:
         """Take a row, from any thread; the one that completes a group commits it."""
@@ -132,6 +129,14 @@ class LedgerWriter:
                 if len(self._waiting) >= GROUP_ROWS:  # or else another thread was faster
                     self._commit()
 
+    def keep_up(self) -> float:
+        """Commit what waits, and have all of it on the disk; return in how many seconds to call this again."""
+        with self._committing:
+            if self._waiting:
+                self._commit()
+        self._bring_to_disk()
+        return TICK_SECONDS
+
     def fail(self, error: LedgerError) -> None:
         """Write nothing more; the rows that wait, and all that follow, are kept in memory."""
         self.trouble = self.trouble or str(error)
@@ -139,16 +144,12 @@ class LedgerWriter:
     def close(self, *, interrupted: bool) -> None:
         """Write what waits, and that the batch has ended."""
         if self._batch_id:
-            self._is_over.set()
-            self._thread.join()
             with self._committing:
                 self._commit(end=(as_text(datetime.now(UTC)), interrupted))
             self._bring_to_disk()  # other processes may have it open, so that closing it need not do so
         if self._log is not None:
             os.close(self._log)
         self._connection.close()
-        if self._crash is not None:
-            raise self._crash
 
     def rows(self) -> Iterator[tuple[Any, ...]]:
         """The rows of the batch: those in the ledger, and those that are in memory still. May raise LedgerError."""
@@ -157,18 +158,6 @@ class LedgerWriter:
         with reading(self.path) as connection:
             yield from read_rows(connection, self._batch_id, latest=False)
         yield from in_memory
-
-    def _keep_up(self) -> None:
-        """Commit what makes no group, and have all of it on the disk, until the batch is over."""
-        try:
-            while not self._is_over.wait(TICK_SECONDS):
-                with self._committing:
-                    if self._waiting:
-                        self._commit()
-                self._bring_to_disk()
-        except BaseException as error:  # noqa: BLE001 - a fault of ours: raised by `close`
-            self._crash = error
-            self.trouble = self.trouble or f"ledger {self.path.name}: {type(error).__name__}"
 
     def _bring_to_disk(self) -> None:
         """Without a lock: who commits meanwhile does not wait."""
@@ -191,7 +180,8 @@ class LedgerWriter:
         try:
             with named(self.path), transaction(self._connection):
                 for begin in range(0, len(group), _ROWS_AT_ONCE):
-                    self._insert(group[begin : begin + _ROWS_AT_ONCE])
+                    rows = group[begin : begin + _ROWS_AT_ONCE]
+                    self._connection.execute(_add_rows(len(rows)), _values(rows))
                 self._connection.execute(_COUNT, (*counts, self._batch_id))
                 if end is not None:
                     self._connection.execute(_END, (*end, self._batch_id))
@@ -203,41 +193,20 @@ class LedgerWriter:
                     raise
                 self.fail(error)
 
-    def _insert(self, rows: list[tuple[SendResult, str]]) -> None:
-        values, statement = _values(rows), _add_rows(len(rows))
-        try:
-            self._connection.execute(statement, values)
-        except UnicodeEncodeError:  # a name of a file that is no text, say; looked for only when it is there
-            escaped = [encodable(value) if isinstance(value, str) else value for value in values]
-            self._connection.execute(statement, escaped)
-
-
-# What `SendResult.as_row` does, at half the price: the fields are taken in one call, what follows from them is known
-# from the row before, and SQLite makes null of an empty text.
-_DERIVED = ("status_category", "status_meaning", "sop_class_name", "started_at", "fingerprint")
-_FIELDS = tuple(name for name in COLUMNS if name not in _DERIVED)
-_fields_of = attrgetter(*("outcome._value_" if name == "outcome" else name for name in _FIELDS))
-
-
-def _values(rows: list[tuple[SendResult, str]]) -> list[Any]:
-    """The values of these rows, one after the other: `_FIELDS`, then `_DERIVED`."""
-    values: list[Any] = []
-    for result, fingerprint in rows:
-        values += _fields_of(result)
-        values += _words_of(result.status, result.sop_class_uid)
-        values.append(None if result.started_at is None else as_text(result.started_at))
-        values.append(fingerprint)
-    return values
-
-
-@lru_cache(256)
-def _words_of(status: int | None, sop_class_uid: str | None) -> tuple[str | None, str | None, str | None]:
-    name = uid_name(sop_class_uid) if sop_class_uid else None
-    return (None, None, name) if status is None else (status_category(status), status_meaning(status), name)
-
 
 @cache
 def _add_rows(count: int) -> str:
-    names = (*_FIELDS, *_DERIVED)
-    marks = ", ".join("?" if name in ALWAYS_THERE else "NULLIF(?, '')" for name in names)
-    return f"INSERT INTO attempts ({', '.join(names)}) VALUES {', '.join([f'({marks})'] * count)}"
+    columns = ", ".join((*COLUMNS, "fingerprint"))
+    marks = ", ".join("?" * (len(COLUMNS) + 1))
+    return f"INSERT INTO attempts ({columns}) VALUES {', '.join([f'({marks})'] * count)}"
+
+
+def _values(rows: list[tuple[SendResult, str]]) -> list[Any]:
+    """The values of these rows, one after the other."""
+    values: list[Any] = []
+    for result, fingerprint in rows:
+        values += result.as_row()
+        values.append(fingerprint or None)
+        if result.started_at is not None:
+            values[_STARTED_AT] = as_text(result.started_at)
+    return values

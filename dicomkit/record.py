@@ -123,6 +123,10 @@ class Record:
         """What keeps rows from the ledger, if there is one and anything does."""
         return "" if self._ledger is None else self._ledger.trouble
 
+    def keep_up(self) -> float | None:
+        """Bring the ledger up to date; return in how many seconds to do so again, None without one."""
+        return None if self._ledger is None else self._ledger.keep_up()
+
     def add(
         self, result: SendResult, *, is_final: bool, fingerprint: str = "", is_held: bool = False
     ) -> None:

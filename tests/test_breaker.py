@@ -17,10 +17,10 @@ def rests(peer: Breaker, count: int, now: float = 0.0) -> list[float]:
     """The rests after so many failures, each of an attempt that began after the rest before and took a second."""
     found = []
     for _ in range(count):
-        verdict = peer.got_stuck(now, now + 1)
-        assert not verdict.is_hopeless
-        found.append(verdict.rest_seconds)
-        now += 1 + verdict.rest_seconds
+        advice = peer.got_stuck(now, now + 1)
+        assert not advice.is_hopeless
+        found.append(advice.rest_seconds)
+        now += 1 + advice.rest_seconds
     return found
 
 
@@ -37,9 +37,9 @@ def test_an_answer_begins_it_anew() -> None:
 
 def test_associations_that_fail_together_make_one_rest() -> None:
     peer = Breaker(1000)
-    verdicts = [peer.got_stuck(since=0.0, now=1 + index / 1000) for index in range(16)]
-    assert [verdict.rest_seconds for verdict in verdicts] == [0, 0, 0.5, *[0] * 13]
-    assert verdicts[-1].failures == 16
+    advices = [peer.got_stuck(since=0.0, now=1 + index / 1000) for index in range(16)]
+    assert [advice.rest_seconds for advice in advices] == [0, 0, 0.5, *[0] * 13]
+    assert advices[-1].failures == 16
     assert peer.got_stuck(since=1.6, now=1.7).rest_seconds == 1  # it began after the rest
 
 

@@ -17,6 +17,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from itertools import pairwise
 from pathlib import Path
 from threading import Event, Thread
+from time import sleep
 from typing import Any
 
 import pandas as pd
@@ -278,6 +279,30 @@ def test_a_disk_that_fails_ends_the_batch_and_no_row_is_lost(
     assert list(frame.instance) == list(range(len(ct_files)))
     assert set(frame.outcome) == {"stored", "cancelled"}
     assert frame.detail.iloc[-1].startswith("not tried, since it could not be recorded: ")
+
+
+def test_a_ledger_that_fails_while_a_source_is_slow_lets_nothing_more_be_sent(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    has_failed = Event()
+
+    def fail(descriptor: int) -> None:
+        has_failed.set()
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    def sources() -> Iterator[bytes]:
+        yield ct_instance(0)
+        has_failed.wait(30)
+        sleep(2)  # eight times as long as the batch needs to notice
+        yield ct_instance(1)
+
+    monkeypatch.setattr(ledger_writer, "sync", fail)
+    with LocalSCP(server="sockets") as scp:
+        batch = send_batch(scp.setting(), sources(), ledger=path)
+        assert len(scp.received) == 1
+    assert has_failed.is_set()
+    assert batch.to_frame().outcome.iloc[0] == "stored"
+    assert batch.outcomes[Outcome.STORED] == 1
 
 
 def test_inserting_costs_the_same_however_many_rows_there_are(path: Path) -> None:
