@@ -1,7 +1,7 @@
 """The durable record of batches: what was sent, when, to whom, and what the peer said; for audit and for resume.
 
 `send_batch(..., ledger=path)` writes it while it runs (`ledger_writer`); here it is read, in the columns of every
-other frame of results, and what a verification found is added. Its tables are described in `ledger_file`.
+other frame of results, and what a verification found is added. Its tables are described in `ledger_schema`.
 """
 
 from __future__ import annotations

@@ -1,25 +1,7 @@
-"""The file of a ledger: its tables, and the one way to open it, which harms no file that is something else.
+"""The file of a ledger: the one way to open it, which harms no file that is something else.
 
-It is an SQLite database in WAL mode. `PRAGMA application_id` is 0x44434B4C ("DCKL"), which tells a ledger from other
-databases before anything is written; `PRAGMA user_version` is the schema version, and a later one is refused.
-
-Schema 1:
-
-``batches``
-    A row for each `send_batch`, written before it connects: `batch_id`, `started_at`, `ended_at` (null while it
-    runs, and for ever when it was killed), the peer (`host`, `port`, `calling_aet`, `called_aet`), `setting_id`,
-    `setting_name`, `dicomkit_version`, and the counts, which agree with the rows at any moment: `attempts`,
-    `instances` (those with a final row), of these `stored` (with a warning or without), `skipped` and `failed` (all
-    others); and `interrupted` (0 or 1).
-``attempts``
-    A row for each attempt: the columns of `dicomkit.results.COLUMNS`, then `fingerprint`, by which a later batch
-    knows the same content again. The primary key is (`batch_id`, `instance`, `attempt`).
-``verifications``
-    What was found out later about an instance of a batch, newest last: `batch_id`, `instance`, `verified` (yes, no,
-    unknown), `verified_by`, `verified_at`, `verify_detail`, `transaction_uid`; and the instance's
-    `sop_instance_uid`, `host`, `port` and `called_aet`.
-
-Times are ISO 8601 texts in UTC with six decimals, so that their order is that of the texts.
+It is an SQLite database in WAL mode, with the tables of `ledger_schema`. Its application ID tells a ledger from other
+databases before anything is written, and its version is looked at then, too: a later one is refused.
 """
 
 from __future__ import annotations
@@ -34,90 +16,30 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from dicomkit.errors import LedgerError, without_folder
-from dicomkit.results import ALWAYS_THERE, KIND_OF_COLUMN
+from dicomkit.ledger_schema import APPLICATION_ID, SCHEMA_VERSION, expect_tables, have_tables
 
 __all__ = [
     "BUSY_SECONDS",
-    "SCHEMA_VERSION",
-    "STORED",
     "as_text",
     "connect_for_reading",
+    "damaged",
     "named",
     "open_for_writing",
     "open_log",
-    "damaged",
     "reading",
     "sync",
     "transaction",
     "writing",
 ]
 
-SCHEMA_VERSION = 1
-APPLICATION_ID = 0x44434B4C
-
 # How long another process may hold the ledger before that is an error. Its groups take milliseconds.
 BUSY_SECONDS = 30.0
 
-STORED = "outcome IN ('stored', 'stored_with_warning')"
-"""In SQL: the peer acknowledged it. The index on what is stored serves only those queries that say it so."""
-
 _OWNER_ONLY = 0o600
 
-# Of the write-ahead log, 4 KB each, before it goes into the file itself: four times SQLite's default, since UIDs come
-# in no order, and each group of rows changes pages all over their index.
+# Of the write-ahead log, 4 KB each, before it goes into the file itself, for which a sender waits: four times SQLite's
+# default, which makes that once in some 40,000 rows.
 _CHECKPOINT_PAGES = 4000
-
-_SQL_TYPES = {
-    "string": "TEXT",
-    "float64": "REAL",
-    "int64": "INTEGER",
-    "Int64": "INTEGER",
-    "UInt16": "INTEGER",
-}
-_ATTEMPT_COLUMNS = ",\n  ".join(
-    f"{name} {_SQL_TYPES.get(kind, 'TEXT')}{' NOT NULL' if name in ALWAYS_THERE else ''}"
-    for name, kind in KIND_OF_COLUMN.items()
-)
-_SCHEMA = (
-    """CREATE TABLE batches (
-  batch_id TEXT NOT NULL PRIMARY KEY,
-  started_at TEXT NOT NULL,
-  ended_at TEXT,
-  calling_aet TEXT NOT NULL,
-  called_aet TEXT NOT NULL,
-  host TEXT NOT NULL,
-  port INTEGER NOT NULL,
-  setting_id TEXT NOT NULL,
-  setting_name TEXT NOT NULL,
-  dicomkit_version TEXT NOT NULL,
-  attempts INTEGER NOT NULL DEFAULT 0,
-  instances INTEGER NOT NULL DEFAULT 0,
-  stored INTEGER NOT NULL DEFAULT 0,
-  skipped INTEGER NOT NULL DEFAULT 0,
-  failed INTEGER NOT NULL DEFAULT 0,
-  interrupted INTEGER NOT NULL DEFAULT 0
-)""",
-    f"CREATE TABLE attempts (\n  {_ATTEMPT_COLUMNS},\n  fingerprint TEXT,\n"
-    "  PRIMARY KEY (batch_id, instance, attempt)\n)",
-    f"CREATE INDEX stored_instances ON attempts (sop_instance_uid) WHERE {STORED}",
-    """CREATE TABLE verifications (
-  batch_id TEXT NOT NULL,
-  instance INTEGER NOT NULL,
-  verified TEXT NOT NULL,
-  verified_by TEXT NOT NULL,
-  verified_at TEXT NOT NULL,
-  verify_detail TEXT NOT NULL,
-  transaction_uid TEXT,
-  sop_instance_uid TEXT,
-  called_aet TEXT NOT NULL,
-  host TEXT NOT NULL,
-  port INTEGER NOT NULL
-)""",
-    "CREATE INDEX verifications_of_a_row ON verifications (batch_id, instance)",
-    "CREATE INDEX verifications_of_an_instance ON verifications (sop_instance_uid)",
-    f"PRAGMA application_id = {APPLICATION_ID}",
-    f"PRAGMA user_version = {SCHEMA_VERSION}",
-)
 
 
 def open_for_writing(path: Path) -> sqlite3.Connection:
@@ -140,7 +62,7 @@ def open_for_writing(path: Path) -> sqlite3.Connection:
         connection = _connect(path, "mode=rw")
         try:
             _prepare(connection, path)
-            _expect_tables(connection)
+            expect_tables(connection)
         except BaseException:
             connection.close()
             raise
@@ -279,9 +201,9 @@ def connect_for_reading(path: Path) -> sqlite3.Connection:
         if not _refuse_later(path, connection):  # killed before its first batch: a ledger without rows
             connection.close()
             connection = sqlite3.connect(":memory:", isolation_level=None)
-            _create_tables(connection)
+            have_tables(connection, 0)
         connection.execute("PRAGMA query_only = ON")
-        _expect_tables(connection)
+        expect_tables(connection)
         return connection
     except sqlite3.Error as error:
         connection.close()
@@ -369,23 +291,13 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA fullfsync = ON")  # macOS: fsync alone leaves it in the cache of the drive
     connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
-    if not _refuse_later(path, connection):
-        # Not in WAL mode yet, so that the application ID is in the file itself, where a stranger is told by it.
+    if _refuse_later(path, connection) != SCHEMA_VERSION:
+        # Of a new one not in WAL mode yet, so that the application ID is in the file itself, where a stranger is told
+        # by it.
         with transaction(connection):
-            if not _refuse_later(path, connection):  # another process was faster
-                _create_tables(connection)
+            have_tables(connection, _refuse_later(path, connection))  # another process may have been faster
     (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
     if mode != "wal":
         raise LedgerError(
             path, f"SQLite's WAL mode does not work there (a network folder?); {_ELSEWHERE}, on a local disk"
         )
-
-
-def _expect_tables(connection: sqlite3.Connection) -> None:
-    for name in ("batches", "attempts", "verifications"):
-        connection.execute(f"SELECT batch_id FROM {name} LIMIT 0")
-
-
-def _create_tables(connection: sqlite3.Connection) -> None:
-    for statement in _SCHEMA:
-        connection.execute(statement)

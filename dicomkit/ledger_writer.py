@@ -12,17 +12,27 @@ import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import cache
+from operator import itemgetter
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from dicomkit.errors import LedgerError
 from dicomkit.ledger import read_rows
-from dicomkit.ledger_file import as_text, named, open_for_writing, open_log, reading, sync, transaction
+from dicomkit.ledger_file import (
+    as_text,
+    named,
+    open_for_writing,
+    open_log,
+    reading,
+    sync,
+    transaction,
+)
+from dicomkit.ledger_schema import VALUE_COLUMNS
 from dicomkit.results import COLUMNS, Outcome, encodable
 
 if TYPE_CHECKING:
-    from dicomkit.results import SendResult
+    from dicomkit.results import Row, SendResult
     from dicomkit.settings import DicomSenderSetting
 
 __all__ = ["LedgerWriter", "GROUP_ROWS"]
@@ -32,13 +42,9 @@ __all__ = ["LedgerWriter", "GROUP_ROWS"]
 GROUP_ROWS = 100
 TICK_SECONDS = 0.25
 
-# Rows in one statement, which is cheaper than a statement each. With 27 columns it stays below the 999 parameters of
+# Rows in one statement, which is cheaper than a statement each. With 23 columns it stays below the 999 parameters of
 # an old SQLite.
 _ROWS_AT_ONCE = 20
-
-_STARTED_AT = COLUMNS.index("started_at") - (
-    len(COLUMNS) + 1
-)  # from the end, with the fingerprint after the rest
 
 _ADD_BATCH = """
     INSERT INTO batches (batch_id, started_at, calling_aet, called_aet, host, port, setting_id, setting_name,
@@ -46,9 +52,9 @@ _ADD_BATCH = """
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 _COUNT = """
-    UPDATE batches SET attempts = ?, instances = ?, stored = ?, skipped = ?, failed = ? WHERE batch_id = ?
+    UPDATE batches SET attempts = ?, instances = ?, stored = ?, skipped = ?, failed = ? WHERE number = ?
 """
-_END = "UPDATE batches SET ended_at = ?, interrupted = ? WHERE batch_id = ?"
+_END = "UPDATE batches SET ended_at = ?, interrupted = ? WHERE number = ?"
 
 
 class LedgerWriter:
@@ -76,7 +82,8 @@ class LedgerWriter:
         self.path = Path(path)
         self.trouble = ""
         self._batch_id = ""
-        self._waiting: list[tuple[SendResult, str]] = []
+        self._batch: int | None = None
+        self._waiting: list[tuple[Row, str]] = []
         self._counts = [0, 0, 0, 0, 0]  # attempts, instances, stored, skipped, failed
         self._adding = Lock()
         self._committing = Lock()
@@ -107,7 +114,7 @@ class LedgerWriter:
         )
         with named(self.path):
             with transaction(self._connection):
-                self._connection.execute(_ADD_BATCH, values)
+                self._batch = self._connection.execute(_ADD_BATCH, values).lastrowid
             # From here on; what is committed is brought to the disk by `keep_up`.
             self._connection.execute("PRAGMA synchronous = NORMAL")
             self._log = open_log(self.path)
@@ -115,8 +122,9 @@ class LedgerWriter:
 
     def add(self, result: SendResult, fingerprint: str, *, is_final: bool) -> None:
         """Take a row, from any thread; the one that completes a group commits it."""
+        row = result.as_row()  # now, while the processor has its values at hand
         with self._adding:
-            self._waiting.append((result, fingerprint))
+            self._waiting.append((row, fingerprint))
             counts = self._counts
             counts[0] += 1
             if is_final:
@@ -143,7 +151,7 @@ class LedgerWriter:
 
     def close(self, *, interrupted: bool) -> None:
         """Write what waits, and that the batch has ended."""
-        if self._batch_id:
+        if self._batch is not None:
             with self._committing:
                 self._commit(end=(as_text(datetime.now(UTC)), interrupted))
             self._bring_to_disk()  # other processes may have it open, so that closing it need not do so
@@ -154,7 +162,7 @@ class LedgerWriter:
     def rows(self) -> Iterator[tuple[Any, ...]]:
         """The rows of the batch: those in the ledger, and those that are in memory still. May raise LedgerError."""
         with self._adding:
-            in_memory = [result.as_row() for result, _ in self._waiting]
+            in_memory = [row for row, _ in self._waiting]
         with reading(self.path) as connection:
             yield from read_rows(connection, self._batch_id, latest=False)
         yield from in_memory
@@ -181,10 +189,10 @@ class LedgerWriter:
             with named(self.path), transaction(self._connection):
                 for begin in range(0, len(group), _ROWS_AT_ONCE):
                     rows = group[begin : begin + _ROWS_AT_ONCE]
-                    self._connection.execute(_add_rows(len(rows)), _values(rows))
-                self._connection.execute(_COUNT, (*counts, self._batch_id))
+                    self._connection.execute(_add_rows(len(rows)), self._values(rows))
+                self._connection.execute(_COUNT, (*counts, self._batch))
                 if end is not None:
-                    self._connection.execute(_END, (*end, self._batch_id))
+                    self._connection.execute(_END, (*end, self._batch))
             self._is_on_disk = False
         except BaseException as error:
             with self._adding:
@@ -193,20 +201,25 @@ class LedgerWriter:
                     raise
                 self.fail(error)
 
+    def _values(self, rows: list[tuple[Row, str]]) -> list[Any]:
+        """The values of these rows, one after the other."""
+        values: list[Any] = []
+        for row, fingerprint in rows:
+            values.append(self._batch)
+            values += _own(row)
+            values.append(fingerprint or None)
+            if (moment := row[_STARTED_AT]) is not None:
+                values[_STARTED_AT_FROM_END] = as_text(moment)
+        return values
+
 
 @cache
 def _add_rows(count: int) -> str:
-    columns = ", ".join((*COLUMNS, "fingerprint"))
-    marks = ", ".join("?" * (len(COLUMNS) + 1))
-    return f"INSERT INTO attempts ({columns}) VALUES {', '.join([f'({marks})'] * count)}"
+    marks = ", ".join("?" * (1 + len(VALUE_COLUMNS)))
+    rows = ", ".join([f"({marks})"] * count)
+    return f"INSERT INTO attempt_values (batch, {', '.join(VALUE_COLUMNS)}) VALUES {rows}"
 
 
-def _values(rows: list[tuple[SendResult, str]]) -> list[Any]:
-    """The values of these rows, one after the other."""
-    values: list[Any] = []
-    for result, fingerprint in rows:
-        values += result.as_row()
-        values.append(fingerprint or None)
-        if result.started_at is not None:
-            values[_STARTED_AT] = as_text(result.started_at)
-    return values
+_own = itemgetter(*map(COLUMNS.index, VALUE_COLUMNS[:-1]))
+_STARTED_AT = COLUMNS.index("started_at")
+_STARTED_AT_FROM_END = VALUE_COLUMNS.index("started_at") - len(VALUE_COLUMNS)

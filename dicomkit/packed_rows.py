@@ -6,9 +6,10 @@ A row takes some 500 bytes as an object, and a tenth of that in a pack.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING
 
-Row = tuple[Any, ...]
+if TYPE_CHECKING:
+    from dicomkit.results import Row
 
 ROWS_PER_PACK = 1000
 FASTEST = 1  # zlib's level; a higher one saves little more

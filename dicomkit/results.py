@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Outcome",
+    "Row",
     "SendResult",
     "COLUMNS",
     "CATEGORIES",
@@ -47,6 +48,10 @@ __all__ = [
     "dtypes",
     "encodable",
 ]
+
+
+Row = tuple[Any, ...]
+"""One attempt as the values of `COLUMNS`, in their order."""
 
 
 class Outcome(StrEnum):
@@ -214,41 +219,50 @@ class SendResult(Frozen, kw_only=True):
         if not (self.outcome.is_stored or self.outcome is Outcome.SKIPPED):
             raise SendError(self)
 
-    def as_row(self) -> tuple[Any, ...]:
+    def as_row(self) -> Row:
         """Return the values of `COLUMNS`, in their order, as plain Python values.
 
         An empty UID, modality or transfer syntax is None here: it says no more than an absent one. Bytes of a
         file name that are no text become backslash escapes, since no results file could hold them.
         """
-        status = self.status
-        return (
-            encodable(self.batch_id),
+        status, sop_class = self.status, self.sop_class_uid or None
+        row = (
+            self.batch_id,
             self.instance,
             self.attempt,
             self.outcome.value,
             status,
             None if status is None else status_category(status),
             None if status is None else status_meaning(status),
-            encodable(self.detail),
-            encodable(self.source),
-            _known(self.sop_class_uid),
-            _known(self.sop_class_name),
-            _known(self.sop_instance_uid),
-            _known(self.study_instance_uid),
-            _known(self.series_instance_uid),
-            _known(self.modality),
+            self.detail,
+            self.source,
+            sop_class,
+            sop_class and uid_name(sop_class),
+            self.sop_instance_uid or None,
+            self.study_instance_uid or None,
+            self.series_instance_uid or None,
+            self.modality or None,
             self.size_bytes,
-            _known(self.transfer_syntax),
-            _known(self.sent_transfer_syntax),
-            encodable(self.calling_aet),
-            encodable(self.called_aet),
-            encodable(self.host),
+            self.transfer_syntax or None,
+            self.sent_transfer_syntax or None,
+            self.calling_aet,
+            self.called_aet,
+            self.host,
             self.port,
             self.association,
             self.started_at,
             self.duration_ms,
             self.response_ms,
         )
+        # One look at all texts together, since hardly a row has what is to be escaped, and there are many rows.
+        texts = (
+            f"{self.batch_id}{self.detail}{self.source}{sop_class}{self.sop_instance_uid}{self.study_instance_uid}"
+            f"{self.series_instance_uid}{self.modality}{self.transfer_syntax}{self.sent_transfer_syntax}"
+            f"{self.calling_aet}{self.called_aet}{self.host}"
+        )
+        if texts.isascii():
+            return row
+        return tuple(encodable(value) if isinstance(value, str) else value for value in row)
 
     @property
     def _peer(self) -> str:
@@ -301,10 +315,6 @@ def encodable(text: str) -> str:
     if text.isascii():
         return text
     return text.encode("utf-8", "backslashreplace").decode()
-
-
-def _known(text: str | None) -> str | None:
-    return encodable(text) if text else None
 
 
 KIND_OF_COLUMN = {

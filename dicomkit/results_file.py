@@ -25,11 +25,9 @@ from dicomkit.results import ALWAYS_THERE, CATEGORIES, COLUMNS, KIND_OF_COLUMN
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from dicomkit.results import SendResult
+    from dicomkit.results import Row, SendResult
 
 __all__ = ["ResultsFile", "known_suffix", "import_pyarrow"]
-
-Row = tuple[Any, ...]
 
 # A row waits for the operating system no longer than until this many are together, or until the next one comes
 # this long after the last flush: so a slow batch is on disk row by row, and a fast one is not slowed by its rows.

@@ -39,6 +39,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("ledger_resume", "ledger_writer"),
     ("ledger",),
     ("ledger_file",),
+    ("ledger_schema",),
     ("transcode",),
     # the wire
     ("wire.association",),

@@ -10,7 +10,7 @@ import stat
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
@@ -38,16 +38,16 @@ from dicomkit import (
     read_results,
     send_batch,
 )
-from dicomkit.ledger_file import APPLICATION_ID, SCHEMA_VERSION, sync
+from dicomkit.ledger_file import sync
+from dicomkit.ledger_schema import APPLICATION_ID, BATCH_COLUMNS, SCHEMA_VERSION
 from dicomkit.ledger_writer import GROUP_ROWS, LedgerWriter
-from dicomkit.results import COLUMNS, to_frame
+from dicomkit.results import COLUMNS, SendResult, to_frame
 from dicomkit.scp import Abort, Delay, Status
 from tests.files import ct_instance, write_ct_files
+from tests.ledgers import PORT_OF_SCHEMA_1, ledger_of_schema_1
 from tests.peers import wait_until
 from tests.permissions import as_nobody
 from tests.test_results import STORED, results
-
-NOWHERE = DicomSenderSetting(name="nowhere", disabled=True)
 
 posix_only = pytest.mark.skipif(os.name != "posix", reason="permissions as POSIX has them")
 
@@ -58,12 +58,24 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "batch.sqlite"
 
 
+NOWHERE = DicomSenderSetting(name="nowhere", disabled=True)
+SETTING = DicomSenderSetting(
+    our_aet=STORED.calling_aet, remote_aet=STORED.called_aet, remote_host=STORED.host, remote_port=STORED.port
+)
+
+
+def of_a_batch(rows: Iterable[SendResult], batch_id: str = STORED.batch_id) -> list[SendResult]:
+    """The rows, as one batch has them: all of the same ID and peer."""
+    same = {name: getattr(STORED, name) for name in BATCH_COLUMNS} | {"batch_id": batch_id}
+    return [replace(row, **same) for row in rows]
+
+
 def write(path: Path, rows: list[Any], batch_id: str = STORED.batch_id) -> None:
     """Write a batch of these rows."""
     writer = LedgerWriter(path)
-    writer.begin(batch_id, NOWHERE)
-    for row in rows:
-        writer.add(replace(row, batch_id=batch_id), "file:1:2", is_final=True)
+    writer.begin(batch_id, SETTING)
+    for row in of_a_batch(rows, batch_id):
+        writer.add(row, "file:1:2", is_final=True)
     writer.close(interrupted=False)
 
 
@@ -103,7 +115,7 @@ def test_any_rows_come_back_equal(tmp_path: Path, rows: list[Any]) -> None:
         path = Path(folder) / "any.sqlite"
         write(path, rows)
         ordered = sorted(rows, key=lambda row: (row.instance, row.attempt))
-        written = to_frame(replace(row, batch_id=STORED.batch_id) for row in ordered)
+        written = to_frame(of_a_batch(ordered))
         assert_frame_equal(Ledger(path).to_frame(latest=False), written)
         latest = written.drop_duplicates("instance", keep="last", ignore_index=True)
         assert_frame_equal(Ledger(path).to_frame(), latest)
@@ -315,7 +327,7 @@ def test_inserting_costs_the_same_however_many_rows_there_are(path: Path) -> Non
         return 0
 
     writer = LedgerWriter(path)
-    writer.begin(STORED.batch_id, NOWHERE)
+    writer.begin(STORED.batch_id, SETTING)
     writer._connection.set_progress_handler(count, 100)
     marks = []
     for index in range(100_000):
@@ -480,6 +492,60 @@ def test_the_version_and_the_kind_are_where_other_tools_look(path: Path) -> None
     assert head[68:72] == APPLICATION_ID.to_bytes(4, "big") == b"DCKL"
 
 
+# One of schema 1
+
+
+def version_of(path: Path) -> int:
+    with closing(sqlite3.connect(path)) as connection:
+        return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def test_a_ledger_of_schema_1_is_read_and_left_as_it_is(path: Path) -> None:
+    ledger = Ledger(ledger_of_schema_1(path))
+    assert ledger.batches().attempts.tolist() == [3, 3]
+    frame = ledger.to_frame(latest=False)
+    assert frame.outcome.tolist() == ["refused", "stored", "stored", "skipped", "skipped", "failed"]
+    assert set(frame.port) == {PORT_OF_SCHEMA_1}
+    assert frame.verify_detail.dropna().unique().tolist() == ["not found"]
+    assert version_of(path) == 1
+
+
+def test_a_ledger_of_schema_1_becomes_one_of_today_when_it_is_sent_with(path: Path) -> None:
+    with LocalSCP() as scp:
+        ledger = Ledger(ledger_of_schema_1(path, scp.port))
+        batches, frame = ledger.batches(), ledger.to_frame(latest=False)
+        batch = send_batch(scp.setting(), [ct_instance(index) for index in range(3)], ledger=path)
+    assert batch.to_frame().outcome.tolist() == ["stored", "skipped", "stored"]
+    details = batch.to_frame().detail
+    assert "verification by find did not find it" in details[0]
+    assert "in batch 2076825e-e71b-4a90-84eb-ca2f88c0305c" in details[1]
+    assert version_of(path) == SCHEMA_VERSION
+    assert_frame_equal(ledger.batches().head(2), batches)
+    assert_frame_equal(ledger.to_frame(latest=False).head(len(frame)), frame)
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+
+
+def test_a_ledger_of_schema_1_becomes_one_of_today_when_it_is_verified(path: Path) -> None:
+    ledger = Ledger(ledger_of_schema_1(path))
+    (batch_id, _) = ledger.batches().batch_id
+    ledger.set_verified([verdict(1, batch_id=batch_id)])
+    assert version_of(path) == SCHEMA_VERSION
+    assert ledger.to_frame(batch_id).verified.tolist() == ["no", "yes"]
+
+
+def test_a_ledger_of_today_has_the_tables_that_one_of_schema_1_gets(path: Path) -> None:
+    write(path, [])
+    old = ledger_of_schema_1(path.with_name("old.sqlite"))
+    write(old, [])
+
+    def tables(of: Path) -> set[tuple[str, str]]:
+        with closing(sqlite3.connect(of)) as connection:
+            return set(connection.execute("SELECT name, sql FROM sqlite_schema"))
+
+    assert tables(path) == tables(old)
+
+
 @pytest.mark.parametrize("share", [0.02, 0.5, 0.9])
 def test_a_ledger_cut_short_is_called_damaged_and_left_alone(path: Path, share: float) -> None:
     write(path, [replace(STORED, instance=index) for index in range(300)])
@@ -492,12 +558,20 @@ def test_a_ledger_cut_short_is_called_damaged_and_left_alone(path: Path, share: 
 
 
 @pytest.mark.parametrize(
-    ("column", "value"), [("started_at", "yesterday"), ("port", "eleven"), ("instance", "x")], ids=str
+    ("table", "column", "value"),
+    [
+        ("attempt_values", "started_at", "yesterday"),
+        ("batches", "port", "eleven"),
+        ("attempt_values", "instance", "x"),
+    ],
+    ids=str,
 )
-def test_a_value_that_is_none_of_its_column_is_damage(path: Path, column: str, value: str) -> None:
+def test_a_value_that_is_none_of_its_column_is_damage(
+    path: Path, table: str, column: str, value: str
+) -> None:
     write(path, [STORED])
     with closing(sqlite3.connect(path)) as other, other:
-        other.execute(f"UPDATE attempts SET {column} = ?", (value,))
+        other.execute(f"UPDATE {table} SET {column} = ?", (value,))
     with pytest.raises(LedgerError, match=r"batch\.sqlite: .*damaged"):
         Ledger(path).to_frame()
 
@@ -505,7 +579,7 @@ def test_a_value_that_is_none_of_its_column_is_damage(path: Path, column: str, v
 def test_a_ledger_without_its_tables_is_damaged(path: Path) -> None:
     write(path, [STORED])
     with closing(sqlite3.connect(path)) as other, other:
-        other.execute("DROP TABLE attempts")
+        other.execute("DROP TABLE attempt_values")
     with pytest.raises(LedgerError, match=r"no such table.*damaged"):
         Ledger(path).to_frame()
     assert "no such table" in refusal(path)

@@ -463,10 +463,14 @@ def test_a_look_up_reads_the_index_and_not_the_rows(archive: Archive, ct_files: 
             ),
             *connection.execute(f"EXPLAIN QUERY PLAN {_VERDICT}", ["1.2", "h", 1, "A"]),
         ]
-    words = [plan[-1] for plan in plans]
-    assert [word.split("USING INDEX ")[1] for word in words] == [
-        *["stored_instances (sop_instance_uid=?)"] * 2,
-        "verifications_of_an_instance (sop_instance_uid=?)",
+    look_up = [
+        "SEARCH stored_instances USING PRIMARY KEY (sop_instance_uid=?)",
+        "SEARCH attempt_values USING INTEGER PRIMARY KEY (rowid=?)",
+        "SEARCH batches USING INTEGER PRIMARY KEY (rowid=?)",
+    ]
+    assert [plan[-1] for plan in plans] == [
+        *look_up * 2,
+        "SEARCH verifications USING INDEX verifications_of_an_instance (sop_instance_uid=?)",
     ]
 
 

@@ -19,10 +19,13 @@ from time import monotonic
 from typing import Any
 
 import pytest
+from pandas.testing import assert_frame_equal
 
 from dicomkit import DicomSenderSetting, Ledger, LocalSCP, Outcome, send_batch
+from dicomkit.ledger_schema import _FROM_1, _SCHEMA
 from dicomkit.ledger_writer import GROUP_ROWS
 from tests.files import write_ct_files
+from tests.ledgers import ledger_of_schema_1
 from tests.peers import wait_until
 
 KILLS = int(os.environ.get("DICOMKIT_KILLS", "20"))
@@ -141,20 +144,42 @@ def test_a_killed_batch_leaves_a_true_ledger(turn: int, folder: Path, seconds: f
     assert len(stored_in(path)) == len(receiver.has) == INSTANCES
 
 
+OPENED_AND_KILLED = """
+import os, signal, sys
+from pathlib import Path
+from dicomkit import ledger_file, ledger_schema
+
+def have_some(connection, version):
+    for statement in {0: ledger_schema._SCHEMA, 1: ledger_schema._FROM_1}[version][: int(sys.argv[2])]:
+        connection.execute(statement)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+ledger_file.have_tables = have_some
+ledger_file.open_for_writing(Path(sys.argv[1]))
+"""
+
+
+def open_and_be_killed(path: Path, after_statements: int) -> None:
+    command = [sys.executable, "-c", OPENED_AND_KILLED, str(path), str(after_statements)]
+    assert subprocess.run(command, timeout=60).returncode == -signal.SIGKILL
+
+
 def test_a_sender_killed_while_it_makes_the_ledger_is_no_obstacle(tmp_path: Path) -> None:
     """What may be left beside it then is a file under a name of its own, and no ledger by half."""
     path = tmp_path / "batch.sqlite"
-    code = (
-        "import os, signal, sqlite3, sys; import dicomkit.ledger_file as room; from pathlib import Path\n"
-        "def create(connection):\n"
-        "    [connection.execute(one) for one in room._SCHEMA[: int(sys.argv[2])]]\n"
-        "    os.kill(os.getpid(), signal.SIGKILL)\n"
-        "room._create_tables = create\n"
-        "room.open_for_writing(Path(sys.argv[1]))\n"
-    )
-    for statements in range(8):
-        done = subprocess.run([sys.executable, "-c", code, str(path), str(statements)], timeout=60)
-        assert done.returncode == -signal.SIGKILL
+    for statements in range(0, len(_SCHEMA) + 1, 2):
+        open_and_be_killed(path, statements)
         assert not path.exists()
     send_batch(DicomSenderSetting(disabled=True), [], ledger=path)
     assert len(Ledger(path).batches()) == 1
+
+
+def test_a_sender_killed_while_it_brings_a_ledger_up_to_date_leaves_it_as_it_was(tmp_path: Path) -> None:
+    ledger = Ledger(ledger_of_schema_1(tmp_path / "batch.sqlite"))
+    before = ledger.to_frame(latest=False)
+    for statements in range(1, len(_FROM_1) + 1, 2):
+        open_and_be_killed(ledger.path, statements)
+        assert_frame_equal(ledger.to_frame(latest=False), before)
+    send_batch(DicomSenderSetting(disabled=True), [], ledger=ledger)
+    assert len(ledger.batches()) == 3
+    assert_frame_equal(ledger.to_frame(latest=False), before)

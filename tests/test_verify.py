@@ -792,9 +792,9 @@ def test_a_port_that_is_taken_is_an_error_before_anything_is_asked(ct_files: lis
 
 
 def point_ledger_at(path: Path, archive: ArchivePeer) -> None:
-    """Have the rows of a ledger say that they were sent to this archive."""
+    """Have a ledger say that its batches were sent to this archive."""
     with closing(sqlite3.connect(path)) as connection, connection:
-        connection.execute("UPDATE attempts SET port = ?", (archive.port,))
+        connection.execute("UPDATE batches SET port = ?", (archive.port,))
 
 
 def test_what_is_found_out_is_in_the_ledger_of_the_batch(

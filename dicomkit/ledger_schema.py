@@ -1,0 +1,160 @@
+"""What is in a ledger: its tables, and how an older ledger comes by them.
+
+`PRAGMA application_id` is 0x44434B4C ("DCKL"), and `PRAGMA user_version` the version of the schema.
+
+Schema 2:
+
+``batches``
+    A row for each `send_batch`, written before it connects: `number`, by which the other tables know it,
+    `batch_id`, `started_at`, `ended_at` (null while it runs, and for ever when it was killed), the peer (`host`,
+    `port`, `calling_aet`, `called_aet`), `setting_id`, `setting_name`, `dicomkit_version`, and the counts, which
+    agree with the rows at any moment: `attempts`, `instances` (those with a final row), of these `stored` (with a
+    warning or without), `skipped` and `failed` (all others); and `interrupted` (0 or 1).
+``attempts``
+    To be read, a view: a row for each attempt, with the columns of `dicomkit.results.COLUMNS` and `fingerprint`, by
+    which a later batch knows the same content again.
+``attempt_values``
+    What that view takes its rows from: those columns but for the batch's own, which stand in `batches` once. `id`
+    grows as rows are written; (`batch`, `instance`, `attempt`) is unique.
+``stored_instances``
+    Where `attempt_values` has what was stored: `sop_instance_uid` and `id`. A batch that resumes lists here what came
+    since ``listed.up_to``, an `id`. UIDs come in no order, so that while instances are sent this would cost as much
+    again as all other values.
+``verifications``
+    What was found out later about an instance of a batch, newest last: `batch_id`, `instance`, `verified` (yes, no,
+    unknown), `verified_by`, `verified_at`, `verify_detail`, `transaction_uid`; and the instance's
+    `sop_instance_uid`, `host`, `port` and `called_aet`.
+
+In schema 1 `attempts` was a table, and had an index on what was stored. Such a ledger is read as it is, and becomes one
+of schema 2 when it is written to.
+
+Times are ISO 8601 texts in UTC with six decimals, so that their order is that of the texts.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dicomkit.results import ALWAYS_THERE, COLUMNS, KIND_OF_COLUMN
+
+if TYPE_CHECKING:
+    import sqlite3
+
+__all__ = [
+    "APPLICATION_ID",
+    "BATCH_COLUMNS",
+    "SCHEMA_VERSION",
+    "VALUE_COLUMNS",
+    "expect_tables",
+    "have_tables",
+]
+
+SCHEMA_VERSION = 2
+APPLICATION_ID = 0x44434B4C
+
+BATCH_COLUMNS = ("batch_id", "calling_aet", "called_aet", "host", "port")
+"""The columns of results that are the same in every row of a batch."""
+
+VALUE_COLUMNS = (*(name for name in COLUMNS if name not in BATCH_COLUMNS), "fingerprint")
+"""What is kept of each attempt: all other columns of results, and by what its content is known again."""
+
+_SQL_TYPES = {
+    "string": "TEXT",
+    "float64": "REAL",
+    "int64": "INTEGER",
+    "Int64": "INTEGER",
+    "UInt16": "INTEGER",
+}
+
+
+def _from_its_table(column: str) -> str:
+    return f"{'batches' if column in BATCH_COLUMNS else 'attempt_values'}.{column}"
+
+
+_VALUE_TYPES = ",\n  ".join(
+    f"{name} {_SQL_TYPES.get(KIND_OF_COLUMN.get(name, 'string'), 'TEXT')}"
+    f"{' NOT NULL' if name in ALWAYS_THERE else ''}"
+    for name in VALUE_COLUMNS
+)
+_CORE = (
+    """CREATE TABLE batches (
+  number INTEGER PRIMARY KEY,
+  batch_id TEXT NOT NULL UNIQUE,
+  started_at TEXT NOT NULL,
+  ended_at TEXT,
+  calling_aet TEXT NOT NULL,
+  called_aet TEXT NOT NULL,
+  host TEXT NOT NULL,
+  port INTEGER NOT NULL,
+  setting_id TEXT NOT NULL,
+  setting_name TEXT NOT NULL,
+  dicomkit_version TEXT NOT NULL,
+  attempts INTEGER NOT NULL DEFAULT 0,
+  instances INTEGER NOT NULL DEFAULT 0,
+  stored INTEGER NOT NULL DEFAULT 0,
+  skipped INTEGER NOT NULL DEFAULT 0,
+  failed INTEGER NOT NULL DEFAULT 0,
+  interrupted INTEGER NOT NULL DEFAULT 0
+)""",
+    "CREATE TABLE attempt_values (\n  id INTEGER PRIMARY KEY,\n  batch INTEGER NOT NULL,\n"
+    f"  {_VALUE_TYPES},\n  UNIQUE (batch, instance, attempt)\n)",
+    f"CREATE VIEW attempts AS SELECT {', '.join(map(_from_its_table, (*COLUMNS, 'fingerprint')))}\n"
+    "FROM batches JOIN attempt_values ON attempt_values.batch = batches.number",
+    """CREATE TABLE stored_instances (
+  sop_instance_uid TEXT NOT NULL,
+  id INTEGER NOT NULL,
+  PRIMARY KEY (sop_instance_uid, id)
+) WITHOUT ROWID""",
+    "CREATE TABLE listed (up_to INTEGER NOT NULL)",
+    "INSERT INTO listed VALUES (0)",
+)
+_VERSION = f"PRAGMA user_version = {SCHEMA_VERSION}"
+_SCHEMA = (
+    *_CORE,
+    """CREATE TABLE verifications (
+  batch_id TEXT NOT NULL,
+  instance INTEGER NOT NULL,
+  verified TEXT NOT NULL,
+  verified_by TEXT NOT NULL,
+  verified_at TEXT NOT NULL,
+  verify_detail TEXT NOT NULL,
+  transaction_uid TEXT,
+  sop_instance_uid TEXT,
+  called_aet TEXT NOT NULL,
+  host TEXT NOT NULL,
+  port INTEGER NOT NULL
+)""",
+    "CREATE INDEX verifications_of_a_row ON verifications (batch_id, instance)",
+    "CREATE INDEX verifications_of_an_instance ON verifications (sop_instance_uid)",
+    f"PRAGMA application_id = {APPLICATION_ID}",
+    _VERSION,
+)
+_BATCHES_OF_1 = (
+    "batch_id, started_at, ended_at, calling_aet, called_aet, host, port, setting_id, setting_name, "
+    "dicomkit_version, attempts, instances, stored, skipped, failed, interrupted"
+)
+_FROM_1 = (
+    "ALTER TABLE batches RENAME TO batches_1",
+    "ALTER TABLE attempts RENAME TO attempts_1",
+    "DROP INDEX stored_instances",
+    *_CORE,
+    f"INSERT INTO batches ({_BATCHES_OF_1}) SELECT {_BATCHES_OF_1} FROM batches_1 ORDER BY rowid",
+    f"INSERT INTO attempt_values (batch, {', '.join(VALUE_COLUMNS)})\n"
+    f"SELECT batches.number, {', '.join(f'attempts_1.{name}' for name in VALUE_COLUMNS)}\n"
+    "FROM attempts_1 JOIN batches ON batches.batch_id = attempts_1.batch_id ORDER BY attempts_1.rowid",
+    "DROP TABLE attempts_1",
+    "DROP TABLE batches_1",
+    _VERSION,
+)
+
+
+def have_tables(connection: sqlite3.Connection, version: int) -> None:
+    """Make the tables of a new ledger (version 0), or those of an older one what they are now."""
+    for statement in {0: _SCHEMA, 1: _FROM_1}.get(version, ()):
+        connection.execute(statement)
+
+
+def expect_tables(connection: sqlite3.Connection) -> None:
+    """Raise sqlite3.Error when it has not all of them."""
+    for name in ("batches", "attempts", "verifications"):
+        connection.execute(f"SELECT batch_id FROM {name} LIMIT 0")
