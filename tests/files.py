@@ -23,9 +23,12 @@ _LONG_VRS = frozenset(
 )
 
 
+_SCATTER = 387_420_489  # prime to 10**9, so that no two below that are the same
+
+
 def instance_uid(index: int, *, series_uid: str = SERIES_UID) -> str:
-    """SOP Instance UID of the instance at `index` of a series; all have the same length."""
-    return f"{series_uid}.1{index:09d}"
+    """SOP Instance UID of the instance at `index` of a series; all have the same length, and they come in no order."""
+    return f"{series_uid}.1{index * _SCATTER % 10**9:09d}"
 
 
 @dataclass(frozen=True, slots=True)
