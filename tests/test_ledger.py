@@ -518,7 +518,7 @@ def test_a_ledger_of_schema_1_becomes_one_of_today_when_it_is_sent_with(path: Pa
     assert batch.to_frame().outcome.tolist() == ["stored", "skipped", "stored"]
     details = batch.to_frame().detail
     assert "verification by find did not find it" in details[0]
-    assert "in batch 2076825e-e71b-4a90-84eb-ca2f88c0305c" in details[1]
+    assert "in batch 813e7584-8473-4a22-a0db-436e2ee7a2a3" in details[1]
     assert version_of(path) == SCHEMA_VERSION
     assert_frame_equal(ledger.batches().head(2), batches)
     assert_frame_equal(ledger.to_frame(latest=False).head(len(frame)), frame)

@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from dicomkit.packed_rows import ROWS_PER_PACK, PackedRows, Row
+from dicomkit.packed_rows import ROWS_PER_PACK, PackedRows
+from dicomkit.results import Row
 
 
 def row(index: int) -> Row:
