@@ -90,7 +90,7 @@ class Resume:
             connection = connect_for_reading(writer.path)
             try:
                 # With nothing to find, nothing is looked for.
-                if _any(connection, "SELECT EXISTS (SELECT 1 FROM batches)"):
+                if _any(connection, "SELECT EXISTS (SELECT 1 FROM stored_instances)"):
                     self._connection = connection
                 self._was_missed = _any(
                     connection, "SELECT EXISTS (SELECT 1 FROM verifications WHERE verified = 'no')"
