@@ -257,6 +257,11 @@ class WatchedPage:
             "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
         )
 
+    def resize(self, width: int) -> None:
+        """Make the window so wide, and wait until the page fits it."""
+        self.page.set_viewport_size({"width": width, "height": HEIGHT})
+        self.drawn()
+
     def reload(self) -> None:
         """Load the page again, whatever is not saved."""
         self._is_leaving = self._is_reloaded = True

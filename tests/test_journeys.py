@@ -478,13 +478,12 @@ def test_values_that_look_like_markup_are_text_everywhere(open_notebook: Open, t
 # Looks
 
 
-@pytest.mark.parametrize("width", [NARROW, WIDE])
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_widgets_fit_their_place_wear_the_theme_and_axe_finds_no_fault(
-    open_notebook: Open, dark: bool, width: int
+    open_notebook: Open, dark: bool
 ) -> None:
     with LocalSCP(aet="ARCHIVE", faults=[Status(0xA700, times=3)]) as scp:
-        notebook = open_notebook(FORM, STACK, TAGS, panel_cell(scp, "retries=0"), dark=dark, width=width)
+        notebook = open_notebook(FORM, STACK, TAGS, panel_cell(scp, "retries=0"), dark=dark, width=NARROW)
         notebook.run_all()
         notebook.value("panel.start() and None")
         show = [
@@ -496,13 +495,17 @@ def test_widgets_fit_their_place_wear_the_theme_and_axe_finds_no_fault(
         for cell, show_it in enumerate(show):
             notebook.scroll_to(cell)
             show_it()
-            place = notebook.output(cell).locator(".jp-OutputArea-output").first
-            assert place.evaluate("(one) => one.scrollWidth - one.clientWidth") == 0
-            for widget in place.locator(".dk-card").all():
-                assert widget.evaluate("(one) => one.scrollWidth - one.clientWidth") == 0
-                background = widget.evaluate("(one) => getComputedStyle(one).backgroundColor")
-                assert background == colour_of(notebook, "--jp-layout-color1")
-            assert faults_found_by_axe(notebook, ".jp-Notebook .jp-OutputArea-output") == []
+        for width in (NARROW, WIDE):
+            notebook.resize(width)
+            for cell in range(len(show)):
+                notebook.scroll_to(cell)
+                place = notebook.output(cell).locator(".jp-OutputArea-output").first
+                assert place.evaluate("(one) => one.scrollWidth - one.clientWidth") == 0
+                for widget in place.locator(".dk-card").all():
+                    assert widget.evaluate("(one) => one.scrollWidth - one.clientWidth") == 0
+                    background = widget.evaluate("(one) => getComputedStyle(one).backgroundColor")
+                    assert background == colour_of(notebook, "--jp-layout-color1")
+                assert faults_found_by_axe(notebook, ".jp-Notebook .jp-OutputArea-output") == []
 
 
 def open_the_details_of(part: Locator, search: str, row: str) -> None:
