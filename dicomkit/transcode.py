@@ -82,11 +82,11 @@ def transcoded(instance: Instance, target: str) -> Instance:
             write_dataset(buffer, ds)
         except NotTranscoded:
             raise
-        except Exception as error:  # pydicom and its plugins raise whatever their parts raise
+        except Exception as error:  # noqa: BLE001 (pydicom and its plugins raise anything, and may quote a patient)
             raise NotTranscoded(
                 f"it could not be converted from {uid_name(instance.transfer_syntax)} to {uid_name(target)} "
                 f"({type(error).__name__}); have the peer accept it as it is stored"
-            ) from error
+            ) from None
     data = buffer.getvalue()
     return replace(instance, transfer_syntax=target, offset=0, length=len(data), stamp=None, content=data)
 
@@ -120,10 +120,10 @@ def _read(instance: Instance) -> Dataset:
     content.seek(0)
     try:
         return dcmread(content)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 (as in `transcoded`)
         raise NotTranscoded(
             f"pydicom cannot read it ({type(error).__name__}); check the file with dciodvfy"
-        ) from error
+        ) from None
 
 
 def _decompress(ds: Dataset, syntax: str) -> None:
@@ -143,11 +143,11 @@ def _decompress(ds: Dataset, syntax: str) -> None:
         )
     try:
         ds.decompress(as_rgb=False, generate_instance_uid=False)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 (as in `transcoded`)
         raise NotTranscoded(
             f"its {uid_name(syntax)} pixels could not be decoded ({type(error).__name__}); check the file, or have the "
             "peer accept it as it is stored"
-        ) from error
+        ) from None
     if ds.get("PhotometricInterpretation") == "YBR_FULL_422":
         ds.PhotometricInterpretation = "YBR_FULL"  # decoders give every pixel its own colour
     for keyword in ("ExtendedOffsetTable", "ExtendedOffsetTableLengths"):

@@ -189,10 +189,10 @@ def _waveform(dataset: Dataset, index: int) -> Waveform:
     try:
         samples = np.asarray(multiplex_array(dataset, index, as_raw=False), np.float32).T
         rate = float(group.SamplingFrequency)
-    except Exception as error:  # pydicom raises whatever it meets
+    except Exception as error:  # noqa: BLE001 (pydicom raises whatever it meets, and may quote a patient)
         raise UnreadableError(
             f"waveform {index + 1} cannot be decoded ({type(error).__name__}); its description is at odds with its data"
-        ) from error
+        ) from None
     names = [
         str(
             channel.get("ChannelLabel")

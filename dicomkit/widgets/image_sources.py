@@ -86,15 +86,10 @@ def _read(file: Path | BytesIO, **options: Any) -> Dataset:
     try:
         with PYDICOM_QUIET:
             dataset = dcmread(str(file) if isinstance(file, Path) else file, force=True, **options)
-    except Exception as error:  # pydicom raises whatever its parts raise
-        reason = (
-            error.strerror
-            if isinstance(error, OSError)
-            else f"pydicom cannot read it ({type(error).__name__})"
-        )
-        if isinstance(error, OSError):
-            without_folder(error)
-        raise UnreadableError(f"{name}: {reason}") from error
+    except OSError as error:
+        raise UnreadableError(f"{name}: {error.strerror}") from without_folder(error)
+    except Exception as error:  # noqa: BLE001 (pydicom raises whatever its parts raise, and may quote a patient)
+        raise UnreadableError(f"{name}: pydicom cannot read it ({type(error).__name__})") from None
     if not len(dataset) and not len(dataset.file_meta):
         raise UnreadableError(f"{name}: not DICOM")
     return dataset
