@@ -43,7 +43,7 @@ from dicomkit.dataset_walk import (
     read_file_meta,
     walk_data_set,
 )
-from dicomkit.errors import without_folder
+from dicomkit.errors import UnreadableError, without_folder
 from dicomkit.frozen import Frozen
 from dicomkit.uids import (
     DEFLATED_LE,
@@ -165,6 +165,26 @@ class Instance(Frozen, hidden=("content",)):
         if isinstance(self.content, bytes):
             return BytesSource(self.content, self.offset, self.length)
         return MemberSource(self.content, self.offset, self.length, self.stamp)
+
+    def read(self) -> bytearray:
+        """Read the whole data set into memory.
+
+        Raises
+        ------
+        UnreadableError
+            As for `open`, or reading fails on the way.
+        """
+        source = self.open()
+        try:
+            data = bytearray(self.length)
+            got = source.readv([memoryview(data)])
+        except OSError as error:
+            raise UnreadableError(f"reading it failed ({error.strerror})") from error
+        finally:
+            source.close()
+        if got < len(data):
+            raise UnreadableError(f"it ended {len(data) - got} bytes early while it was being read")
+        return data
 
 
 def look_at(

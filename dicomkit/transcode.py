@@ -98,16 +98,6 @@ def _read(instance: Instance) -> Dataset:
     from pydicom.filewriter import write_file_meta_info
     from pydicom.uid import UID
 
-    source = instance.open()
-    try:
-        data = bytearray(instance.length)
-        got = source.readv([memoryview(data)])
-    except OSError as error:
-        raise UnreadableError(f"reading it failed ({error.strerror})") from error
-    finally:
-        source.close()
-    if got < len(data):
-        raise UnreadableError(f"it ended {len(data) - got} bytes early while it was being read")
     # A File Meta of our own, which says what the walk found, whatever the one in the file says.
     meta = FileMetaDataset()
     meta.TransferSyntaxUID = UID(instance.transfer_syntax)
@@ -116,7 +106,7 @@ def _read(instance: Instance) -> Dataset:
     content = DicomBytesIO(bytes(128) + b"DICM")
     content.seek(0, SEEK_END)
     write_file_meta_info(content, meta)
-    content.write(data)
+    content.write(instance.read())
     content.seek(0)
     try:
         return dcmread(content)

@@ -144,17 +144,7 @@ def _uniform(instance: Instance) -> Encoded:
     """The data set of an instance, in little endian."""
     if instance.transfer_syntax == EXPLICIT_BE:
         instance = transcoded(instance, EXPLICIT_LE)
-    source = instance.open()
-    try:
-        data = bytearray(instance.length)
-        got = source.readv([memoryview(data)])
-    except OSError as error:
-        raise UnreadableError(f"reading its source failed ({error.strerror})") from error
-    finally:
-        source.close()
-    if got < len(data):
-        raise UnreadableError("its source is shorter now than when it was looked at")
-    return Encoded(bytes(data), instance.transfer_syntax)
+    return Encoded(bytes(instance.read()), instance.transfer_syntax)
 
 
 def _unreadable(archive: str, sent: Encoded, error: NotComparable) -> Finding:

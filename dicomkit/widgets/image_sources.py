@@ -154,11 +154,5 @@ def _dataset_of(instance: Instance) -> Dataset:
     meta.TransferSyntaxUID = UID(instance.transfer_syntax)
     header = DicomBytesIO()
     write_file_meta_info(header, meta, enforce_standard=False)
-    data = bytearray(instance.length)
-    source = instance.open()
-    try:
-        count = source.readv([memoryview(data)])
-    finally:
-        source.close()
     preamble = b"\0" * 128 + b"DICM"  # PS3.10 7.1
-    return _read(BytesIO(preamble + header.getvalue() + data[:count]))
+    return _read(BytesIO(preamble + header.getvalue() + instance.read()))
