@@ -166,7 +166,8 @@ class Instance(Frozen, hidden=("content",)):
             return BytesSource(self.content, self.offset, self.length)
         return MemberSource(self.content, self.offset, self.length, self.stamp)
 
-    def read(self) -> bytearray:
+    # Not `read`, by which a source is known as a stream.
+    def read_all(self) -> bytearray:
         """Read the whole data set into memory.
 
         Raises

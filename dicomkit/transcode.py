@@ -106,7 +106,7 @@ def _read(instance: Instance) -> Dataset:
     content = DicomBytesIO(bytes(128) + b"DICM")
     content.seek(0, SEEK_END)
     write_file_meta_info(content, meta)
-    content.write(instance.read())
+    content.write(instance.read_all())
     content.seek(0)
     try:
         return dcmread(content)

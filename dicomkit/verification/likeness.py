@@ -144,7 +144,7 @@ def _uniform(instance: Instance) -> Encoded:
     """The data set of an instance, in little endian."""
     if instance.transfer_syntax == EXPLICIT_BE:
         instance = transcoded(instance, EXPLICIT_LE)
-    return Encoded(bytes(instance.read()), instance.transfer_syntax)
+    return Encoded(bytes(instance.read_all()), instance.transfer_syntax)
 
 
 def _unreadable(archive: str, sent: Encoded, error: NotComparable) -> Finding:

@@ -155,4 +155,4 @@ def _dataset_of(instance: Instance) -> Dataset:
     header = DicomBytesIO()
     write_file_meta_info(header, meta, enforce_standard=False)
     preamble = b"\0" * 128 + b"DICM"  # PS3.10 7.1
-    return _read(BytesIO(preamble + header.getvalue() + instance.read()))
+    return _read(BytesIO(preamble + header.getvalue() + instance.read_all()))
