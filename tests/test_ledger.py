@@ -722,8 +722,9 @@ print(batch.batch_id)
 """
 
 
-@pytest.mark.parametrize("turn", range(3))
-def test_processes_share_a_ledger_from_its_making_on(path: Path, turn: int) -> None:
+@pytest.mark.parametrize("is_old", [False, False, True, True])
+def test_processes_share_a_ledger_from_its_making_or_its_updating_on(path: Path, is_old: bool) -> None:
+    before = [*Ledger(ledger_of_schema_1(path)).batches().batch_id] if is_old else []
     files = write_ct_files(path.with_name("ct"), 500, rows=2, columns=2)
     with LocalSCP(server="sockets", keep_bytes=0) as scp:
         command = [sys.executable, "-c", TOGETHER, str(scp.port), str(files[0].parent), str(path)]
@@ -743,8 +744,9 @@ def test_processes_share_a_ledger_from_its_making_on(path: Path, turn: int) -> N
             assert process.returncode == 0, errors
             ids.append(output.strip())
     ledger = Ledger(path)
-    assert sorted(ledger.batches().batch_id) == sorted(ids)
-    assert ledger.batches().stored.tolist() == [500] * 3
+    assert [*ledger.batches().batch_id][: len(before)] == before
+    assert sorted(ledger.batches().batch_id) == sorted(before + ids)
+    assert ledger.batches().stored.tolist()[len(before) :] == [500] * 3
     for batch_id in ids:
         assert ledger.to_frame(batch_id).instance.tolist() == list(range(500))
     with closing(sqlite3.connect(path)) as connection:
