@@ -486,19 +486,28 @@ def test_widgets_fit_their_place_wear_the_theme_and_axe_finds_no_fault(
         notebook = open_notebook(FORM, STACK, TAGS, panel_cell(scp, "retries=0"), dark=dark, width=NARROW)
         notebook.run_all()
         notebook.value("panel.start() and None")
+        form, viewer = form_in(notebook), viewer_in(notebook, 1)
+        details = [notebook.output(cell).get_by_role("region", name="Details") for cell in (2, 3)]
         show = [
-            lambda: field_in(form_in(notebook), "Port").fill("70000"),
-            lambda: expect(viewer_in(notebook, 1)).to_have_attribute("aria-busy", "false"),
+            lambda: field_in(form, "Port").fill("70000"),
+            lambda: expect(viewer).to_be_visible(),
             lambda: open_the_details_of(notebook.output(2), "PatientName", "(0010,0010)"),
             lambda: open_the_details_of(notebook.output(3).locator(".dk-rows").nth(1), "A700", "refused"),
+        ]
+        is_shown = [
+            lambda: expect(field_in(form, "Port")).to_have_value("70000"),
+            lambda: expect(viewer).to_have_attribute("aria-busy", "false"),
+            lambda: expect(details[0]).to_be_visible(),
+            lambda: expect(details[1]).to_be_visible(),
         ]
         for cell, show_it in enumerate(show):
             notebook.scroll_to(cell)
             show_it()
         for width in (NARROW, WIDE):
             notebook.resize(width)
-            for cell in range(len(show)):
+            for cell, is_it_shown in enumerate(is_shown):
                 notebook.scroll_to(cell)
+                is_it_shown()
                 place = notebook.output(cell).locator(".jp-OutputArea-output").first
                 assert place.evaluate("(one) => one.scrollWidth - one.clientWidth") == 0
                 for widget in place.locator(".dk-card").all():

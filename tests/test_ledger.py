@@ -49,6 +49,11 @@ from tests.peers import wait_until
 from tests.permissions import as_nobody
 from tests.test_results import STORED, results
 
+NOWHERE = DicomSenderSetting(name="nowhere", disabled=True)
+SETTING = DicomSenderSetting(
+    our_aet=STORED.calling_aet, remote_aet=STORED.called_aet, remote_host=STORED.host, remote_port=STORED.port
+)
+
 posix_only = pytest.mark.skipif(os.name != "posix", reason="permissions as POSIX has them")
 
 
@@ -56,12 +61,6 @@ posix_only = pytest.mark.skipif(os.name != "posix", reason="permissions as POSIX
 def path(tmp_path: Path) -> Path:
     """Where a ledger may be made."""
     return tmp_path / "batch.sqlite"
-
-
-NOWHERE = DicomSenderSetting(name="nowhere", disabled=True)
-SETTING = DicomSenderSetting(
-    our_aet=STORED.calling_aet, remote_aet=STORED.called_aet, remote_host=STORED.host, remote_port=STORED.port
-)
 
 
 def of_a_batch(rows: Iterable[SendResult], batch_id: str = STORED.batch_id) -> list[SendResult]:
@@ -722,7 +721,7 @@ print(batch.batch_id)
 """
 
 
-@pytest.mark.parametrize("is_old", [False, False, True, True])
+@pytest.mark.parametrize("is_old", [False] * 3 + [True] * 3)
 def test_processes_share_a_ledger_from_its_making_or_its_updating_on(path: Path, is_old: bool) -> None:
     before = [*Ledger(ledger_of_schema_1(path)).batches().batch_id] if is_old else []
     files = write_ct_files(path.with_name("ct"), 500, rows=2, columns=2)
