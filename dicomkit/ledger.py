@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from dicomkit.errors import LedgerError
 from dicomkit.frozen import Frozen
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     import sqlite3
 
     import pandas as pd
+
+    from dicomkit.results import Row
 
 __all__ = ["Ledger", "Verdict", "read_rows", "VERIFICATION_COLUMNS"]
 
@@ -221,7 +223,7 @@ _ONLY_LATEST = """
 """
 
 
-def read_rows(connection: sqlite3.Connection, batch_id: str, *, latest: bool) -> Iterator[tuple[Any, ...]]:
+def read_rows(connection: sqlite3.Connection, batch_id: str, *, latest: bool) -> Iterator[Row]:
     """Yield the rows of a batch as `SendResult.as_row` makes them, by instance and attempt."""
     for row in connection.execute(_ROWS % (_ONLY_LATEST if latest else ""), (batch_id,)):
         moment = row[_STARTED_AT]

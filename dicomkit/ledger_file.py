@@ -38,7 +38,7 @@ BUSY_SECONDS = 30.0
 _OWNER_ONLY = 0o600
 
 # Of the write-ahead log, 4 KB each, before it goes into the file itself, for which a sender waits: four times SQLite's
-# default, which makes that once in some 40,000 rows.
+# default, which makes that once in some 25,000 rows.
 _CHECKPOINT_PAGES = 4000
 
 

@@ -10,11 +10,9 @@ import sqlite3
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
-from dicomkit.ledger_file import connect_for_reading, named, reading, writing
+from dicomkit.ledger_file import connect_for_reading, named
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from dicomkit.instances import Instance
     from dicomkit.ledger_writer import LedgerWriter
     from dicomkit.wire.connection import Peer
@@ -85,7 +83,7 @@ class Resume:
         self._was_missed = False
         if not skips:
             return
-        _list_stored(writer.path)
+        writer.list_stored()
         with named(writer.path):
             connection = connect_for_reading(writer.path)
             try:
@@ -158,27 +156,10 @@ _NEWEST = """
     WHERE stored_instances.sop_instance_uid = ? AND host = ? AND port = ? AND called_aet = ? AND batch_id <> ? %s
     ORDER BY stored_instances.id DESC LIMIT 1
 """
-_LIST = """
-    INSERT INTO stored_instances SELECT sop_instance_uid, id FROM attempt_values
-    WHERE id > (SELECT up_to FROM listed) AND outcome IN ('stored', 'stored_with_warning')
-    ORDER BY sop_instance_uid, id
-"""
-_UNLISTED = "SELECT EXISTS (SELECT 1 FROM attempt_values WHERE id > (SELECT up_to FROM listed))"
-_LISTED = "UPDATE listed SET up_to = (SELECT max(id) FROM attempt_values)"
 _VERDICT = """
     SELECT verified, verified_by, verified_at FROM verifications
     WHERE sop_instance_uid = ? AND host = ? AND port = ? AND called_aet = ? ORDER BY rowid DESC LIMIT 1
 """
-
-
-def _list_stored(path: Path) -> None:
-    """Have the list of what is stored, by UID, reach to the newest row; batches do not keep it up as they send."""
-    with reading(path) as connection:
-        if not _any(connection, _UNLISTED):
-            return
-    with writing(path) as connection:
-        connection.execute(_LIST)
-        connection.execute(_LISTED)
 
 
 def _any(connection: sqlite3.Connection, question: str) -> bool:

@@ -129,16 +129,12 @@ _SCHEMA = (
     f"PRAGMA application_id = {APPLICATION_ID}",
     _VERSION,
 )
-_BATCHES_OF_1 = (
-    "batch_id, started_at, ended_at, calling_aet, called_aet, host, port, setting_id, setting_name, "
-    "dicomkit_version, attempts, instances, stored, skipped, failed, interrupted"
-)
 _FROM_1 = (
     "ALTER TABLE batches RENAME TO batches_1",
     "ALTER TABLE attempts RENAME TO attempts_1",
     "DROP INDEX stored_instances",
     *_CORE,
-    f"INSERT INTO batches ({_BATCHES_OF_1}) SELECT {_BATCHES_OF_1} FROM batches_1 ORDER BY rowid",
+    "INSERT INTO batches SELECT NULL, * FROM batches_1 ORDER BY rowid",  # all but `number`, in this order
     f"INSERT INTO attempt_values (batch, {', '.join(VALUE_COLUMNS)})\n"
     f"SELECT batches.number, {', '.join(f'attempts_1.{name}' for name in VALUE_COLUMNS)}\n"
     "FROM attempts_1 JOIN batches ON batches.batch_id = attempts_1.batch_id ORDER BY attempts_1.rowid",

@@ -19,15 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from dicomkit.errors import LedgerError
 from dicomkit.ledger import read_rows
-from dicomkit.ledger_file import (
-    as_text,
-    named,
-    open_for_writing,
-    open_log,
-    reading,
-    sync,
-    transaction,
-)
+from dicomkit.ledger_file import as_text, named, open_for_writing, open_log, reading, sync, transaction
 from dicomkit.ledger_schema import VALUE_COLUMNS
 from dicomkit.results import COLUMNS, Outcome, encodable
 
@@ -46,6 +38,16 @@ TICK_SECONDS = 0.25
 # an old SQLite.
 _ROWS_AT_ONCE = 20
 
+_LIST = """
+    INSERT INTO stored_instances SELECT sop_instance_uid, id FROM attempt_values
+    WHERE id > (SELECT up_to FROM listed) AND outcome IN ('stored', 'stored_with_warning')
+    ORDER BY sop_instance_uid, id
+"""
+# With nothing new it changes no page, and so there is none to wait for.
+_LISTED = """
+    UPDATE listed SET up_to = (SELECT max(id) FROM attempt_values)
+    WHERE up_to < (SELECT max(id) FROM attempt_values)
+"""
 _ADD_BATCH = """
     INSERT INTO batches (batch_id, started_at, calling_aet, called_aet, host, port, setting_id, setting_name,
                          dicomkit_version)
@@ -96,6 +98,15 @@ class LedgerWriter:
         except BaseException:
             self._connection.close()
             raise
+
+    def list_stored(self) -> None:
+        """Have the list of what is stored, by UID, reach to the newest row. May raise LedgerError.
+
+        Before a batch begins: while it is sent the list is not kept up.
+        """
+        with named(self.path), transaction(self._connection):
+            self._connection.execute(_LIST)
+            self._connection.execute(_LISTED)
 
     def begin(self, batch_id: str, setting: DicomSenderSetting) -> None:
         """Write that a batch begins. May raise LedgerError."""
@@ -159,7 +170,7 @@ class LedgerWriter:
             os.close(self._log)
         self._connection.close()
 
-    def rows(self) -> Iterator[tuple[Any, ...]]:
+    def rows(self) -> Iterator[Row]:
         """The rows of the batch: those in the ledger, and those that are in memory still. May raise LedgerError."""
         with self._adding:
             in_memory = [row for row, _ in self._waiting]

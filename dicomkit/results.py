@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from functools import cache
 from itertools import islice
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from dicomkit.errors import (
@@ -255,12 +256,7 @@ class SendResult(Frozen, kw_only=True):
             self.response_ms,
         )
         # One look at all texts together, since hardly a row has what is to be escaped, and there are many rows.
-        texts = (
-            f"{self.batch_id}{self.detail}{self.source}{sop_class}{self.sop_instance_uid}{self.study_instance_uid}"
-            f"{self.series_instance_uid}{self.modality}{self.transfer_syntax}{self.sent_transfer_syntax}"
-            f"{self.calling_aet}{self.called_aet}{self.host}"
-        )
-        if texts.isascii():
+        if "".join(filter(None, _texts_of(row))).isascii():
             return row
         return tuple(encodable(value) if isinstance(value, str) else value for value in row)
 
@@ -347,6 +343,8 @@ KIND_OF_COLUMN = {
 }
 
 COLUMNS: tuple[str, ...] = tuple(KIND_OF_COLUMN)
+
+_texts_of = itemgetter(*(index for index, kind in enumerate(KIND_OF_COLUMN.values()) if kind == "string"))
 
 # What the two categorical kinds hold, in this order.
 CATEGORIES: dict[str, list[str]] = {
