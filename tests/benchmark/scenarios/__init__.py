@@ -6,6 +6,7 @@ from types import ModuleType
 
 from tests.benchmark.scenarios import (
     archive,
+    converted,
     distance,
     growth,
     installed,
@@ -29,6 +30,7 @@ SCENARIOS: dict[str, ModuleType] = {
         memory,
         growth,
         scan,
+        converted,
         archive,
         distance,
         redraw,
