@@ -44,7 +44,9 @@ def test_private_elements_are_unknown_and_their_creators_are_not() -> None:
 
 def test_it_needs_no_pydicom() -> None:
     code = "import sys; from dicomkit.dictionary import vr_of; assert vr_of(0x7FE00010); print(*sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
     assert "pydicom" not in done.stdout.split()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 
-__all__ = ["vr_of"]
+__all__ = ["known_vrs", "vr_of"]
 
 # Elements that PS3.6 lists for many groups (50xx) or many numbers (1000,xxx0): the bits of a tag that count, and the
 # value representations by them.
@@ -131,7 +131,7 @@ def vr_of(tag: int) -> str | None:
         As in PS3.6, ``"US or SS"`` and the like where it depends on other elements; UL of a group length (PS3.5 7.2),
         LO of a private creator (7.8.1); None of an element that is private or unknown.
     """
-    vr = _known().get(tag)
+    vr = known_vrs().get(tag)
     if vr is not None:
         return vr
     number = tag & 0xFFFF
@@ -149,8 +149,8 @@ def vr_of(tag: int) -> str | None:
 _table: dict[int, str] = {}
 
 
-def _known() -> dict[int, str]:
-    """The elements that have one tag; made when it is first asked for."""
+def known_vrs() -> dict[int, str]:
+    """The elements that have one tag, and what `vr_of` says of them; made when it is first asked for."""
     if not _table:
         from dicomkit.dictionary._elements import TAGS
 
