@@ -28,8 +28,8 @@ from pydicom.uid import (
 
 import dicomkit
 from dicomkit import LocalSCP, look_at, send_batch
-from dicomkit.scp import RefuseSyntax
 from dicomkit.conversion import Converted, NotConverted, convert, target_for
+from dicomkit.scp import RefuseSyntax
 from tests.peers import Storescp
 
 TEST_FILES = Path(pydicom.__file__).parent / "data" / "test_files"

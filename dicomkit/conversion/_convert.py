@@ -118,11 +118,11 @@ def convert(instance: Instance, target: str, *, max_decoded_bytes: int = 2**31) 
 
     Every element stays, in its order and with the bytes of its value, in whatever character set. Group, element,
     value representation and length are written anew; where the byte order changes, the words of binary values are
-    turned (PS3.5 7.3), but those of UN (6.2.2). A sequence or item of undefined length stays one, and so does one with
-    a length. Without a VR to copy, the dictionary has it, and what nobody can know is UN; so is a value that does not
-    fit its VR, and `notes` says so. Group lengths (7.2) are made right wherever there are some. Compressed Pixel Data is
-    decompressed, at any depth; what describes it then follows it, and the SOP Instance UID stays, since the pixels
-    are those that anyone would see.
+    turned (PS3.5 7.3), but those of UN (6.2.2). A sequence or item of undefined length stays one, and so does one
+    with a length. Without a VR to copy, the dictionary has it, and what nobody can know is UN; so is a value that
+    does not fit its VR, and `notes` says so. Group lengths (7.2) are made right wherever there are some, as DCMTK's
+    `storescu` does. Compressed Pixel Data is decompressed, at any depth; what describes it then follows it, and the
+    SOP Instance UID stays, since the pixels are those that anyone would see.
 
     Parameters
     ----------

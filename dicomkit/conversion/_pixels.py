@@ -106,8 +106,9 @@ def _dataset(
     attributes: Mapping[int, bytes],
     syntax: str,
 ) -> Dataset:
+    from io import BytesIO
+
     from pydicom.dataset import FileMetaDataset
-    from pydicom.filebase import DicomBytesIO
     from pydicom.filereader import read_dataset
     from pydicom.uid import UID
 
@@ -117,7 +118,7 @@ def _dataset(
         + value
         for tag, value in sorted(attributes.items())
     )
-    ds = read_dataset(DicomBytesIO(encoded), True, True)
+    ds = read_dataset(BytesIO(encoded), True, True)
     parts = [_ITEM, len(offset_table).to_bytes(4, "little"), offset_table]
     for position, length in fragments:
         parts += [_ITEM, length.to_bytes(4, "little"), bytes(fetch(position, length))]

@@ -20,8 +20,8 @@ from dicomkit.conversion._representations import (
     AUDIO_SAMPLE_FORMAT,
     COMES_LATER,
     DEPENDED_ON,
-    representation,
     repeating,
+    representation,
 )
 from dicomkit.dataset_walk import (
     IMPLICIT,
@@ -120,8 +120,8 @@ class _Level:
 
     __slots__ = (
         "begin",
-        "changes",
         "changed",
+        "changes",
         "content_at",
         "encoding",
         "end",
@@ -176,7 +176,7 @@ class Rewriter:
         Whether the transfer syntax has its Pixel Data compressed.
     swaps_pixels : bool
         Whether Pixel Data alone is big endian.
-    opaque : set of int
+    opaque : frozenset of int
         Where sequences begin whose content is no items and is copied as it is.
     known : mapping
         By where a level begins, values that come after what depends on them.
@@ -204,7 +204,7 @@ class Rewriter:
         implicit: bool,
         is_encapsulated: bool,
         swaps_pixels: bool,
-        opaque: set[int],
+        opaque: frozenset[int],
         known: Mapping[int, Mapping[int, bytes]],
         natives: Mapping[int, Native],
         lengths: list[int] | None = None,
@@ -583,8 +583,8 @@ class Rewriter:
 
     def _note_length(self, tag: int, vr: bytes, length: int, word: int) -> None:
         self.notes.append(
-            f"{tag_name(tag)} has {length} bytes, which is no multiple of {word} as {vr.decode()} needs, and was written "
-            "as UN"
+            f"{tag_name(tag)} has {length} bytes, which is no multiple of {word} as {vr.decode()} needs, and was "
+            "written as UN"
         )
 
     def _representation(self, level: _Level, tag: int, start: int, length: int) -> bytes:
@@ -678,7 +678,7 @@ class Rewriter:
         elif vr in (b"UN", b""):  # PS3.5 6.2.2: implicit, and written so
             self._begin_sequence(level, tag, b"UN", start, None, LITTLE_EXPLICIT, implicit=True)
         elif vr in _ICON_LIKE and encoding.little_endian and not level.implicit:
-            fragments, end = self._fragments(start, tag, level.limit)
+            end = self._fragments(start, tag, level.limit)[1]
             self._header(level, tag, vr, UNDEFINED_LENGTH)
             self._value(level, tag, start, end - start, 1)
             self._position = end
@@ -691,7 +691,7 @@ class Rewriter:
         """Return where the fragments of an element are, and where it ends (PS3.5 A.4)."""
         window = self.window
         unpack = LITTLE_EXPLICIT.item.unpack_from
-        found = []
+        found: list[tuple[int, int]] = []
         while True:
             if position + 8 > limit:
                 raise Truncated(tag, position + 8 - limit)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from dicomkit.conversion._rewriter import Reference, swapped
 from dicomkit.content import DataSource
+from dicomkit.conversion._rewriter import Reference, swapped
 
 __all__ = ["Inflated", "Rewritten", "Segment", "segments"]
 
@@ -143,7 +143,7 @@ class Rewritten:
 class Inflated:
     """What a deflated data set inflates to while it is read; see `DataSource`."""
 
-    __slots__ = ("_left", "_packed", "_rest", "_inflater", "changed")
+    __slots__ = ("_inflater", "_left", "_packed", "_rest", "changed")
 
     def __init__(self, packed: DataSource, length: int) -> None:
         import zlib
