@@ -216,6 +216,7 @@ def send_batch(
     identity: UserIdentity | None = None,
     control: BatchControl | None = None,
     on_event: Listener | None = None,
+    max_decoded_bytes: int = 2**31,
 ) -> Batch:
     """Send everything that the sources hold by C-STORE, and return what became of each instance.
 
@@ -254,7 +255,8 @@ def send_batch(
         A ``.csv``, ``.json`` or ``.parquet`` path that rows are streamed to as they come, rather than kept.
     transcode
         Whether an instance that the peer does not take as it is stored is converted to what it does take, without
-        loss: encoded anew, or decompressed. The row then says so, and its two transfer syntaxes differ.
+        loss: encoded anew, with every value as it is, or decompressed. The row then says so, and its two transfer
+        syntaxes differ.
     pack_pdv
         Whether a command and the beginning of its data set share a PDU. An abort upon the first such instance of
         an association is tried again without.
@@ -272,6 +274,9 @@ def send_batch(
         Pauses and cancels the batch from elsewhere.
     on_event
         Called with what happens (`dicomkit.events`), one event at a time, in the thread it happened in.
+    max_decoded_bytes
+        The most that the decompressed pixels of one instance may take; one that says it would take more is
+        ``not_accepted``, and nothing of it is decompressed.
 
     Raises
     ------
@@ -293,6 +298,7 @@ def send_batch(
         retries=_whole("retries", retries, least=0),
         give_up_after=_positive("give_up_after", give_up_after, "seconds"),
         transcode=transcode,
+        max_decoded_bytes=_whole("max_decoded_bytes", max_decoded_bytes),
         packs=pack_pdv,
         max_rate=None if max_rate is None else _positive("max_rate", max_rate, "instances a second"),
         instances_per_association=None

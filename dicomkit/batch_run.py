@@ -79,6 +79,7 @@ class Policy(Frozen, kw_only=True):
     retries: int
     give_up_after: float
     transcode: bool
+    max_decoded_bytes: int
     packs: bool
     max_rate: float | None
     instances_per_association: int | None
@@ -604,6 +605,7 @@ class _Worker:
                 self._run.row,
                 note=task.note,
                 transcode=self._run.policy.transcode,
+                max_decoded_bytes=self._run.policy.max_decoded_bytes,
             )
             if attempt.load():
                 line.taken += 1

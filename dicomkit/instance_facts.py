@@ -46,9 +46,10 @@ from dicomkit.dataset_walk import (
 from dicomkit.errors import UnreadableError, without_folder
 from dicomkit.frozen import Frozen
 from dicomkit.uids import (
-    DEFLATED_LE,
+    DEFLATED_SYNTAXES,
     EXPLICIT_BE,
     EXPLICIT_LE,
+    GE_PRIVATE_LE,
     IMPLICIT_LE,
     MEDIA_STORAGE_DIRECTORY,
     uid_name,
@@ -81,14 +82,11 @@ _OTHER_MAGICS = {
 _LONGEST_UID = 64  # PS3.5 9.1
 _MOST_INFLATED = 1 << 30  # bytes; what a deflated data set may grow to before it is taken for an attack
 
-_GE_PRIVATE_LE = "1.2.840.113619.5.2"  # Implicit VR Little Endian but for the pixels
 _ENCODINGS = {
     IMPLICIT_LE: IMPLICIT,
-    _GE_PRIVATE_LE: IMPLICIT,
+    GE_PRIVATE_LE: IMPLICIT,
     EXPLICIT_BE: BIG_EXPLICIT,
 }  # all others are Explicit VR Little Endian: PS3.5 A.4
-# The whole data set is deflated (PS3.5 A.5; the two JPIP ones in PS3.6 Table A-1).
-_DEFLATED = frozenset((DEFLATED_LE, "1.2.840.10008.1.2.4.95", "1.2.840.10008.1.2.4.205"))
 _NATIVE = {IMPLICIT.name: IMPLICIT_LE, LITTLE_EXPLICIT.name: EXPLICIT_LE, BIG_EXPLICIT.name: EXPLICIT_BE}
 
 
@@ -269,7 +267,7 @@ def _describe(window: Window, source: str, content: str | bytes | ZipMember, sta
     try:
         meta, offset = read_file_meta(window, begin)
         syntax = _text(meta.get(TRANSFER_SYNTAX))
-        if syntax in _DEFLATED:
+        if syntax in DEFLATED_SYNTAXES:
             end = _walk_deflated(window, offset, values)
         else:
             syntax, encoding = _how_encoded(window, offset, syntax, notes)

@@ -22,6 +22,7 @@ from dicomkit.wire.connection import Peer
 from dicomkit.wire.pdu import CONTEXT_RESULTS, MAX_CONTEXTS, ProposedContext, Response
 
 if TYPE_CHECKING:
+    from dicomkit.conversion import Converted
     from dicomkit.instances import DataSource, Instance
     from dicomkit.messages import Message
     from dicomkit.security import TlsOptions, UserIdentity
@@ -281,6 +282,7 @@ class Attempt:
         *,
         note: str = "",
         transcode: bool = True,
+        max_decoded_bytes: int = 2**31,
         since: tuple[datetime, float] | None = None,
     ) -> None:
         self.association = association
@@ -291,6 +293,7 @@ class Attempt:
         self._which = which
         self._row = row
         self._transcode = transcode
+        self._max_decoded_bytes = max_decoded_bytes
         self._data: DataSource | None = None
         self._context_id = 0
         self._syntax: str | None = None
@@ -319,8 +322,8 @@ class Attempt:
                 data,
                 outgoing.length,
                 self._context_id,
-                outgoing.sop_class_uid,
-                outgoing.sop_instance_uid,
+                self.instance.sop_class_uid,
+                self.instance.sop_instance_uid,
             )
         except UnreadableError as error:
             self._error = _without_frames(error)
@@ -333,32 +336,36 @@ class Attempt:
             )
         return True
 
-    def _in_accepted_syntax(self) -> Instance | None:
+    def _in_accepted_syntax(self) -> Instance | Converted | None:
         """The instance as the peer takes it, with its context; None, and the reason kept, when it takes none."""
         instance, association = self.instance, self.association
         sop_class, syntax = instance.sop_class_uid, instance.transfer_syntax
         context_id = association.context_for(sop_class, syntax)
-        if context_id is None:
-            from dicomkit.transcode import NotTranscoded, target_for, transcoded
+        if context_id is not None:
+            self._context_id = context_id
+            self._syntax = syntax
+            return instance
+        from dicomkit.conversion import NotConverted, convert, target_for
 
-            target = target_for(association.accepted_syntaxes(sop_class)) if self._transcode else None
-            if target is None:
-                self._refusal = why_not_accepted(association, instance, transcode=self._transcode)
-                return None
-            try:
-                instance = transcoded(instance, target)
-            except NotTranscoded as error:
-                self._refusal = f"{_takes_only(association, sop_class)}; {error}"
-                return None
-            self.note = _joined(
-                self.note,
-                f"converted from {uid_name(syntax)} to {uid_name(target)}, which is what the peer takes",
-            )
-            context_id = association.context_for(sop_class, target)
-            assert context_id is not None, "the target is among the accepted syntaxes"
+        target = target_for(association.accepted_syntaxes(sop_class)) if self._transcode else None
+        if target is None:
+            self._refusal = why_not_accepted(association, instance, transcode=self._transcode)
+            return None
+        try:
+            converted = convert(instance, target, max_decoded_bytes=self._max_decoded_bytes)
+        except NotConverted as error:
+            self._refusal = f"{_takes_only(association, sop_class)}; {error}"
+            return None
+        self.note = _joined(
+            self.note,
+            f"converted from {uid_name(syntax)} to {uid_name(target)}, which is what the peer takes",
+        )
+        self.note = _joined(self.note, converted.notes)
+        context_id = association.context_for(sop_class, target)
+        assert context_id is not None, "the target is among the accepted syntaxes"
         self._context_id = context_id
-        self._syntax = instance.transfer_syntax
-        return instance
+        self._syntax = target
+        return converted
 
     def transmit(self) -> None:
         """Hand it to the socket; what goes wrong is told by `result`."""

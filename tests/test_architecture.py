@@ -40,7 +40,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("ledger",),
     ("ledger_file",),
     ("ledger_schema",),
-    ("transcode",),
+    ("conversion",),
     # the wire
     ("wire.association",),
     ("wire.layout",),
@@ -72,6 +72,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("identifying", "tag_values"),
     ("samples",),
     ("statuses",),
+    ("dictionary",),
     ("uids",),
     ("errors", "markup", "quantities", "quiet"),
     ("frozen",),

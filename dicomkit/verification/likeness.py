@@ -11,9 +11,9 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from dicomkit.content import SourceError
+from dicomkit.conversion import UNCOMPRESSED, convert, target_for
 from dicomkit.errors import UnreadableError
 from dicomkit.instances import Found, Instance, Unreadable, find_instances
-from dicomkit.transcode import TARGETS, UNCOMPRESSED, transcoded
 from dicomkit.uids import EXPLICIT_BE, EXPLICIT_LE, uid_name
 from dicomkit.verification.compare import (
     DERIVATION,
@@ -82,7 +82,7 @@ class Sources:
 def judge(archive: str, subject: Subject, source: Instance, brought: Encoded) -> Finding:
     """Whether what the archive brought back is what was sent from this source."""
     syntax = sent_as(subject) or source.transfer_syntax
-    if source.transfer_syntax != syntax and syntax not in TARGETS:
+    if source.transfer_syntax != syntax and target_for([syntax]) is None:
         return Finding(
             "unknown",
             f"it came back from {archive}, but its source is not in {uid_name(syntax)} any more, as it was sent; use "
@@ -97,7 +97,7 @@ def judge(archive: str, subject: Subject, source: Instance, brought: Encoded) ->
         content=brought.data,
     )
     try:
-        sent = _uniform(source if source.transfer_syntax == syntax else transcoded(source, syntax))
+        sent = _uniform(source if source.transfer_syntax == syntax else _converted(source, syntax))
         back = _uniform(returned)
     except UnreadableError as error:
         return Finding("unknown", f"it came back from {archive}, but cannot be compared: {_reason(error)}")
@@ -143,8 +143,24 @@ def _reason(error: UnreadableError) -> str:
 def _uniform(instance: Instance) -> Encoded:
     """The data set of an instance, in little endian."""
     if instance.transfer_syntax == EXPLICIT_BE:
-        instance = transcoded(instance, EXPLICIT_LE)
+        instance = _converted(instance, EXPLICIT_LE)
     return Encoded(bytes(instance.read_all()), instance.transfer_syntax)
+
+
+def _converted(instance: Instance, syntax: str) -> Instance:
+    """The instance in another transfer syntax, in memory."""
+    converted = convert(instance, syntax)
+    source = converted.open()
+    data = bytearray(converted.length)
+    try:
+        source.readv([memoryview(data)])
+    except OSError as error:
+        raise UnreadableError(f"reading it failed ({error.strerror})") from error
+    finally:
+        source.close()
+    return replace(
+        instance, transfer_syntax=syntax, offset=0, length=len(data), stamp=None, content=bytes(data)
+    )
 
 
 def _unreadable(archive: str, sent: Encoded, error: NotComparable) -> Finding:

@@ -9,8 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from dicomkit.transcode import LOSSY_METHODS
-from dicomkit.uids import uid_name
+from dicomkit.uids import LOSSY_METHODS, uid_name
 from dicomkit.verification.compare import PIXEL_DATA, Encoded, decode
 
 if TYPE_CHECKING:

@@ -28,8 +28,8 @@ from pydicom.uid import (
 
 import dicomkit
 from dicomkit import LocalSCP, look_at, send_batch
+from dicomkit.conversion import Converted, NotConverted, convert, target_for
 from dicomkit.scp import RefuseSyntax
-from dicomkit.transcode import NotTranscoded, target_for, transcoded
 from tests.peers import Storescp
 
 TEST_FILES = Path(pydicom.__file__).parent / "data" / "test_files"
@@ -83,7 +83,7 @@ def read_back(data: bytes, syntax: str) -> Dataset:
     return ds
 
 
-def content(instance: dicomkit.Instance) -> bytes:
+def content(instance: dicomkit.Instance | Converted) -> bytes:
     source = instance.open()
     data = bytearray(instance.length)
     assert source.readv([memoryview(data)]) == instance.length
@@ -100,7 +100,7 @@ def pixels(ds: Dataset) -> Any:
 @pytest.mark.parametrize("target", [ExplicitVRLittleEndian, ImplicitVRLittleEndian])
 def test_compressed_pixels_are_the_same_when_decompressed(name: str, target: str) -> None:
     before = pydicom.dcmread(TEST_FILES / name)
-    converted = transcoded(look_at(TEST_FILES / name), target)
+    converted = convert(look_at(TEST_FILES / name), target)
     after = read_back(content(converted), target)
 
     assert converted.transfer_syntax == target
@@ -114,7 +114,7 @@ def test_compressed_pixels_are_the_same_when_decompressed(name: str, target: str
 def test_decompression_changes_nothing_but_what_describes_the_pixels(name: str) -> None:
     before = pydicom.dcmread(TEST_FILES / name)
     after = read_back(
-        content(transcoded(look_at(TEST_FILES / name), ExplicitVRLittleEndian)), ExplicitVRLittleEndian
+        content(convert(look_at(TEST_FILES / name), ExplicitVRLittleEndian)), ExplicitVRLittleEndian
     )
     may_change = {
         "PixelData",
@@ -139,7 +139,7 @@ def was_lossy(name: str) -> bool:
 def test_what_was_lossy_still_says_so(name: str) -> None:
     before = pydicom.dcmread(TEST_FILES / name)
     after = read_back(
-        content(transcoded(look_at(TEST_FILES / name), ExplicitVRLittleEndian)), ExplicitVRLittleEndian
+        content(convert(look_at(TEST_FILES / name), ExplicitVRLittleEndian)), ExplicitVRLittleEndian
     )
     assert after.LossyImageCompression == before.get("LossyImageCompression", "01")
     for keyword in ("LossyImageCompressionRatio", "LossyImageCompressionMethod"):
@@ -151,7 +151,7 @@ def test_colour_follows_the_decompressed_pixels(tmp_path: Path) -> None:
     # JPEG in YBR_FULL_422 comes out at full resolution, so 4:2:2 would be wrong (PS3.3 C.7.6.3.1.2).
     path = TEST_FILES / "SC_rgb_dcmtk_+eb+cy+n1.dcm"
     before = pydicom.dcmread(path)
-    after = read_back(content(transcoded(look_at(path), ExplicitVRLittleEndian)), ExplicitVRLittleEndian)
+    after = read_back(content(convert(look_at(path), ExplicitVRLittleEndian)), ExplicitVRLittleEndian)
     assert before.PhotometricInterpretation.startswith("YBR")
     assert after.PhotometricInterpretation in ("YBR_FULL", "RGB")
     assert len(after.PixelData) >= after.Rows * after.Columns * 3
@@ -166,7 +166,7 @@ def test_an_extended_offset_table_goes(tmp_path: Path) -> None:
     frames = list(pydicom.encaps.generate_frames(ds.PixelData, number_of_frames=2))
     ds.PixelData, ds.ExtendedOffsetTable, ds.ExtendedOffsetTableLengths = encapsulate_extended(frames)
     path = as_file(ds, ds.file_meta.TransferSyntaxUID, tmp_path)
-    after = read_back(content(transcoded(look_at(path), ExplicitVRLittleEndian)), ExplicitVRLittleEndian)
+    after = read_back(content(convert(look_at(path), ExplicitVRLittleEndian)), ExplicitVRLittleEndian)
     assert "ExtendedOffsetTable" not in after
     assert "ExtendedOffsetTableLengths" not in after
 
@@ -194,7 +194,7 @@ def test_every_byte_order_gives_the_same_values(tmp_path: Path) -> None:
     big = pydicom.dcmread(TEST_FILES / "MR_small_bigendian.dcm")
     little = pydicom.dcmread(TEST_FILES / "MR_small.dcm")
     converted = read_back(
-        content(transcoded(look_at(TEST_FILES / "MR_small_bigendian.dcm"), ExplicitVRLittleEndian)),
+        content(convert(look_at(TEST_FILES / "MR_small_bigendian.dcm"), ExplicitVRLittleEndian)),
         ExplicitVRLittleEndian,
     )
     assert np.array_equal(pixels(converted), pixels(little))
@@ -204,7 +204,7 @@ def test_every_byte_order_gives_the_same_values(tmp_path: Path) -> None:
     for syntax in (ImplicitVRLittleEndian, DeflatedExplicitVRLittleEndian):
         ds = pydicom.dcmread(reference)
         path = as_file(ds, syntax, tmp_path, "other.dcm")
-        after = read_back(content(transcoded(look_at(path), ExplicitVRLittleEndian)), ExplicitVRLittleEndian)
+        after = read_back(content(convert(look_at(path), ExplicitVRLittleEndian)), ExplicitVRLittleEndian)
         expected = read_back(content(look_at(reference)), ExplicitVRLittleEndian)
         # What is private loses its VR on the way through Implicit VR, and is UN from there on (PS3.5 6.2.2).
         assert {e.tag: e.value for e in after if not e.tag.is_private} == {
@@ -224,7 +224,7 @@ def test_words_of_a_big_endian_file_are_turned(tmp_path: Path) -> None:
 
     subprocess.run([program("dcmconv"), "+tb", str(reference), str(big)], check=True)
     assert look_at(big).transfer_syntax == ExplicitVRBigEndian
-    after = read_back(content(transcoded(look_at(big), ExplicitVRLittleEndian)), ExplicitVRLittleEndian)
+    after = read_back(content(convert(look_at(big), ExplicitVRLittleEndian)), ExplicitVRLittleEndian)
     expected = read_back(content(look_at(reference)), ExplicitVRLittleEndian)
     differing = [
         element.tag
@@ -288,8 +288,8 @@ def test_a_missing_decoder_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> N
 
     decoder = get_decoder(JPEGLSLossless)
     monkeypatch.setattr(decoder, "_available", {})
-    with pytest.raises(NotTranscoded, match=r"pip install 'dicomkit\[codecs\]'"):
-        transcoded(look_at(TEST_FILES / "MR_small_jpeg_ls_lossless.dcm"), ExplicitVRLittleEndian)
+    with pytest.raises(NotConverted, match=r"pip install 'dicomkit\[codecs\]'"):
+        convert(look_at(TEST_FILES / "MR_small_jpeg_ls_lossless.dcm"), ExplicitVRLittleEndian)
 
 
 @pytest.mark.parametrize(
@@ -313,14 +313,14 @@ def storescp_plain(tmp_path: Path) -> Any:
         yield peer
 
 
-def test_not_transcoded_keeps_the_patient_out_of_the_message(tmp_path: Path) -> None:
+def test_not_converted_keeps_the_patient_out_of_the_message(tmp_path: Path) -> None:
     ds = pydicom.dcmread(TEST_FILES / "MR_small_RLE.dcm")
     ds.PatientName = "Secret^Name"
     broken: Callable[[bytes], bytes] = lambda data: data[: len(data) // 2]  # noqa: E731
     ds.PixelData = pydicom.encaps.encapsulate([broken(next(pydicom.encaps.generate_frames(ds.PixelData)))])
     path = as_file(ds, ds.file_meta.TransferSyntaxUID, tmp_path)
-    with pytest.raises(NotTranscoded) as raised:
-        transcoded(look_at(path), ExplicitVRLittleEndian)
+    with pytest.raises(NotConverted) as raised:
+        convert(look_at(path), ExplicitVRLittleEndian)
     assert "Secret" not in str(raised.value)
 
 

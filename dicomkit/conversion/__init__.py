@@ -1,0 +1,6 @@
+"""One encoding of a data set to another, without changing a value."""
+
+from dicomkit.conversion._convert import UNCOMPRESSED, Converted, convert, target_for
+from dicomkit.conversion._errors import NotConverted
+
+__all__ = ["UNCOMPRESSED", "Converted", "NotConverted", "convert", "target_for"]

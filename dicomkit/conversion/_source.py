@@ -1,0 +1,97 @@
+"""A data set opened for following it from header to header: in a file, in memory, in a zip member, deflated or not."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from dicomkit.content import Forward, SourceError, describe_os_error, fetch_from, inflate, open_file
+from dicomkit.dataset_walk import (
+    BIG_EXPLICIT,
+    HEAD_SIZE,
+    IMPLICIT,
+    LITTLE_EXPLICIT,
+    Encoding,
+    Fetch,
+    Window,
+    guess_encoding,
+)
+from dicomkit.errors import UnreadableError, without_folder
+from dicomkit.uids import DEFLATED_SYNTAXES, EXPLICIT_BE, GE_PRIVATE_LE, IMPLICIT_LE
+
+if TYPE_CHECKING:
+    from dicomkit.instances import Instance
+
+__all__ = ["encoding_of", "is_deflated", "opened"]
+
+_ENCODINGS = {IMPLICIT_LE: IMPLICIT, GE_PRIVATE_LE: IMPLICIT, EXPLICIT_BE: BIG_EXPLICIT}
+
+
+def is_deflated(instance: Instance) -> bool:
+    """Whether the data set is stored deflated (PS3.5 A.5)."""
+    return instance.transfer_syntax in DEFLATED_SYNTAXES
+
+
+@contextmanager
+def opened(instance: Instance) -> Iterator[tuple[Window, int]]:
+    """Open the data set; give a window that ends where it ends, and where it begins in it.
+
+    Raises
+    ------
+    UnreadableError
+        It cannot be read any more.
+    """
+    content = instance.content
+    if isinstance(content, bytes):
+        yield _window(
+            instance, lambda position, count: content[position : position + count], is_forward=False
+        )
+        return
+    path, name = (content, content) if isinstance(content, str) else (content.archive, content.source)
+    try:
+        descriptor, _ = open_file(path)
+    except OSError as error:
+        raise SourceError(name, describe_os_error(error)) from without_folder(error)
+    try:
+        packed = fetch_from(descriptor)
+        if isinstance(content, str):
+            yield _window(instance, packed, is_forward=False)
+        else:
+            yield _window(instance, Forward(lambda: content.pieces(packed)).fetch, is_forward=True)
+    except OSError as error:
+        raise SourceError(name, describe_os_error(error)) from without_folder(error)
+    finally:
+        os.close(descriptor)
+
+
+def _window(instance: Instance, fetch: Fetch, *, is_forward: bool) -> tuple[Window, int]:
+    begin, end = instance.offset, instance.offset + instance.length
+    if not is_deflated(instance):
+        window = Window(b"", end, fetch, seekable=not is_forward)
+        window.base = begin
+        return window, begin
+    # Its size shows only when it is inflated to the end.
+    import zlib
+
+    try:
+        size = sum(map(len, inflate(fetch, begin, end)))
+    except (zlib.error, EOFError):
+        raise UnreadableError(
+            "its deflated data set is damaged; get a complete copy of it, and send that"
+        ) from None
+    return Window(b"", size, Forward(lambda: inflate(fetch, begin, end)).fetch, seekable=False), 0
+
+
+def encoding_of(window: Window, begin: int, syntax: str) -> Encoding:
+    """Return how the data set is encoded: as its transfer syntax says, or as its first element does.
+
+    Where the two contradict each other the bytes are believed, as they are when an instance is looked at.
+    """
+    encoding = LITTLE_EXPLICIT if syntax in DEFLATED_SYNTAXES else _ENCODINGS.get(syntax, LITTLE_EXPLICIT)
+    first = window.bytes_at(begin, min(HEAD_SIZE, window.size - begin))[:8]
+    guess = guess_encoding(first)
+    if guess is None or guess is encoding or first[guess is not BIG_EXPLICIT]:
+        return encoding
+    return guess

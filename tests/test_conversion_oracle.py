@@ -1,0 +1,218 @@
+"""Conversions of real files, element by element: against the source, and against what DCMTK makes of it.
+
+All are read by the tests' plain reader. Whatever differs from DCMTK is in `EXPLAINED`, one by one.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pydicom
+import pytest
+
+from dicomkit import UnreadableError, look_at
+from dicomkit.conversion import UNCOMPRESSED, NotConverted, convert
+from tests.peers import program
+from tests.plain_reader import WORDS, Element, flat, part10, read, sequences_of
+
+IMPLICIT = "1.2.840.10008.1.2"
+EXPLICIT = "1.2.840.10008.1.2.1"
+BIG = "1.2.840.10008.1.2.2"
+DEFLATED = "1.2.840.10008.1.2.1.99"
+NATIVE = (IMPLICIT, EXPLICIT, BIG, DEFLATED)
+PIXEL_GROUPS = ("0028", "7FE0")
+OPTIONS = {IMPLICIT: "+ti", EXPLICIT: "+te", BIG: "+tb", DEFLATED: "+td"}
+
+# The tool of DCMTK that decompresses a transfer syntax, leaving colours as they are.
+DECODERS = {
+    **dict.fromkeys(
+        (f"1.2.840.10008.1.2.4.{number}" for number in (50, 51, 57, 70)), ("dcmdjpeg", "--conv-never")
+    ),
+    **dict.fromkeys(("1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.4.81"), ("dcmdjpls",)),
+    "1.2.840.10008.1.2.5": ("dcmdrle",),
+}
+
+# By file and tag, why an element is not what DCMTK makes of it. Beside these, everywhere: DCMTK pads values to an even
+# length, which PS3.5 7.1.1 asks of who writes them and which changes them; it sorts elements; and its group lengths are
+# those of its own sequences.
+EXPLAINED = {
+    (
+        "mlut_18.dcm",
+        "00283002",
+    ): "in an item, too, it depends on Pixel Representation, which is 1: PS3.3 C.11.1.1",
+    ("UN_sequence.dcm", "4453100C"): "a sequence under UN stays UN, whose content is implicit: PS3.5 6.2.2",
+}
+# Damaged, so that neither converts them.
+BROKEN = {
+    "JPEG-lossy.dcm": "its code stream has 12 bits, and no decoder of ours takes that",
+    "JPEG2000-embedded-sequence-delimiter.dcm": "its only fragment ends in the middle of the code stream",
+}
+# Files that DCMTK does not read to the end.
+NOT_BY_DCMTK = {"SC_rgb_jpeg.dcm": "truncated for DCMTK: it ends without a sequence delimiter"}
+
+
+def folders() -> Iterator[Path]:
+    yield Path(pydicom.__file__).parent / "data" / "test_files"
+    yield Path(__file__).parents[1] / "data"
+    try:
+        import data_store  # pydicom-data
+    except ImportError:
+        return
+    yield Path(data_store.__file__).parent / "data"
+
+
+def files() -> Iterator[Path]:
+    """Every file with an extension, and one of each series of a DICOMDIR."""
+    for folder in folders():
+        series = set()
+        for path in sorted(folder.rglob("*")):
+            if not path.is_file() or path.suffix in (".py", ".pyc", ".json", ".md", ".zip", ".txt"):
+                continue
+            if not path.suffix:
+                if path.parent in series:
+                    continue
+                series.add(path.parent)
+            yield path
+
+
+FILES = list(files())
+
+
+def content(path: Path, target: str) -> bytes:
+    made = convert(look_at(path), target)
+    source = made.open()
+    data = bytearray(made.length)
+    assert source.readv([memoryview(data)]) == made.length
+    source.close()
+    return bytes(data)
+
+
+def native(path: Path) -> str:
+    """Its transfer syntax; skips what is no instance."""
+    try:
+        return look_at(path).transfer_syntax
+    except UnreadableError:
+        pytest.skip("no instance")
+
+
+def by_path(elements: list[Element]) -> dict[tuple[int | str, ...], Element]:
+    """The elements by where they are; group lengths are of another length in another encoding."""
+    return {path: element for path, element in flat(elements) if not str(path[-1]).endswith("0000")}
+
+
+def stored(path: Path) -> list[Element] | None:
+    """The data set of a file as it is, where it is as PS3.10 has it."""
+    data = path.read_bytes()
+    if data[128:132] != b"DICM" or data[132:136] != b"\2\0\0\0":
+        return None
+    return part10(data)[0]
+
+
+@pytest.mark.parametrize("target", [IMPLICIT, EXPLICIT])
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_values_are_those_of_the_source(path: Path, target: str) -> None:
+    syntax = native(path)
+    try:
+        before = stored(path)
+    except (AssertionError, KeyError):
+        before = None
+    if before is None:
+        pytest.skip("its File Meta Information is not as PS3.10 has it")
+    if path.name in BROKEN:
+        with pytest.raises(NotConverted):
+            content(path, target)
+        return
+    one = by_path(before)
+    other = by_path(read(content(path, target), implicit=target == IMPLICIT, sequences=sequences_of(before)))
+    may_differ = PIXEL_GROUPS if syntax not in UNCOMPRESSED else ()
+    pixels = (
+        {where for where in {*one, *other} if str(where[-1]).startswith(may_differ)} if may_differ else set()
+    )
+    assert [where for where in one if where not in pixels] == [
+        where for where in other if where not in pixels
+    ]
+    for where in one.keys() - pixels:
+        mine, its = one[where], other[where]
+        assert its.value == mine.value, where
+        assert (its.items is None) == (mine.items is None), where
+        assert its.is_undefined == mine.is_undefined, where
+        assert its.item_lengths == mine.item_lengths, where
+        if its.vr is not None and mine.vr is not None:
+            assert its.vr == mine.vr or (its.vr == "UN" and len(its.value) % WORDS.get(mine.vr, 1)), where
+
+
+def made_by_dcmtk(path: Path, options: list[str], folder: Path) -> bytes | None:
+    tool, *rest = options
+    out = folder / "dcmtk.dcm"
+    done = subprocess.run(
+        [program(tool), *rest, str(path), str(out)], capture_output=True, timeout=60, check=False
+    )
+    if done.returncode:
+        assert path.name in NOT_BY_DCMTK or path.name in BROKEN, done.stderr[-300:]
+        return None
+    return out.read_bytes()
+
+
+def unpadded(value: bytes) -> bytes:
+    return value.rstrip(b"\0 ")
+
+
+def assert_like_dcmtk(path: Path, ours: bytes, theirs: bytes, target: str, *, is_decoded: bool) -> None:
+    before = stored(path)
+    sequences = None if before is None else sequences_of(before)
+    implicit = target == IMPLICIT
+    mine = by_path(read(ours, implicit=implicit, sequences=sequences))
+    its = by_path(part10(theirs, sequences)[0])
+    differing = {}
+    for where in {*mine, *its}:
+        if is_decoded and str(where[-1]).startswith(PIXEL_GROUPS):
+            continue
+        one, other = mine.get(where), its.get(where)
+        if one is None or other is None:
+            differing[where] = "only " + ("DCMTK's" if one is None else "ours")
+        elif unpadded(one.value) != unpadded(other.value):
+            differing[where] = f"{one.value[:40]!r}, not {other.value[:40]!r}"
+        # A private element has the VR of DCMTK's own dictionary, or UN.
+        elif one.vr != other.vr and not (one.vr == "UN" and int(str(where[-1]), 16) >> 16 & 1):
+            differing[where] = f"{one.vr}, not {other.vr}"
+    unexplained = {
+        where: how
+        for where, how in differing.items()
+        if not any((path.name, str(tag)) in EXPLAINED for tag in where)
+    }
+    assert not unexplained
+
+
+@pytest.mark.parametrize("target", [IMPLICIT, EXPLICIT])
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_elements_are_those_that_dcmtk_writes(path: Path, target: str, tmp_path: Path) -> None:
+    syntax = native(path)
+    if path.name in BROKEN:
+        pytest.skip(BROKEN[path.name])
+    tool = ("dcmconv",) if syntax in NATIVE else DECODERS.get(syntax)
+    if tool is None:
+        pytest.skip("DCMTK has no decoder for it")
+    if syntax == target:
+        pytest.skip("it is sent as it is stored")
+    theirs = made_by_dcmtk(path, [*tool, OPTIONS[target]], tmp_path)
+    if theirs is None:
+        pytest.skip(NOT_BY_DCMTK[path.name])
+    assert_like_dcmtk(path, content(path, target), theirs, target, is_decoded=syntax not in NATIVE)
+
+
+@pytest.mark.parametrize("syntax", [BIG, IMPLICIT, DEFLATED])
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_what_dcmtk_encodes_is_encoded_back_as_dcmtk_does(path: Path, syntax: str, tmp_path: Path) -> None:
+    """The native files once more, each in the other encodings."""
+    if native(path) not in NATIVE or native(path) == syntax:
+        pytest.skip("compressed, or in this encoding already")
+    encoded = made_by_dcmtk(path, ["dcmconv", OPTIONS[syntax]], tmp_path)
+    assert encoded is not None
+    source = tmp_path / path.name
+    source.write_bytes(encoded)
+    for target in {IMPLICIT, EXPLICIT} - {syntax}:
+        theirs = made_by_dcmtk(source, ["dcmconv", OPTIONS[target]], tmp_path)
+        assert theirs is not None
+        assert_like_dcmtk(source, content(source, target), theirs, target, is_decoded=False)
