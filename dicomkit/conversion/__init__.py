@@ -1,0 +1,1 @@
+"""One encoding of a data set to another, without changing a value."""
