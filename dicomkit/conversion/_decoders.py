@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from dicomkit.conversion._codestreams import JPEG_2000, JPEG_LS, Broken, Codestream
+from dicomkit.conversion._codestreams import JPEG, JPEG_2000, JPEG_LS, Broken, Codestream
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,6 +22,7 @@ _EOI: Final = b"\xff\xd9"  # and EOC
 # Bytes that no scan ends with, of both bits in turn and without an FF.
 _TAIL: Final = bytes.fromhex("fe01a55a7e81c33c") * 8
 _COLOUR_SPACES: Final = {1: "GRAYSCALE", 3: "YCBCR", 4: "CMYK"}
+_BLOCK: Final = 64  # samples of which a JPEG scan has at least one bit, and one bit for each without loss
 _LONGEST_RUN: Final = 128  # PS3.5 G.3.1: a run of two bytes stands for up to so many
 
 
@@ -44,12 +45,14 @@ def decode(data: bytes, codestream: Codestream) -> Samples:
     """
     stream = data[codestream.begin : codestream.end]
     if not codestream.closed:
-        stream = _without_padding(stream) + _EOI
+        stream = (_without_padding(stream) if codestream.coding == JPEG else stream) + _EOI
     if codestream.coding == JPEG_2000:
         return _decode_jpeg_2000(stream)
-    return (
-        _decode_jpeg_ls(stream) if codestream.coding == JPEG_LS else _decode_jpeg(stream, codestream.samples)
-    )
+    if codestream.coding == JPEG_LS:
+        return _decode_jpeg_ls(stream)
+    if 8 * len(stream) * (_BLOCK if codestream.lossy else 1) < codestream.rows * codestream.columns:
+        raise Broken("it ends before its picture does")
+    return _decode_jpeg(stream, codestream.samples)
 
 
 def _without_padding(stream: bytes) -> bytes:

@@ -119,6 +119,8 @@ def lay_out(image: Image, found: Codestream, photometric: str) -> Layout:
             allocated = _cell(stored)
         else:
             stored = found.precision
+    elif (image.allocated or 0) < found.precision:  # it never was of such cells
+        stored = found.precision
     high_bit = stored - 1 if image.high_bit is None else image.high_bit
     if not stored <= high_bit + 1 <= max(found.precision, stored):
         high_bit = stored - 1

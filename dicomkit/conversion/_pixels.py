@@ -50,11 +50,10 @@ CODINGS: Final = {
     **dict.fromkeys((_JPEG_SYNTAXES + tail for tail in ("80", "81")), JPEG_LS),
     **dict.fromkeys((_JPEG_SYNTAXES + tail for tail in ("90", "91", "201", "202", "203")), JPEG_2000),
 }
-# Lossy Image Compression Method (0028,2114), PS3.3 C.7.6.1.1.5.1; what is lossy whatever the code stream says.
+# Lossy Image Compression Method (0028,2114), PS3.3 C.7.6.1.1.5.1.
 _LOSSY_METHODS: Final = {JPEG: "ISO_10918_1", JPEG_LS: "ISO_14495_1", JPEG_2000: "ISO_15444_1"}
 _HTJ2K: Final = frozenset(_JPEG_SYNTAXES + tail for tail in ("201", "202", "203"))
 _HTJ2K_METHOD: Final = "ISO_15444_15"
-_ALWAYS_LOSSY: Final = frozenset(_JPEG_SYNTAXES + tail for tail in ("50", "51", "53", "55", "81"))
 
 _EXTENDED_OFFSETS: Final = (0x7FE00001, 0x7FE00002)
 _RLE_CELLS: Final = (8, 16, 24, 32, 40, 48, 56, 64)  # bits; and single ones
@@ -218,9 +217,8 @@ class _Decoding:
             self._pieces.append(_as_cells(samples, found, layout, signed=self.image.signed))
             if not found.closed:
                 self.note("a code stream is without its end marker, and whole")
-            if not self.lossy_method and (found.lossy or self._syntax in _ALWAYS_LOSSY):
-                is_htj2k = self._syntax in _HTJ2K
-                self.lossy_method = _HTJ2K_METHOD if is_htj2k else _LOSSY_METHODS[found.coding]
+            if found.lossy:
+                self.lossy_method = _HTJ2K_METHOD if self._syntax in _HTJ2K else _LOSSY_METHODS[found.coding]
 
     def _lay_out(self, found: Codestream) -> Layout:
         image = self.image
@@ -245,7 +243,10 @@ class _Decoding:
             self.note(
                 f"Photometric Interpretation was {image.photometric or 'missing'}, and is {photometric}"
             )
-        return lay_out(image, found, photometric)
+        layout = lay_out(image, found, photometric)
+        if (image.stored or found.precision) < layout.stored:
+            self._note_bits(found)
+        return layout
 
     def _look_at_bits(self, samples: Samples, found: Codestream, layout: Layout) -> None:
         """Find out whether bits above Bits Stored are used, where a code stream has some that its cells have not.
@@ -253,17 +254,20 @@ class _Decoding:
         A code stream as wide as its cells was made of whole cells, and what is above Bits Stored is its own affair,
         an overlay for one. One of 12 bits of which the data set says 10 was made of 12, if they are used.
         """
-        if (
-            layout.stored < found.precision < layout.allocated
-            and not self.image.signed
-            and not self._precision
-        ):
-            highest = int(samples.max()) | -int(samples.min())
-            if found.signed or highest >> layout.stored:
-                self._precision = found.precision
-                self.note(
-                    f"Bits Stored was {self.image.stored}, and the samples of the code stream have {found.precision}"
-                )
+        if not layout.stored < found.precision < layout.allocated or self._precision:
+            return
+        if self.image.signed:
+            used = found.signed and max(int(samples.max()), ~int(samples.min())) >> (layout.stored - 1)
+        else:
+            used = found.signed or int(samples.max()) >> layout.stored
+        if used:
+            self._precision = found.precision
+            self._note_bits(found)
+
+    def _note_bits(self, found: Codestream) -> None:
+        self.note(
+            f"Bits Stored was {self.image.stored}, and the samples of the code stream have {found.precision}"
+        )
 
     def add_rle(self, data: bytes) -> None:
         """Decode the frame, or the frames, of one group."""
@@ -316,7 +320,7 @@ class _Decoding:
         if length != expected:
             raise Broken(f"decoded they have {length} bytes, by their attributes {expected}")
         if self.image.frames != self.frames and (self.image.frames is not None or self.frames > 1):
-            before = "not a number" if self.image.frames is None else self.image.frames
+            before = "missing or not a number" if self.image.frames is None else self.image.frames
             self.note(f"Number of Frames was {before}, and there are {counted(self.frames, 'code stream')}")
         return layout, pieces
 
