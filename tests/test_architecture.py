@@ -62,6 +62,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("results",),
     ("messages",),
     ("native_xml",),
+    ("conversion",),
     ("instances",),
     ("archives", "folders"),
     ("instance_facts", "part10"),

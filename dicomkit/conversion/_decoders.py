@@ -1,0 +1,148 @@
+"""Code streams decoded to the samples that they hold: every bit, in the colour space that they are stored in.
+
+imagecodecs does it (libjpeg-turbo, CharLS, OpenJPEG): as fast as DCMTK, without holding Python's lock, so that several
+threads decode at once, and with one licence (BSD). What a decoder would pass over in silence, an end that is missing,
+is found here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from dicomkit.conversion._codestreams import JPEG, JPEG_2000, JPEG_LS, Broken, Codestream
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Samples = np.ndarray[Any, np.dtype[Any]]
+
+__all__ = ["decode", "decode_rle", "working_size"]
+
+_EOI: Final = b"\xff\xd9"  # and EOC
+# Bytes that no scan ends with, of both bits in turn and without an FF.
+_TAIL: Final = bytes.fromhex("fe01a55a7e81c33c") * 8
+_COLOUR_SPACES: Final = {1: "GRAYSCALE", 3: "YCBCR", 4: "CMYK"}
+_BLOCK: Final = 64  # samples of which a JPEG scan has at least one bit, and one bit for each without loss
+_LONGEST_RUN: Final = 128  # PS3.5 G.3.1: a run of two bytes stands for up to so many
+
+
+def working_size(codestream: Codestream) -> int:
+    """Bytes that a decoder needs beside the samples that it returns."""
+    if codestream.coding == JPEG_2000:  # OpenJPEG has 32 bits for each sample
+        return 4 * codestream.rows * codestream.columns * codestream.samples
+    return 0
+
+
+def decode(data: bytes, codestream: Codestream) -> Samples:
+    """The samples, by rows, columns and samples of a pixel; signed only where JPEG 2000 says so.
+
+    Raises
+    ------
+    Broken
+        The code stream ends before its picture.
+    Exception
+        What the decoder raises.
+    """
+    stream = data[codestream.begin : codestream.end]
+    if not codestream.closed:
+        stream = (_without_padding(stream) if codestream.coding == JPEG else stream) + _EOI
+    if codestream.coding == JPEG_2000:
+        return _decode_jpeg_2000(stream)
+    if codestream.coding == JPEG_LS:
+        return _decode_jpeg_ls(stream)
+    if 8 * len(stream) * (_BLOCK if codestream.lossy else 1) < codestream.rows * codestream.columns:
+        raise Broken("it ends before its picture does")
+    return _decode_jpeg(stream, codestream.samples)
+
+
+def _without_padding(stream: bytes) -> bytes:
+    shorter = stream.rstrip(b"\0")
+    return shorter + b"\0" if shorter.endswith(b"\xff") else shorter  # FF 00 is one byte of a scan
+
+
+def _decode_jpeg(stream: bytes, samples: int) -> Samples:
+    """Decode twice, the second time with more bytes before the end.
+
+    libjpeg fills up what is missing with grey and tells nobody. It does so only after it has taken all bytes there
+    are: then what follows them changes the picture, and the picture was not whole.
+    """
+    from imagecodecs import jpeg8_decode
+    from numpy import array_equal
+
+    # The same colour space in and out: no transform.
+    space = _COLOUR_SPACES.get(samples)
+    decoded: Samples = jpeg8_decode(stream, colorspace=space, outcolorspace=space)
+    longer = jpeg8_decode(stream[:-2] + _TAIL + _EOI, colorspace=space, outcolorspace=space)
+    if not array_equal(decoded, longer):
+        raise Broken("it ends before its picture does")
+    return decoded
+
+
+def _decode_jpeg_ls(stream: bytes) -> Samples:
+    from imagecodecs import jpegls_decode
+    from numpy import ascontiguousarray
+
+    return ascontiguousarray(jpegls_decode(stream))  # planes are a view
+
+
+def _decode_jpeg_2000(stream: bytes) -> Samples:
+    from imagecodecs import jpeg2k_decode
+
+    decoded: Samples = jpeg2k_decode(stream, numthreads=1)
+    return decoded
+
+
+def decode_rle(data: bytes, offsets: list[int], size: int, width: int) -> Samples:
+    """The bytes of an RLE frame (PS3.5 G.2), as they are when they are not compressed, plane after plane.
+
+    Parameters
+    ----------
+    data : bytes
+        With its header.
+    offsets : list of int
+        Of its segments.
+    size : int
+        Bytes that a segment stands for.
+    width : int
+        Bytes of a sample; its segments come with the most significant byte first.
+
+    Raises
+    ------
+    Broken
+        A segment stands for fewer bytes, or for more.
+    """
+    from numpy import empty, uint8
+
+    ends = [*offsets[1:], len(data)]
+    if ends[-1] <= offsets[-1]:
+        raise Broken("it ends before its last segment")
+    for start, end in zip(offsets, ends, strict=True):
+        if (end - start) * _LONGEST_RUN // 2 < size:
+            raise Broken("a segment is too short for the picture")
+    planes = empty((len(offsets) // width, size, width), uint8)
+    segment = empty(size, uint8)
+    for number, (start, end) in enumerate(zip(offsets, ends, strict=True)):
+        target = planes[number] if width == 1 else segment
+        _decode_segment(data[start:end], target.reshape(-1))
+        if width > 1:
+            planes[number // width, :, width - 1 - number % width] = segment
+    return planes.reshape(-1)
+
+
+def _decode_segment(segment: bytes, target: Samples) -> None:
+    from imagecodecs import PackbitsError, packbits_decode
+
+    shortest = segment.rstrip(b"\0")
+    candidates = [segment]
+    # Padding is one zero (PS3.5 G.3.1), or more where somebody was generous; zeros may be of the last run as well.
+    candidates += [
+        shortest + bytes(zeros)
+        for zeros in range(not shortest, min(len(segment) - len(shortest), _LONGEST_RUN + 1))
+    ]
+    for candidate in candidates:
+        try:
+            if len(packbits_decode(candidate, out=target.data)) == len(target):
+                return
+        except PackbitsError:
+            continue
+    raise Broken("a segment does not fit the picture")

@@ -1,0 +1,126 @@
+"""Fragments of encapsulated Pixel Data cut into frames (PS3.5 A.4), by the code streams that they hold.
+
+Offset tables and Number of Frames are not believed: they are left wrong by whatever edits a file, and a frame that
+they do not name is a frame all the same. A frame begins where a fragment begins as a code stream does, and a second
+code stream within a fragment is a frame of its own.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
+from typing import Final
+
+from dicomkit.conversion._codestreams import Codestream, read_codestream, starts_codestream
+from dicomkit.dataset_walk import Fetch
+
+__all__ = [
+    "agrees",
+    "Cut",
+    "Fragments",
+    "codestreams_in",
+    "group_fragments",
+    "read_group",
+    "rle_frames_in",
+    "rle_segments",
+]
+
+Fragments = Sequence[tuple[int, int]]
+
+_HEAD: Final = 64  # of an RLE header (PS3.5 G.5); other code streams show themselves in twelve bytes
+_MOST_SEGMENTS: Final = 15
+
+
+class Cut(Exception):
+    """A fragment goes on where the source ends."""
+
+
+def group_fragments(fetch: Fetch, fragments: Fragments, starts: Callable[[bytes], bool]) -> list[Fragments]:
+    """The fragments of each frame; those before the first code stream belong to none and are left out."""
+    groups: list[list[tuple[int, int]]] = []
+    for offset, length in fragments:
+        if not length:
+            continue
+        if starts(fetch(offset, min(length, _HEAD))):
+            groups.append([])
+        if groups:
+            groups[-1].append((offset, length))
+    return list(groups)
+
+
+def read_group(fetch: Fetch, group: Fragments) -> bytes:
+    """The bytes of the fragments, one after the other.
+
+    Raises
+    ------
+    Cut
+        The source ends before them.
+    """
+    parts = [fetch(offset, length) for offset, length in group]
+    if any(len(part) != length for part, (_, length) in zip(parts, group, strict=True)):
+        raise Cut
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def codestreams_in(data: bytes) -> Iterator[Codestream]:
+    """Every code stream in the bytes of a group; what follows the last one is padding (PS3.5 A.4)."""
+    start = 0
+    while start < len(data):
+        found = read_codestream(data, start)
+        yield found
+        start = found.end
+        while data[start : start + 1] == b"\0":
+            start += 1
+        if not starts_codestream(data[start : start + 12]):
+            return
+
+
+def rle_segments(head: bytes) -> list[int] | None:
+    """The offsets of the segments of an RLE frame (PS3.5 G.5), or None where the bytes are no RLE header."""
+    if len(head) < _HEAD:
+        return None
+    count, *offsets = struct.unpack_from("<16I", head)
+    used = offsets[:count]
+    if not 1 <= count <= _MOST_SEGMENTS or used[0] != _HEAD or any(offsets[count:]):
+        return None
+    return used if all(one < other for one, other in pairwise(used)) else None
+
+
+def rle_frames_in(data: bytes) -> Iterator[bytes]:
+    """Every RLE frame in the bytes of a group; for the most part that is one."""
+    begin = data[:8]  # the number of segments and the first offset: another frame has the same
+    start = 0
+    while True:
+        segments = rle_segments(data[start : start + _HEAD])
+        last = start + (segments[-1] if segments else _HEAD)
+        following = data.find(begin, last)
+        while following >= 0 and not rle_segments(data[following : following + _HEAD]):
+            following = data.find(begin, following + 1)
+        if following < 0:
+            yield data[start:] if start else data
+            return
+        yield data[start:following]
+        start = following
+
+
+def agrees(
+    offset_table: bytes, extended: tuple[bytes, bytes] | None, groups: Sequence[Fragments], first: int
+) -> bool:
+    """Whether the offset tables, where there are any, name the frames that were found (PS3.5 A.4).
+
+    An offset counts from the first byte of the item tag of the first fragment.
+    """
+    starts = [group[0][0] - first for group in groups]
+    tables = []
+    if offset_table:
+        tables.append((offset_table, "I"))
+    if extended and extended[0]:
+        tables.append((extended[0], "Q"))
+    return all(
+        table
+        == struct.pack(
+            f"<{len(starts)}{word}", *(start % 2 ** (8 * struct.calcsize(word)) for start in starts)
+        )
+        for table, word in tables
+    )
