@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from datetime import UTC, datetime
+from functools import partial
 from threading import Event as Flag
 from threading import Lock, Thread
 from time import monotonic, perf_counter
@@ -23,7 +24,7 @@ from dicomkit.plan import Plan, Task
 from dicomkit.readmission import Readmission
 from dicomkit.record import Record
 from dicomkit.results import Outcome, SendResult
-from dicomkit.sender import Attempt, Kind, RowMaker, new_batch_id, propose, why_not
+from dicomkit.sender import Attempt, Kind, RowMaker, conversion_target, new_batch_id, propose, why_not
 from dicomkit.statuses import PROCESSING_FAILURE, RESOURCE_LIMITATION
 from dicomkit.tuning import Tuner
 from dicomkit.wire.association import Association
@@ -32,6 +33,8 @@ from dicomkit.wire.connection import Interrupt, Peer
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from dicomkit.conversion import ConversionsAhead, Converted
+    from dicomkit.instances import Instance
     from dicomkit.settings import DicomSenderSetting
 
 # A peer's own idle timeout is often a minute or less; well before that a quiet association is given back.
@@ -124,6 +127,7 @@ class Run:
         self._crash: BaseException | None = None
         self._told_at = 0.0
         self._kinds: dict[Kind, None] = {}
+        self._conversions: ConversionsAhead | None = None
 
     def run(self) -> None:
         """Send everything; returns when the last row is recorded."""
@@ -167,6 +171,8 @@ class Run:
                 self._finish()
             finally:
                 self.lookout.close()
+                if self._conversions is not None:
+                    self._conversions.close()
                 for worker in self.workers:
                     worker.interrupt.close()
                 self.record.close(interrupted=self.control.cancels > 0 or self._crash is not None)
@@ -306,6 +312,20 @@ class Run:
         with self._lock:
             self._kinds.update(dict.fromkeys(first))
             return list(dict.fromkeys([*first, *self._kinds]))
+
+    def conversions(self) -> ConversionsAhead:
+        """What converts ahead, for all workers; made when the first instance needs it."""
+        with self._lock:
+            if self._conversions is None:
+                from dicomkit.conversion import ConversionsAhead
+
+                policy = self.policy
+                self._conversions = ConversionsAhead(policy.associations, policy.max_decoded_bytes)
+            return self._conversions
+
+    def convert(self, instance: Instance, target: str) -> Converted:
+        """An instance in another transfer syntax; raises what `dicomkit.conversion.convert` does."""
+        return self.conversions().convert(instance, target)
 
     def number_association(self) -> int:
         with self._lock:
@@ -596,6 +616,8 @@ class _Worker:
     def _next(self, line: _Line) -> _Sent | None:
         """The next task that fits, made ready; those that cannot be are recorded on the way."""
         while (task := self._plan.take(self.number, line.fits)) is not None:
+            if self._run.policy.transcode and line.association.context_for(*task.kind) is None:
+                self._convert_ahead(line.association, task)
             attempt = Attempt(
                 line.association,
                 line.which,
@@ -605,13 +627,19 @@ class _Worker:
                 self._run.row,
                 note=task.note,
                 transcode=self._run.policy.transcode,
-                max_decoded_bytes=self._run.policy.max_decoded_bytes,
+                convert=self._run.convert,
             )
             if attempt.load():
                 line.taken += 1
                 return _Sent(task, attempt)
             self._run.settle(task, attempt.result())
         return None
+
+    def _convert_ahead(self, association: Association, task: Task) -> None:
+        """Have this one converted, and those that come after it meanwhile."""
+        ahead = self._run.conversions()
+        following = self._plan.upcoming(self.number, ahead.depth)
+        ahead.begin([task.instance, *following], partial(conversion_target, association))
 
     def _settle(self, line: _Line, sent: _Sent) -> None:
         """Make the row of an attempt that has its answer, or will have none, and decide what follows from it."""

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
-from heapq import heapify, heappop, heappush
+from heapq import heapify, heappop, heappush, nsmallest
+from itertools import islice
 from threading import Condition
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -183,6 +184,13 @@ class Plan:
         """The task that comes next for this worker, left where it is."""
         with self._changed:
             return None if self._stopped else self._pick(worker, look=False)
+
+    def upcoming(self, worker: int, count: int) -> list[Instance]:
+        """What this worker is likely to take next, in source order; at most `count`."""
+        with self._changed:
+            series = (tasks for key, tasks in self._series.items() if self._owners.get(key, worker) == worker)
+            tasks = (task for tasks in series for task in islice(tasks, count))
+            return [task.instance for task in nsmallest(count, tasks, key=lambda task: task.index)]
 
     def done(self, task: Task) -> None:
         """This task has its last row."""

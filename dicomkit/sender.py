@@ -22,11 +22,15 @@ from dicomkit.wire.connection import Peer
 from dicomkit.wire.pdu import CONTEXT_RESULTS, MAX_CONTEXTS, ProposedContext, Response
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from dicomkit.conversion import Converted
     from dicomkit.instances import DataSource, Instance
     from dicomkit.messages import Message
     from dicomkit.security import TlsOptions, UserIdentity
     from dicomkit.settings import DicomSenderSetting
+
+    Convert = Callable[[Instance, str], Converted]
 
 Kind = tuple[str, str]
 """SOP Class UID and transfer syntax UID: what has to be negotiated to send an instance."""
@@ -282,7 +286,7 @@ class Attempt:
         *,
         note: str = "",
         transcode: bool = True,
-        max_decoded_bytes: int = 2**31,
+        convert: Convert | None = None,
         since: tuple[datetime, float] | None = None,
     ) -> None:
         self.association = association
@@ -293,7 +297,7 @@ class Attempt:
         self._which = which
         self._row = row
         self._transcode = transcode
-        self._max_decoded_bytes = max_decoded_bytes
+        self._convert = convert
         self._data: DataSource | None = None
         self._context_id = 0
         self._syntax: str | None = None
@@ -345,14 +349,14 @@ class Attempt:
             self._context_id = context_id
             self._syntax = syntax
             return instance
-        from dicomkit.conversion import NotConverted, convert, target_for
+        from dicomkit.conversion import NotConverted, convert
 
-        target = target_for(association.accepted_syntaxes(sop_class)) if self._transcode else None
+        target = conversion_target(association, instance) if self._transcode else None
         if target is None:
             self._refusal = why_not_accepted(association, instance, transcode=self._transcode)
             return None
         try:
-            converted = convert(instance, target, max_decoded_bytes=self._max_decoded_bytes)
+            converted = (self._convert or convert)(instance, target)
         except NotConverted as error:
             self._refusal = f"{_takes_only(association, sop_class)}; {error}"
             return None
@@ -443,6 +447,15 @@ class Attempt:
             self._data = None
 
 
+def conversion_target(association: Association, instance: Instance) -> str | None:
+    """The transfer syntax to convert to; None when it is taken as it is stored, or in none that we can make."""
+    from dicomkit.conversion import target_for
+
+    if association.context_for(instance.sop_class_uid, instance.transfer_syntax) is not None:
+        return None
+    return target_for(association.accepted_syntaxes(instance.sop_class_uid))
+
+
 def why_not_accepted(association: Association, instance: Instance, *, transcode: bool) -> str:
     """Why no accepted context carries this instance, and what the peer would have taken (PS3.8 Table 9-18)."""
     sop_class, syntax = instance.sop_class_uid, instance.transfer_syntax
@@ -485,6 +498,7 @@ __all__ = [
     "Attempt",
     "Kind",
     "RowMaker",
+    "conversion_target",
     "new_batch_id",
     "not_a_dicom_message",
     "peer_of",

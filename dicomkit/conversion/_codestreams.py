@@ -35,6 +35,7 @@ _LSE = 0xF8
 _FRAMES: Final = frozenset({*range(0xC0, 0xD0), _SOF_LS} - {0xC4, 0xC8, 0xCC})
 _LOSSLESS_FRAMES: Final = frozenset({0xC3, 0xC7, 0xCB, 0xCF})
 _PROGRESSIVE_FRAMES: Final = frozenset({0xC2, 0xC6, 0xCA, 0xCE})
+_SINGLE_SCAN_FRAMES: Final = frozenset({0xC0, 0xC1, 0xC3})  # sequential, with Huffman codes
 _STANDALONE: Final = frozenset({0x01, *range(0xD0, 0xD9)})
 # Within entropy-coded bytes FF is followed by 00 (JPEG) or by less than 80 (JPEG-LS), or it is a restart.
 _MARKER: Final = re.compile(rb"\xff[\xc0-\xcf\xd8-\xfe]")
@@ -74,6 +75,9 @@ class Codestream(Frozen, kw_only=True):
         Where it lies in the bytes that were read, its end marker included.
     closed : bool
         It has its end marker.
+    predictor : int
+        Of a lossless JPEG with one scan (ISO 10918-1 Table H.1); 0 for one with one scan of cosine transforms; -1 for
+        all others.
     """
 
     coding: str
@@ -87,6 +91,7 @@ class Codestream(Frozen, kw_only=True):
     begin: int
     end: int
     closed: bool
+    predictor: int = -1
 
     @property
     def shape(self) -> tuple[str, int, int, int, int, bool, str]:
@@ -126,6 +131,8 @@ class _Scans:
         self.restart_interval = 0
         self.components: set[int] = set()
         self.near = 0
+        self.count = 0
+        self.selection = 0  # Ss: the predictor of a lossless scan, else the first coefficient
 
 
 def _read_jpeg(data: bytes, start: int) -> Codestream:
@@ -198,6 +205,7 @@ def _read_jpeg(data: bytes, start: int) -> Codestream:
         begin=start,
         end=position,
         closed=closed,
+        predictor=scans.selection if scans.count == 1 and marker_of_frame in _SINGLE_SCAN_FRAMES else -1,
     )
 
 
@@ -208,6 +216,8 @@ def _read_scan(
     count = header[0]
     components = header[1 : 1 + 2 * count : 2]
     scans.components.update(components)
+    scans.count += 1
+    scans.selection = header[1 + 2 * count]
     found = _MARKER.search(data, position)
     end = found.start() if found else len(data)
     if marker_of_frame == _SOF_LS:

@@ -22,6 +22,7 @@ _EOI: Final = b"\xff\xd9"  # and EOC
 # Bytes that no scan ends with, of both bits in turn and without an FF.
 _TAIL: Final = bytes.fromhex("fe01a55a7e81c33c") * 8
 _COLOUR_SPACES: Final = {1: "GRAYSCALE", 3: "YCBCR", 4: "CMYK"}
+_EDGE: Final = 8  # of a block of cosine transforms
 _BLOCK: Final = 64  # samples of which a JPEG scan has at least one bit, and one bit for each without loss
 _LONGEST_RUN: Final = 128  # PS3.5 G.3.1: a run of two bytes stands for up to so many
 
@@ -52,7 +53,7 @@ def decode(data: bytes, codestream: Codestream) -> Samples:
         return _decode_jpeg_ls(stream)
     if 8 * len(stream) * (_BLOCK if codestream.lossy else 1) < codestream.rows * codestream.columns:
         raise Broken("it ends before its picture does")
-    return _decode_jpeg(stream, codestream.samples)
+    return _decode_jpeg(stream, codestream)
 
 
 def _without_padding(stream: bytes) -> bytes:
@@ -60,22 +61,38 @@ def _without_padding(stream: bytes) -> bytes:
     return shorter + b"\0" if shorter.endswith(b"\xff") else shorter  # FF 00 is one byte of a scan
 
 
-def _decode_jpeg(stream: bytes, samples: int) -> Samples:
-    """Decode twice, the second time with more bytes before the end.
+def _decode_jpeg(stream: bytes, codestream: Codestream) -> Samples:
+    """Decode, and where the picture ends as if it had been cut, once more with more bytes before the end.
 
-    libjpeg fills up what is missing with grey and tells nobody. It does so only after it has taken all bytes there
-    are: then what follows them changes the picture, and the picture was not whole.
+    libjpeg fills up what is missing and tells nobody. It does so only after it has taken all bytes there are: then what
+    follows them changes the picture, and the picture was not whole.
     """
     from imagecodecs import jpeg8_decode
     from numpy import array_equal
 
     # The same colour space in and out: no transform.
-    space = _COLOUR_SPACES.get(samples)
+    space = _COLOUR_SPACES.get(codestream.samples)
     decoded: Samples = jpeg8_decode(stream, colorspace=space, outcolorspace=space)
-    longer = jpeg8_decode(stream[:-2] + _TAIL + _EOI, colorspace=space, outcolorspace=space)
-    if not array_equal(decoded, longer):
-        raise Broken("it ends before its picture does")
+    if not codestream.closed or _may_be_filled_up(decoded, codestream):
+        longer = jpeg8_decode(stream[:-2] + _TAIL + _EOI, colorspace=space, outcolorspace=space)
+        if not array_equal(decoded, longer):
+            raise Broken("it ends before its picture does")
     return decoded
+
+
+def _may_be_filled_up(decoded: Samples, codestream: Codestream) -> bool:
+    """Whether its last samples are those that libjpeg fills up with.
+
+    Without loss, a difference of zero to what is predicted: by predictor 1, the sample before. With cosine transforms,
+    blocks without coefficients: the middle of the range.
+    """
+    if codestream.predictor == 1:
+        return codestream.columns < 2 or bool((decoded[-1, -1:] == decoded[-1, -2:-1]).any())
+    if codestream.predictor == 0:
+        block = decoded[(codestream.rows - 1) // _EDGE * _EDGE :, (codestream.columns - 1) // _EDGE * _EDGE :]
+        first = block if codestream.samples == 1 else block[..., 0]
+        return bool((first == 1 << (codestream.precision - 1)).all())
+    return True
 
 
 def _decode_jpeg_ls(stream: bytes) -> Samples:
