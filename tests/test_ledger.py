@@ -394,13 +394,12 @@ def test_an_empty_file_that_becomes_a_ledger_is_its_owners_alone(path: Path) -> 
 
 
 @contextmanager
-def as_nobody_with_ledgers(folder: Path) -> Iterator[None]:
+def as_nobody_with_ledgers() -> Iterator[None]:
     """As somebody else, once what is imported late is imported: nobody may not read it."""
     send_batch(NOWHERE, [])
-    write(folder / "warm.sqlite", [])
-    Ledger(folder / "warm.sqlite").to_frame()
-    for file in folder.glob("warm*"):
-        file.unlink()
+    with tempfile.TemporaryDirectory() as elsewhere:
+        write(Path(elsewhere) / "warm.sqlite", [])
+        Ledger(Path(elsewhere) / "warm.sqlite").to_frame()
     with as_nobody():
         yield
 
@@ -590,7 +589,7 @@ def test_a_ledger_that_may_not_be_written_is_an_error_before_anything_is_sent(op
     write(path, [STORED])
     path.chmod(0o444)
     open_folder.chmod(0o555)
-    with as_nobody_with_ledgers(open_folder):
+    with as_nobody_with_ledgers():
         assert "read-only" in refusal(path) or "may not be read or written" in refusal(path)
         assert len(Ledger(path).to_frame()) == 1  # to read it is no trouble
 
@@ -601,14 +600,14 @@ def test_a_read_only_ledger_in_a_folder_that_is_none_is_an_error_too(open_folder
     write(path, [STORED])
     path.chmod(0o444)
     open_folder.chmod(0o777)
-    with as_nobody_with_ledgers(open_folder):
+    with as_nobody_with_ledgers():
         assert "read-only" in refusal(path)
 
 
 @posix_only
 def test_a_folder_that_may_not_be_written_takes_no_new_ledger(open_folder: Path) -> None:
     open_folder.chmod(0o555)
-    with as_nobody_with_ledgers(open_folder):
+    with as_nobody_with_ledgers():
         assert "Permission denied; name another file" in refusal(open_folder / "batch.sqlite")
 
 
