@@ -187,6 +187,9 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 def pytest_terminal_summary(terminalreporter: Any, exitstatus: int) -> Generator[None, Any, Any]:
     """End with what to do next, after what pytest itself has to say."""
     yield
+    if exitstatus == pytest.ExitCode.TESTS_FAILED:
+        terminalreporter.section("what next")
+        terminalreporter.line("Those that failed alone, once more: ./run test --last-failed")
     if exitstatus != pytest.ExitCode.OK or not terminalreporter.stats.get("passed"):
         return
     skipped = Counter(
