@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 
+from dicomkit.errors import Picklable
 from dicomkit.frozen import Frozen
 
 __all__ = ["JsonFault", "Property", "JsonDocument", "decode_json", "encode_value", "read_value", "position"]
@@ -16,7 +17,7 @@ _WHITESPACE = " \t\n\r"  # RFC 8259 section 2: no other space counts
 _MAX_INTEGER_DIGITS = 4300  # beyond it Python itself refuses to make an int of a text
 
 
-class JsonFault(ValueError):
+class JsonFault(Picklable, ValueError):
     """A text that is not the JSON it should be.
 
     Attributes

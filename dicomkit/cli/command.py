@@ -14,6 +14,7 @@ from typing import Literal, NoReturn
 
 from dicomkit import __version__
 from dicomkit.cli.terminal import Console, columns, forget, open_nowhere
+from dicomkit.errors import Picklable
 
 __all__ = [
     "main",
@@ -43,7 +44,7 @@ exit status:
 """
 
 
-class WrongUsage(Exception):
+class WrongUsage(Picklable, Exception):
     """The command cannot be carried out as it was given; each of `lines` is a complaint."""
 
     def __init__(self, *lines: str) -> None:
