@@ -156,11 +156,15 @@ class Batch:
 
     @property
     def ok(self) -> bool:
-        """Whether there was something to send and the peer has all of it, from now or, by the ledger, from before."""
+        """Whether there was something to send and the peer has all of it, from now or, by the ledger, from before.
+
+        A ledger that was asked for and could not be finished is not ok, whatever the peer has.
+        """
         outcomes = self.outcomes
         if outcomes.get(Outcome.SKIPPED) == self._record.held:
             del outcomes[Outcome.SKIPPED]
-        return bool(len(self)) and not self.interrupted and all(outcome.is_stored for outcome in outcomes)
+        is_whole = not self.interrupted and not self._record.ledger_trouble
+        return bool(len(self)) and is_whole and all(outcome.is_stored for outcome in outcomes)
 
     def __len__(self) -> int:
         """How many instances have a row."""
