@@ -108,6 +108,7 @@ def new_parser(first: str | None = None) -> argparse.ArgumentParser:
         description="Send DICOM by C-STORE, and find out exactly what happened to every instance.",
         epilog=EXIT_STATUS,
         formatter_class=_Formatter,
+        allow_abbrev=False,  # or --password would be taken for --password-file, and its secret for a path
     )
     parser.add_argument("--version", action="version", version=f"dicomkit {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True, prog="dicomkit")
@@ -118,6 +119,7 @@ def new_parser(first: str | None = None) -> argparse.ArgumentParser:
             help=summary,
             description=f"{summary[0].upper()}{summary[1:]}.{more}",
             formatter_class=_Formatter,
+            allow_abbrev=False,
         )
         command.set_defaults(run=run)
         if first not in _ANSWERED_AT_ONCE:
