@@ -67,7 +67,9 @@ class Problem(Frozen):
     remedy: str
 
     def __str__(self) -> str:
-        return f"{self.field}: {self.message}; {self.remedy}"
+        # JSON can say a lone surrogate in a name, which nothing can print.
+        field = self.field.encode("utf-8", "backslashreplace").decode()
+        return f"{field}: {self.message}; {self.remedy}"
 
 
 class Picklable:

@@ -14,7 +14,6 @@ from typing import Literal, NoReturn
 
 from dicomkit import __version__
 from dicomkit.cli.terminal import Console, columns, forget, open_nowhere
-from dicomkit.errors import Picklable
 
 __all__ = [
     "main",
@@ -44,12 +43,11 @@ exit status:
 """
 
 
-class WrongUsage(Picklable, Exception):
-    """The command cannot be carried out as it was given; each of `lines` is a complaint."""
+class WrongUsage(Exception):
+    """The command cannot be carried out as it was given; each of its `args`, a line, is a complaint."""
 
-    def __init__(self, *lines: str) -> None:
-        self.lines = lines
-        super().__init__("\n".join(lines))
+    def __str__(self) -> str:
+        return "\n".join(self.args)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -62,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = options.run(options)
         sys.stdout.flush()
     except WrongUsage as wrong:
-        for line in wrong.lines:
+        for line in wrong.args:
             Console().say(f"dicomkit: {line}")
         return EXIT_USAGE
     except KeyboardInterrupt:
