@@ -355,8 +355,8 @@ def _above_zero(text: str, unit: str) -> float:
         number = float(text)
     except ValueError:
         number = 0.0
-    if not number > 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of {unit} above 0")
+    if not 1e-6 <= number <= 1e6:  # within what `send_batch` takes
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of {unit} from 0.000001 to 1,000,000")
     return number
 
 
