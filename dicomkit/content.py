@@ -57,9 +57,6 @@ class SourceError(UnreadableError):
         self.reason = reason
         super().__init__(f"{file_name(source)}: {reason}")
 
-    def __reduce__(self) -> tuple[object, ...]:
-        return type(self), (self.source, self.reason)
-
 
 class DataSource(Protocol):
     """The bytes of one data set, opened for sending.

@@ -10,6 +10,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 
+from dicomkit.errors import Picklable
 from dicomkit.frozen import Frozen
 
 __all__ = [
@@ -150,7 +151,7 @@ class Malformed(Exception):
     """The bytes at some position are no element header; a more patient reader may make sense of them."""
 
 
-class Truncated(Exception):
+class Truncated(Picklable, Exception):
     """An element goes on where the content ends."""
 
     def __init__(self, tag: int, missing: int) -> None:

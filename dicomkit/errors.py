@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DicomkitError",
+    "Picklable",
     "Problem",
     "SettingError",
     "UnreadableError",
@@ -66,10 +67,32 @@ class Problem(Frozen):
     remedy: str
 
     def __str__(self) -> str:
-        return f"{self.field}: {self.message}; {self.remedy}"
+        # JSON can say a lone surrogate in a name, which nothing can print.
+        field = self.field.encode("utf-8", "backslashreplace").decode()
+        return f"{field}: {self.message}; {self.remedy}"
 
 
-class DicomkitError(Exception):
+class Picklable:
+    """What an exception of ours is besides, so that it leaves a process pool, and is copied, with text and fields.
+
+    Python would call the class again with `args`, which is the finished text and not what the class takes.
+    """
+
+    def __reduce__(self) -> tuple[object, ...]:
+        assert isinstance(self, BaseException)
+        return _restored, (type(self), self.args), self.__dict__ or None
+
+
+def _restored(kind: type[BaseException], args: tuple[object, ...]) -> BaseException:
+    """An exception that says `args`; its fields follow."""
+    error = kind.__new__(kind, *args)
+    # Python's own class among its bases keeps more than `args`: the `msg` of an ImportError.
+    of_python = next(base for base in kind.__mro__ if base.__module__ == "builtins")
+    of_python.__init__(error, *args)  # type: ignore[misc]
+    return error
+
+
+class DicomkitError(Picklable, Exception):
     """The base of everything that dicomkit raises on purpose."""
 
 
@@ -161,7 +184,7 @@ class ConnectionFailed(WireError):
     may_pass: bool = True
 
 
-class TlsFailure(OSError):
+class TlsFailure(Picklable, OSError):
     """TLS failed beneath an association; the message says which check, and what to do.
 
     Attributes

@@ -109,9 +109,6 @@ class DirectoryFileError(SourceError):
             source, "a DICOMDIR is not sent itself; name it as a source to send what it refers to"
         )
 
-    def __reduce__(self) -> tuple[object, ...]:
-        return type(self), (self.source, self.damage)
-
 
 class Instance(Frozen, hidden=("content",)):
     """What a send needs to know of one SOP instance, and how to get at its bytes.

@@ -131,9 +131,22 @@ def peer_of(
 
     Raises
     ------
+    TypeError
+        One of the three is something else; the message names it.
     SecurityError
         A file of `tls` cannot be used.
     """
+    from dicomkit.settings import DicomSenderSetting
+
+    _expect("setting", setting, DicomSenderSetting)
+    if tls is not None:
+        from dicomkit.security import TlsOptions
+
+        _expect("tls", tls, TlsOptions)
+    if identity is not None:
+        from dicomkit.security import UserIdentity
+
+        _expect("identity", identity, UserIdentity)
     return Peer(
         setting.remote_host,
         setting.remote_port,
@@ -143,6 +156,11 @@ def peer_of(
         None if tls is None else tls.for_client(setting.remote_host),
         identity,
     )
+
+
+def _expect(name: str, value: object, kind: type) -> None:
+    if not isinstance(value, kind):
+        raise TypeError(f"{name} is of type {type(value).__name__}; it takes a {kind.__name__}")
 
 
 def propose(kinds: Iterable[Kind]) -> tuple[list[ProposedContext], set[Kind]]:

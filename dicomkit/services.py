@@ -180,10 +180,10 @@ def probe(
 
     from dicomkit.errors import SettingError
 
+    peer = peer_of(setting, tls, identity)
     problems = [problem for problem in setting.usability_problems() if problem.severity == "error"]
     if problems:
         raise SettingError(problems)
-    peer = peer_of(setting, tls, identity)
     counts = _count_kinds(sources) if sources is not None else {}
     asked = (
         _asked_for(counts)

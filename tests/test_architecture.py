@@ -49,7 +49,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("wire.pdu",),
     ("scp",),
     ("scp_pynetdicom", "scp_raw"),
-    ("scp_journal", "scp_service"),
+    ("scp_journal", "scp_lobby", "scp_service"),
     ("scp_faults",),
     ("security",),
     # nouns
@@ -73,7 +73,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("samples",),
     ("statuses",),
     ("uids",),
-    ("errors", "markup", "quantities", "quiet"),
+    ("errors", "markup", "pynetdicom_log", "quantities", "quiet"),
     ("frozen",),
 )
 FLOOR_OF = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
@@ -90,7 +90,17 @@ HEAVY = (
     "pydantic",
 )
 # These work with pixels, frames or pynetdicom's server whenever they are used, so they need not wait with importing.
-MAY_BE_HEAVY = ("widgets", "analysis", "workflow", "verification", "preview", "samples", "scp", "tag_")
+MAY_BE_HEAVY = (
+    "widgets",
+    "analysis",
+    "workflow",
+    "verification",
+    "preview",
+    "samples",
+    "scp",
+    "tag_",
+    "pynetdicom_",
+)
 
 # Each takes milliseconds, of the tenth of a second that `dicomkit send` lives.
 NEVER_TO_SEND = ("dataclasses", "inspect", "logging", "shutil", "ssl", "zipfile")

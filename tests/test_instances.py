@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 import zlib
@@ -20,6 +19,7 @@ from pydicom.filereader import dcmread, read_dataset
 from dicomkit import Instance, UnreadableError, look_at
 from dicomkit.uids import DEFLATED_LE, EXPLICIT_BE, EXPLICIT_LE, IMPLICIT_LE
 from tests.files import ct_instance
+from tests.peers import program
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 UID = "1.2.826.0.1.3680043.8.498.7"
@@ -699,11 +699,10 @@ def test_the_files_we_differ_on_are_there() -> None:
     assert DIFFERENT.keys() <= {path.name for path in corpus()}
 
 
-@pytest.mark.skipif(not shutil.which("dcmftest"), reason="DCMTK is not installed")
 def test_dcmtk_calls_dicom_what_we_call_dicom() -> None:
     paths = [path for path in corpus() if path.suffix in (".dcm", ".txt", ".gz", ".json", ".icc", "")]
     answers = subprocess.run(
-        ["dcmftest", *map(str, paths)], capture_output=True, text=True
+        [program("dcmftest"), *map(str, paths)], capture_output=True, text=True
     ).stdout.splitlines()
     for path, answer in zip(paths, answers, strict=True):
         if answer.startswith("no:"):
