@@ -20,6 +20,7 @@ __all__ = [
     "DataSource",
     "FileSource",
     "Forward",
+    "HeaderFacts",
     "MEMBER_MARK",
     "MemberSource",
     "SourceError",
@@ -49,16 +50,38 @@ ZIP_STORED = 0
 ZIP_DEFLATED = 8
 
 
-class SourceError(UnreadableError):
-    """What is the matter with a source, the whole path of which is `source`; `reason` is the message without it."""
+class HeaderFacts(Frozen):
+    """What the header of something that cannot be sent says it is; None for what it does not say."""
 
-    def __init__(self, source: str, reason: str) -> None:
+    sop_class_uid: str | None
+    sop_instance_uid: str | None
+    study_instance_uid: str | None
+    series_instance_uid: str | None
+    modality: str | None
+    transfer_syntax: str | None
+
+
+class SourceError(UnreadableError):
+    """What is the matter with a source.
+
+    Attributes
+    ----------
+    source : str
+        The whole path.
+    reason : str
+        The message without it.
+    header : HeaderFacts or None
+        What it says it is, as far as that could be read.
+    """
+
+    def __init__(self, source: str, reason: str, header: HeaderFacts | None = None) -> None:
         self.source = source
         self.reason = reason
+        self.header = header
         super().__init__(f"{file_name(source)}: {reason}")
 
     def __reduce__(self) -> tuple[object, ...]:
-        return type(self), (self.source, self.reason)
+        return type(self), (self.source, self.reason, self.header)
 
 
 class DataSource(Protocol):
