@@ -10,7 +10,7 @@ import sys
 from collections import deque
 from collections.abc import Callable, Iterator
 from threading import Condition, Thread
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 from dicomkit.errors import UnreadableError
 from dicomkit.instances import Instance, PassedOver, Unreadable, find_instances
@@ -19,10 +19,12 @@ from dicomkit.results import Outcome
 from dicomkit.sender import not_a_dicom_message
 
 if TYPE_CHECKING:
+    from dicomkit.content import HeaderFacts
     from dicomkit.ledger_resume import Resume
     from dicomkit.results import SendResult
     from dicomkit.sender import RowMaker
 
+_Unsendable: TypeAlias = "tuple[str, Outcome, str, HeaderFacts | None]"
 SAME_UID = "its SOP Instance UID came before in this batch; both were sent"
 # How many sources of an iterator are pulled ahead of their being looked at.
 PULL_AHEAD = 1000
@@ -88,26 +90,26 @@ class Lookout:
         if self._feeder is not None:
             self._feeder.close()
 
-    def _find(self, sources: object) -> Iterator[Instance | PassedOver | tuple[str, Outcome, str]]:
+    def _find(self, sources: object) -> Iterator[Instance | PassedOver | _Unsendable]:
         if isinstance(sources, list | tuple):
             for source in sources:
                 yield from self._find(source)
         elif _is_other_message(sources):
-            yield f"<{type(sources).__name__}>", Outcome.INVALID_MESSAGE, not_a_dicom_message(sources)
+            yield f"<{type(sources).__name__}>", Outcome.INVALID_MESSAGE, not_a_dicom_message(sources), None
         elif isinstance(sources, BaseException):
             yield _broken_off(sources)
         else:
             try:
                 for found in find_instances(sources):
                     yield (
-                        (found.source, Outcome.UNREADABLE, found.detail)
+                        (found.source, Outcome.UNREADABLE, found.detail, found.header)
                         if isinstance(found, Unreadable)
                         else found
                     )
             except TypeError as error:
-                yield f"<{type(sources).__name__}>", Outcome.INVALID_MESSAGE, str(error)
+                yield f"<{type(sources).__name__}>", Outcome.INVALID_MESSAGE, str(error), None
             except UnreadableError as error:
-                yield f"<{type(sources).__name__}>", Outcome.UNREADABLE, str(error)
+                yield f"<{type(sources).__name__}>", Outcome.UNREADABLE, str(error), None
             except Exception as error:  # noqa: BLE001 - an iterable of the caller's; what it raised becomes a row
                 yield _broken_off(error)
 
@@ -141,12 +143,13 @@ def _is_other_message(source: object) -> bool:
     )
 
 
-def _broken_off(error: BaseException) -> tuple[str, Outcome, str]:
+def _broken_off(error: BaseException) -> _Unsendable:
     return (
         "<sources>",
         Outcome.UNREADABLE,
         f"the sources ended with {type(error).__name__}; what they gave before was sent, what they had not given "
         "was not",
+        None,
     )
 
 

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from time import perf_counter
 from typing import TYPE_CHECKING
 
+from dicomkit.content import SourceError
 from dicomkit.errors import PEER_SAYS, Interrupted, UnreadableError, WireError
 from dicomkit.frozen import Frozen
 from dicomkit.results import Outcome, SendResult
@@ -22,6 +23,7 @@ from dicomkit.wire.connection import Peer
 from dicomkit.wire.pdu import CONTEXT_RESULTS, MAX_CONTEXTS, ProposedContext, Response
 
 if TYPE_CHECKING:
+    from dicomkit.content import HeaderFacts
     from dicomkit.instances import DataSource, Instance
     from dicomkit.messages import Message
     from dicomkit.security import TlsOptions, UserIdentity
@@ -76,7 +78,8 @@ def send(
     try:
         instance = message.instance
     except UnreadableError as error:
-        return row.untried(0, source, Outcome.UNREADABLE, str(error))
+        header = error.header if isinstance(error, SourceError) else None
+        return row.untried(0, source, Outcome.UNREADABLE, str(error), header)
     started_at, start = datetime.now(UTC), perf_counter()
     try:
         # Packing saves time only where many instances follow, and some peers abort upon it.
@@ -195,9 +198,11 @@ class RowMaker(Frozen):
     batch_id: str
     peer: Peer
 
-    def untried(self, index: int, source: str, outcome: Outcome, detail: str) -> SendResult:
-        """For what is no instance, and so was never tried."""
-        return self.tried(index, 1, source, outcome, detail)
+    def untried(
+        self, index: int, source: str, outcome: Outcome, detail: str, header: HeaderFacts | None = None
+    ) -> SendResult:
+        """For what is no instance that could be sent, and so was never tried."""
+        return self.tried(index, 1, source, outcome, detail, header)
 
     def unsent(
         self, index: int, attempt: int, instance: Instance, outcome: Outcome, detail: str
@@ -237,7 +242,7 @@ class RowMaker(Frozen):
         source: str,
         outcome: Outcome,
         detail: str,
-        instance: Instance | None = None,
+        instance: Instance | HeaderFacts | None = None,
         *,
         status: int | None = None,
         size_bytes: int | None = None,
