@@ -20,6 +20,7 @@ from dicomkit.events import Scanned, Sending, Waiting
 from dicomkit.frozen import Frozen
 from dicomkit.lookout import Lookout
 from dicomkit.plan import Plan, Task
+from dicomkit.proposals import Proposals
 from dicomkit.readmission import Readmission
 from dicomkit.record import Record
 from dicomkit.results import Outcome, SendResult
@@ -30,7 +31,7 @@ from dicomkit.wire.association import Association
 from dicomkit.wire.connection import Interrupt, Peer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from dicomkit.settings import DicomSenderSetting
 
@@ -109,6 +110,7 @@ class Run:
         self.lookout = Lookout(sources, self.row, lambda: self.plan.wake(), resume)
         self.plan = Plan(self.lookout, policy.associations, max_rate=policy.max_rate)
         self.plan.may_take = lambda: not control.is_paused
+        self.proposals = Proposals()
         self.tuner = Tuner(policy.associations) if policy.is_tuned else None
         self.readmission = Readmission(FIRST_READMISSION_SECONDS, LONGEST_READMISSION_SECONDS)
         self.workers: list[_Worker] = []
@@ -301,10 +303,14 @@ class Run:
             self.record.tell(Scanned(self.lookout.found, len(self.lookout.passed_over), at_end))
 
     def kinds_to_propose(self, first: list[Kind]) -> list[Kind]:
-        """The kinds in sight, and then those met before, so that a mixture settles on one association."""
+        """The kinds in sight, and then those met before, so that a mixture settles on one association.
+
+        Without those that the peer rejected.
+        """
+        rejected = self.proposals.rejected
         with self._lock:
             self._kinds.update(dict.fromkeys(first))
-            return list(dict.fromkeys([*first, *self._kinds]))
+            return [kind for kind in dict.fromkeys([*first, *self._kinds]) if kind not in rejected]
 
     def number_association(self) -> int:
         with self._lock:
@@ -399,6 +405,17 @@ class Run:
             self._rest = self._rest or (outcome, detail)
         self.plan.stop()
 
+    def reject(self, kinds: Collection[Kind], error: AssociationRejected) -> None:
+        """The peer would have none of these kinds; others may be to its liking."""
+        self.proposals.were_rejected(
+            kinds, f"not tried again, since the peer rejected what was proposed for it: {error}"
+        )
+        if self.proposals.are_futile:
+            self.give_up(
+                Outcome.REJECTED,
+                f"not tried: the peer rejected whatever was proposed, and nothing was accepted; at last: {error}",
+            )
+
     def settle(
         self, task: Task, result: SendResult, *, may_pass: bool | None = None, is_unpacked: bool = False
     ) -> None:
@@ -453,6 +470,7 @@ class _Worker:
                     continue
                 if is_outside and not self._may_open():
                     continue
+                self._turn_down()
                 is_needed = self._fits_line() or self._open()
                 self._run.has_tried_to_open(self.number)
                 if not is_needed:
@@ -473,6 +491,17 @@ class _Worker:
     def has_line(self) -> bool:
         """Whether it has an association."""
         return self._line is not None
+
+    def _turn_down(self) -> None:
+        """Record what comes next for as long as it is of a kind that the peer rejected."""
+        run, rejected = self._run, self._run.proposals.rejected
+        if not rejected:
+            return
+        while (task := self._plan.take(self.number, lambda task: task.kind in rejected)) is not None:
+            detail = "; ".join(filter(None, (rejected[task.kind], task.note)))
+            result = run.row.unsent(task.index, task.number, task.instance, Outcome.REJECTED, detail)
+            run.settle(task, result, may_pass=False)
+            run.take_finds()
 
     def _fits_line(self) -> bool:
         """Whether the association at hand can take the next task."""
@@ -496,7 +525,7 @@ class _Worker:
         if task is None:
             return True
         kinds = [task.kind] if task.alone else run.kinds_to_propose(self._plan.kinds_in_sight(self.number))
-        contexts, covered = propose(kinds)
+        contexts, covered = propose(kinds, run.proposals.most)
         self._plan.is_crowded = not task.alone and len(covered) < len(kinds)
         self.is_opening = True
         try:
@@ -511,14 +540,18 @@ class _Worker:
             run.record.closed(which, None, str(error), opened_at=None, proposed=len(contexts))
             if isinstance(error, Interrupted):
                 return False
+            if run.proposals.are_halved(error, len(contexts), covered):
+                return True
             # It serves those we have, and no more; of several that fail at the same time, the last is charged.
             if run.has_lines or (others and isinstance(error, PeerTimedOut | AssociationRejected)):
                 return self._is_turned_away(error)
-            self._charge(error, which, started_at, start)
+            self._charge(error, task, covered, which, started_at, start)
             return True
         finally:
             run.has_opened(self)
         run.record.opened(which, association)
+        usable = (kind for kind in covered if association.accepted_syntaxes(kind[0]))
+        run.proposals.were_accepted(len(contexts), usable)
         only, limit = task if task.alone else None, run.policy.instances_per_association
         self._line = _Line(association, which, started_at, len(contexts), covered, only, limit)
         run.is_established()
@@ -537,10 +570,23 @@ class _Worker:
         self._plan.leave(self.number)
         return True
 
-    def _charge(self, error: WireError, which: int, started_at: datetime, start: float) -> None:
-        """An association did not come about: the next instance bears the attempt."""
+    def _charge(
+        self,
+        error: WireError,
+        wanted: Task,
+        kinds: Collection[Kind],
+        which: int,
+        started_at: datetime,
+        start: float,
+    ) -> None:
+        """An association did not come about: the next instance of those it was asked for bears the attempt.
+
+        That is another than at first when another worker took that one meanwhile.
+        """
         run = self._run
-        task = self._plan.take(self.number, lambda task: True)
+        task = self._plan.take(
+            self.number, lambda task: task is wanted if wanted.alone or task.alone else task.kind in kinds
+        )
         if task is None:
             return
         duration_ms = 1e3 * (perf_counter() - start)
@@ -549,8 +595,12 @@ class _Worker:
         )
         may_pass = error.may_pass if isinstance(error, AssociationRejected | ConnectionFailed) else None
         if may_pass is False:
-            run.give_up(result.outcome, f"not tried again: {error}")
+            if isinstance(error, AssociationRejected) and error.may_be_for_contexts:
+                run.reject(kinds, error)
+            else:
+                run.give_up(result.outcome, f"not tried again: {error}")
         else:
+            run.proposals.were_in_vain()
             run.got_stuck(result, start)
         run.settle(task, result, may_pass=may_pass)
 
@@ -620,20 +670,21 @@ class _Worker:
             run.got_through()
             line.instances += 1
             line.size_bytes += result.size_bytes or 0
+        may_pass = sent.attempt.may_pass
         if result.outcome is not Outcome.ABORTED and result.outcome is not Outcome.TIMED_OUT:
             run.settle(task, result)
             return
         if not is_first and association.peer_took_none_of_it():
             self._plan.put_back(task)  # it had closed between two instances: nothing was attempted
             return
-        unpack = is_first and run.packs and result.outcome is Outcome.ABORTED
+        unpack = is_first and run.packs and result.outcome is Outcome.ABORTED and may_pass is not False
         if unpack:
             run.packs = False
             task.note = "; ".join(filter(None, (task.note, UNPACKED)))
         else:
             run.got_stuck(result, sent.attempt.start)
         task.alone = True
-        run.settle(task, result, is_unpacked=unpack)
+        run.settle(task, result, may_pass=may_pass, is_unpacked=unpack)
 
     def _release(self, ended: str) -> None:
         """Give the association back, if there is one."""
@@ -671,7 +722,7 @@ class _Line:
         which: int,
         opened_at: datetime,
         proposed: int,
-        covered: set[Kind],
+        covered: Collection[Kind],
         only: Task | None,
         limit: int | None,
     ) -> None:

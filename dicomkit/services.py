@@ -18,7 +18,13 @@ from dicomkit.statuses import SUCCESS, status_advice
 from dicomkit.uids import EXPLICIT_LE, IMPLICIT_LE, STORAGE_CLASSES, VERIFICATION, uid_name
 from dicomkit.wire.association import Association
 from dicomkit.wire.connection import Interrupt, Peer
-from dicomkit.wire.pdu import CONTEXT_ACCEPTED, CONTEXT_RESULTS, MAX_CONTEXTS, ProposedContext
+from dicomkit.wire.pdu import (
+    CONTEXT_ACCEPTED,
+    CONTEXT_RESULTS,
+    MAX_CONTEXTS,
+    ProposedContext,
+    why_unusable,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -310,13 +316,13 @@ def _ask_once(peer: Peer, contexts: list[ProposedContext], answers: Answers) -> 
             reason = "no answer to this context"
         elif reply.result != CONTEXT_ACCEPTED:
             reason = CONTEXT_RESULTS.get(reply.result, f"result {reply.result}, which PS3.8 does not define")
-        elif reply.transfer_syntax in context.transfer_syntaxes:
+        elif not (reason := why_unusable(context, reply)):
             answers[context.abstract_syntax, reply.transfer_syntax] = (
                 True,
                 CONTEXT_RESULTS[CONTEXT_ACCEPTED],
             )
             continue
-        else:
-            reason = f"accepted in {uid_name(reply.transfer_syntax)}, which was not offered"
+        elif len(context.transfer_syntaxes) > 1:
+            continue  # it is asked again, at last in each transfer syntax alone
         for syntax in context.transfer_syntaxes:
             answers[context.abstract_syntax, syntax] = (False, reason)

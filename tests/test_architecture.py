@@ -35,6 +35,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("breaker", "plan", "readmission", "record", "tuning"),
     ("events", "packed_rows"),
     ("services",),
+    ("proposals",),
     ("sender",),
     ("ledger_resume", "ledger_writer"),
     ("ledger",),
