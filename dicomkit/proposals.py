@@ -23,12 +23,15 @@ Kind = tuple[str, str]
 MOST_HALVINGS = 16
 # So many groups of kinds may be rejected while nothing was accepted.
 MOST_REJECTIONS = 64
-# One kind: as it is stored, and uncompressed.
-FEWEST_CONTEXTS = 2
 
 
 class Proposals:
     """Told what came of each request for an association, from any thread.
+
+    Parameters
+    ----------
+    fewest
+        How many contexts a kind needs: one as it is stored, and one uncompressed, unless told otherwise.
 
     Attributes
     ----------
@@ -38,7 +41,8 @@ class Proposals:
         What is not proposed any more, since it was rejected without anything else beside it, and why.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, fewest: int = 2) -> None:
+        self._fewest = fewest
         self.most = MAX_CONTEXTS
         self.rejected: dict[Kind, str] = {}
         self._lock = Lock()
@@ -47,6 +51,11 @@ class Proposals:
         self._is_limited = False
         self._halvings = 0
         self._rejections = 0
+
+    @property
+    def is_any_accepted(self) -> bool:
+        """Whether an association came about."""
+        return self._accepted > 0
 
     @property
     def are_futile(self) -> bool:
@@ -63,7 +72,7 @@ class Proposals:
             if self._refused:
                 self._is_limited |= not self._refused.isdisjoint(usable)
                 self._refused.clear()
-            self.most = max(self._accepted, FEWEST_CONTEXTS) if self._is_limited else MAX_CONTEXTS
+            self.most = max(self._accepted, self._fewest) if self._is_limited else MAX_CONTEXTS
 
     def are_halved(self, error: WireError, count: int, kinds: Collection[Kind]) -> bool:
         """Whether to propose half of these contexts now: the peer refused them, and may take fewer."""
@@ -75,7 +84,7 @@ class Proposals:
                     return False
                 self._halvings += 1
             self._refused.update(kinds)
-            self.most = max(count // 2, FEWEST_CONTEXTS)
+            self.most = max(count // 2, self._fewest)
             return True
 
     def were_rejected(self, kinds: Collection[Kind], why: str) -> None:

@@ -17,7 +17,7 @@ from dicomkit.frozen import Frozen
 from dicomkit.results import Outcome, SendResult
 from dicomkit.statuses import SUCCESS, status_advice
 from dicomkit.uids import EXPLICIT_LE, IMPLICIT_LE, uid_name
-from dicomkit.wire.association import Association
+from dicomkit.wire.association import MAX_UID, Association
 from dicomkit.wire.connection import Peer
 from dicomkit.wire.pdu import (
     CONTEXT_ACCEPTED,
@@ -496,10 +496,9 @@ def _other_uids(response: Response, sop_class_uid: str, sop_instance_uid: str) -
         ("SOP Instance UID", response.affected_instance, sop_instance_uid),
     )
     others = []
-    for name, value, sent in answered:
-        uid = value.rstrip(b"\0 ")
+    for name, uid, sent in answered:
         if uid and uid != sent.encode():
-            is_uid = len(uid) <= 64 and not uid.strip(b"0123456789.")
+            is_uid = len(uid) <= MAX_UID and not uid.strip(b"0123456789.")
             others.append(f"{name} {uid.decode()}" if is_uid else f"{name} that is no UID")
     if not others:
         return ""

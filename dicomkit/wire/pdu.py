@@ -191,7 +191,7 @@ class Response(Frozen):
     """The command set of a DIMSE response, PS3.7 sections 9.3.1.2 and 9.3.5.2.
 
     `error_comment` is text of the peer; it may name a patient, so it belongs in a row and never in a log. The UIDs
-    of what it answers for, which need not be there, are as they came: a response is awaited, and decoding takes time.
+    of what it answers for, which need not be there, are left as bytes: nobody needs them unless they are others.
     """
 
     command_field: int
@@ -413,8 +413,8 @@ def decode_response(command: bytes) -> Response:
         status=_us(values, 0x0900, "Status"),
         has_data_set=_us(values, 0x0800, "Command Data Set Type") != NO_DATA_SET,
         error_comment=_text(values.get(0x0902, b"")),
-        affected_class=values.get(0x0002, b""),
-        affected_instance=values.get(0x1000, b""),
+        affected_class=values.get(0x0002, b"").rstrip(b"\0 "),
+        affected_instance=values.get(0x1000, b"").rstrip(b"\0 "),
     )
 
 
