@@ -81,22 +81,23 @@ class Dcmrecv(Peer):
 ACCEPT = None
 REJECT = bytes.fromhex("03000000000400010101")
 LOCAL_LIMIT = bytes.fromhex("03000000000400010302")
+BUSY = bytes.fromhex("03000000000400020101")
 CLOSE = b""
 
 
 class Picky:
     """Serves any number of connections; `judge` says what to answer to an association request.
 
-    `before_serving` plays what comes first on an accepted association, and says whether anything comes after that.
+    `serve` plays an accepted association.
     """
 
     def __init__(
         self,
         judge: Callable[[A_ASSOCIATE_RQ], bytes | None],
-        before_serving: Callable[[Conversation], bool] = lambda conversation: True,
+        serve: Callable[[Conversation], None] = Conversation.serve,
     ) -> None:
         self._judge = judge
-        self._before_serving = before_serving
+        self._answer = serve
         self._listener = socket.create_server((HOST, 0), backlog=50)
         self.port: int = self._listener.getsockname()[1]
         self._over = threading.Event()
@@ -127,8 +128,7 @@ class Picky:
             self.accepted.append(len(offered))
             contexts = [(one.context_id or 0, 0, str(one.transfer_syntax[0])) for one in offered]
             conversation.send(accept_pdu(contexts))
-            if self._before_serving(conversation):
-                conversation.serve()
+            self._answer(conversation)
             self.stored += conversation.instances
 
     def setting(self, **changes: Any) -> DicomSenderSetting:
@@ -311,43 +311,38 @@ def test_only_the_kinds_that_were_proposed_bear_a_rejection() -> None:
     assert batch.ok
 
 
-def test_of_several_that_are_turned_away_together_one_is_charged() -> None:
-    """The peer aborts the one association it has while two more are asked for, and rejects all three then."""
-    asked = threading.Barrier(3)
-    requests = threading.Lock()
-    count = 0
+@pytest.mark.parametrize("associations", [1, 3])
+def test_what_is_tried_alone_bears_what_becomes_of_its_own_association(associations: int) -> None:
+    """Two instances abort their associations at first, and the association for each alone is turned away at first."""
+    failing = {private_uid(1), private_uid(2)}
+    unaborted, unrejected = set(failing), set(failing)
 
     def judge(request: A_ASSOCIATE_RQ) -> bytes | None:
-        nonlocal count
-        with requests:
-            count += 1
-            number = count
-        if number in (2, 3):
-            asking.release()
-        if number in (2, 3, 4):
-            asked.wait(10)
-            return bytes.fromhex("03000000000400020101")
+        classes = classes_of(request)
+        if len(classes) == 1 and classes <= unrejected:
+            unrejected.difference_update(classes)
+            return BUSY
         return ACCEPT
 
-    asking = threading.Semaphore(0)
+    def serve(conversation: Conversation) -> None:
+        while True:
+            received = conversation.read_instance()
+            if (uid := str(received.command.AffectedSOPClassUID)) in unaborted:
+                unaborted.discard(uid)
+                conversation.send(ABORT_PDU)
+                return
+            conversation.answer(received)
 
-    def before_serving(conversation: Conversation) -> bool:
-        if count > 3:
-            return True
-        conversation.read_instance()
-        asking.acquire(timeout=10)
-        asking.acquire(timeout=10)
-        conversation.send(ABORT_PDU)
-        return False
-
-    sources = [ct_instance(index, series_uid=f"1.2.3.{index % 3}") for index in range(12)]
-    with Picky(judge, before_serving) as peer:
-        batch = send_batch(peer.setting(timeout_seconds=10), sources, associations=3, pack_pdv=False)
-    frame = batch.to_frame()
+    sources = [private_instance(index if index in (1, 2) else 0, index) for index in range(8)]
+    with Picky(judge, serve) as peer:
+        batch = send_batch(peer.setting(), sources, associations=associations, pack_pdv=False)
     assert batch.ok
-    assert frame.outcome.tolist().count("rejected") == 1
-    assert frame.outcome.tolist().count("aborted") == 1
-    assert batch.associations.ended.str.contains("result 2, source 1, reason 1").sum() == 3
+    rows = batch.to_frame().groupby("instance").outcome.apply(list)
+    for index in range(8):
+        failures = [outcome for outcome in rows[index] if outcome != "stored"]
+        assert failures[:1] == (["aborted"] if index in (1, 2) else [])
+        if associations == 1:
+            assert failures[1:] == (["rejected"] if index in (1, 2) else [])
 
 
 # A peer that takes fewer contexts
