@@ -15,6 +15,7 @@ from time import monotonic, perf_counter
 from typing import TYPE_CHECKING, Protocol
 
 from dicomkit.breaker import Breaker, backoff_seconds, spread
+from dicomkit.descriptors import NO_DESCRIPTOR, associations_that_fit, is_shortage, lowered
 from dicomkit.errors import AssociationRejected, ConnectionFailed, Interrupted, PeerTimedOut, WireError
 from dicomkit.events import Scanned, Sending, Waiting
 from dicomkit.frozen import Frozen
@@ -41,6 +42,8 @@ IDLE_SECONDS = 10.0
 # as long, up to the longest.
 FIRST_READMISSION_SECONDS = 1.0
 LONGEST_READMISSION_SECONDS = 60.0
+# How long to wait for a file descriptor before trying again.
+SHORTAGE_SECONDS = 0.1
 # Told of scanning no more often than this.
 SCANNED_SECONDS = 0.1
 
@@ -108,10 +111,13 @@ class Run:
         skips = policy.resume and self._refusal is None
         resume = record.resume(self.row.peer, self.row.batch_id, skips=skips)
         self.lookout = Lookout(sources, self.row, lambda: self.plan.wake(), resume)
-        self.plan = Plan(self.lookout, policy.associations, max_rate=policy.max_rate)
+        self._most, limit = associations_that_fit(policy.associations)
+        self._lowered = lowered(policy.associations, self._most, limit)
+        self._short_of = ""
+        self.plan = Plan(self.lookout, self._most, max_rate=policy.max_rate)
         self.plan.may_take = lambda: not control.is_paused
         self.proposals = Proposals()
-        self.tuner = Tuner(policy.associations) if policy.is_tuned else None
+        self.tuner = Tuner(self._most) if policy.is_tuned else None
         self.readmission = Readmission(FIRST_READMISSION_SECONDS, LONGEST_READMISSION_SECONDS)
         self.workers: list[_Worker] = []
         self._threads: list[Thread] = []
@@ -177,9 +183,12 @@ class Run:
             over.set()
 
     def _run_workers(self) -> None:
-        self.plan.workers = 1 if self.tuner is not None else self.policy.associations
-        for number in range(self.plan.workers):
-            self._start_worker(number)
+        self.plan.workers = 1 if self.tuner is not None else self._most
+        self._start_first_worker()
+        for number in range(len(self.workers), self.plan.workers):
+            if not self._start_worker(number):
+                self.plan.workers = number
+                break
         for thread in self._threads:  # a tuned batch adds to them meanwhile
             while thread.is_alive():
                 thread.join(self.record.keep_up())
@@ -192,8 +201,19 @@ class Run:
             self.give_up(Outcome.CANCELLED, f"not tried, since it could not be recorded: {trouble}")
             self.wake_openers()
 
-    def _start_worker(self, number: int) -> None:
-        """Have a worker of that number: the next one, or one in the place of one that has ended."""
+    def _start_first_worker(self) -> None:
+        """Have a worker, as soon as there are descriptors for it."""
+        started = monotonic()
+        while not self._start_worker(0) and not self.plan.is_stopped:
+            if monotonic() - started > self.policy.give_up_after:
+                self.give_up(Outcome.CONNECTION_FAILED, f"not tried: {self._short_of}")
+            Flag().wait(SHORTAGE_SECONDS)
+
+    def _start_worker(self, number: int) -> bool:
+        """Have a worker of that number: the next one, or one in the place of one that has ended.
+
+        False when there are no descriptors for it.
+        """
 
         def work(worker: _Worker) -> None:
             try:
@@ -202,7 +222,13 @@ class Run:
                 self._crash = error
                 self.plan.stop()
 
-        worker = _Worker(self, number)
+        try:
+            worker = _Worker(self, number)
+        except OSError as error:
+            if not is_shortage(error):
+                raise
+            self._short_of = self._short_of or NO_DESCRIPTOR
+            return False
         if number < len(self.workers):
             self.workers[number].interrupt.close()
             self.workers[number] = worker
@@ -213,6 +239,7 @@ class Run:
         self._threads.append(thread)
         self._at_work += 1
         thread.start()
+        return True
 
     def _tune(self) -> None:
         """Have as many workers as the tuner finds worth it."""
@@ -222,8 +249,11 @@ class Run:
             for number in range(self.tuner.most):
                 if self._at_work >= self.tuner.target or self.plan.is_over:
                     break
-                if number == len(self.workers) or self.workers[number].has_ended:
-                    self._start_worker(number)
+                is_free = number == len(self.workers) or self.workers[number].has_ended
+                if is_free and not self._start_worker(number):
+                    self.tuner.refused(max(self._at_work, 1), monotonic())
+                    self.plan.workers = self.tuner.target
+                    break
             for worker in self.workers:
                 if worker.is_opening and self.is_surplus(worker):
                     worker.interrupt.set()
@@ -271,6 +301,12 @@ class Run:
             )
         if self.control.cancels and self.lookout.is_cut_short:
             notes.append("what the iterator had not given yet was not sent, and has no row")
+        if self._lowered:
+            notes.append(self._lowered)
+        if self._short_of:
+            notes.append(
+                f"for a while there were fewer associations than there might have been: {self._short_of}"
+            )
         if self.record.trouble:
             notes.append(self.record.trouble)
         return "; ".join(notes)
@@ -327,7 +363,7 @@ class Run:
         """It has ended; another may be started in its place."""
         with self._lock:
             worker.has_ended = True
-            self._at_work -= 1
+            self._at_work -= not worker.is_spared
 
     def has_opened(self, worker: _Worker) -> None:
         """Its attempt to open an association is over: from here on nobody interrupts it for being surplus."""
@@ -375,6 +411,21 @@ class Run:
         others = (other for other in self.workers if not other.has_ended)
         ahead = sum((not other.has_line, other.number) < place for other in others)
         return ahead >= self.tuner.target
+
+    def spares(self, worker: _Worker, why: str) -> bool:
+        """Whether others go on when this worker ends, for want of descriptors; else it waits for some a little."""
+        with self._lock:
+            self._short_of = why
+            worker.is_spared = self._at_work > 1
+            self._at_work -= worker.is_spared
+        if worker.is_spared:
+            self.is_limited(may_pass=True)
+            return True
+        now = perf_counter()
+        if self._breaker.got_stuck(now, now).is_hopeless:
+            self.give_up(Outcome.CONNECTION_FAILED, f"not tried: {why}")
+        self.plan.hold(SHORTAGE_SECONDS)
+        return False
 
     def got_through(self) -> None:
         """The peer responded."""
@@ -449,6 +500,8 @@ class _Worker:
         self.interrupt = Interrupt()
         self.is_opening = False
         self.has_ended = False
+        self.is_spared = False
+        self._lacks = ""  # what it could not go on for, where that is a descriptor
         self._run = run
         self._plan = run.plan
         self._line: _Line | None = None
@@ -476,6 +529,9 @@ class _Worker:
                 if not is_needed:
                     return
                 self._send()
+                if self._lacks and self._run.spares(self, self._lacks):
+                    return
+                self._lacks = ""
         finally:
             self._release(
                 "released: fewer associations are enough" if self._run.is_surplus(self) else "released"
@@ -537,6 +593,9 @@ class _Worker:
             association = Association.open(run.row.peer, contexts, interrupt=self.interrupt, packs=run.packs)
         except WireError as error:
             others = run.count_open(-1)
+            if isinstance(error, ConnectionFailed) and error.is_shortage:
+                self._lacks = str(error)
+                return True
             run.record.closed(which, None, str(error), opened_at=None, proposed=len(contexts))
             if isinstance(error, Interrupted):
                 return False
@@ -656,8 +715,13 @@ class _Worker:
                 transcode=self._run.policy.transcode,
             )
             if attempt.load():
+                self._lacks = ""
                 line.taken += 1
                 return _Sent(task, attempt)
+            if attempt.lacks_a_descriptor:
+                self._lacks = f"a file was not opened: {NO_DESCRIPTOR}"
+                self._plan.put_back(task)
+                return None
             self._run.settle(task, attempt.result())
         return None
 

@@ -164,9 +164,12 @@ class ConnectionFailed(WireError):
     ----------
     may_pass : bool
         Whether trying again may help; False for a certificate, say, that does not become valid by it.
+    is_shortage : bool
+        Whether it is for want of file descriptors on our side, so that the peer was not asked.
     """
 
     may_pass: bool = True
+    is_shortage: bool = False
 
 
 class TlsFailure(OSError):

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from time import perf_counter
 from typing import TYPE_CHECKING
 
+from dicomkit.descriptors import is_shortage
 from dicomkit.errors import PEER_SAYS, Interrupted, ProtocolError, UnreadableError, WireError
 from dicomkit.frozen import Frozen
 from dicomkit.results import Outcome, SendResult
@@ -277,6 +278,8 @@ class Attempt:
     ----------
     start : float
         When it began, on the clock of `time.perf_counter`; 0.0 before.
+    lacks_a_descriptor : bool
+        Whether `load` could not open the source for want of a file descriptor, which says nothing of the source.
     """
 
     def __init__(
@@ -297,6 +300,7 @@ class Attempt:
         self.number = number
         self.instance = instance
         self.note = note
+        self.lacks_a_descriptor = False
         self._which = which
         self._row = row
         self._transcode = transcode
@@ -334,6 +338,7 @@ class Attempt:
                 outgoing.sop_instance_uid,
             )
         except UnreadableError as error:
+            self.lacks_a_descriptor = is_shortage(error.__cause__)
             self._error = _without_frames(error)
             self._syntax = self._started_at = None  # nothing of it was tried
             self.close()

@@ -74,7 +74,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("samples",),
     ("statuses",),
     ("uids",),
-    ("errors", "markup", "quantities", "quiet"),
+    ("descriptors", "errors", "markup", "quantities", "quiet"),
     ("frozen",),
 )
 FLOOR_OF = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
