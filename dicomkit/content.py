@@ -12,6 +12,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Protocol
 
 from dicomkit.dataset_walk import Fetch
+from dicomkit.descriptors import NO_DESCRIPTOR, is_shortage
 from dicomkit.errors import UnreadableError, file_name, without_folder
 from dicomkit.frozen import Frozen
 
@@ -176,6 +177,8 @@ def describe_os_error(error: OSError | ValueError) -> str:
     """
     if isinstance(error, FileNotFoundError):
         return "there is no such file or folder; check the path"
+    if is_shortage(error):
+        return NO_DESCRIPTOR
     if isinstance(error, PermissionError):
         return "permission denied; ask for the right to read it"
     return (error.strerror if isinstance(error, OSError) else None) or str(error)

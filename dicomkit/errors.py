@@ -167,9 +167,17 @@ class WireError(DicomkitError):
     may_be_stored : bool
         True once the last byte of an instance was handed over: the peer may have stored it without
         our having heard of it.
+    ended_request : bool
+        True when the peer aborted or closed instead of answering our association request.
     """
 
     may_be_stored: bool = False
+    ended_request: bool = False
+
+    @property
+    def may_be_for_contexts(self) -> bool:
+        """Whether another, or a shorter, proposal of presentation contexts may end otherwise."""
+        return self.ended_request
 
 
 class ConnectionFailed(WireError):
@@ -179,9 +187,12 @@ class ConnectionFailed(WireError):
     ----------
     may_pass : bool
         Whether trying again may help; False for a certificate, say, that does not become valid by it.
+    is_shortage : bool
+        Whether it is for want of file descriptors on our side, so that the peer was not asked.
     """
 
     may_pass: bool = True
+    is_shortage: bool = False
 
 
 class TlsFailure(Picklable, OSError):
@@ -222,9 +233,27 @@ class AssociationRejected(WireError):
         """
         return self.result == 2 or (self.source == 3 and self.reason in (1, 2))
 
+    @property
+    def may_be_for_contexts(self) -> bool:
+        """Whether another proposal of presentation contexts may be accepted (PS3.8 Table 9-21).
+
+        A peer that can take none of the contexts says no more than "no reason given" (1), one that is offered too
+        many may call it a local limit (source 3, reason 2), and what the table does not define may mean anything. Not
+        so an application context name or a protocol version (2), a calling (3) or a called AE title (7), whichever
+        source they are told by, nor what is transient.
+        """
+        if self.source == 3 and self.reason == 2:
+            return True
+        return not self.may_pass and self.reason not in (2, 3, 7)
+
 
 class IdentityNotConfirmed(AssociationRejected):
     """The peer accepted without confirming the user identity as it was asked to, so we sent nothing (PS3.7 D.3.3.7)."""
+
+    @property
+    def may_be_for_contexts(self) -> bool:
+        """No: the contexts were accepted."""
+        return False
 
 
 class AssociationAborted(WireError):
@@ -232,7 +261,15 @@ class AssociationAborted(WireError):
 
 
 class ProtocolError(AssociationAborted):
-    """The peer sent what PS3.7 or PS3.8 do not allow; we answered with A-ABORT."""
+    """The peer sent what PS3.7 or PS3.8 do not allow; we answered with A-ABORT.
+
+    Attributes
+    ----------
+    may_pass : bool
+        Whether trying again may help; False for a response after which the data set never came that it announced.
+    """
+
+    may_pass: bool = True
 
 
 class PeerTimedOut(WireError):

@@ -35,6 +35,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("breaker", "plan", "readmission", "record", "tuning"),
     ("events", "packed_rows"),
     ("services",),
+    ("proposals",),
     ("sender",),
     ("ledger_resume", "ledger_writer"),
     ("ledger",),
@@ -73,7 +74,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("samples",),
     ("statuses",),
     ("uids",),
-    ("errors", "markup", "pynetdicom_log", "quantities", "quiet"),
+    ("descriptors", "errors", "markup", "pynetdicom_log", "quantities", "quiet"),
     ("frozen",),
 )
 FLOOR_OF = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
