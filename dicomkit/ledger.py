@@ -208,9 +208,9 @@ class Ledger:
 # The peer and the UID are copied, so that a later batch finds by them what was found missing.
 _ADD_VERDICT = """
     INSERT INTO verifications (batch_id, instance, verified, verified_by, verified_at, verify_detail,
-                               transaction_uid, sop_instance_uid, called_aet, host, port)
+                               transaction_uid, sop_instance_uid, called_aet, host, port, up_to)
     SELECT batch_id, instance, :verified, :verified_by, :verified_at, :verify_detail,
-           :transaction_uid, sop_instance_uid, called_aet, host, port
+           :transaction_uid, sop_instance_uid, called_aet, host, port, (SELECT max(id) FROM attempt_values)
     FROM attempts WHERE batch_id = :batch_id AND instance = :instance ORDER BY attempt DESC LIMIT 1
 """
 _VERDICTS = (
