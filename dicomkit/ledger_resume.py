@@ -137,7 +137,9 @@ class Resume:
                 f"; since then it was sent other content under the same UID, {_when_and_by(newest[0])}"
             )
         if self._was_missed:
-            for verified, verified_by, verified_at, up_to in connection.execute(_VERDICT, where[:-1]).fetchall():
+            for verified, verified_by, verified_at, up_to in connection.execute(
+                _VERDICT, where[:-1]
+            ).fetchall():
                 # By the order in which the two were written: a clock may have been ahead or stepped back.
                 if verified == "no" and up_to >= same[0][3]:
                     return Past(

@@ -20,7 +20,7 @@ from pydicom.sequence import Sequence as Items
 from pydicom.uid import UID, JPEGLSLossless, RLELossless
 
 from dicomkit.uids import DEFLATED_LE, EXPLICIT_LE, IMPLICIT_LE
-from dicomkit.verification.compare import PIXEL_ENCODING, Encoded, NotComparable, compare
+from dicomkit.verification.compare import Encoded, NotComparable, compare
 from dicomkit.verification.pixels import compare_pixels
 from tests.files import ct_instance, data_set_of
 
