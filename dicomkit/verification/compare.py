@@ -24,7 +24,7 @@ from dicomkit.verification.elements import (
     read_data_set,
 )
 from dicomkit.verification.pixels import Pixels, PixelVerdict, compare_pixels
-from dicomkit.verification.values import is_same_value, representation, shown
+from dicomkit.verification.values import extends, is_same_value, representation, shown
 
 __all__ = ["Comparison", "Difference", "Encoded", "NotComparable", "compare"]
 
@@ -143,8 +143,12 @@ class _Walk:
                 if pixels.same == "no":
                     yield _difference(above, tag, "changed", pixels.sentence)
                 continue
-            for difference in self._compare_element(one.elements.get(key), other.elements.get(key), above):
-                rule = rule_for(tag, difference.what, holds)
+            element, other_element = one.elements.get(key), other.elements.get(key)
+            is_extended = (
+                element is not None and other_element is not None and extends(other_element, element)
+            )
+            for difference in self._compare_element(element, other_element, above):
+                rule = rule_for(tag, "extended" if is_extended else difference.what, holds)
                 if rule is None:
                     yield difference
                 elif rule.is_told:
@@ -174,8 +178,8 @@ class _Walk:
                 return None
             if is_same_value(data, other_data):  # so that the samples are others
                 return None
-        elif self.syntax == self.other_syntax and _stream(data) == _stream(other_data):
-            return None
+        elif self.syntax == self.other_syntax and data.fragments is not None and other_data.fragments is not None:
+            return None  # nobody had a reason to make another code stream of it
         if other_data.fragments is not None and self.other_syntax in NATIVE:
             return PixelVerdict("no", f"it is compressed still, as {uid_name(self.other_syntax)} has none")
         verdict = compare_pixels(Pixels(data, one, self.syntax), Pixels(other_data, other, self.other_syntax))

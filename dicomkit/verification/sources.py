@@ -171,6 +171,8 @@ def _syntax_of(data: bytes, declared: str) -> str:
         return declared  # what is deflated or encapsulated has one layout
     is_explicit = data[4:6].isalpha() and data[4:6].isupper()
     if is_explicit:
-        return EXPLICIT_BE if data[:1] == b"\0" else EXPLICIT_LE
+        # By a first group below 0x0100, which is in nearly every data set.
+        is_little, is_big = data[1] == 0 != data[0], data[0] == 0 != data[1]
+        return EXPLICIT_BE if is_big or (declared == EXPLICIT_BE and not is_little) else EXPLICIT_LE
     could_be_implicit = int.from_bytes(data[4:8], "little") <= len(data) - 8
     return IMPLICIT_LE if could_be_implicit or not declared else declared

@@ -7,7 +7,7 @@ from functools import cache
 
 from dicomkit.verification.elements import Element
 
-__all__ = ["in_little_endian", "is_same_value", "number_of", "representation", "shown", "text_of"]
+__all__ = ["extends", "in_little_endian", "is_same_value", "number_of", "representation", "shown", "text_of"]
 
 # Value representations (PS3.5 Table 6.2-1) by what of their spaces means nothing.
 _SPACES_AROUND = frozenset({"AE", "CS", "DS", "IS", "LO", "SH"})
@@ -87,6 +87,15 @@ def _trimmed(value: bytes, vr: str) -> bytes:
     if vr in _SPACES_AROUND:
         parts = [part.lstrip(b" ") for part in parts]
     return b"\\".join(part.rstrip(b" \0") for part in parts)
+
+
+def extends(one: Element, other: Element) -> bool:
+    """Whether a text holds all of another one, and more."""
+    vr = representation(one, other)
+    if vr not in _SPACES_AROUND | _SPACES_AFTER:
+        return False
+    text, within = _trimmed(one.value, vr), _trimmed(other.value, vr)
+    return bool(within) and within in text and within != text
 
 
 def number_of(element: Element) -> int | None:
