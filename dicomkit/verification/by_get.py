@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from dicomkit.statuses import SUCCESS
 from dicomkit.uids import EXPLICIT_LE, IMPLICIT_LE, uid_name
-from dicomkit.verification.by_find import PENDING, STUDY_ROOT_FIND, Group, find
+from dicomkit.verification.by_find import DAMAGED_COPY, PENDING, STUDY_ROOT_FIND, Group, find
 from dicomkit.verification.elements import Encoded
 from dicomkit.verification.likeness import judge, sent_as
 from dicomkit.verification.line import Broken, Line, NoLine, Offer, status_of, status_words
@@ -150,17 +150,21 @@ def _not_there(line: Line, subject: Subject, status: int, failed: int) -> Findin
     if status == SUCCESS and not failed:
         return Finding("no", f"{archive} does not have it, though it said that it stored it; send it again")
     assert subject.series is not None, "those were answered before"
-    if line.offers(STUDY_ROOT_FIND):  # some answer with an error when there is nothing to send
-        listed = find(line, *subject.series, subject.sop_instance_uid)
-        if listed.status == SUCCESS and not listed.classes:
-            return Finding(
-                "no", f"{archive} does not list it any more, though it said that it stored it; send it again"
-            )
-    return Finding(
-        "unknown",
-        f"{archive} did not bring it back: it answered C-GET with {status_words(status)}; look into its log, or use "
-        "method='find'",
+    answered = f"{archive} did not bring it back: it answered C-GET with {status_words(status)}"
+    if not line.offers(STUDY_ROOT_FIND):
+        return Finding("unknown", f"{answered}; look into its log, or use method='commit'")
+    # Some answer with an error when there is nothing to send; others list what they cannot read any more.
+    listed = find(line, *subject.series, subject.sop_instance_uid)
+    if listed.status == SUCCESS and not listed.classes:
+        return Finding(
+            "no", f"{archive} does not list it any more, though it said that it stored it; send it again"
+        )
+    still = (
+        "though it lists it, which is all that method='find' would say"
+        if listed.classes
+        else f"and C-FIND with {status_words(listed.status)}"
     )
+    return Finding("unknown", f"{answered}, {still}; look into its log, and {DAMAGED_COPY}")
 
 
 def _look_at(line: Line, arrivals: _Arrivals, sources: Sources, subjects: Sequence[Subject]) -> Group:

@@ -178,7 +178,11 @@ class _Walk:
                 return None
             if is_same_value(data, other_data):  # so that the samples are others
                 return None
-        elif self.syntax == self.other_syntax and data.fragments is not None and other_data.fragments is not None:
+        elif (
+            self.syntax == self.other_syntax
+            and data.fragments is not None
+            and other_data.fragments is not None
+        ):
             return None  # nobody had a reason to make another code stream of it
         if other_data.fragments is not None and self.other_syntax in NATIVE:
             return PixelVerdict("no", f"it is compressed still, as {uid_name(self.other_syntax)} has none")
