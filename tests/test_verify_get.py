@@ -5,9 +5,12 @@ from __future__ import annotations
 import io
 import os
 import shutil
+import sqlite3
 import struct
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +24,7 @@ from pydicom.tag import Tag
 from pydicom.uid import UID, JPEG2000Lossless, JPEGLSLossless, RLELossless
 
 from dicomkit import Batch, send_batch, verify
+from dicomkit.ledger_file import as_text
 from dicomkit.uids import DEFLATED_LE, EXPLICIT_BE, EXPLICIT_LE, IMPLICIT_LE
 from tests.peers import Dcmqrscp, Orthanc, free_port
 
@@ -345,6 +349,30 @@ def test_more_in_the_source_than_was_sent_is_found_out(dcmqrscp: Dcmqrscp, tmp_p
     verdict, detail = found(dcmqrscp, batch)
     assert verdict == "no"
     assert detail.endswith("(7fe3,0010) missing")
+
+
+@pytest.mark.parametrize("clock", ["ahead", "right", "behind"])
+def test_a_source_that_changed_is_told_by_the_ledger_whatever_the_clock_said(
+    dcmqrscp: Dcmqrscp, clock: str, tmp_path: Path
+) -> None:
+    source = file_of(an_instance(), EXPLICIT_LE, tmp_path / "one.dcm")
+    batch = send_batch(dcmqrscp.setting(our_aet=OURS), source, ledger=tmp_path / "ledger.sqlite")
+    moment = {"ahead": datetime.now(UTC) + timedelta(days=1), "behind": datetime.now(UTC) - timedelta(days=1)}
+    if clock in moment:
+        with closing(sqlite3.connect(tmp_path / "ledger.sqlite")) as connection, connection:
+            connection.execute("UPDATE attempt_values SET started_at = ?", (as_text(moment[clock]),))
+    before = source.stat()
+    ds = dcmread(held(dcmqrscp))
+    ds.PatientID = "P2"
+    ds.save_as(held(dcmqrscp))
+    assert found(dcmqrscp, batch)[0] == "no"
+    source.write_bytes(source.read_bytes().replace(b"dicomkit tests", b"dicomkit other"))
+    verdict, detail = found(dcmqrscp, batch)
+    assert verdict == "unknown"
+    assert "is another file than the one that was sent" in detail
+    assert "send it again" in detail
+    os.utime(source, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert found(dcmqrscp, batch)[0] == "no"
 
 
 # A copy that is damaged

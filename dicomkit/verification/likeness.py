@@ -69,8 +69,13 @@ def _unreadable(archive: str, source: Source, error: NotComparable) -> Finding:
 
 def _how_it_changed(subject: Subject, source: Source) -> str:
     """Why a source is not what it was when it was sent; empty when nothing says so."""
-    if subject.started_at is not None and source.modified > subject.started_at.timestamp():
-        modified = datetime.fromtimestamp(source.modified, UTC)
+    modified = datetime.fromtimestamp(source.modified / 1e9, UTC)
+    if subject.fingerprint and subject.fingerprint.startswith("file:"):
+        # As the ledger has it: whatever the clocks said, it is known by size and time, or it is another file.
+        if not f"{subject.fingerprint}:".startswith(f"file:{source.size}:{source.modified}:"):
+            return f"is another file than the one that was sent (modified on {modified:%Y-%m-%d at %H:%M:%S} UTC)"
+        return ""
+    if subject.started_at is not None and modified > subject.started_at:
         return f"was modified after it was sent (on {modified:%Y-%m-%d at %H:%M:%S} UTC)"
     is_as_sent = source.encoded.transfer_syntax == subject.sent_transfer_syntax
     length = len(source.encoded.data)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -131,8 +132,12 @@ def verify(
     subjects, reasons = subjects_in(rows, peer if isinstance(source, Ledger) else None)
     chosen = sample(subjects, fraction=fraction, per_series=per_series, seed=seed)
     reasons |= {subject.key: _NOT_IN_SAMPLE for subject in subjects if subject.key not in chosen}
+    asked = [subject for subject in subjects if subject.key in chosen]
+    if ledger is not None and method == "get":
+        marks = ledger.fingerprints(subject.key for subject in asked)
+        asked = [replace(subject, fingerprint=marks.get(subject.key)) for subject in asked]
     inquiry = Inquiry(
-        subjects=[subject for subject in subjects if subject.key in chosen],
+        subjects=asked,
         series_sizes=series_sizes(subjects),
         peer=peer,
         wait_seconds=wait_seconds,

@@ -36,12 +36,13 @@ class Source:
 
     Attributes
     ----------
-    modified : float
-        When the file was, or the archive that it is in: seconds since the epoch.
+    size, modified : int
+        Of the file, or the archive that it is in: bytes, and nanoseconds since the epoch.
     """
 
     encoded: Encoded
-    modified: float
+    size: int
+    modified: int
 
 
 class _NoSource(Exception):
@@ -55,7 +56,7 @@ class Sources:
         self._path = ""
         self._archive: zipfile.ZipFile | None = None
         self._file: IO[bytes] | None = None
-        self._modified = 0.0
+        self._status: os.stat_result | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -76,7 +77,7 @@ class Sources:
                 "or 'commit'",
             )
         try:
-            content, modified = self._content(subject.source)
+            content, status = self._content(subject.source)
             encoded, uid = _parts(content, subject.transfer_syntax or "")
             if uid != subject.sop_instance_uid:
                 raise _NoSource("another one is in its place")
@@ -86,15 +87,15 @@ class Sources:
                 f"not asked about: what was sent is not there any more to compare with ({reason}); use method='find' "
                 "or 'commit'",
             )
-        return Source(encoded, modified)
+        return Source(encoded, status.st_size, status.st_mtime_ns)
 
-    def _content(self, source: str) -> tuple[bytes, float]:
-        """The content of a file or of a member of a zip archive, and when the file was modified."""
+    def _content(self, source: str) -> tuple[bytes, os.stat_result]:
+        """The content of a file or of a member of a zip archive, and what the file is."""
         try:
             if os.path.lexists(source) or MEMBER_MARK not in source:
                 descriptor, status = open_file(source)
                 with os.fdopen(descriptor, "rb") as file:
-                    return file.read(), status.st_mtime
+                    return file.read(), status
             return self._member(source)
         except OSError as error:
             raise _NoSource(describe_os_error(error)) from None
@@ -106,7 +107,7 @@ class Sources:
         ) as error:
             raise _NoSource(f"it cannot be read ({type(error).__name__})") from None
 
-    def _member(self, source: str) -> tuple[bytes, float]:
+    def _member(self, source: str) -> tuple[bytes, os.stat_result]:
         path, _, name = source.partition(MEMBER_MARK)
         while not Path(path).is_file():  # a folder of such a name is around it
             inner, mark, name = name.partition(MEMBER_MARK)
@@ -122,8 +123,9 @@ class Sources:
             except BaseException:
                 file.close()
                 raise
-            self._path, self._modified, self._file = path, status.st_mtime, file
-        return self._archive.read(name), self._modified
+            self._path, self._status, self._file = path, status, file
+        assert self._status is not None, "it was taken when the archive was opened"
+        return self._archive.read(name), self._status
 
     def _close(self) -> None:
         if self._archive is not None and self._file is not None:

@@ -44,8 +44,8 @@ _ALMOST = 1e-9  # 0.1 of 30 is 3, though the product of the two is a little more
 class Subject:
     """One instance that the peer said it stored; its fields are the columns of the same names.
 
-    `status` is the one it was stored with; `transaction_uid` is that of a storage commitment that was not reported on
-    yet.
+    `status` is the one it was stored with, and `fingerprint` what the ledger knows its source by; `transaction_uid` is
+    that of a storage commitment that was not reported on yet.
     """
 
     batch_id: str
@@ -61,6 +61,7 @@ class Subject:
     started_at: datetime | None
     transaction_uid: str | None
     status: int | None = None
+    fingerprint: str | None = None
 
     @property
     def key(self) -> tuple[str, int]:
