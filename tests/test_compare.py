@@ -559,7 +559,7 @@ def coerced(**changes: object) -> Comparison:
 def test_what_an_archive_said_it_coerces_is_named_and_allowed() -> None:
     comparison = coerced(PatientID="P2")
     assert comparison.differences == ()
-    assert [str(difference) for difference in comparison.allowed] == ["(0010,0020) PatientID changed"]
+    assert [str(difference) for difference, _ in comparison.allowed] == ["(0010,0020) PatientID changed"]
     assert coerced(Rows=4).differences
     assert said(lambda ds: setattr(ds, "PatientID", "P2")) == ["(0010,0020) PatientID changed"]
 
@@ -568,7 +568,7 @@ def test_an_archives_own_attributes_are_named_and_allowed() -> None:
     back = encoded(with_changes(a_data_set(), RetrieveAETitle="ARCHIVE", InstanceAvailability="ONLINE"))
     comparison = compare(encoded(a_data_set()), back)
     assert comparison.differences == ()
-    assert [difference.path for difference in comparison.allowed] == [
+    assert [difference.path for difference, _ in comparison.allowed] == [
         "(0008,0054) RetrieveAETitle",
         "(0008,0056) InstanceAvailability",
     ]

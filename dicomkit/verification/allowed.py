@@ -1,7 +1,7 @@
 """What may differ between a source and what an archive brings back of it: one table, with the reasons.
 
 Everything that is not in `ALLOWED` is a difference, and makes the verdict ``no``. Most of it is encoding, by the
-standard's own words, and is passed over in silence; `is_told` says which is named in the verdict.
+standard's own words, and is passed over in silence; what has a `told_as` is named in the verdict.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ class Allowed:
     changes : frozenset of str
         Which of ``changed``, ``missing`` and ``added`` are allowed; ``extended`` is a change that keeps all of the text
         that was there.
-    is_told : bool
-        Whether the verdict names the elements.
+    told_as : str
+        How the verdict says it, which then names the elements; empty where it is passed over in silence.
     """
 
     what: str
@@ -41,7 +41,7 @@ class Allowed:
     when: When
     tags: frozenset[int] = frozenset()
     changes: frozenset[str] = frozenset({"changed", "extended", "missing", "added"})
-    is_told: bool = False
+    told_as: str = ""
 
 
 TRAILING_PADDING = 0xFFFCFFFC
@@ -125,7 +125,7 @@ ALLOWED: tuple[Allowed, ...] = (
         "decoded",
         frozenset({0x00282110, 0x00282112, 0x00282114}),
         frozenset({"added"}),
-        is_told=True,
+        told_as="as decompressing does",
     ),
     Allowed(
         "Derivation Description and Derivation Code Sequence, added or added to beside pixels that were compressed",
@@ -133,7 +133,7 @@ ALLOWED: tuple[Allowed, ...] = (
         "decoded",
         frozenset({0x00082111, 0x00089215}),
         frozenset({"added", "extended"}),
-        is_told=True,
+        told_as="as compressing does",
     ),
     Allowed(
         "Instance Coercion DateTime, Retrieve AE Title, Instance Availability, Retrieve URI and URL, Storage Media "
@@ -154,7 +154,7 @@ ALLOWED: tuple[Allowed, ...] = (
                 ),
             }
         ),
-        is_told=True,
+        told_as="the archive's own",
     ),
     Allowed(
         "attributes of patient, study and series that the archive said it coerces (status 0xB000)",
@@ -176,7 +176,7 @@ ALLOWED: tuple[Allowed, ...] = (
                 *(0x00080020, 0x00080030, 0x00080050, 0x00080051, 0x00080090, 0x00081030),
             }
         ),
-        is_told=True,
+        told_as="coerced by the archive, as it said when it stored it",
     ),
 )
 """Every allowed difference. What is about values, and not about certain elements, is done by `compare` and `pixels`."""

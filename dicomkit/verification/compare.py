@@ -12,7 +12,7 @@ from typing import Literal
 
 from dicomkit.identifying import profile_action
 from dicomkit.uids import uid_name
-from dicomkit.verification.allowed import TRAILING_PADDING, When, is_group_length, rule_for
+from dicomkit.verification.allowed import TRAILING_PADDING, Allowed, When, is_group_length, rule_for
 from dicomkit.verification.elements import (
     NATIVE,
     PIXEL_DATA,
@@ -70,8 +70,8 @@ class Comparison:
         How many elements of the top level were looked at.
     differences : tuple of Difference
         In the order of the tags.
-    allowed : tuple of Difference
-        Those that the table allows and has named all the same.
+    allowed : tuple of (Difference, Allowed)
+        Those that the table allows and has named all the same, each with its row there.
     doubts : tuple of str
         Why pixels could not be compared.
     has_decoded : bool
@@ -80,7 +80,7 @@ class Comparison:
 
     elements: int
     differences: tuple[Difference, ...]
-    allowed: tuple[Difference, ...] = ()
+    allowed: tuple[tuple[Difference, Allowed], ...] = ()
     doubts: tuple[str, ...] = ()
     has_decoded: bool = False
 
@@ -127,7 +127,7 @@ class _Walk:
     syntax: str
     other_syntax: str
     coerced: bool
-    allowed: list[Difference] = field(default_factory=list)
+    allowed: list[tuple[Difference, Allowed]] = field(default_factory=list)
     doubts: list[str] = field(default_factory=list)
     has_decoded: bool = False
 
@@ -151,8 +151,8 @@ class _Walk:
                 rule = rule_for(tag, "extended" if is_extended else difference.what, holds)
                 if rule is None:
                     yield difference
-                elif rule.is_told:
-                    self.allowed.append(difference)
+                elif rule.told_as:
+                    self.allowed.append((difference, rule))
         if len(one.rest) >= _CAN_BE_LEFT_OUT and one.rest != other.rest:
             yield Difference(f"{len(one.rest)} bytes after the last element", "missing", 0)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from dicomkit.uids import uid_name
-from dicomkit.verification.compare import Comparison, compare, named
+from dicomkit.verification.compare import Comparison, Difference, compare, named
 from dicomkit.verification.elements import Encoded, NotComparable, read_data_set
 from dicomkit.verification.sources import Source
 from dicomkit.verification.subjects import Finding, Subject
@@ -49,10 +49,13 @@ def judge(archive: str, subject: Subject, source: Source, brought: Encoded) -> F
 
 
 def _sameness(comparison: Comparison) -> str:
-    count = comparison.elements - len({difference.tag for difference in comparison.allowed})
+    count = comparison.elements - len({difference.tag for difference, _ in comparison.allowed})
     decoded = " and its decoded pixels" if comparison.has_decoded else ""
-    told = f"; {named(comparison.allowed)}, which an archive may do" if comparison.allowed else ""
-    return f"its {count} elements{decoded} are as sent{told}"
+    told: dict[str, list[Difference]] = {}
+    for difference, rule in comparison.allowed:
+        told.setdefault(rule.told_as, []).append(difference)
+    besides = "".join(f"; {named(differences)}, {told_as}" for told_as, differences in told.items())
+    return f"its {count} elements{decoded} are as sent{besides}"
 
 
 def _unreadable(archive: str, source: Source, error: NotComparable) -> Finding:

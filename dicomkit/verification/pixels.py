@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import product
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -85,13 +86,27 @@ class _Different(Exception):
     """The pixels are not the same; the message says how."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Pixels:
     """Pixel Data with the data set or item that describes it, and the transfer syntax of all."""
 
     data: Element
     around: DataSet
     transfer_syntax: str
+
+    @cached_property
+    def streams(self) -> list[bytes]:
+        """The code streams, one for each frame, however they are cut into fragments and whatever offset tables say."""
+        fragments = self.data.fragments or ()
+        if self.transfer_syntax == _RLE:
+            return list(fragments[1:])  # PS3.5 A.4.2: a fragment for each frame
+        found: list[list[bytes]] = []
+        for fragment in fragments[1:]:
+            for index, part in enumerate(_BETWEEN_STREAMS.split(fragment)):
+                if index or part.startswith(_STARTS) or not found:
+                    found.append([])
+                found[-1].append(part)
+        return [b"".join(parts) for parts in found]
 
     @property
     def is_encapsulated(self) -> bool:
@@ -105,19 +120,19 @@ class Pixels:
     @property
     def colour(self) -> str:
         element = self.around.get(0x00280004)
-        return "" if element is None else text_of(element)
+        return "" if element is None else text_of(element)[:16]  # as long as a code string is
 
 
 class _Frame(NamedTuple):
     """Samples as unsigned bits, rows by columns by samples; how many of the bits count, and whether they are signed.
 
-    The colour is empty where nothing says it.
+    More than one colour is where a header and the code stream say different ones, none where nothing says any.
     """
 
     samples: np.ndarray[Any, Any]
     bits: int
     is_signed: bool
-    colour: str
+    colours: frozenset[str]
 
 
 class _Stream(NamedTuple):
@@ -129,6 +144,7 @@ class _Stream(NamedTuple):
     bits: int
     is_signed: bool
     is_reversible: bool
+    is_in_rgb: bool = False
 
 
 def compare_pixels(sent: Pixels, back: Pixels) -> PixelVerdict:
@@ -174,13 +190,13 @@ def _compare(sent: Pixels, back: Pixels) -> PixelVerdict:
 
 def _count(pixels: Pixels, *, may_be_padded: bool) -> int:
     if pixels.is_encapsulated:
-        return len(_streams(pixels))
+        return len(pixels.streams)
     return _native_frames(pixels, may_be_padded=may_be_padded)
 
 
 def _expect_description(sent: Pixels, back: Pixels, count: int) -> None:
     """Raise when what came back is described neither as the source was nor as the code stream is."""
-    streams = [_measure(_streams(one)[0], one) for one in (sent, back) if one.is_encapsulated and count]
+    streams = [_measure(one.streams[0], one) for one in (sent, back) if one.is_encapsulated and count]
     for tag, name, absent in _DESCRIBED:
         said, now = sent.number(tag, absent), back.number(tag, absent)
         by_streams = {_in_stream(tag, stream, count, back.number(0x00280101, 0)) for stream in streams}
@@ -210,7 +226,7 @@ def _tolerance(*sides: Pixels) -> int:
             found = max(found, TOLERANCE["JPEG"])
         elif any(
             _STREAM_2000 in stream[:4096] and not _measure(stream, side).is_reversible
-            for stream in _streams(side)[:1]
+            for stream in side.streams[:1]
         ):
             found = max(found, TOLERANCE["JPEG 2000"])
     return found
@@ -224,8 +240,9 @@ def _compare_frames(frames: Iterator[_Frame], others: Iterator[_Frame], toleranc
             raise _Different(f"frame {number} has another size")
         samples, other_samples, allowed = _in_one_colour(one, other, tolerance)
         bits = min(one.bits, other.bits)
+        is_signed = one.is_signed or other.is_signed
         for frame in (one, other):
-            if not _is_extended(frame, bits):
+            if not _is_extended(frame, bits, is_signed=is_signed):
                 raise _Different(f"frame {number} has bits that the other one has no room for")
         mask = np.uint64((1 << bits) - 1)
         if not allowed:
@@ -247,29 +264,30 @@ def _in_one_colour(one: _Frame, other: _Frame, tolerance: int) -> tuple[Any, Any
     """The samples of both in the same colour space, and by how much they may differ there."""
     import numpy as np
 
-    if one.colour == other.colour or "" in (one.colour, other.colour):
+    if one.colours & other.colours or not one.colours or not other.colours:
         return one.samples, other.samples, tolerance
-    if {one.colour, other.colour} != _RGB_AND_YBR or one.bits != 8 or other.bits != 8:
-        raise _Different(f"its pixels were sent in {one.colour} and came back as {other.colour}")
+    colour, other_colour = (" or ".join(sorted(frame.colours)) for frame in (one, other))
+    if {colour, other_colour} != _RGB_AND_YBR or one.bits != 8 or other.bits != 8:
+        raise _Different(f"its pixels were sent in {colour} and came back as {other_colour}")
     if not tolerance:
         if np.array_equal(one.samples, other.samples):
-            raise _Different(f"its pixels were sent in {one.colour}, and are called {other.colour} now")
+            raise _Different(f"its pixels were sent in {colour}, and are called {other_colour} now")
         raise _Unknown(
-            f"its pixels were sent in {one.colour} and came back in {other.colour}, and no conversion between the two "
+            f"its pixels were sent in {colour} and came back in {other_colour}, and no conversion between the two "
             "is exact"
         )
     from pydicom.pixels.processing import convert_color_space
 
     both = [
         frame.samples
-        if frame.colour == "RGB"
+        if "RGB" in frame.colours
         else convert_color_space(frame.samples.astype(np.uint8), "YBR_FULL", "RGB").astype(np.uint64)
         for frame in (one, other)
     ]
     return both[0], both[1], 2 * tolerance
 
 
-def _is_extended(frame: _Frame, bits: int) -> bool:
+def _is_extended(frame: _Frame, bits: int, *, is_signed: bool) -> bool:
     """Whether all bits above the lower ones are zero, or repeat the sign: so that they say nothing more."""
     import numpy as np
 
@@ -278,7 +296,7 @@ def _is_extended(frame: _Frame, bits: int) -> bool:
     high = frame.samples >> np.uint64(bits)
     if not high.any():
         return True
-    if not frame.is_signed:
+    if not is_signed:
         return False
     negative = (frame.samples >> np.uint64(bits - 1)) & np.uint64(1)
     return bool(np.array_equal(high, negative * np.uint64((1 << frame.bits - bits) - 1)))
@@ -322,7 +340,7 @@ def _native_frames(pixels: Pixels, *, may_be_padded: bool) -> int:
 
 def _frames(pixels: Pixels, plugin: str) -> Iterator[_Frame]:
     if pixels.is_encapsulated:
-        for stream in _streams(pixels):
+        for stream in pixels.streams:
             yield _decoded(stream, pixels, plugin)
     else:
         yield from _native(pixels)
@@ -341,24 +359,10 @@ def _native(pixels: Pixels) -> Iterator[_Frame]:
         planes = flat.reshape(shape[2], shape[0], shape[1]) if is_planar else None
         samples = flat.reshape(shape) if planes is None else np.moveaxis(planes, 0, 2)
         is_signed = pixels.number(0x00280103, 0) == 1
-        yield _Frame(samples.astype(np.uint64), bits, is_signed, pixels.colour)
+        yield _Frame(samples.astype(np.uint64), bits, is_signed, frozenset({pixels.colour}))
 
 
 # Code streams
-
-
-def _streams(pixels: Pixels) -> list[bytes]:
-    """The code streams, one for each frame, however they are cut into fragments and whatever offset tables say."""
-    fragments = pixels.data.fragments or ()
-    if pixels.transfer_syntax == _RLE:
-        return list(fragments[1:])  # PS3.5 A.4.2: a fragment for each frame
-    found: list[list[bytes]] = []
-    for fragment in fragments[1:]:
-        for index, part in enumerate(_BETWEEN_STREAMS.split(fragment)):
-            if index or part.startswith(_STARTS) or not found:
-                found.append([])
-            found[-1].append(part)
-    return [b"".join(parts) for parts in found]
 
 
 def _plugins(pixels: Pixels) -> list[str]:
@@ -418,8 +422,8 @@ def _decoded(stream: bytes, pixels: Pixels, plugin: str) -> _Frame:
     is_signed = said.is_signed or pixels.number(0x00280103, 0) == 1
     # What a header that speaks of other samples says of their colour, is not known of these.
     is_known = said.samples == pixels.number(0x00280002, 1)
-    colour = DECODED_AS.get(pixels.colour, pixels.colour) if is_known else ""
-    return _Frame(unsigned, said.bits, is_signed, colour)
+    colours = {DECODED_AS.get(pixels.colour, pixels.colour)} if is_known else set()
+    return _Frame(unsigned, said.bits, is_signed, frozenset(colours | ({"RGB"} if said.is_in_rgb else set())))
 
 
 def _measure(stream: bytes, pixels: Pixels) -> _Stream:
@@ -462,10 +466,11 @@ def _measure_2000(stream: bytes, begin: int) -> _Stream:
     samples = int.from_bytes(stream[siz + 36 : siz + 38], "big")
     depth = stream[siz + 38]
     position = siz + int.from_bytes(stream[siz : siz + 2], "big")
-    is_reversible = False
+    is_reversible = is_in_rgb = False
     while stream[position : position + 1] == b"\xff" and stream[position + 1] != 0x90:  # up to the first tile
         if stream[position + 1] == 0x52:
+            is_in_rgb = stream[position + 8] == 1  # which decoding gives, whatever the header calls it
             is_reversible = stream[position + 13] == 1
         position += 2 + int.from_bytes(stream[position + 2 : position + 4], "big")
     rows, columns = extent[1] - extent[3], extent[0] - extent[2]
-    return _Stream(rows, columns, samples, (depth & 0x7F) + 1, bool(depth & 0x80), is_reversible)
+    return _Stream(rows, columns, samples, (depth & 0x7F) + 1, bool(depth & 0x80), is_reversible, is_in_rgb)
