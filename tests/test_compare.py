@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 import io
+import shutil
 import struct
+import subprocess
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -12,12 +14,12 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
-from hypothesis import assume, given
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from pydicom import dcmread
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
-from pydicom.encaps import encapsulate, generate_fragments, parse_basic_offsets
+from pydicom.encaps import encapsulate, generate_fragments, generate_frames, parse_basic_offsets
 from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_dataset
 from pydicom.sequence import Sequence as Items
@@ -176,9 +178,10 @@ def test_what_is_cut_short_differs_or_cannot_be_compared() -> None:
 @given(st.binary(max_size=400))
 def test_whatever_comes_back_is_compared_or_refused(data: bytes) -> None:
     sent = encoded(a_data_set())
-    for syntax in (EXPLICIT_LE, IMPLICIT_LE):
+    for syntax in (EXPLICIT_LE, IMPLICIT_LE, EXPLICIT_BE, DEFLATED_LE):
         with suppress(NotComparable):
             compare(sent, Encoded(data, syntax))
+            compare(Encoded(data, syntax), sent)
 
 
 # Values: one changed byte of any is a difference, and none is when only the encoding changes
@@ -254,6 +257,65 @@ def test_another_encoding_of_the_same_values_is_no_difference(
     elements = {tag: (vr, value) for tag, vr, value in found}
     comparison = compare(written(elements, syntax), written(elements, other))
     assert (comparison.elements, comparison.differences) == (len(elements), ())
+
+
+PUBLIC = {
+    0x00080070: b"LO",
+    0x00081030: b"LO",
+    0x00100010: b"PN",
+    0x00104000: b"LT",
+    0x00181063: b"DS",
+    0x0020000E: b"UI",
+    0x00280009: b"AT",
+    0x00280106: b"US",
+    0x00281052: b"DS",
+    0x00281201: b"OW",
+    0x0040A160: b"UT",
+    0x00720066: b"SL",
+    0x00720074: b"FD",
+    0x00720076: b"FL",
+}
+
+
+@pytest.fixture(scope="module")
+def dcmconv() -> str:
+    found = shutil.which("dcmconv")
+    if found is None:
+        pytest.skip("dcmconv is not installed; install Debian's package dcmtk")
+    return found
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.dictionaries(st.sampled_from(sorted(PUBLIC)), st.binary(max_size=24), max_size=8),
+    st.lists(values(), max_size=4),
+    st.sampled_from(SYNTAXES),
+    st.sampled_from([("+ti",), ("+te",), ("+tb",), ("+te", "+g"), ("+td",)]),
+)
+def test_what_dcmtk_encoded_anew_is_no_difference(
+    public: dict[int, bytes],
+    private: list[tuple[int, bytes, bytes]],
+    syntax: str,
+    options: tuple[str, ...],
+    dcmconv: str,
+    tmp_path: Path,
+) -> None:
+    elements = {
+        tag: (PUBLIC[tag], value + bytes(-len(value) % max(2, WORDS.get(PUBLIC[tag], 2))))
+        for tag, value in public.items()
+    } | {tag: (vr, value) for tag, vr, value in private}
+    elements[0x00080016] = (b"UI", b"1.2.840.10008.5.1.4.1.1.7\0")
+    elements[0x00080018] = (b"UI", b"1.2.3.4\0")
+    elements |= {tag & 0xFFFF0000 | tag >> 8 & 0xFF: (b"LO", b"tests ") for tag, _, _ in private}
+    sent = written(elements, syntax)
+    meta = element(0x00020010, b"UI", syntax.encode() + b"\0" * (len(syntax) % 2))
+    source, result = tmp_path / "one.dcm", tmp_path / "two.dcm"
+    source.write_bytes(
+        bytes(128) + b"DICM" + element(0x00020000, b"UL", struct.pack("<I", len(meta))) + meta + sent.data
+    )
+    subprocess.run([dcmconv, *options, source, result], check=True, capture_output=True)
+    other = {"+ti": IMPLICIT_LE, "+te": EXPLICIT_LE, "+tb": EXPLICIT_BE, "+td": DEFLATED_LE}[options[0]]
+    assert compare(sent, Encoded(data_set_of(result), other)).differences == ()
 
 
 @given(values(), st.integers(0), st.integers(1, 255), st.sampled_from(SYNTAXES), st.sampled_from(SYNTAXES))
@@ -384,6 +446,30 @@ def test_the_reader_finds_what_pydicom_finds() -> None:
     assert compared > 3000
 
 
+@pytest.mark.parametrize("depth", [50, 5000])
+def test_sequences_nested_too_deep_are_compared_or_refused(depth: int) -> None:
+    head = struct.pack("<HH2sHI", 0x0011, 0x1001, b"SQ", 0, 0xFFFFFFFF) + b"\xfe\xff\0\xe0" + b"\xff" * 4
+    tail = b"\xfe\xff\x0d\xe0" + bytes(4) + b"\xfe\xff\xdd\xe0" + bytes(4)
+    nested = Encoded(head * depth + tail * depth, EXPLICIT_LE)
+    if depth == 50:
+        assert compare(nested, nested).differences == ()
+    else:
+        with pytest.raises(NotComparable, match="nested too deep"):
+            compare(nested, nested)
+
+
+def test_values_in_a_sequence_that_identifies_are_not_shown() -> None:
+    def request(priority: str) -> Encoded:
+        item = element(0x00080060, b"CS", priority.encode())
+        item = struct.pack("<HHI", 0xFFFE, 0xE000, len(item)) + item
+        return Encoded(element(0x00400275, b"SQ", item) + element(0x00540016, b"SQ", item), EXPLICIT_LE)
+
+    assert str(compare(request("CT"), request("MR"))) == (
+        "(0040,0275)[1] > (0008,0060) Modality changed; "
+        "(0054,0016)[1] > (0008,0060) Modality changed ('CT' became 'MR')"
+    )
+
+
 # Pixels
 
 
@@ -471,6 +557,39 @@ def test_samples_in_planes_are_the_same_samples() -> None:
         assert compare(sent, encoded(in_planes)).differences == ()
     mislabelled = encoded(with_changes(a_picture(colours=3), PlanarConfiguration=1))
     assert "PlanarConfiguration changed" in str(compare(encoded(a_picture(colours=3)), mislabelled))
+
+
+@pytest.mark.parametrize(
+    "fragments", [[0, 1], [1], [0], []], ids=["two", "second cut", "first cut", "in one"]
+)
+@pytest.mark.parametrize("said", [None, 1, 5])
+def test_frames_are_counted_in_the_code_streams_whatever_the_header_says(
+    fragments: list[int], said: int | None
+) -> None:
+    """Fragments cut in the middle of a frame, or holding both; Number of Frames absent, or another one."""
+    ds = a_picture(frames=2)
+    ds.compress(JPEG2000Lossless, generate_instance_uid=False)
+    streams = list(generate_frames(ds.PixelData, number_of_frames=2))
+    pieces = [b"".join(streams)]
+    if fragments:
+        pieces = [
+            part
+            for number, stream in enumerate(streams)
+            for part in (
+                [stream] if number not in fragments or len(fragments) == 2 else [stream[:100], stream[100:]]
+            )
+        ]
+    ds.PixelData = b"\xfe\xff\0\xe0" + bytes(4)
+    for piece in pieces:
+        ds.PixelData += b"\xfe\xff\0\xe0" + struct.pack("<I", len(piece)) + piece
+    ds["PixelData"].is_undefined_length = True
+    del ds.NumberOfFrames
+    if said is not None:
+        ds.NumberOfFrames = said
+    sent = Encoded(encoded(ds).data, str(JPEG2000Lossless))
+    whole = compare(sent, encoded(a_picture(frames=2)))
+    assert (whole.differences, whole.doubts, whole.has_decoded) == ((), (), True)
+    assert "1 frames instead of 2" in str(compare(sent, encoded(a_picture())))
 
 
 def overlaid() -> Dataset:

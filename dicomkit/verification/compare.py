@@ -107,11 +107,14 @@ def compare(sent: Encoded, back: Encoded, *, coerced: bool = False) -> Compariso
     Raises
     ------
     NotComparable
-        One of them is no data set.
+        One of them is no data set, or is nested too deep.
     """
     one, other = read_data_set(sent), read_data_set(back)
     walk = _Walk(sent.transfer_syntax, back.transfer_syntax, coerced)
-    differences = tuple(walk.compare(one, other, ()))
+    try:
+        differences = tuple(walk.compare(one, other, ()))
+    except RecursionError as error:
+        raise NotComparable("its sequences are nested too deep to be compared") from error
     tags = {tag for tag, _ in (*one.elements, *other.elements) if not _is_left_out(tag)}
     return Comparison(len(tags), differences, tuple(walk.allowed), tuple(walk.doubts), walk.has_decoded)
 
