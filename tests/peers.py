@@ -63,6 +63,7 @@ _PACKAGES = {
     "storescu": "dcmtk",
     "dcmsend": "dcmtk",
     "dcmdump": "dcmtk",
+    **dict.fromkeys(("dcmconv", "dcmcjpeg", "dcmdjpeg", "dcmdjpls", "dcmdrle"), "dcmtk"),
     "Orthanc": "orthanc",
     "dciodvfy": "dicom3tools",
 }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import io
-import shutil
 import struct
 import subprocess
 from collections.abc import Callable
@@ -30,6 +29,7 @@ from dicomkit.verification.allowed import ALLOWED
 from dicomkit.verification.compare import Comparison, compare
 from dicomkit.verification.elements import Encoded, NotComparable, read_data_set
 from tests.files import ct_instance, data_set_of
+from tests.peers import program
 
 
 def encoded(ds: Dataset, syntax: str = EXPLICIT_LE) -> Encoded:
@@ -277,12 +277,9 @@ PUBLIC = {
 }
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def dcmconv() -> str:
-    found = shutil.which("dcmconv")
-    if found is None:
-        pytest.skip("dcmconv is not installed; install Debian's package dcmtk")
-    return found
+    return program("dcmconv")
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -293,12 +290,12 @@ def dcmconv() -> str:
     st.sampled_from([("+ti",), ("+te",), ("+tb",), ("+te", "+g"), ("+td",)]),
 )
 def test_what_dcmtk_encoded_anew_is_no_difference(
+    dcmconv: str,
+    tmp_path: Path,
     public: dict[int, bytes],
     private: list[tuple[int, bytes, bytes]],
     syntax: str,
     options: tuple[str, ...],
-    dcmconv: str,
-    tmp_path: Path,
 ) -> None:
     elements = {
         tag: (PUBLIC[tag], value + bytes(-len(value) % max(2, WORDS.get(PUBLIC[tag], 2))))

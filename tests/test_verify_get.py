@@ -26,7 +26,7 @@ from pydicom.uid import UID, JPEG2000Lossless, JPEGLSLossless, RLELossless
 from dicomkit import Batch, send_batch, verify
 from dicomkit.ledger_file import as_text
 from dicomkit.uids import DEFLATED_LE, EXPLICIT_BE, EXPLICIT_LE, IMPLICIT_LE
-from tests.peers import Dcmqrscp, Orthanc, free_port
+from tests.peers import Dcmqrscp, Orthanc, free_port, program
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
@@ -152,7 +152,7 @@ def test_a_copy_that_dcmtk_encoded_anew_is_the_same(
 ) -> None:
     source = file_of(an_instance(), EXPLICIT_LE, tmp_path / "one.dcm")
     batch = sent(dcmqrscp, source)
-    subprocess.run(["dcmconv", *options, source, held(dcmqrscp)], check=True)
+    subprocess.run([program("dcmconv"), *options, source, held(dcmqrscp)], check=True)
     assert found(dcmqrscp, batch)[0] == "yes", found(dcmqrscp, batch)
 
 
@@ -176,7 +176,7 @@ def test_a_copy_that_was_decompressed_is_the_same(
         ds.decompress(as_rgb=False, generate_instance_uid=False)
         ds.save_as(copy)
     else:
-        subprocess.run([decoder, source, copy], check=True)
+        subprocess.run([program(decoder), source, copy], check=True)
     batch = sent(dcmqrscp, file_of(an_instance(), EXPLICIT_LE, tmp_path / "native-source.dcm"))
     shutil.copy(copy, held(dcmqrscp))
     rows = batch.to_frame().assign(source=str(source), transfer_syntax=str(syntax))
@@ -196,10 +196,10 @@ def test_lossy_pixels_that_dcmtk_decompressed_are_the_same_within_what_decoders_
     native = file_of(ds, EXPLICIT_LE, tmp_path / "native.dcm")
     lossy, copy = tmp_path / "lossy.dcm", tmp_path / "copy.dcm"
     # +uc would give it another UID: it stays the same instance here.
-    subprocess.run(["dcmcjpeg", "+eb", "+un", native, lossy], check=True)
+    subprocess.run([program("dcmcjpeg"), "+eb", "+un", native, lossy], check=True)
     batch = sent(dcmqrscp, native)
     for options in ((), ("+cn",)):
-        subprocess.run(["dcmdjpeg", *options, lossy, copy], check=True)
+        subprocess.run([program("dcmdjpeg"), *options, lossy, copy], check=True)
         shutil.copy(copy, held(dcmqrscp))
         rows = batch.to_frame().assign(source=str(lossy), transfer_syntax="1.2.840.10008.1.2.4.50")
         os.utime(lossy, (0, 0))
