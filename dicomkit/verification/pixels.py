@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
+from math import prod
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from dicomkit.quiet import PYDICOM_QUIET
@@ -38,6 +39,8 @@ TOLERANCE = {"JPEG": 3, "JPEG 2000": 1}
 decoders that conform are within this of each other, and the 9-7 wavelet of JPEG 2000. Twice as much where one side was
 converted from YBR to RGB as well. Decoders also smooth subsampled colour differently: it is enough when one of ours
 agrees with what came back."""
+
+_MOST_SAMPLES = 1 << 27  # of a frame; what says it has more takes gigabytes, and is hardly what it says
 
 _RLE = "1.2.840.10008.1.2.5"
 _LOSSY_JPEG = frozenset(("1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51"))
@@ -168,10 +171,18 @@ def _compare(sent: Pixels, back: Pixels) -> PixelVerdict:
     returned = _count(back, may_be_padded=False)
     if returned != count:
         raise _Different(f"it has {returned} frames instead of {count}")
+    ways = list(product(_plugins(sent), _plugins(back)))
+    for number, (shape, other_shape) in enumerate(
+        zip(_shapes(sent, count), _shapes(back, count), strict=True), 1
+    ):
+        if shape != other_shape:
+            raise _Different(f"frame {number} has another size")
+        if prod(shape) > _MOST_SAMPLES:
+            raise _Unknown(f"its frames are too large to be decoded here ({shape[0]} by {shape[1]} pixels)")
     tolerance = _tolerance(sent, back)
     verdict: PixelVerdict | None = None
     failure: Exception | None = None
-    for plugin, other_plugin in product(_plugins(sent), _plugins(back)):
+    for plugin, other_plugin in ways:
         try:
             verdict = _compare_frames(_frames(sent, plugin), _frames(back, other_plugin), tolerance)
         except (_Different, _Unknown):
@@ -192,6 +203,15 @@ def _count(pixels: Pixels, *, may_be_padded: bool) -> int:
     if pixels.is_encapsulated:
         return len(pixels.streams)
     return _native_frames(pixels, may_be_padded=may_be_padded)
+
+
+def _shapes(pixels: Pixels, count: int) -> list[tuple[int, int, int]]:
+    """Rows, columns and samples of a pixel of each frame, before anything is decoded."""
+    if not pixels.is_encapsulated:
+        return [_native_shape(pixels)] * count
+    return [
+        (said.rows, said.columns, said.samples) for said in (_measure(one, pixels) for one in pixels.streams)
+    ]
 
 
 def _expect_description(sent: Pixels, back: Pixels, count: int) -> None:
@@ -236,8 +256,6 @@ def _compare_frames(frames: Iterator[_Frame], others: Iterator[_Frame], toleranc
     import numpy as np
 
     for number, (one, other) in enumerate(zip(frames, others, strict=True), 1):
-        if one.samples.shape != other.samples.shape:
-            raise _Different(f"frame {number} has another size")
         samples, other_samples, allowed = _in_one_colour(one, other, tolerance)
         bits = min(one.bits, other.bits)
         is_signed = one.is_signed or other.is_signed
@@ -314,19 +332,24 @@ def _as_numbers(samples: Any, bits: int, is_signed: bool) -> Any:
 # Native pixels
 
 
+def _native_shape(pixels: Pixels) -> tuple[int, int, int]:
+    return pixels.number(0x00280010, 0), pixels.number(0x00280011, 0), pixels.number(0x00280002, 1)
+
+
 def _native_frames(pixels: Pixels, *, may_be_padded: bool) -> int:
     """How many frames the bytes hold by their own description, which must be exact where a conversion made them."""
-    samples = pixels.number(0x00280002, 1)
-    size = pixels.number(0x00280010, 0) * pixels.number(0x00280011, 0) * samples
-    size *= pixels.number(0x00280100, 0)
-    if samples == 3 and pixels.colour in ("YBR_FULL_422", "YBR_PARTIAL_422"):
+    length = len(pixels.data.value)
+    if not length:
+        return 0
+    shape = _native_shape(pixels)
+    size = prod(shape) * pixels.number(0x00280100, 0)
+    if shape[2] == 3 and pixels.colour in ("YBR_FULL_422", "YBR_PARTIAL_422"):
         raise _Different(
             f"native pixels are called {pixels.colour}, as only half of their colour would be there"
         )
     if size <= 0 or size % 8 or pixels.number(0x00280100, 0) not in (8, 16, 32, 64):
         raise _Unknown("its header does not say how large a native frame is")
     size //= 8
-    length = len(pixels.data.value)
     count = length // size
     if not may_be_padded and length - count * size > (count * size) % 2:  # one NUL, to an even length
         raise _Different(
@@ -350,10 +373,10 @@ def _native(pixels: Pixels) -> Iterator[_Frame]:
     import numpy as np
 
     bits = pixels.number(0x00280100, 0)
-    shape = [pixels.number(tag, 1) for tag in (0x00280010, 0x00280011, 0x00280002)]
+    shape = _native_shape(pixels)
     is_planar = shape[2] > 1 and pixels.number(0x00280006, 0) == 1
     data = np.frombuffer(in_little_endian(pixels.data, pixels.data.vr or "OW"), np.uint8)
-    size = shape[0] * shape[1] * shape[2] * bits // 8
+    size = prod(shape) * bits // 8
     for begin in range(0, len(data) - size + 1, size):
         flat = data[begin : begin + size].view(f"<u{bits // 8}")
         planes = flat.reshape(shape[2], shape[0], shape[1]) if is_planar else None
