@@ -616,6 +616,21 @@ def test_bits_above_those_stored_are_compared() -> None:
     assert "205 of the 1024 decoded values of frame 1 differ" in str(compare(sent, back))
 
 
+def test_the_sign_may_be_repeated_in_the_bits_above_and_nothing_else() -> None:
+    samples = np.arange(-512, 512, dtype="<i2")
+
+    def signed(values: np.ndarray) -> Dataset:
+        changes = {"PixelRepresentation": 1, "BitsStored": 12, "HighBit": 11, "PixelData": values.tobytes()}
+        return with_changes(a_picture(), **changes)
+
+    sent = compressed(signed(samples), JPEG2000Lossless)
+    for back in (samples, samples & 0x0FFF):
+        assert compare(sent, encoded(signed(back))).differences == ()
+    broken = samples.copy()
+    broken[700] ^= 0x4000
+    assert "has bits that the other one has no room for" in str(compare(sent, encoded(signed(broken))))
+
+
 def with_icon(icon: bytes, fragments: bytes | None = None) -> bytes:
     item = encoded(a_picture()).data
     begin = item.index(struct.pack("<HH2s", 0x0028, 0x0002, b"US"))
