@@ -179,6 +179,15 @@ def test_imports_run_downward(module: str) -> None:
         assert FLOOR_OF[other] > FLOOR_OF[room], f"{module} imports {other}, which is not below it"
 
 
+@pytest.mark.parametrize("module", [module for module in MODULES if room_of(module) == "verification"])
+def test_verification_reads_by_no_reader_that_sending_uses(module: str) -> None:
+    """Within functions, too: a fault of theirs would be repeated by who looks for it."""
+    nodes = ast.walk(ast.parse(MODULES[module].read_text(encoding="utf-8")))
+    names = {node.module for node in nodes if isinstance(node, ast.ImportFrom)}
+    of_sending = ("conversion", "transcode", "dataset_walk", "instance_facts", "instances", "part10")
+    assert not [name for name in names if name and name.removeprefix("dicomkit.").startswith(of_sending)]
+
+
 def test_the_table_of_contents_imports_no_room() -> None:
     assert not imported_rooms("")
 
