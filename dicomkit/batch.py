@@ -7,7 +7,10 @@ is done is in `batch_run`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from os import PathLike
+from math import inf, nan
+from operator import index
+from os import PathLike, fspath
+from os.path import realpath, split
 from threading import Lock
 from typing import TYPE_CHECKING, Literal
 
@@ -26,6 +29,9 @@ if TYPE_CHECKING:
     from dicomkit.settings import DicomSenderSetting
 
 __all__ = ["send_batch", "Batch", "BatchControl"]
+
+# What a system can be told to wait: in milliseconds, as a signed 32-bit number.
+LONGEST_SECONDS = 2_147_483
 
 
 class BatchControl:
@@ -156,11 +162,15 @@ class Batch:
 
     @property
     def ok(self) -> bool:
-        """Whether there was something to send and the peer has all of it, from now or, by the ledger, from before."""
+        """Whether there was something to send and the peer has all of it, from now or, by the ledger, from before.
+
+        A ledger that was asked for and could not be finished is not ok, whatever the peer has.
+        """
         outcomes = self.outcomes
         if outcomes.get(Outcome.SKIPPED) == self._record.held:
             del outcomes[Outcome.SKIPPED]
-        return bool(len(self)) and not self.interrupted and all(outcome.is_stored for outcome in outcomes)
+        is_whole = not self.interrupted and not self._record.ledger_trouble
+        return bool(len(self)) and is_whole and all(outcome.is_stored for outcome in outcomes)
 
     def __len__(self) -> int:
         """How many instances have a row."""
@@ -280,8 +290,9 @@ def send_batch(
 
     Raises
     ------
-    ValueError
-        A parameter is out of its range, `results` has an unknown suffix, or `control` is another batch's.
+    ValueError, TypeError
+        A parameter is out of its range or of another type, `results` has an unknown suffix, or `control` is another
+        batch's; the message names the parameter, and nothing was sent.
     SecurityError
         A file of `tls` cannot be used; nothing was sent.
     LedgerError
@@ -296,18 +307,30 @@ def send_batch(
         associations=most if associations == "auto" else _whole("associations", associations),
         is_tuned=associations == "auto",
         retries=_whole("retries", retries, least=0),
-        give_up_after=_positive("give_up_after", give_up_after, "seconds"),
-        transcode=transcode,
+        give_up_after=_positive("give_up_after", give_up_after, "seconds", most=LONGEST_SECONDS),
+        transcode=_truth("transcode", transcode),
         max_decoded_bytes=_whole("max_decoded_bytes", max_decoded_bytes),
-        packs=pack_pdv,
-        max_rate=None if max_rate is None else _positive("max_rate", max_rate, "instances a second"),
+        packs=_truth("pack_pdv", pack_pdv),
+        max_rate=None
+        if max_rate is None
+        else _positive("max_rate", max_rate, "instances a second", least=1 / LONGEST_SECONDS),
         instances_per_association=None
         if instances_per_association is None
         else _whole("instances_per_association", instances_per_association),
-        resume=resume,
+        resume=_truth("resume", resume),
     )
+    _expect_file("ledger", ledger)
+    _expect_file("results", results)
+    if results is not None and (split(fspath(results))[1] in ("", ".", "..") or "\0" in fspath(results)):
+        raise ValueError(f"results is {fspath(results)!r}; it takes the path of a file, such as 'rows.csv'")
+    if results is not None and ledger is not None and realpath(results) == realpath(ledger):
+        raise ValueError("results and ledger are the same file; give each one of its own")
+    if control is not None and not isinstance(control, BatchControl):
+        raise TypeError(f"control is {_kind(control)}; it takes a BatchControl")
+    if on_event is not None and not callable(on_event):
+        raise TypeError(f"on_event is {_kind(on_event)}; it takes a function of one event")
     peer = peer_of(setting, tls, identity)
-    control = control or BatchControl()
+    control = BatchControl() if control is None else control
     control._take()
     try:
         record = Record(results, on_event, ledger)
@@ -331,13 +354,48 @@ def send_batch(
 
 
 def _whole(name: str, value: object, least: int = 1) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        auto = ", or 'auto'" if name == "associations" else ""
-        raise ValueError(f"{name} is {value!r}; it takes a whole number from {least}{auto}")
-    return value
+    auto = ", or 'auto'" if name == "associations" else ""
+    try:
+        if isinstance(value, bool):
+            raise TypeError
+        number = index(value)  # type: ignore[arg-type]  # NumPy's whole numbers too
+    except TypeError:
+        number = least - 1
+    if number < least:
+        raise ValueError(f"{name} is {_told(value)}; it takes a whole number from {least}{auto}")
+    return number
 
 
-def _positive(name: str, value: float, unit: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
-        raise ValueError(f"{name} is {value!r}; it takes {unit}, more than 0")
-    return float(value)
+def _positive(name: str, value: object, unit: str, *, least: float = 0.0, most: float = inf) -> float:
+    try:
+        number = nan if isinstance(value, bool | str | bytes) else float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):
+        number = nan
+    if not (0 < number < inf and least <= number <= most):
+        bounds = f", at least {least:.2g}" if least else f", at most {most:,.0f}" if most < inf else ""
+        raise ValueError(f"{name} is {_told(value)}; it takes {unit}, more than 0{bounds}")
+    return number
+
+
+def _truth(name: str, value: object) -> bool:
+    if not (isinstance(value, bool) or type(value).__name__ in ("bool", "bool_")):  # NumPy's
+        raise TypeError(f"{name} is {_told(value)}; it takes True or False")
+    return bool(value)
+
+
+def _expect_file(name: str, value: object) -> None:
+    if value is not None and not isinstance(value, str | PathLike):
+        raise TypeError(f"{name} is {_kind(value)}; it takes the path of a file")
+    if isinstance(value, PathLike) and not isinstance(fspath(value), str):
+        raise TypeError(f"{name} is a path of bytes; it takes one of text")
+
+
+def _told(value: object) -> str:
+    """A value in a message; one that is no number or text may be anything, and is named by its type."""
+    if isinstance(value, int) and value.bit_length() > 256:
+        return "a number of a great many digits"  # which Python would refuse to write out
+    return f"{value!r:.40}" if isinstance(value, int | float | str | None) else _kind(value)
+
+
+def _kind(value: object) -> str:
+    return f"of type {type(value).__name__}"

@@ -16,11 +16,13 @@ from time import monotonic, perf_counter
 from typing import TYPE_CHECKING, Protocol
 
 from dicomkit.breaker import Breaker, backoff_seconds, spread
+from dicomkit.descriptors import NO_DESCRIPTOR, associations_that_fit, is_shortage, lowered
 from dicomkit.errors import AssociationRejected, ConnectionFailed, Interrupted, PeerTimedOut, WireError
 from dicomkit.events import Scanned, Sending, Waiting
 from dicomkit.frozen import Frozen
 from dicomkit.lookout import Lookout
 from dicomkit.plan import Plan, Task
+from dicomkit.proposals import Proposals
 from dicomkit.readmission import Readmission
 from dicomkit.record import Record
 from dicomkit.results import Outcome, SendResult
@@ -31,7 +33,7 @@ from dicomkit.wire.association import Association
 from dicomkit.wire.connection import Interrupt, Peer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from dicomkit.conversion import ConversionsAhead, Converted
     from dicomkit.instances import Instance
@@ -43,6 +45,8 @@ IDLE_SECONDS = 10.0
 # as long, up to the longest.
 FIRST_READMISSION_SECONDS = 1.0
 LONGEST_READMISSION_SECONDS = 60.0
+# How long to wait for a file descriptor before trying again.
+SHORTAGE_SECONDS = 0.1
 # Told of scanning no more often than this.
 SCANNED_SECONDS = 0.1
 
@@ -111,9 +115,13 @@ class Run:
         skips = policy.resume and self._refusal is None
         resume = record.resume(self.row.peer, self.row.batch_id, skips=skips)
         self.lookout = Lookout(sources, self.row, lambda: self.plan.wake(), resume)
-        self.plan = Plan(self.lookout, policy.associations, max_rate=policy.max_rate)
+        self._most, limit = associations_that_fit(policy.associations)
+        self._lowered = lowered(policy.associations, self._most, limit)
+        self._short_of = ""
+        self.plan = Plan(self.lookout, self._most, max_rate=policy.max_rate)
         self.plan.may_take = lambda: not control.is_paused
-        self.tuner = Tuner(policy.associations) if policy.is_tuned else None
+        self.proposals = Proposals()
+        self.tuner = Tuner(self._most) if policy.is_tuned else None
         self.readmission = Readmission(FIRST_READMISSION_SECONDS, LONGEST_READMISSION_SECONDS)
         self.workers: list[_Worker] = []
         self._threads: list[Thread] = []
@@ -182,9 +190,12 @@ class Run:
             over.set()
 
     def _run_workers(self) -> None:
-        self.plan.workers = 1 if self.tuner is not None else self.policy.associations
-        for number in range(self.plan.workers):
-            self._start_worker(number)
+        self.plan.workers = 1 if self.tuner is not None else self._most
+        self._start_first_worker()
+        for number in range(len(self.workers), self.plan.workers):
+            if not self._start_worker(number):
+                self.plan.workers = number
+                break
         for thread in self._threads:  # a tuned batch adds to them meanwhile
             while thread.is_alive():
                 thread.join(self.record.keep_up())
@@ -197,8 +208,19 @@ class Run:
             self.give_up(Outcome.CANCELLED, f"not tried, since it could not be recorded: {trouble}")
             self.wake_openers()
 
-    def _start_worker(self, number: int) -> None:
-        """Have a worker of that number: the next one, or one in the place of one that has ended."""
+    def _start_first_worker(self) -> None:
+        """Have a worker, as soon as there are descriptors for it."""
+        started = monotonic()
+        while not self._start_worker(0) and not self.plan.is_stopped:
+            if monotonic() - started > self.policy.give_up_after:
+                self.give_up(Outcome.CONNECTION_FAILED, f"not tried: {self._short_of}")
+            Flag().wait(SHORTAGE_SECONDS)
+
+    def _start_worker(self, number: int) -> bool:
+        """Have a worker of that number: the next one, or one in the place of one that has ended.
+
+        False when there are no descriptors for it.
+        """
 
         def work(worker: _Worker) -> None:
             try:
@@ -207,7 +229,13 @@ class Run:
                 self._crash = error
                 self.plan.stop()
 
-        worker = _Worker(self, number)
+        try:
+            worker = _Worker(self, number)
+        except OSError as error:
+            if not is_shortage(error):
+                raise
+            self._short_of = self._short_of or NO_DESCRIPTOR
+            return False
         if number < len(self.workers):
             self.workers[number].interrupt.close()
             self.workers[number] = worker
@@ -218,6 +246,7 @@ class Run:
         self._threads.append(thread)
         self._at_work += 1
         thread.start()
+        return True
 
     def _tune(self) -> None:
         """Have as many workers as the tuner finds worth it."""
@@ -227,8 +256,11 @@ class Run:
             for number in range(self.tuner.most):
                 if self._at_work >= self.tuner.target or self.plan.is_over:
                     break
-                if number == len(self.workers) or self.workers[number].has_ended:
-                    self._start_worker(number)
+                is_free = number == len(self.workers) or self.workers[number].has_ended
+                if is_free and not self._start_worker(number):
+                    self.tuner.refused(max(self._at_work, 1), monotonic())
+                    self.plan.workers = self.tuner.target
+                    break
             for worker in self.workers:
                 if worker.is_opening and self.is_surplus(worker):
                     worker.interrupt.set()
@@ -276,6 +308,12 @@ class Run:
             )
         if self.control.cancels and self.lookout.is_cut_short:
             notes.append("what the iterator had not given yet was not sent, and has no row")
+        if self._lowered:
+            notes.append(self._lowered)
+        if self._short_of:
+            notes.append(
+                f"for a while there were fewer associations than there might have been: {self._short_of}"
+            )
         if self.record.trouble:
             notes.append(self.record.trouble)
         return "; ".join(notes)
@@ -308,10 +346,14 @@ class Run:
             self.record.tell(Scanned(self.lookout.found, len(self.lookout.passed_over), at_end))
 
     def kinds_to_propose(self, first: list[Kind]) -> list[Kind]:
-        """The kinds in sight, and then those met before, so that a mixture settles on one association."""
+        """The kinds in sight, and then those met before, so that a mixture settles on one association.
+
+        Without those that the peer rejected.
+        """
+        rejected = self.proposals.rejected
         with self._lock:
             self._kinds.update(dict.fromkeys(first))
-            return list(dict.fromkeys([*first, *self._kinds]))
+            return [kind for kind in dict.fromkeys([*first, *self._kinds]) if kind not in rejected]
 
     def conversions(self) -> ConversionsAhead:
         """What converts ahead, for all workers; made when the first instance needs it."""
@@ -342,7 +384,7 @@ class Run:
         """It has ended; another may be started in its place."""
         with self._lock:
             worker.has_ended = True
-            self._at_work -= 1
+            self._at_work -= not worker.is_spared
 
     def has_opened(self, worker: _Worker) -> None:
         """Its attempt to open an association is over: from here on nobody interrupts it for being surplus."""
@@ -391,6 +433,21 @@ class Run:
         ahead = sum((not other.has_line, other.number) < place for other in others)
         return ahead >= self.tuner.target
 
+    def spares(self, worker: _Worker, why: str) -> bool:
+        """Whether others go on when this worker ends, for want of descriptors; else it waits for some a little."""
+        with self._lock:
+            self._short_of = why
+            worker.is_spared = self._at_work > 1
+            self._at_work -= worker.is_spared
+        if worker.is_spared:
+            self.is_limited(may_pass=True)
+            return True
+        now = perf_counter()
+        if self._breaker.got_stuck(now, now).is_hopeless:
+            self.give_up(Outcome.CONNECTION_FAILED, f"not tried: {why}")
+        self.plan.hold(SHORTAGE_SECONDS)
+        return False
+
     def got_through(self) -> None:
         """The peer responded."""
         self._breaker.got_through()
@@ -419,6 +476,17 @@ class Run:
         with self._lock:
             self._rest = self._rest or (outcome, detail)
         self.plan.stop()
+
+    def reject(self, kinds: Collection[Kind], error: AssociationRejected) -> None:
+        """The peer would have none of these kinds; others may be to its liking."""
+        self.proposals.were_rejected(
+            kinds, f"not tried again, since the peer rejected what was proposed for it: {error}"
+        )
+        if self.proposals.are_futile:
+            self.give_up(
+                Outcome.REJECTED,
+                f"not tried: the peer rejected whatever was proposed, and nothing was accepted; at last: {error}",
+            )
 
     def settle(
         self, task: Task, result: SendResult, *, may_pass: bool | None = None, is_unpacked: bool = False
@@ -453,6 +521,8 @@ class _Worker:
         self.interrupt = Interrupt()
         self.is_opening = False
         self.has_ended = False
+        self.is_spared = False
+        self._lacks = ""  # what it could not go on for, where that is a descriptor
         self._run = run
         self._plan = run.plan
         self._line: _Line | None = None
@@ -474,11 +544,15 @@ class _Worker:
                     continue
                 if is_outside and not self._may_open():
                     continue
+                self._turn_down()
                 is_needed = self._fits_line() or self._open()
                 self._run.has_tried_to_open(self.number)
                 if not is_needed:
                     return
                 self._send()
+                if self._lacks and self._run.spares(self, self._lacks):
+                    return
+                self._lacks = ""
         finally:
             self._release(
                 "released: fewer associations are enough" if self._run.is_surplus(self) else "released"
@@ -494,6 +568,17 @@ class _Worker:
     def has_line(self) -> bool:
         """Whether it has an association."""
         return self._line is not None
+
+    def _turn_down(self) -> None:
+        """Record what comes next for as long as it is of a kind that the peer rejected."""
+        run, rejected = self._run, self._run.proposals.rejected
+        if not rejected:
+            return
+        while (task := self._plan.take(self.number, lambda task: task.kind in rejected)) is not None:
+            detail = "; ".join(filter(None, (rejected[task.kind], task.note)))
+            result = run.row.unsent(task.index, task.number, task.instance, Outcome.REJECTED, detail)
+            run.settle(task, result, may_pass=False)
+            run.take_finds()
 
     def _fits_line(self) -> bool:
         """Whether the association at hand can take the next task."""
@@ -517,7 +602,7 @@ class _Worker:
         if task is None:
             return True
         kinds = [task.kind] if task.alone else run.kinds_to_propose(self._plan.kinds_in_sight(self.number))
-        contexts, covered = propose(kinds)
+        contexts, covered = propose(kinds, run.proposals.most)
         self._plan.is_crowded = not task.alone and len(covered) < len(kinds)
         self.is_opening = True
         try:
@@ -529,17 +614,24 @@ class _Worker:
             association = Association.open(run.row.peer, contexts, interrupt=self.interrupt, packs=run.packs)
         except WireError as error:
             others = run.count_open(-1)
+            if isinstance(error, ConnectionFailed) and error.is_shortage:
+                self._lacks = str(error)
+                return True
             run.record.closed(which, None, str(error), opened_at=None, proposed=len(contexts))
             if isinstance(error, Interrupted):
                 return False
+            if run.proposals.are_halved(error, len(contexts), covered):
+                return True
             # It serves those we have, and no more; of several that fail at the same time, the last is charged.
             if run.has_lines or (others and isinstance(error, PeerTimedOut | AssociationRejected)):
                 return self._is_turned_away(error)
-            self._charge(error, which, started_at, start)
+            self._charge(error, task, covered, which, started_at, start)
             return True
         finally:
             run.has_opened(self)
         run.record.opened(which, association)
+        usable = (kind for kind in covered if association.accepted_syntaxes(kind[0]))
+        run.proposals.were_accepted(len(contexts), usable)
         only, limit = task if task.alone else None, run.policy.instances_per_association
         self._line = _Line(association, which, started_at, len(contexts), covered, only, limit)
         run.is_established()
@@ -558,10 +650,23 @@ class _Worker:
         self._plan.leave(self.number)
         return True
 
-    def _charge(self, error: WireError, which: int, started_at: datetime, start: float) -> None:
-        """An association did not come about: the next instance bears the attempt."""
+    def _charge(
+        self,
+        error: WireError,
+        wanted: Task,
+        kinds: Collection[Kind],
+        which: int,
+        started_at: datetime,
+        start: float,
+    ) -> None:
+        """An association did not come about: the next instance of those it was asked for bears the attempt.
+
+        That is another than at first when another worker took that one meanwhile.
+        """
         run = self._run
-        task = self._plan.take(self.number, lambda task: True)
+        task = self._plan.take(
+            self.number, lambda task: task is wanted if wanted.alone or task.alone else task.kind in kinds
+        )
         if task is None:
             return
         duration_ms = 1e3 * (perf_counter() - start)
@@ -570,8 +675,12 @@ class _Worker:
         )
         may_pass = error.may_pass if isinstance(error, AssociationRejected | ConnectionFailed) else None
         if may_pass is False:
-            run.give_up(result.outcome, f"not tried again: {error}")
+            if isinstance(error, AssociationRejected) and error.may_be_for_contexts:
+                run.reject(kinds, error)
+            else:
+                run.give_up(result.outcome, f"not tried again: {error}")
         else:
+            run.proposals.were_in_vain()
             run.got_stuck(result, start)
         run.settle(task, result, may_pass=may_pass)
 
@@ -630,8 +739,13 @@ class _Worker:
                 convert=self._run.convert,
             )
             if attempt.load():
+                self._lacks = ""
                 line.taken += 1
                 return _Sent(task, attempt)
+            if attempt.lacks_a_descriptor:
+                self._lacks = f"a file was not opened: {NO_DESCRIPTOR}"
+                self._plan.put_back(task)
+                return None
             self._run.settle(task, attempt.result())
         return None
 
@@ -650,20 +764,21 @@ class _Worker:
             run.got_through()
             line.instances += 1
             line.size_bytes += result.size_bytes or 0
+        may_pass = sent.attempt.may_pass
         if result.outcome is not Outcome.ABORTED and result.outcome is not Outcome.TIMED_OUT:
             run.settle(task, result)
             return
         if not is_first and association.peer_took_none_of_it():
             self._plan.put_back(task)  # it had closed between two instances: nothing was attempted
             return
-        unpack = is_first and run.packs and result.outcome is Outcome.ABORTED
+        unpack = is_first and run.packs and result.outcome is Outcome.ABORTED and may_pass is not False
         if unpack:
             run.packs = False
             task.note = "; ".join(filter(None, (task.note, UNPACKED)))
         else:
             run.got_stuck(result, sent.attempt.start)
         task.alone = True
-        run.settle(task, result, is_unpacked=unpack)
+        run.settle(task, result, may_pass=may_pass, is_unpacked=unpack)
 
     def _release(self, ended: str) -> None:
         """Give the association back, if there is one."""
@@ -701,7 +816,7 @@ class _Line:
         which: int,
         opened_at: datetime,
         proposed: int,
-        covered: set[Kind],
+        covered: Collection[Kind],
         only: Task | None,
         limit: int | None,
     ) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Protocol
 
 from dicomkit.dataset_walk import Fetch
+from dicomkit.descriptors import NO_DESCRIPTOR, is_shortage
 from dicomkit.errors import UnreadableError, file_name, without_folder
 from dicomkit.frozen import Frozen
 
@@ -20,11 +21,13 @@ __all__ = [
     "DataSource",
     "FileSource",
     "Forward",
+    "HeaderFacts",
     "MEMBER_MARK",
     "MemberSource",
     "SourceError",
     "Stamp",
     "ZipMember",
+    "as_on_disk",
     "describe_os_error",
     "fetch_from",
     "inflate",
@@ -42,6 +45,9 @@ for _flag in ("O_BINARY", "O_CLOEXEC", "O_NOINHERIT", "O_NONBLOCK", "O_NOCTTY"):
 _PIECE_SIZE = 1 << 16  # what is inflated at a time
 _MOST_BUFFERS = 1024  # IOV_MAX of Linux and macOS
 
+_ESCAPED_BYTE = "\\udc"  # and two digits, of a byte above 7F
+_FIRST_DIGITS = "89abcdef"
+_DIGITS = "0123456789abcdef"
 MEMBER_MARK = "!/"  # between the path of an archive and the name of a member
 _LOCAL_HEADER_SIZE = 30  # zip: before each member, and without its two texts of variable length
 _LOCAL_HEADER_MAGIC = b"PK\x03\x04"
@@ -49,16 +55,35 @@ ZIP_STORED = 0
 ZIP_DEFLATED = 8
 
 
-class SourceError(UnreadableError):
-    """What is the matter with a source, the whole path of which is `source`; `reason` is the message without it."""
+class HeaderFacts(Frozen):
+    """What the header of something that cannot be sent says it is; None for what it does not say."""
 
-    def __init__(self, source: str, reason: str) -> None:
+    sop_class_uid: str | None
+    sop_instance_uid: str | None
+    study_instance_uid: str | None
+    series_instance_uid: str | None
+    modality: str | None
+    transfer_syntax: str | None
+
+
+class SourceError(UnreadableError):
+    """What is the matter with a source.
+
+    Attributes
+    ----------
+    source : str
+        The whole path.
+    reason : str
+        The message without it.
+    header : HeaderFacts or None
+        What it says it is, as far as that could be read.
+    """
+
+    def __init__(self, source: str, reason: str, header: HeaderFacts | None = None) -> None:
         self.source = source
         self.reason = reason
+        self.header = header
         super().__init__(f"{file_name(source)}: {reason}")
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return type(self), (self.source, self.reason)
 
 
 class DataSource(Protocol):
@@ -102,6 +127,21 @@ else:  # Windows
         return os.read(descriptor, count)
 
 
+def as_on_disk(path: str) -> str:
+    """Return a path as the system has it, from what results say where it is no UTF-8: ``\\udcff`` for the byte FF.
+
+    Python has a lone surrogate for such a byte (`os.fsdecode`), which no file of results takes, so that it is escaped
+    there. A path that exists as it is written stays as it is.
+    """
+    first, *others = path.split(_ESCAPED_BYTE)
+    if not others or os.path.lexists(path.partition(MEMBER_MARK)[0]):
+        return path
+    for part in others:
+        is_byte = part[:1] in _FIRST_DIGITS and part[1:2] in _DIGITS and len(part) > 1
+        first += chr(int("dc" + part[:2], 16)) + part[2:] if is_byte else _ESCAPED_BYTE + part
+    return first
+
+
 def open_file(path: str) -> tuple[int, os.stat_result]:
     """Open a regular file for reading; return its descriptor, and what it is.
 
@@ -137,6 +177,8 @@ def describe_os_error(error: OSError | ValueError) -> str:
     """
     if isinstance(error, FileNotFoundError):
         return "there is no such file or folder; check the path"
+    if is_shortage(error):
+        return NO_DESCRIPTOR
     if isinstance(error, PermissionError):
         return "permission denied; ask for the right to read it"
     return (error.strerror if isinstance(error, OSError) else None) or str(error)

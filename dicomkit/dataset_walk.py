@@ -10,12 +10,16 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 
+from dicomkit.errors import Picklable
 from dicomkit.frozen import Frozen
 
 __all__ = [
     "BIG_EXPLICIT",
+    "Damaged",
     "Encoding",
     "Fetch",
+    "Findings",
+    "Header",
     "IMPLICIT",
     "LITTLE_EXPLICIT",
     "Malformed",
@@ -33,7 +37,7 @@ Fetch = Callable[[int, int], bytes]
 HEAD_SIZE = 8192  # holds everything a send needs to know of an ordinary CT slice
 _LARGEST_FETCH = 1 << 18  # a long run of small elements is read in pieces of up to this many bytes
 _LONGEST_VALUE = 256  # of a value that is picked up; a UID has 64 characters at most (PS3.5 9.1)
-_MOST_STRAY_BYTES = 1024  # after the last element of a data set without Pixel Data; more may be lost elements
+_SHORTEST_HEADER = 8  # tag and length; with a VR as well as without
 _DEEPEST_NESTING = 512  # sequences within sequences; PS3.5 sets no limit, sanity does
 
 UNDEFINED_LENGTH = 0xFFFFFFFF  # PS3.5 7.1.1
@@ -45,6 +49,7 @@ _SEQUENCE_END = b"\xfe\xff\xdd\xe0\x00\x00\x00\x00"  # the last bytes of encapsu
 META_GROUP = 0x0002  # PS3.10 7.1
 META_GROUP_LENGTH = 0x00020000
 _META_GROUP_BYTES = b"\x02\0"
+_META_GROUP_BYTES_BIG = b"\0\x02"
 _META_GROUP_LENGTH_SIZE = 12  # of the whole element; the group's length counts from its end
 MEDIA_SOP_CLASS = 0x00020002
 MEDIA_SOP_INSTANCE = 0x00020003
@@ -58,11 +63,8 @@ MODALITY = 0x00080060
 STUDY_INSTANCE = 0x0020000D
 SERIES_INSTANCE = 0x0020000E
 PIXEL_DATA = 0x7FE00010
-_PIXEL_GROUP = 0x7FE0
 _TRAILING_PADDING = 0xFFFCFFFC  # PS3.10 7.2
-# The standard groups from Pixel Data on: it, digital signatures, trailing padding (PS3.6).
-_LAST_GROUPS = (_PIXEL_GROUP, 0xFFFA, 0xFFFC)
-_FORBIDDEN_GROUP = 0xFFFF  # PS3.5 7.8
+_DELIMITERS = 0xFFFE  # the group of items and delimiters, which are no elements: PS3.5 7.5
 _WANTED = frozenset((SOP_CLASS, SOP_INSTANCE, MODALITY, STUDY_INSTANCE, SERIES_INSTANCE))
 
 _NAMES = {
@@ -150,7 +152,11 @@ class Malformed(Exception):
     """The bytes at some position are no element header; a more patient reader may make sense of them."""
 
 
-class Truncated(Exception):
+class Damaged(Picklable, Exception):
+    """The bytes at some position are no element, whoever reads them."""
+
+
+class Truncated(Picklable, Exception):
     """An element goes on where the content ends."""
 
     def __init__(self, tag: int, missing: int) -> None:
@@ -160,11 +166,65 @@ class Truncated(Exception):
         super().__init__(f"truncated: {what}")
 
 
-class _Header(Frozen):
+class Header(Frozen):
+    """One element without its value."""
+
     tag: int
     vr: int  # 0 where the encoding is implicit
     length: int
     start: int  # of the value, in the content
+
+
+class OddVrs(Frozen):
+    """How an element in Explicit VR is read whose VR is none that PS3.5 knows."""
+
+    capitals_are_long: bool  # with two capitals: 32 bits of length after two reserved bytes, else 16 bits
+    others_are_implicit: bool  # with anything else: no VR at all and 32 bits of length, else 16 bits
+    items_are_implicit: (
+        bool  # an item that begins with anything else: in Implicit VR, as some writers have it
+    )
+
+
+# DCMTK's rule comes first, by which its storescu finds the way: two capitals are a VR of the future, for which PS3.5
+# 6.2 announces the long form, and anything else was written in place of a VR that has the short one. Then pydicom's:
+# it takes capitals for a VR of the short form, and anything else for an implicit element among explicit ones.
+_READINGS_OF_ODD_VRS = (
+    OddVrs(True, False, True),
+    OddVrs(True, False, False),
+    OddVrs(False, True, True),
+    OddVrs(False, False, True),
+    OddVrs(False, False, False),
+    OddVrs(True, True, True),
+)
+
+
+class Findings:
+    """What a walk has come across so far.
+
+    Attributes
+    ----------
+    values : dict of int to bytes
+        The five attributes of the data set that a result row has, by tag.
+    pixels : Header or None
+        The first Pixel Data of the data set itself; what is in items is not meant.
+    odd : int
+        The tag of the first element, at any depth, with a VR that PS3.5 does not know; 0 without one.
+    is_guessed : bool
+        Whether an item was taken to be in Implicit VR within Explicit VR.
+    """
+
+    __slots__ = ("is_guessed", "odd", "odd_vrs", "pixels", "values")
+
+    def __init__(self, odd_vrs: OddVrs = _READINGS_OF_ODD_VRS[0]) -> None:
+        self.values: dict[int, bytes] = {}
+        self.pixels: Header | None = None
+        self.odd = 0
+        self.is_guessed = False
+        self.odd_vrs = odd_vrs
+
+    def take(self, other: Findings) -> None:
+        """Become what another walk has found."""
+        self.values, self.pixels, self.odd = other.values, other.pixels, other.odd
 
 
 def tag_name(tag: int) -> str:
@@ -243,7 +303,7 @@ def guess_encoding(first: bytes) -> Encoding | None:
     vr = int.from_bytes(first[4:6], "little")
     if vr in _SHORT or vr in _LONG:
         return BIG_EXPLICIT if first[0] == 0 and first[1] > 0 else LITTLE_EXPLICIT
-    if first[4:6].isalpha() and first[4:6].isupper():
+    if _is_capitals(first[4:6]):
         return None
     return IMPLICIT if first[0] or first[1] else None
 
@@ -251,10 +311,11 @@ def guess_encoding(first: bytes) -> Encoding | None:
 def read_file_meta(window: Window, position: int) -> tuple[dict[int, bytes], int]:
     """Read the File Meta Information (PS3.10 7.1) that begins at `position`, if it does.
 
-    Its group length is not believed, and elements count as long as they are of group 0002: writers get the
-    length wrong. The values of the transfer syntax, SOP class and SOP instance are returned by tag, with the
-    position where the data set begins; a content that ends there must not end before the group length says. Implicit
-    VR, which PS3.10 forbids here and writers use, is read as well.
+    It ends where its group length says, if that is after an element; writers get it wrong, and then elements count as
+    long as they are of group 0002, as they do while there is no transfer syntax. The values of the transfer syntax,
+    SOP class and SOP instance are returned by tag, with the position where the data set begins; a content that ends
+    there must not end before the group length says. Implicit VR and big endian, which PS3.10 forbids here and writers
+    use, are read as well.
 
     Raises
     ------
@@ -263,100 +324,59 @@ def read_file_meta(window: Window, position: int) -> tuple[dict[int, bytes], int
     """
     values: dict[int, bytes] = {}
     begin = position
-    encoding = LITTLE_EXPLICIT
     position = _pass_ordinary_meta(window, position, values)
-    while position + 8 <= window.size:
-        first = window.bytes_at(position, 8)
-        if first[:2] != _META_GROUP_BYTES:
-            break
-        if position == begin and guess_encoding(first) is IMPLICIT:
+    encoding = LITTLE_EXPLICIT
+    group = _META_GROUP_BYTES
+    if position == begin and position + _SHORTEST_HEADER <= window.size:
+        first = window.bytes_at(position, _SHORTEST_HEADER)
+        if first.startswith(_META_GROUP_BYTES_BIG):
+            encoding, group = BIG_EXPLICIT, _META_GROUP_BYTES_BIG
+        elif guess_encoding(first) is IMPLICIT:
             encoding = IMPLICIT
-        header = _read_header(window, position, encoding)
+    while position + _SHORTEST_HEADER <= window.size:
+        first = window.bytes_at(position, _SHORTEST_HEADER)
+        if not first.startswith(group):
+            return values, position
+        if position == _end_of_meta(values, begin, encoding) and (
+            TRANSFER_SYNTAX in values or guess_encoding(first) is not encoding
+        ):
+            return values, position
+        header = _read_header(window, position, encoding, Findings())
         if header.length == UNDEFINED_LENGTH:
             raise Malformed(f"{tag_name(header.tag)} of the File Meta Information has no length")
         position = header.start + header.length
         if position > window.size:
             raise Truncated(header.tag, position - window.size)
-        if header.tag in _META_WANTED:
+        if header.tag in _META_WANTED and header.tag not in values:
             values[header.tag] = window.bytes_at(header.start, min(header.length, _LONGEST_VALUE))
-    if window.size < position + 8 and META_GROUP_LENGTH in values:
-        length = int.from_bytes(values[META_GROUP_LENGTH], "little")
-        missing = begin + _META_GROUP_LENGTH_SIZE + length - position
-        if missing > 0:
-            raise Truncated(0, missing)
+    missing = _end_of_meta(values, begin, encoding) - position
+    if missing > 0:
+        raise Truncated(0, missing)
     return values, position
 
 
-def walk_data_set(window: Window, position: int, encoding: Encoding, values: dict[int, bytes]) -> int:
-    """Follow the top-level elements from `position` to the end of the content; return where the last one ends.
-
-    The five attributes of the data set that a result row has are put into `values`, by tag, also when the walk
-    ends in an error.
-
-    What comes after Pixel Data and is out of order, unless it is elements up to the very end, is not part of the
-    data set; nor are zeros, or a few stray bytes, after the last element.
-
-    Raises
-    ------
-    Truncated
-        The last element goes on beyond the end.
-    Malformed
-        Something between the elements is not one.
-    """
-    size = window.size
-    ordinary = _ORDINARY[encoding.implicit]
-    begin = position
-    previous = 0  # the latest tag of Pixel Data's group or beyond
-    doubtful = 0  # where the data set ends when what comes after Pixel Data turns out to be no elements
-    certain: dict[int, bytes] = {}
-    try:
-        while position < size:
-            if not previous:
-                position = ordinary(window, position, encoding, values)
-                if position >= size:
-                    break
-            elif not doubtful and not _follows(window, position, encoding, previous):
-                doubtful = position
-                certain = dict(values)
-            try:
-                header = _read_header(window, position, encoding)
-            except (Malformed, Truncated):
-                if position > begin and _is_stray(window, position, encoding):
-                    return position
-                raise
-            if not header.tag >> 16:
-                if position > begin and _is_stray(window, position, encoding):
-                    return position
-                raise Malformed(f"{tag_name(header.tag)} belongs to no data set")
-            if header.length == UNDEFINED_LENGTH:
-                position = _pass_undefined(window, header, encoding)
-            else:
-                position = header.start + header.length
-                if position > size:
-                    raise Truncated(header.tag, position - size)
-                if header.tag in _WANTED:
-                    count = min(header.length, _LONGEST_VALUE)
-                    values[header.tag] = window.bytes_at(header.start, count)
-            if header.tag >> 16 >= _PIXEL_GROUP:
-                previous = header.tag
-    except (Malformed, Truncated):
-        if not doubtful:
-            raise
-        values.clear()
-        values.update(certain)
-        return doubtful
-    return position
+def _end_of_meta(values: dict[int, bytes], begin: int, encoding: Encoding) -> int:
+    """Where the File Meta Information ends by its group length; 0 without one."""
+    value = values.get(META_GROUP_LENGTH)
+    if value is None:
+        return 0
+    length = int.from_bytes(value, "little" if encoding.little_endian else "big")
+    return begin + _META_GROUP_LENGTH_SIZE + length
 
 
 def _pass_ordinary_meta(window: Window, position: int, values: dict[int, bytes]) -> int:
-    """Pass over the elements of File Meta Information as PS3.10 has them, as far as they are in memory."""
+    """Pass over the elements of File Meta Information as PS3.10 has them, as far as they are in memory.
+
+    At the end that its group length names it stops: whether the group ends there is for the caller to say.
+    """
     unpack = LITTLE_EXPLICIT.header.unpack_from
     unpack_length = LITTLE_EXPLICIT.length.unpack_from
     buffer = window.buffer
     size = len(buffer)
     offset = position - window.base
+    end = -1
     try:
-        while True:
+        while offset != end:
             written, vr, length = unpack(buffer, offset)
             if written & 0xFFFF != META_GROUP:
                 break
@@ -370,8 +390,10 @@ def _pass_ordinary_meta(window: Window, position: int, values: dict[int, bytes])
             if start + length > size:
                 break
             tag = META_GROUP << 16 | written >> 16
-            if tag in _META_WANTED:
-                values[tag] = buffer[start : start + min(length, _LONGEST_VALUE)]
+            if tag in _META_WANTED and tag not in values:
+                value = values[tag] = buffer[start : start + min(length, _LONGEST_VALUE)]
+                if tag == META_GROUP_LENGTH:
+                    end = start + length + int.from_bytes(value, "little")
             offset = start + length
     except struct.error:  # the buffer ends here
         pass
@@ -452,46 +474,117 @@ def _pass_ordinary_implicit(
 _ORDINARY = {True: _pass_ordinary_implicit, False: _pass_ordinary_explicit}
 
 
-def _read_header(window: Window, position: int, encoding: Encoding) -> _Header:
-    offset = window.offset_of(position, 8)
+def walk_data_set(window: Window, position: int, encoding: Encoding, found: Findings) -> int:
+    """Follow the top-level elements from `position` to the end of the content; return where the last one ends.
+
+    That is the end of the content, unless what is left cannot be an element: zeros, or after Pixel Data fewer bytes
+    than a header has. What was come across is put into `found`, also when the walk ends in an error. Where an element
+    has a VR that PS3.5 does not know, its length is read in the one or other way until one leads to the end.
+
+    Raises
+    ------
+    Truncated
+        The last element goes on beyond the end.
+    Malformed
+        Something between the elements is not one.
+    Damaged
+        What follows an element with a VR that PS3.5 does not know, or Pixel Data, are no elements by any reading.
+    """
+    try:
+        return _walk(window, position, encoding, found)
+    except (Malformed, Truncated, Damaged):
+        if not (found.odd or found.is_guessed):
+            raise
+        for odd_vrs in _READINGS_OF_ODD_VRS[1:]:
+            other = Findings(odd_vrs)
+            try:
+                end = _walk(window, position, encoding, other)
+            except (Malformed, Truncated, Damaged):
+                continue
+            found.take(other)
+            return end
+        raise
+
+
+def _walk(window: Window, position: int, encoding: Encoding, found: Findings) -> int:
+    size = window.size
+    ordinary = _ORDINARY[encoding.implicit]
+    begin = position
+    end_of_pixels = 0
+    try:
+        while position < size:
+            position = ordinary(window, position, encoding, found.values)
+            if size - position < _SHORTEST_HEADER:
+                # In big endian a zero may be the first byte of a tag.
+                may_be_zeros = position > begin and encoding.little_endian
+                if position == size or end_of_pixels or (may_be_zeros and _is_zeros(window, position)):
+                    break
+            header = _read_header(window, position, encoding, found)
+            if not header.tag >> 16:
+                # After an element of an odd VR they may be where a wrong reading led to.
+                if position > begin and not found.odd and _is_zeros(window, position):
+                    break
+                raise Malformed(f"{tag_name(header.tag)} belongs to no data set")
+            is_pixels = header.tag == PIXEL_DATA
+            if is_pixels and found.pixels is None:
+                found.pixels = header
+            if header.length == UNDEFINED_LENGTH:
+                position = _pass_undefined(window, header, encoding, found)
+            else:
+                position = header.start + header.length
+                if position > size:
+                    raise Truncated(header.tag, position - size)
+                if header.tag in _WANTED:
+                    count = min(header.length, _LONGEST_VALUE)
+                    found.values[header.tag] = window.bytes_at(header.start, count)
+            if is_pixels:
+                end_of_pixels = position
+    except (Malformed, Truncated) as error:
+        if end_of_pixels:
+            raise Damaged(
+                f"the {size - end_of_pixels} bytes after {tag_name(PIXEL_DATA)} are no elements that end where the "
+                "content does"
+            ) from None
+        if found.odd and isinstance(error, Truncated):
+            raise Damaged(
+                f"{tag_name(found.odd)} has no value representation of PS3.5, and however it is read, what follows "
+                "are no elements that end where the content does"
+            ) from None
+        raise
+    return position
+
+
+def _read_header(window: Window, position: int, encoding: Encoding, found: Findings) -> Header:
+    offset = window.offset_of(position, _SHORTEST_HEADER)
     if encoding.implicit:
         written, length = encoding.header.unpack_from(window.buffer, offset)
-        return _Header(encoding.tag(written), 0, length, position + 8)
+        return Header(encoding.tag(written), 0, length, position + 8)
     written, vr, length = encoding.header.unpack_from(window.buffer, offset)
     tag = encoding.tag(written)
-    if vr in encoding.short_vrs:
-        return _Header(tag, vr, length, position + 8)
-    if vr in encoding.long_vrs:
-        try:
-            offset = window.offset_of(position, 12)
-        except Truncated as error:
-            raise Truncated(tag, error.missing) from None
-        (length,) = encoding.length.unpack_from(window.buffer, offset + 8)
-        return _Header(tag, vr, length, position + 12)
-    raise Malformed(f"{tag_name(tag)} has no value representation of PS3.5")
-
-
-def _follows(window: Window, position: int, encoding: Encoding, previous: int) -> bool:
-    """Whether the bytes at `position` can be an element that comes after `previous`."""
+    is_long = vr in encoding.long_vrs
+    if not is_long and vr not in encoding.short_vrs:
+        if tag >> 16 == _DELIMITERS:
+            raise Malformed(f"{tag_name(tag)} stands where an element should")
+        found.odd = found.odd or tag
+        is_long = found.odd_vrs.capitals_are_long and _is_capitals(window.buffer[offset + 4 : offset + 6])
+        if found.odd_vrs.others_are_implicit and not _is_capitals(window.buffer[offset + 4 : offset + 6]):
+            (length,) = encoding.length.unpack_from(window.buffer, offset + 4)
+    if not is_long:
+        return Header(tag, vr, length, position + 8)
     try:
-        tag = _read_header(window, position, encoding).tag
-    except (Malformed, Truncated):
-        return False
-    group = tag >> 16
-    is_private = group & 1 == 1 and group != _FORBIDDEN_GROUP
-    return tag > previous and (is_private or group in _LAST_GROUPS)
+        offset = window.offset_of(position, 12)
+    except Truncated as error:
+        raise Truncated(tag, error.missing) from None
+    (length,) = encoding.length.unpack_from(window.buffer, offset + 8)
+    return Header(tag, vr, length, position + 12)
 
 
-def _is_stray(window: Window, position: int, encoding: Encoding) -> bool:
-    """Whether what follows the last element is zeros, or a little that no encoding makes an element of."""
-    left = window.size - position
-    if not encoding.implicit and 8 <= left <= _MOST_STRAY_BYTES:
-        first = window.bytes_at(position, 8)
-        (length,) = LITTLE_EXPLICIT.length.unpack_from(first, 4)
-        if guess_encoding(first) is IMPLICIT and length > left - 8:
-            return True
-    if left < 8 and encoding is BIG_EXPLICIT:
-        return False  # a zero may be the first byte of a tag
+def _is_capitals(vr: bytes) -> bool:
+    return vr.isalpha() and vr.isupper()  # of bytes: A to Z alone
+
+
+def _is_zeros(window: Window, position: int) -> bool:
+    """Whether nothing but zeros is left."""
     while position < window.size:
         count = min(window.size - position, HEAD_SIZE)
         if any(window.bytes_at(position, count)):
@@ -500,18 +593,18 @@ def _is_stray(window: Window, position: int, encoding: Encoding) -> bool:
     return True
 
 
-def _pass_undefined(window: Window, header: _Header, encoding: Encoding) -> int:
+def _pass_undefined(window: Window, header: Header, encoding: Encoding, found: Findings) -> int:
     """Return where a value of undefined length ends, its delimiter included (PS3.5 7.5 and A.4)."""
     size = window.size
     if header.tag == PIXEL_DATA and window.seekable and window.fetch(size - 8, 8) == _SEQUENCE_END:
         return size  # the usual end of an encapsulated image; walking its fragments would be a read for each frame
     try:
-        return _pass_items(window, header, encoding)
+        return _pass_items(window, header, encoding, found)
     except Truncated as error:
         raise Truncated(header.tag, error.missing) from None
 
 
-def _pass_items(window: Window, header: _Header, encoding: Encoding) -> int:
+def _pass_items(window: Window, header: Header, encoding: Encoding, found: Findings) -> int:
     # A level is a sequence (True) or an item (False), and how its content is encoded; None for fragments.
     levels: list[tuple[bool, Encoding | None]] = [(True, _content_encoding(header, encoding))]
     ignored: dict[int, bytes] = {}
@@ -533,7 +626,7 @@ def _pass_items(window: Window, header: _Header, encoding: Encoding) -> int:
             elif inner is None:
                 raise Malformed(f"a fragment of {tag_name(header.tag)} has no length")
             else:
-                levels.append((False, _item_encoding(window, position, inner)))
+                levels.append((False, _item_encoding(window, position, inner, found)))
         else:
             assert inner is not None
             position = _ORDINARY[inner.implicit](window, position, inner, ignored)
@@ -543,7 +636,7 @@ def _pass_items(window: Window, header: _Header, encoding: Encoding) -> int:
                 levels.pop()
                 position += 8
                 continue
-            nested = _read_header(window, position, inner)
+            nested = _read_header(window, position, inner, found)
             if nested.length != UNDEFINED_LENGTH:
                 position = nested.start + nested.length
             elif len(levels) >= _DEEPEST_NESTING:
@@ -556,25 +649,27 @@ def _pass_items(window: Window, header: _Header, encoding: Encoding) -> int:
     return position
 
 
-def _content_encoding(header: _Header, encoding: Encoding) -> Encoding | None:
+def _content_encoding(header: Header, encoding: Encoding) -> Encoding | None:
     """How the items of an element of undefined length are encoded; None when they are fragments of an image."""
     if header.tag == PIXEL_DATA or header.vr in encoding.fragmented_vrs:
         return None
     if encoding.implicit or header.vr == encoding.sequence_vr:
         return encoding
-    if (
-        header.vr == encoding.unknown_vr
-    ):  # PS3.5 6.2.2: little endian, and implicit unless an item proves otherwise
-        return LITTLE_EXPLICIT
+    if header.vr == encoding.unknown_vr or not (
+        header.vr in encoding.short_vrs or header.vr in encoding.long_vrs
+    ):
+        return LITTLE_EXPLICIT  # PS3.5 6.2.2: little endian, and implicit unless an item proves otherwise
     raise Malformed(f"{tag_name(header.tag)} has no length, and is no sequence")
 
 
-def _item_encoding(window: Window, position: int, encoding: Encoding) -> Encoding:
+def _item_encoding(window: Window, position: int, encoding: Encoding, found: Findings) -> Encoding:
     """Return the encoding of one item: within Explicit VR, UN and some writers' sequences hold Implicit VR."""
     if position + 8 > window.size or encoding is not LITTLE_EXPLICIT:
         return encoding
     offset = window.offset_of(position, 8)
-    vr = int.from_bytes(window.buffer[offset + 4 : offset + 6], "little")
-    if vr in _SHORT or vr in _LONG:
+    first = window.buffer[offset + 4 : offset + 6]
+    vr = int.from_bytes(first, "little")
+    if vr in _SHORT or vr in _LONG or _is_capitals(first):
         return LITTLE_EXPLICIT
-    return IMPLICIT
+    found.is_guessed = True
+    return IMPLICIT if found.odd_vrs.items_are_implicit else LITTLE_EXPLICIT

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DicomkitError",
+    "Picklable",
     "Problem",
     "SettingError",
     "UnreadableError",
@@ -66,10 +67,32 @@ class Problem(Frozen):
     remedy: str
 
     def __str__(self) -> str:
-        return f"{self.field}: {self.message}; {self.remedy}"
+        # JSON can say a lone surrogate in a name, which nothing can print.
+        field = self.field.encode("utf-8", "backslashreplace").decode()
+        return f"{field}: {self.message}; {self.remedy}"
 
 
-class DicomkitError(Exception):
+class Picklable:
+    """What an exception of ours is besides, so that it leaves a process pool, and is copied, with text and fields.
+
+    Python would call the class again with `args`, which is the finished text and not what the class takes.
+    """
+
+    def __reduce__(self) -> tuple[object, ...]:
+        assert isinstance(self, BaseException)
+        return _restored, (type(self), self.args), self.__dict__ or None
+
+
+def _restored(kind: type[BaseException], args: tuple[object, ...]) -> BaseException:
+    """An exception that says `args`; its fields follow."""
+    error = kind.__new__(kind, *args)
+    # Python's own class among its bases keeps more than `args`: the `msg` of an ImportError.
+    of_python = next(base for base in kind.__mro__ if base.__module__ == "builtins")
+    of_python.__init__(error, *args)  # type: ignore[misc]
+    return error
+
+
+class DicomkitError(Picklable, Exception):
     """The base of everything that dicomkit raises on purpose."""
 
 
@@ -144,9 +167,17 @@ class WireError(DicomkitError):
     may_be_stored : bool
         True once the last byte of an instance was handed over: the peer may have stored it without
         our having heard of it.
+    ended_request : bool
+        True when the peer aborted or closed instead of answering our association request.
     """
 
     may_be_stored: bool = False
+    ended_request: bool = False
+
+    @property
+    def may_be_for_contexts(self) -> bool:
+        """Whether another, or a shorter, proposal of presentation contexts may end otherwise."""
+        return self.ended_request
 
 
 class ConnectionFailed(WireError):
@@ -156,12 +187,15 @@ class ConnectionFailed(WireError):
     ----------
     may_pass : bool
         Whether trying again may help; False for a certificate, say, that does not become valid by it.
+    is_shortage : bool
+        Whether it is for want of file descriptors on our side, so that the peer was not asked.
     """
 
     may_pass: bool = True
+    is_shortage: bool = False
 
 
-class TlsFailure(OSError):
+class TlsFailure(Picklable, OSError):
     """TLS failed beneath an association; the message says which check, and what to do.
 
     Attributes
@@ -199,9 +233,27 @@ class AssociationRejected(WireError):
         """
         return self.result == 2 or (self.source == 3 and self.reason in (1, 2))
 
+    @property
+    def may_be_for_contexts(self) -> bool:
+        """Whether another proposal of presentation contexts may be accepted (PS3.8 Table 9-21).
+
+        A peer that can take none of the contexts says no more than "no reason given" (1), one that is offered too
+        many may call it a local limit (source 3, reason 2), and what the table does not define may mean anything. Not
+        so an application context name or a protocol version (2), a calling (3) or a called AE title (7), whichever
+        source they are told by, nor what is transient.
+        """
+        if self.source == 3 and self.reason == 2:
+            return True
+        return not self.may_pass and self.reason not in (2, 3, 7)
+
 
 class IdentityNotConfirmed(AssociationRejected):
     """The peer accepted without confirming the user identity as it was asked to, so we sent nothing (PS3.7 D.3.3.7)."""
+
+    @property
+    def may_be_for_contexts(self) -> bool:
+        """No: the contexts were accepted."""
+        return False
 
 
 class AssociationAborted(WireError):
@@ -209,7 +261,15 @@ class AssociationAborted(WireError):
 
 
 class ProtocolError(AssociationAborted):
-    """The peer sent what PS3.7 or PS3.8 do not allow; we answered with A-ABORT."""
+    """The peer sent what PS3.7 or PS3.8 do not allow; we answered with A-ABORT.
+
+    Attributes
+    ----------
+    may_pass : bool
+        Whether trying again may help; False for a response after which the data set never came that it announced.
+    """
+
+    may_pass: bool = True
 
 
 class PeerTimedOut(WireError):

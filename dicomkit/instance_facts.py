@@ -13,15 +13,18 @@ from dicomkit.content import (
     DataSource,
     FileSource,
     Forward,
+    HeaderFacts,
     MemberSource,
     SourceError,
     Stamp,
     ZipMember,
+    as_on_disk,
     describe_os_error,
     fetch_from,
     inflate,
     open_file,
 )
+from dicomkit.contradictions import contradiction, is_encapsulated
 from dicomkit.dataset_walk import (
     BIG_EXPLICIT,
     HEAD_SIZE,
@@ -35,17 +38,21 @@ from dicomkit.dataset_walk import (
     SOP_INSTANCE,
     STUDY_INSTANCE,
     TRANSFER_SYNTAX,
+    Damaged,
     Encoding,
+    Findings,
     Malformed,
     Truncated,
     Window,
     guess_encoding,
     read_file_meta,
+    tag_name,
     walk_data_set,
 )
 from dicomkit.errors import UnreadableError, without_folder
 from dicomkit.frozen import Frozen
 from dicomkit.uids import (
+    DEFLATED_LE,
     DEFLATED_SYNTAXES,
     EXPLICIT_BE,
     EXPLICIT_LE,
@@ -69,7 +76,12 @@ __all__ = [
 _PREAMBLE_SIZE = 128  # PS3.10 7.1
 _PREFIX = b"DICM"
 PREFIX_END = 132
-_FIRST_GROUPS = (b"\x08\0", b"\x02\0", b"\0\x08")  # of a file without preamble, in either byte order
+_FIRST_GROUPS = (
+    b"\x08\0",
+    b"\x02\0",
+    b"\0\x08",
+    b"\0\x02",
+)  # of a file without preamble, in either byte order
 _ZIP_MAGICS = (b"PK\x03\x04", b"PK\x05\x06")  # the latter of an empty one
 _OTHER_MAGICS = {
     b"\x1f\x8b": "compressed by gzip; unpack it first",
@@ -107,8 +119,9 @@ class DirectoryFileError(SourceError):
             source, "a DICOMDIR is not sent itself; name it as a source to send what it refers to"
         )
 
-    def __reduce__(self) -> tuple[object, ...]:
-        return type(self), (self.source, self.damage)
+
+class _Contradiction(Exception):
+    """The transfer syntax and the data set contradict each other."""
 
 
 class Instance(Frozen, hidden=("content",)):
@@ -130,6 +143,11 @@ class Instance(Frozen, hidden=("content",)):
         What is odd about it, in a sentence; mostly empty.
     stamp : tuple of int, or None
         Size in bytes and modification time in nanoseconds of the file when it was looked at.
+    encoding : str
+        How the elements of the data set are encoded, as the uncompressed transfer syntax that does so: Implicit or
+        Explicit VR Little Endian, or Explicit VR Big Endian; of a deflated data set, once it is inflated. This is the
+        one answer to that question, found in the bytes: of a transfer syntax that PS3.6 does not have, its name does
+        not tell.
     """
 
     source: str
@@ -144,6 +162,7 @@ class Instance(Frozen, hidden=("content",)):
     note: str
     stamp: Stamp | None
     content: str | bytes | ZipMember
+    encoding: str = EXPLICIT_LE
 
     @property
     def held_bytes(self) -> int:
@@ -207,7 +226,7 @@ def look_at(
         content = bytes(path_or_bytes)
         window = Window(content, len(content), lambda position, count: content[position : position + count])
         return _describe(window, source or "<bytes>", content, None)
-    path = os.fspath(path_or_bytes)
+    path = as_on_disk(os.fspath(path_or_bytes))
     name = source or path
     try:
         descriptor, status = open_file(path)
@@ -262,42 +281,48 @@ def _describe(window: Window, source: str, content: str | bytes | ZipMember, sta
     if not begin and head[:2] not in _FIRST_GROUPS:
         raise _no_dicom(source, head)
     meta: dict[int, bytes] = {}
-    values: dict[int, bytes] = {}
+    found = Findings()
     notes: list[str] = []
     try:
         meta, offset = read_file_meta(window, begin)
-        syntax = _text(meta.get(TRANSFER_SYNTAX))
-        if syntax in DEFLATED_SYNTAXES:
-            end = _walk_deflated(window, offset, values)
-        else:
-            syntax, encoding = _how_encoded(window, offset, syntax, notes)
-            end = _walk(window, offset, encoding, values, notes)
-    except (Truncated, Malformed, EOFError) as error:
-        if _text(meta.get(MEDIA_SOP_CLASS)) == MEDIA_STORAGE_DIRECTORY:
+        syntax, encoding, end = _follow(window, offset, _uid_text(meta.get(TRANSFER_SYNTAX)), found, notes)
+    except (Truncated, Malformed, Damaged, EOFError, _Contradiction) as error:
+        if _uid_text(meta.get(MEDIA_SOP_CLASS)) == MEDIA_STORAGE_DIRECTORY:
             raise DirectoryFileError(source, str(error)) from error
-        if not begin and SOP_INSTANCE not in values:
+        if not begin and SOP_INSTANCE not in found.values:
             raise NotDicomError(source, f"not DICOM: no DICM at byte 128, and {error}") from error
-        if isinstance(error, Malformed):
-            raise SourceError(source, f"damaged: {error}; export it again from where it came from") from error
-        raise SourceError(source, f"{error}; get a complete copy of it, and send that") from error
-    if MEDIA_SOP_CLASS in meta and _text(meta[MEDIA_SOP_CLASS]) == MEDIA_STORAGE_DIRECTORY:
+        header = _header_facts(meta, found.values)
+        if isinstance(error, _Contradiction):
+            raise SourceError(source, str(error), header) from None
+        if isinstance(error, (Malformed, Damaged)):
+            reason = f"damaged: {error}; export it again from where it came from"
+        else:
+            reason = f"{error}; get a complete copy of it, and send that"
+        raise SourceError(source, reason, header) from error
+    values = found.values
+    if _uid_text(meta.get(MEDIA_SOP_CLASS)) == MEDIA_STORAGE_DIRECTORY:
         raise DirectoryFileError(source, "")
     if not begin and SOP_INSTANCE not in values:
         raise NotDicomError(source, "not DICOM: no DICM at byte 128, and no SOP Instance UID")
+    if found.odd:
+        notes.append(
+            f"{tag_name(found.odd)} has no value representation of PS3.5; the data set is sent as it is"
+        )
     if end < window.size:
         notes.append(
             f"{window.size - end} bytes after the last element are no part of the data set and left out"
         )
-    sop_class = _uid(source, "SOP Class UID", values.get(SOP_CLASS), meta.get(MEDIA_SOP_CLASS), notes)
-    sop_instance = _uid(
-        source, "SOP Instance UID", values.get(SOP_INSTANCE), meta.get(MEDIA_SOP_INSTANCE), notes
-    )
+    try:
+        sop_class = _uid("SOP Class UID", values.get(SOP_CLASS), meta.get(MEDIA_SOP_CLASS), notes)
+        sop_instance = _uid("SOP Instance UID", values.get(SOP_INSTANCE), meta.get(MEDIA_SOP_INSTANCE), notes)
+    except ValueError as error:
+        raise SourceError(source, str(error), _header_facts(meta, values)) from None
     return Instance(
         source,
         sop_class,
         sop_instance,
-        _text(values.get(STUDY_INSTANCE)) or None,
-        _text(values.get(SERIES_INSTANCE)) or None,
+        _uid_text(values.get(STUDY_INSTANCE)) or None,
+        _uid_text(values.get(SERIES_INSTANCE)) or None,
         _text(values.get(MODALITY)) or None,
         syntax,
         offset,
@@ -305,6 +330,21 @@ def _describe(window: Window, source: str, content: str | bytes | ZipMember, sta
         "; ".join(notes),
         stamp,
         content,
+        _NATIVE[encoding.name],
+    )
+
+
+def _header_facts(meta: dict[int, bytes], values: dict[int, bytes]) -> HeaderFacts:
+    def either(tag: int, media: int) -> str | None:
+        return _uid_text(values.get(tag)) or _uid_text(meta.get(media)) or None
+
+    return HeaderFacts(
+        either(SOP_CLASS, MEDIA_SOP_CLASS),
+        either(SOP_INSTANCE, MEDIA_SOP_INSTANCE),
+        _uid_text(values.get(STUDY_INSTANCE)) or None,
+        _uid_text(values.get(SERIES_INSTANCE)) or None,
+        _text(values.get(MODALITY)) or None,
+        _uid_text(meta.get(TRANSFER_SYNTAX)) or None,
     )
 
 
@@ -320,36 +360,71 @@ def _no_dicom(source: str, head: bytes) -> NotDicomError:
     return NotDicomError(source, "not DICOM: no DICM at byte 128, and no element of DICOM at byte 0")
 
 
-def _how_encoded(window: Window, offset: int, syntax: str, notes: list[str]) -> tuple[str, Encoding]:
-    """Believe the first element where it contradicts the File Meta Information: the bytes are what is sent."""
+def _follow(
+    window: Window, offset: int, syntax: str, found: Findings, notes: list[str]
+) -> tuple[str, Encoding, int]:
+    """Follow the data set to its end; return its transfer syntax, how it is encoded, and where it ends.
+
+    The first element is believed where it contradicts the File Meta Information, if the elements after it can be
+    followed so: the bytes are what is sent.
+    """
+    if syntax in DEFLATED_SYNTAXES:
+        return syntax, LITTLE_EXPLICIT, _walk_deflated(window, offset, syntax, found)
     first = window.bytes_at(offset, min(8, window.size - offset))
     guess = guess_encoding(first)
-    if not syntax:
+    if syntax:
+        said = _ENCODINGS.get(syntax, LITTLE_EXPLICIT)
+    else:
         if first and guess is None:
+            _refuse_deflated(window, offset, syntax)
             raise Malformed("there is no Transfer Syntax UID, and no element to guess it from")
-        guess = guess or IMPLICIT
-        syntax = _NATIVE[guess.name]
-        notes.append(f"its Transfer Syntax UID is missing; the data set looks like {uid_name(syntax)}")
-        return syntax, guess
-    encoding = _ENCODINGS.get(syntax, LITTLE_EXPLICIT)
-    if guess is None or guess is encoding or first[guess is not BIG_EXPLICIT]:
-        return syntax, encoding
-    notes.append(f"the File Meta says {uid_name(syntax)}, but the data set is in {guess.name}")
-    return (_NATIVE[guess.name] if syntax in _NATIVE.values() else syntax), guess
-
-
-def _walk(window: Window, offset: int, encoding: Encoding, values: dict[int, bytes], notes: list[str]) -> int:
+        said = guess or IMPLICIT
     try:
-        return walk_data_set(window, offset, encoding, values)
-    except Malformed as error:
-        values.update(_ask_pydicom(window, error))
-        if SOP_INSTANCE not in values:
+        encoding, end = _walk_as(window, offset, guess or said, said, found)
+    except (Malformed, Truncated, Damaged) as error:
+        _refuse_deflated(window, offset, syntax)
+        if not isinstance(error, Malformed):
+            raise
+        found.values.update(_ask_pydicom(window, _ATTRIBUTES) or {})
+        if SOP_INSTANCE not in found.values:
             raise
         notes.append(f"its elements cannot be followed to the end ({error}), so it is sent as it is")
-        return window.size
+        encoding, end = guess or said, window.size
+    if found.pixels is not None or is_encapsulated(syntax):
+        problem = contradiction(window, syntax, encoding, found.pixels, lambda: _native_length(window))
+        if problem:
+            raise _Contradiction(problem)
+    if not syntax:
+        syntax = _NATIVE[encoding.name]
+        notes.append(f"its Transfer Syntax UID is missing; the data set looks like {uid_name(syntax)}")
+    elif encoding is not said:
+        notes.append(f"the File Meta says {uid_name(syntax)}, but the data set is in {encoding.name}")
+        if syntax in _NATIVE.values():
+            syntax = _NATIVE[encoding.name]
+    return syntax, encoding, end
 
 
-def _walk_deflated(window: Window, offset: int, values: dict[int, bytes]) -> int:
+def _walk_as(
+    window: Window, offset: int, likely: Encoding, said: Encoding, found: Findings
+) -> tuple[Encoding, int]:
+    """Walk as the first element looks; where that leads nowhere, as the File Meta Information says."""
+    try:
+        return likely, walk_data_set(window, offset, likely, found)
+    except (Malformed, Truncated, Damaged):
+        if likely is said:
+            raise
+        other = Findings()
+        try:
+            end = walk_data_set(window, offset, said, other)
+        except (Malformed, Truncated, Damaged):
+            end = -1
+        if end < 0:
+            raise
+        found.take(other)
+        return said, end
+
+
+def _walk_deflated(window: Window, offset: int, syntax: str, found: Findings) -> int:
     """Walk over what the data set inflates to (PS3.5 A.5); return where the deflated bytes end."""
     import zlib
 
@@ -364,14 +439,67 @@ def _walk_deflated(window: Window, offset: int, values: dict[int, bytes]) -> int
                 break
             if size > _MOST_INFLATED:
                 raise Malformed(f"the deflated data set grows beyond {_MOST_INFLATED} bytes")
-    except zlib.error as error:
+    except (zlib.error, EOFError) as error:
+        _refuse_plain(window, offset, syntax)
+        if isinstance(error, EOFError):
+            raise
         raise Malformed(f"the data set does not inflate: {error}") from error
     content = Forward(lambda: inflate(window.fetch, offset, window.size))
     inflated = Window(content.fetch(0, HEAD_SIZE), size, content.fetch, seekable=False)
-    walk_data_set(inflated, 0, LITTLE_EXPLICIT, values)
+    guess = guess_encoding(inflated.bytes_at(0, min(8, size))) or LITTLE_EXPLICIT
+    encoding, _ = _walk_as(inflated, 0, guess, LITTLE_EXPLICIT, found)
+    if encoding is not LITTLE_EXPLICIT:
+        raise _Contradiction(
+            f"its Transfer Syntax UID says {uid_name(syntax)} ({syntax}), which needs Explicit VR Little Endian (PS3.5 "
+            f"A.5), but what it inflates to is in {encoding.name}; export it again from where it came from"
+        )
+    problem = contradiction(inflated, syntax, encoding, found.pixels, lambda: 0)
+    if problem:
+        raise _Contradiction(problem)
     if window.size == end + 1 and window.bytes_at(end, 1) == b"\0":  # the padding that PS3.5 A.5 asks for
         end += 1
     return end
+
+
+def _refuse_plain(window: Window, offset: int, syntax: str) -> None:
+    """Raise _Contradiction where a data set that should be deflated is elements as they are."""
+    found = Findings()
+    guess = guess_encoding(window.bytes_at(offset, min(8, window.size - offset)))
+    if guess is None:
+        return
+    try:
+        walk_data_set(window, offset, guess, found)
+    except (Malformed, Truncated, Damaged):
+        return
+    said = f"its Transfer Syntax UID says {uid_name(syntax)} ({syntax}), but its data set is not deflated"
+    plain = _NATIVE[guess.name]
+    problem = contradiction(window, plain, guess, found.pixels, lambda: 0)
+    raise _Contradiction(
+        f"{said}; export it again from where it came from"
+        if problem
+        else f"{said}; declare {uid_name(plain)} ({plain}) in its File Meta, or export it again from where it came from"
+    )
+
+
+def _refuse_deflated(window: Window, offset: int, syntax: str) -> None:
+    """Raise _Contradiction where a data set that should be elements inflates to elements."""
+    import zlib
+
+    try:
+        first = next(inflate(window.fetch, offset, window.size), b"")
+    except (zlib.error, EOFError):
+        return
+    if guess_encoding(first[:8]) is not LITTLE_EXPLICIT or first[:2] not in _FIRST_GROUPS:
+        return
+    said = (
+        f"its Transfer Syntax UID says {uid_name(syntax)} ({syntax}), but its data set is deflated"
+        if syntax
+        else "it has no Transfer Syntax UID, and its data set is deflated"
+    )
+    raise _Contradiction(
+        f"{said}; declare {uid_name(DEFLATED_LE)} ({DEFLATED_LE}) in its File Meta, or export it again from where it "
+        "came from"
+    )
 
 
 class _WindowFile:
@@ -396,8 +524,8 @@ class _WindowFile:
         return self._position
 
 
-def _ask_pydicom(window: Window, reason: Malformed) -> dict[int, bytes]:
-    """Have pydicom, which forgives more, read the attributes of a result row."""
+def _ask_pydicom(window: Window, tags: tuple[int, ...]) -> dict[int, bytes] | None:
+    """Have pydicom, which forgives more, read some values; None when it cannot either."""
     from typing import BinaryIO, cast
 
     from pydicom import dcmread
@@ -412,18 +540,34 @@ def _ask_pydicom(window: Window, reason: Malformed) -> dict[int, bytes]:
                 force=True,
                 stop_before_pixels=True,
                 defer_size=HEAD_SIZE,
-                specific_tags=list(_ATTRIBUTES),
+                specific_tags=list(tags),
             )
-            for tag in _ATTRIBUTES:
+            for tag in tags:
                 if tag in dataset:
                     found[tag] = str(dataset[tag].value or "").encode()
         except Exception:  # noqa: BLE001 (pydicom raises whatever its parts raise; it has no answer, then)
-            raise reason from None
+            return None
     return found
 
 
 _ATTRIBUTES = (SOP_CLASS, SOP_INSTANCE, MODALITY, STUDY_INSTANCE, SERIES_INSTANCE)
+_ROWS, _COLUMNS, _BITS_ALLOCATED = 0x00280010, 0x00280011, 0x00280100
+_SAMPLES, _FRAMES = 0x00280002, 0x00280008
+
+
+def _native_length(window: Window) -> int:
+    """How many bytes the pixels have by the attributes that describe them (PS3.5 8.1); 0 where one is missing."""
+    found = _ask_pydicom(window, (_ROWS, _COLUMNS, _BITS_ALLOCATED, _SAMPLES, _FRAMES)) or {}
+    try:
+        bits = int(found[_ROWS]) * int(found[_COLUMNS]) * int(found[_BITS_ALLOCATED])
+        return (bits * int(found.get(_SAMPLES) or 1) * int(found.get(_FRAMES) or 1) + 7) // 8
+    except (KeyError, ValueError):
+        return 0
+
+
 _PADDING = b"\0 "  # PS3.5 6.2: UI is padded with NUL, other text with spaces, and writers mix them up
+_OF_A_UID = b"0123456789."  # PS3.5 9.1
+_UNPRINTABLE = bytes(range(0x21)) + bytes(range(0x7F, 0x100))
 
 
 def _text(value: bytes | None) -> str:
@@ -437,24 +581,70 @@ def _text(value: bytes | None) -> str:
     return text if len(text) <= _LONGEST_UID and text.isprintable() else ""
 
 
-def _uid(source: str, name: str, value: bytes | None, media: bytes | None, notes: list[str]) -> str:
-    """Return the data set's UID, or what the File Meta Information has instead."""
-    own = (value or b"").strip(_PADDING)
-    other = (media or b"").strip(_PADDING)
+def _without_junk(value: bytes) -> bytes:
+    """Return a UID without what writers leave around it: line feeds, bytes of no text, anything after a NUL.
+
+    What stands after a space or a line feed is left out as well, unless it might be the rest of the UID.
+    """
+    ordinary = value.strip(_PADDING)
+    if not ordinary.translate(None, _OF_A_UID):
+        return ordinary
+    own = value.lstrip(_UNPRINTABLE).partition(b"\0")[0].rstrip(_UNPRINTABLE)
+    end = len(own) - len(own.lstrip(_OF_A_UID))
+    rest = own[end:].lstrip(_UNPRINTABLE)
+    return own[:end] if end and own[end:] != rest and rest[:1] not in _OF_A_UID else own
+
+
+def _uid_text(value: bytes | None) -> str:
+    """Return a UID as it is written into requests and rows, empty where there is none or it is no text."""
+    if not value:
+        return ""
+    own = value.strip(_PADDING)
+    if len(own) <= _LONGEST_UID and not own.translate(None, _OF_A_UID):
+        return own.decode()
+    return _text(_without_junk(value))
+
+
+def _uid(name: str, value: bytes | None, media: bytes | None, notes: list[str]) -> str:
+    """Return the data set's UID, or what the File Meta Information has instead.
+
+    Raises
+    ------
+    ValueError
+        There is none that a request could name.
+    """
+    own = _without_junk(value or b"")
+    other = own if media == value else _without_junk(media or b"")
     if not own:
         if not other:
-            raise SourceError(
-                source, f"no {name} in the data set nor in the File Meta; it needs one to be sent"
-            )
+            raise ValueError(f"no {name} in the data set nor in the File Meta; it needs one to be sent")
         notes.append(f"the data set has no {name}, so the File Meta's is used")
         own = other
-    elif other and other != own:
-        notes.append(f"the File Meta has another {name}, {_text(other) or 'an unreadable one'}")
-    uid = _text(own)
-    if not uid:
-        raise SourceError(
-            source, f"its {name} is longer than {_LONGEST_UID} characters or not printable ASCII (PS3.5 9.1)"
+    elif value and len(value) > len(own) and value.strip(_PADDING) != own:
+        notes.append(
+            f"its {name} has bytes around it that are none of a UID (PS3.5 9.1), and is sent as it is"
         )
-    if not uid.replace(".", "").isdigit():
+    if other and other != own:
+        notes.append(f"the File Meta has another {name}, {_text(other) or 'an unreadable one'}")
+    uid = _uid_text(own)
+    if not uid:
+        raise ValueError(
+            f"its {name} is longer than {_LONGEST_UID} characters or not printable ASCII (PS3.5 9.1)"
+        )
+    if own.translate(None, _OF_A_UID):
         notes.append(f"its {name} is not a valid UID (PS3.5 9.1)")
+    elif _has_leading_zero(uid):
+        notes.append(f"its {name} is not a valid UID (PS3.5 9.1): a component begins with a zero")
     return uid
+
+
+def _has_leading_zero(uid: str) -> bool:
+    """Whether a component of more than one digit begins with a zero."""
+    if uid[0] == "0" and uid[1:2].isdigit():
+        return True
+    place = uid.find(".0")
+    while place >= 0:
+        if uid[place + 2 : place + 3].isdigit():
+            return True
+        place = uid.find(".0", place + 2)
+    return False

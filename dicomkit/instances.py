@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from dicomkit.archives import list_archive, list_directory_file
-from dicomkit.content import MEMBER_MARK, DataSource, SourceError, ZipMember
+from dicomkit.content import MEMBER_MARK, DataSource, HeaderFacts, SourceError, ZipMember, as_on_disk
 from dicomkit.errors import UnreadableError
 from dicomkit.folders import Entry, expand_glob, files_under, is_glob
 from dicomkit.frozen import Frozen
@@ -55,10 +55,13 @@ class Unreadable(Frozen):
         As in `Instance`.
     detail : str
         Why not, and what to do.
+    header : HeaderFacts or None
+        What it says it is, as far as that could be read.
     """
 
     source: str
     detail: str
+    header: HeaderFacts | None = None
 
 
 class PassedOver(Frozen):
@@ -174,6 +177,7 @@ class _Search:
                 yield from self._find_path(source)
 
     def _find_path(self, path: str) -> Iterator[Found]:
+        path = as_on_disk(path)
         try:
             found: Instance | SourceError = look_at(path)
         except SourceError as error:
@@ -191,7 +195,7 @@ class _Search:
         elif os.path.isdir(path):  # noqa: PTH112 (a Path would raise where a folder above may not be entered)
             yield from _scan(files_under(path))
         elif os.path.lexists(path):
-            yield Unreadable(path, found.reason)
+            yield Unreadable(path, found.reason, found.header)
         elif MEMBER_MARK in path:
             yield self._find_member(path)
         elif is_glob(path):
@@ -238,7 +242,9 @@ def _attempt(source: str, look: Callable[[], Instance]) -> Instance | Unreadable
     try:
         return look()
     except UnreadableError as error:
-        return Unreadable(source, error.reason if isinstance(error, SourceError) else str(error))
+        if isinstance(error, SourceError):
+            return Unreadable(source, error.reason, error.header)
+        return Unreadable(source, str(error))
 
 
 def _scan(entries: Iterable[Entry]) -> Iterator[Found]:
@@ -252,7 +258,7 @@ def _scan(entries: Iterable[Entry]) -> Iterator[Found]:
         except (NotDicomError, DirectoryFileError) as error:
             found = PassedOver(path, error.reason)
         except SourceError as error:
-            found = Unreadable(path, error.reason)
+            found = Unreadable(path, error.reason, error.header)
         yield found
 
 
@@ -278,7 +284,7 @@ def _look_at_members(members: Iterable[ZipMember | SourceError]) -> Iterator[Fou
         except (NotDicomError, DirectoryFileError) as error:
             found = PassedOver(source, error.reason)
         except SourceError as error:
-            found = Unreadable(source, error.reason)
+            found = Unreadable(source, error.reason, error.header)
         yield found
 
 

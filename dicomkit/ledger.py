@@ -180,6 +180,22 @@ class Ledger:
 
         return _undamaged(self.path, typed)
 
+    def fingerprints(self, instances: Iterable[tuple[str, int]]) -> dict[tuple[str, int], str]:
+        """By what the content was known when it was sent, of instances given by batch ID and number.
+
+        Returns
+        -------
+        dict of (str, int) to str
+            As `dicomkit.ledger_resume.fingerprint` makes them; without those that the ledger has none of.
+        """
+        found = {}
+        with reading(self.path) as connection:
+            for one in instances:
+                row = connection.execute(_FINGERPRINT, one).fetchone()
+                if row is not None and row[0] is not None:
+                    found[one] = str(row[0])
+        return found
+
     def set_verified(self, verdicts: Iterable[Verdict]) -> None:
         """Add what a verification found; all of it, or, when that fails, nothing.
 
@@ -208,11 +224,14 @@ class Ledger:
 # The peer and the UID are copied, so that a later batch finds by them what was found missing.
 _ADD_VERDICT = """
     INSERT INTO verifications (batch_id, instance, verified, verified_by, verified_at, verify_detail,
-                               transaction_uid, sop_instance_uid, called_aet, host, port)
+                               transaction_uid, sop_instance_uid, called_aet, host, port, up_to)
     SELECT batch_id, instance, :verified, :verified_by, :verified_at, :verify_detail,
-           :transaction_uid, sop_instance_uid, called_aet, host, port
+           :transaction_uid, sop_instance_uid, called_aet, host, port, (SELECT max(id) FROM attempt_values)
     FROM attempts WHERE batch_id = :batch_id AND instance = :instance ORDER BY attempt DESC LIMIT 1
 """
+_FINGERPRINT = (
+    "SELECT fingerprint FROM attempts WHERE batch_id = ? AND instance = ? ORDER BY attempt DESC LIMIT 1"
+)
 _VERDICTS = (
     f"SELECT instance, {', '.join(VERIFICATION_COLUMNS)} FROM verifications WHERE batch_id = ? ORDER BY rowid"
 )

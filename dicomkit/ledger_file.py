@@ -11,7 +11,7 @@ import sqlite3
 import stat
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from dicomkit.ledger_schema import APPLICATION_ID, SCHEMA_VERSION, expect_tables
 
 __all__ = [
     "BUSY_SECONDS",
+    "Watch",
     "as_text",
     "connect_for_reading",
     "damaged",
@@ -36,6 +37,7 @@ __all__ = [
 BUSY_SECONDS = 30.0
 
 _OWNER_ONLY = 0o600
+_HEADER_BYTES = 100  # of an SQLite database
 
 # Of the write-ahead log, 4 KB each, before it goes into the file itself, for which a sender waits: four times SQLite's
 # default, which makes that once in some 25,000 rows.
@@ -53,8 +55,9 @@ def open_for_writing(path: Path) -> sqlite3.Connection:
         It cannot be made or opened, is no ledger, or is one of a later version.
     """
     with named(path):
-        if not os.path.lexists(path):
-            _make(path)
+        # What a symbolic link points to may have to be made still.
+        if not os.path.lexists(target := Path(os.path.realpath(path))):
+            _make(target)
         elif _is_empty(path):
             path.chmod(_OWNER_ONLY)
         else:
@@ -76,6 +79,50 @@ def open_log(path: Path) -> int:
     descriptor of a file.
     """
     return os.open(_wal_of(path), os.O_RDWR | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0))
+
+
+class Watch:
+    """Notices when an open ledger is no longer the file at its path, which SQLite would go on writing to.
+
+    Made when the ledger is open.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        with named(path):
+            self._file = _identity(path.stat())
+
+    def look(self) -> None:
+        """Raise LedgerError when the file was deleted, replaced or emptied."""
+        with named(self._path):
+            try:
+                status = self._path.stat()
+            except FileNotFoundError:
+                raise LedgerError(self._path, f"it was deleted while it was written to; {_AGAIN}") from None
+            if _identity(status) != self._file:
+                raise LedgerError(
+                    self._path, f"another file took its place while it was written to; {_AGAIN}"
+                )
+            if status.st_size < _HEADER_BYTES:
+                raise damaged(self._path, "it was emptied while it was written to")
+
+    def remove_log(self, descriptor: int) -> None:
+        """Take the log (by `open_log`) from where the ledger was, if that is gone.
+
+        SQLite reads whatever log lies beside a file into it, also beside another ledger that took the place of ours.
+        """
+        log = _wal_of(self._path)
+        with suppress(FileNotFoundError):
+            if _identity(self._path.stat()) == self._file:
+                return
+        with suppress(OSError):  # what cannot be removed is no worse than what there was
+            if _identity(log.stat()) == _identity(os.fstat(descriptor)):
+                log.unlink()
+                log.with_name(log.name.removesuffix("-wal") + "-shm").unlink()
+
+
+def _identity(status: os.stat_result) -> tuple[int, int]:
+    return status.st_dev, status.st_ino
 
 
 def sync(descriptor: int) -> None:
@@ -159,6 +206,7 @@ def as_text(moment: datetime) -> str:
 
 
 _ELSEWHERE = "name another file for the ledger"
+_AGAIN = "find out what does so, then send again"
 _NO_FILE = f"it is a folder, pipe or device, not a file; {_ELSEWHERE}"
 _DAMAGED = (
     f"it is damaged; {_ELSEWHERE}, and keep this one: `sqlite3 FILE .recover` may get most of its rows back"
@@ -217,7 +265,8 @@ def connect_for_reading(path: Path) -> sqlite3.Connection:
 
 
 def _wal_of(path: Path) -> Path:
-    return path.with_name(path.name + "-wal")
+    # Where the path is a symbolic link, SQLite has it beside the target.
+    return Path(os.path.realpath(path) + "-wal")
 
 
 def _is_empty(path: Path) -> bool:

@@ -137,8 +137,11 @@ class Resume:
                 f"; since then it was sent other content under the same UID, {_when_and_by(newest[0])}"
             )
         if self._was_missed:
-            for verified, verified_by, verified_at in connection.execute(_VERDICT, where[:-1]).fetchall():
-                if verified == "no" and verified_at > same[0][1]:
+            for verified, verified_by, verified_at, up_to in connection.execute(
+                _VERDICT, where[:-1]
+            ).fetchall():
+                # By the order in which the two were written: a clock may have been ahead or stepped back.
+                if verified == "no" and up_to >= same[0][3]:
                     return Past(
                         mark,
                         sentence=f"sent again, since verification by {verified_by} did not find it there as it was "
@@ -149,7 +152,7 @@ class Resume:
 
 # CROSS, as SQLite has it: in this order.
 _NEWEST = """
-    SELECT batch_id, attempt_values.started_at, fingerprint
+    SELECT batch_id, attempt_values.started_at, fingerprint, stored_instances.id
     FROM stored_instances
     CROSS JOIN attempt_values ON attempt_values.id = stored_instances.id
     CROSS JOIN batches ON batches.number = attempt_values.batch
@@ -157,7 +160,7 @@ _NEWEST = """
     ORDER BY stored_instances.id DESC LIMIT 1
 """
 _VERDICT = """
-    SELECT verified, verified_by, verified_at FROM verifications
+    SELECT verified, verified_by, verified_at, up_to FROM verifications
     WHERE sop_instance_uid = ? AND host = ? AND port = ? AND called_aet = ? ORDER BY rowid DESC LIMIT 1
 """
 
@@ -167,8 +170,8 @@ def _any(connection: sqlite3.Connection, question: str) -> bool:
     return bool(answer)
 
 
-def _when_and_by(row: tuple[str, str, str]) -> str:
-    batch_id, started_at, _ = row
+def _when_and_by(row: tuple[str, str, str, int]) -> str:
+    batch_id, started_at, *_ = row
     return f"{_said(started_at)} in batch {batch_id}"
 
 

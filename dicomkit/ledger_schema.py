@@ -2,7 +2,7 @@
 
 `PRAGMA application_id` is 0x44434B4C ("DCKL"), and `PRAGMA user_version` the version of the schema.
 
-Schema 2:
+Schema 3:
 
 ``batches``
     A row for each `send_batch`, written before it connects: `number`, by which the other tables know it,
@@ -22,11 +22,13 @@ Schema 2:
     again as all other values.
 ``verifications``
     What was found out later about an instance of a batch, newest last: `batch_id`, `instance`, `verified` (yes, no,
-    unknown), `verified_by`, `verified_at`, `verify_detail`, `transaction_uid`; and the instance's
-    `sop_instance_uid`, `host`, `port` and `called_aet`.
+    unknown), `verified_by`, `verified_at`, `verify_detail`, `transaction_uid`; the instance's `sop_instance_uid`,
+    `host`, `port` and `called_aet`; and `up_to`, the highest `id` of `attempt_values` when it was written: what was
+    stored after that, the verdict does not speak of. Clocks step back and run ahead, rows come in order.
 
-In schema 1 `attempts` was a table, and had an index on what was stored. Such a ledger is read as it is, and becomes one
-of schema 2 when it is written to.
+In schema 1 `attempts` was a table, and had an index on what was stored; before schema 3 `verifications` had no `up_to`.
+Such a ledger is read as it is, and becomes one of schema 3 when it is written to. Of a verdict from before it is known
+of which row it speaks, and no more: that row's `id` is its `up_to`.
 
 Times are ISO 8601 texts in UTC with six decimals, so that their order is that of the texts.
 """
@@ -49,7 +51,7 @@ __all__ = [
     "have_tables",
 ]
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 APPLICATION_ID = 0x44434B4C
 
 BATCH_COLUMNS = ("batch_id", "calling_aet", "called_aet", "host", "port")
@@ -109,8 +111,11 @@ _CORE = (
     "INSERT INTO listed VALUES (0)",
 )
 _VERSION = f"PRAGMA user_version = {SCHEMA_VERSION}"
-_SCHEMA = (
-    *_CORE,
+_VERDICT_COLUMNS = (
+    *("batch_id", "instance", "verified", "verified_by", "verified_at", "verify_detail", "transaction_uid"),
+    *("sop_instance_uid", "called_aet", "host", "port"),
+)
+_VERDICTS = (
     """CREATE TABLE verifications (
   batch_id TEXT NOT NULL,
   instance INTEGER NOT NULL,
@@ -122,11 +127,25 @@ _SCHEMA = (
   sop_instance_uid TEXT,
   called_aet TEXT NOT NULL,
   host TEXT NOT NULL,
-  port INTEGER NOT NULL
+  port INTEGER NOT NULL,
+  up_to INTEGER NOT NULL
 )""",
     "CREATE INDEX verifications_of_a_row ON verifications (batch_id, instance)",
     "CREATE INDEX verifications_of_an_instance ON verifications (sop_instance_uid)",
-    f"PRAGMA application_id = {APPLICATION_ID}",
+)
+_SCHEMA = (*_CORE, *_VERDICTS, f"PRAGMA application_id = {APPLICATION_ID}", _VERSION)
+_FROM_2 = (
+    "DROP INDEX verifications_of_a_row",
+    "DROP INDEX verifications_of_an_instance",
+    "ALTER TABLE verifications RENAME TO verifications_2",
+    *_VERDICTS,
+    f"INSERT INTO verifications ({', '.join(_VERDICT_COLUMNS)}, up_to)\n"
+    f"SELECT {', '.join(f'verifications_2.{name}' for name in _VERDICT_COLUMNS)}, coalesce(max(attempt_values.id), 0)\n"
+    "FROM verifications_2 LEFT JOIN batches ON batches.batch_id = verifications_2.batch_id\n"
+    "LEFT JOIN attempt_values ON attempt_values.batch = batches.number\n"
+    "AND attempt_values.instance = verifications_2.instance\n"
+    "GROUP BY verifications_2.rowid ORDER BY verifications_2.rowid",
+    "DROP TABLE verifications_2",
     _VERSION,
 )
 _FROM_1 = (
@@ -140,13 +159,13 @@ _FROM_1 = (
     "FROM attempts_1 JOIN batches ON batches.batch_id = attempts_1.batch_id ORDER BY attempts_1.rowid",
     "DROP TABLE attempts_1",
     "DROP TABLE batches_1",
-    _VERSION,
+    *_FROM_2,
 )
 
 
 def have_tables(connection: sqlite3.Connection, version: int) -> None:
     """Make the tables of a new ledger (version 0), or those of an older one what they are now."""
-    for statement in {0: _SCHEMA, 1: _FROM_1}.get(version, ()):
+    for statement in {0: _SCHEMA, 1: _FROM_1, 2: _FROM_2}.get(version, ()):
         connection.execute(statement)
 
 

@@ -9,7 +9,9 @@ costs the rows since then, and no more.
 from __future__ import annotations
 
 import os
+import sqlite3
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cache
 from operator import itemgetter
@@ -19,7 +21,17 @@ from typing import TYPE_CHECKING, Any
 
 from dicomkit.errors import LedgerError
 from dicomkit.ledger import read_rows
-from dicomkit.ledger_file import as_text, named, open_for_writing, open_log, reading, sync, transaction
+from dicomkit.ledger_file import (
+    Watch,
+    as_text,
+    damaged,
+    named,
+    open_for_writing,
+    open_log,
+    reading,
+    sync,
+    transaction,
+)
 from dicomkit.ledger_schema import VALUE_COLUMNS
 from dicomkit.results import COLUMNS, Outcome, encodable
 
@@ -73,6 +85,8 @@ class LedgerWriter:
     trouble : str
         What keeps rows from the ledger, in a sentence, and that for good; empty when nothing does. The rows that it
         does not have are kept in memory then.
+    is_lost : bool
+        Whether it can no longer give the rows that it had, so that all of them that can be had are in memory.
 
     Raises
     ------
@@ -83,9 +97,12 @@ class LedgerWriter:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
         self.trouble = ""
+        self.is_lost = False
         self._batch_id = ""
         self._batch: int | None = None
         self._waiting: list[tuple[Row, str]] = []
+        self._written = 0
+        self._read_back: list[Row] = []
         self._counts = [0, 0, 0, 0, 0]  # attempts, instances, stored, skipped, failed
         self._adding = Lock()
         self._committing = Lock()
@@ -95,6 +112,7 @@ class LedgerWriter:
         try:
             with named(self.path), transaction(self._connection):
                 pass  # a ledger that is read-only says so now
+            self._watch = Watch(self.path)
         except BaseException:
             self._connection.close()
             raise
@@ -153,6 +171,8 @@ class LedgerWriter:
         with self._committing:
             if self._waiting:
                 self._commit()
+            else:
+                self._look()
         self._bring_to_disk()
         return TICK_SECONDS
 
@@ -165,18 +185,51 @@ class LedgerWriter:
         if self._batch is not None:
             with self._committing:
                 self._commit(end=(as_text(datetime.now(UTC)), interrupted))
+                self._expect_rows()
             self._bring_to_disk()  # other processes may have it open, so that closing it need not do so
         if self._log is not None:
+            if self.is_lost:
+                self._watch.remove_log(self._log)
             os.close(self._log)
         self._connection.close()
 
     def rows(self) -> Iterator[Row]:
         """The rows of the batch: those in the ledger, and those that are in memory still. May raise LedgerError."""
         with self._adding:
-            in_memory = [row for row, _ in self._waiting]
-        with reading(self.path) as connection:
-            yield from read_rows(connection, self._batch_id, latest=False)
+            in_memory = [*self._read_back, *(row for row, _ in self._waiting)]
+        if not self.is_lost:
+            with reading(self.path) as connection:
+                yield from read_rows(connection, self._batch_id, latest=False)
         yield from in_memory
+
+    def _look(self) -> None:
+        """Whether the file is still there."""
+        if not self.trouble:
+            try:
+                self._watch.look()
+            except LedgerError as error:
+                self.fail(error)
+
+    def _expect_rows(self) -> None:
+        """Who opens the ledger from now on finds what was written; or else it is read back while we have it open.
+
+        SQLite goes on reading a file that was deleted, and of a damaged one what its log and its cache have.
+        """
+        try:
+            self._watch.look()
+            with reading(self.path) as connection:
+                held = connection.execute(
+                    "SELECT attempts FROM batches WHERE batch_id = ?", (self._batch_id,)
+                )
+                if held.fetchone() != (self._written,):
+                    raise damaged(self.path, "it lacks what was written to it")
+        except LedgerError as error:
+            self.fail(error)
+            self.is_lost = True
+            with suppress(sqlite3.Error):
+                self._read_back += read_rows(self._connection, self._batch_id, latest=False)
+            if missing := self._written - len(self._read_back):
+                self.trouble += f"; {missing} rows are lost with it"
 
     def _bring_to_disk(self) -> None:
         """Without a lock: who commits meanwhile does not wait."""
@@ -197,6 +250,7 @@ class LedgerWriter:
             group, self._waiting = self._waiting, []
             counts = tuple(self._counts)
         try:
+            self._watch.look()
             with named(self.path), transaction(self._connection):
                 for begin in range(0, len(group), _ROWS_AT_ONCE):
                     rows = group[begin : begin + _ROWS_AT_ONCE]
@@ -204,6 +258,7 @@ class LedgerWriter:
                 self._connection.execute(_COUNT, (*counts, self._batch))
                 if end is not None:
                     self._connection.execute(_END, (*end, self._batch))
+            self._written = counts[0]
             self._is_on_disk = False
         except BaseException as error:
             with self._adding:

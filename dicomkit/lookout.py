@@ -10,8 +10,9 @@ import sys
 from collections import deque
 from collections.abc import Callable, Iterator
 from threading import Condition, Thread
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, TypeAlias, cast
 
+from dicomkit.descriptors import NO_DESCRIPTOR
 from dicomkit.errors import UnreadableError
 from dicomkit.instances import Instance, PassedOver, Unreadable, find_instances
 from dicomkit.plan import NotYet, Task
@@ -19,11 +20,16 @@ from dicomkit.results import Outcome
 from dicomkit.sender import not_a_dicom_message
 
 if TYPE_CHECKING:
+    from dicomkit.content import HeaderFacts
     from dicomkit.ledger_resume import Resume
     from dicomkit.results import SendResult
     from dicomkit.sender import RowMaker
 
+_Unsendable: TypeAlias = "tuple[str, Outcome, str, HeaderFacts | None]"
 SAME_UID = "its SOP Instance UID came before in this batch; both were sent"
+# A file that could not be opened for want of a file descriptor is tried again after so long, so often.
+SHORTAGE_SECONDS = 0.25
+SHORTAGE_TRIES = 100
 # How many sources of an iterator are pulled ahead of their being looked at.
 PULL_AHEAD = 1000
 
@@ -70,6 +76,8 @@ class Lookout:
     def __next__(self) -> Task | None:
         while True:
             for found in self._finds:
+                if isinstance(found, float):
+                    raise NotYet(found)
                 if isinstance(found, PassedOver):
                     self.passed_over.append(found)
                     return None
@@ -88,26 +96,33 @@ class Lookout:
         if self._feeder is not None:
             self._feeder.close()
 
-    def _find(self, sources: object) -> Iterator[Instance | PassedOver | tuple[str, Outcome, str]]:
+    def _find(
+        self, sources: object, tries: int = SHORTAGE_TRIES
+    ) -> Iterator[Instance | PassedOver | _Unsendable | float]:
+        """Find what there is, or how long to wait before it goes on."""
         if isinstance(sources, list | tuple):
             for source in sources:
-                yield from self._find(source)
+                yield from self._find(source, tries)
         elif _is_other_message(sources):
-            yield f"<{type(sources).__name__}>", Outcome.INVALID_MESSAGE, not_a_dicom_message(sources)
+            yield f"<{type(sources).__name__}>", Outcome.INVALID_MESSAGE, not_a_dicom_message(sources), None
         elif isinstance(sources, BaseException):
             yield _broken_off(sources)
         else:
             try:
                 for found in find_instances(sources):
+                    if tries and isinstance(found, Unreadable) and found.detail == NO_DESCRIPTOR:
+                        yield SHORTAGE_SECONDS
+                        yield from self._find(found.source, tries - 1)
+                        continue
                     yield (
-                        (found.source, Outcome.UNREADABLE, found.detail)
+                        (found.source, Outcome.UNREADABLE, found.detail, found.header)
                         if isinstance(found, Unreadable)
                         else found
                     )
             except TypeError as error:
-                yield f"<{type(sources).__name__}>", Outcome.INVALID_MESSAGE, str(error)
+                yield f"<{type(sources).__name__}>", Outcome.INVALID_MESSAGE, str(error), None
             except UnreadableError as error:
-                yield f"<{type(sources).__name__}>", Outcome.UNREADABLE, str(error)
+                yield f"<{type(sources).__name__}>", Outcome.UNREADABLE, str(error), None
             except Exception as error:  # noqa: BLE001 - an iterable of the caller's; what it raised becomes a row
                 yield _broken_off(error)
 
@@ -141,12 +156,13 @@ def _is_other_message(source: object) -> bool:
     )
 
 
-def _broken_off(error: BaseException) -> tuple[str, Outcome, str]:
+def _broken_off(error: BaseException) -> _Unsendable:
     return (
         "<sources>",
         Outcome.UNREADABLE,
         f"the sources ended with {type(error).__name__}; what they gave before was sent, what they had not given "
         "was not",
+        None,
     )
 
 

@@ -7,16 +7,31 @@ and no others, so that everything JSON can say (1.0, 1e400, lone surrogates, key
 from __future__ import annotations
 
 import json
+import re
+from bisect import bisect_left
 
+from dicomkit.errors import Picklable
 from dicomkit.frozen import Frozen
 
-__all__ = ["JsonFault", "Property", "JsonDocument", "decode_json", "encode_value", "read_value", "position"]
+__all__ = [
+    "JsonFault",
+    "Property",
+    "JsonDocument",
+    "Places",
+    "decode_json",
+    "escape_surrogates",
+    "encode_value",
+    "read_value",
+    "position",
+]
 
 _WHITESPACE = " \t\n\r"  # RFC 8259 section 2: no other space counts
+# Python itself gives up somewhere below 1000, depending on who calls; .NET's readers take 64.
+_MAX_DEPTH = 200
 _MAX_INTEGER_DIGITS = 4300  # beyond it Python itself refuses to make an int of a text
 
 
-class JsonFault(ValueError):
+class JsonFault(Picklable, ValueError):
     """A text that is not the JSON it should be.
 
     Attributes
@@ -123,7 +138,7 @@ class JsonDocument(Frozen):
 
     def writable_text(self) -> str:
         """The text with lone surrogates escaped, which no encoding could write (JSON strings alone can hold them)."""
-        return _escape_surrogates(self.text)
+        return escape_surrogates(self.text)
 
     def canonical(self) -> str:
         """A text that is the same for documents of the same JSON value; numbers count as they are written."""
@@ -165,10 +180,11 @@ def encode_value(value: object, *, allow_nan: bool = False) -> str:
     TypeError, ValueError
         When JSON has no such value: an object of another kind, NaN, an infinity, a cycle.
     """
-    return _escape_surrogates(json.dumps(value, ensure_ascii=False, allow_nan=allow_nan, default=_plain))
+    return escape_surrogates(json.dumps(value, ensure_ascii=False, allow_nan=allow_nan, default=_plain))
 
 
-def _escape_surrogates(text: str) -> str:
+def escape_surrogates(text: str) -> str:
+    """A text with its lone surrogates as JSON escapes, which every encoding can write."""
     if text.isascii():
         return text
     return "".join(f"\\u{ord(one):04x}" if "\ud800" <= one <= "\udfff" else one for one in text)
@@ -201,6 +217,18 @@ def read_value(text: str) -> object:
     return value
 
 
+class Places:
+    """Lines and columns of offsets into a text, for many of them: the text is gone through once."""
+
+    def __init__(self, text: str) -> None:
+        self._breaks = [-1, *(found.start() for found in re.finditer("\n", text))]
+
+    def at(self, offset: int) -> tuple[int, int]:
+        """Line and column of an offset, as `position` has them."""
+        line = bisect_left(self._breaks, offset)
+        return line, offset - self._breaks[line - 1]
+
+
 def position(text: str, offset: int) -> tuple[int, int]:
     """Line and column of an offset into `text`, both counted from 1."""
     return text.count("\n", 0, offset) + 1, offset - text.rfind("\n", 0, offset)
@@ -216,9 +244,27 @@ def _skip(text: str, offset: int) -> int:
     return offset
 
 
+def _is_deep(value: object) -> bool:
+    """Whether a value is nested more deeply than we take; level by level, so that no depth is too much for this."""
+    level = [value]
+    for _ in range(_MAX_DEPTH):
+        level = [
+            within
+            for one in level
+            if isinstance(one, dict | list)
+            for within in (one.values() if isinstance(one, dict) else one)
+        ]
+        if not level:
+            return False
+    return any(isinstance(one, dict | list) for one in level)
+
+
 def _decode(text: str, offset: int) -> tuple[object, int]:
     try:
-        return _DECODER.raw_decode(text, offset)
+        value, end = _DECODER.raw_decode(text, offset)
+        if _is_deep(value):
+            raise RecursionError
+        return value, end
     except json.JSONDecodeError as error:
         raise _fault(text, error.pos, *_in_our_words(text, error)) from error
     except _NotJson as error:

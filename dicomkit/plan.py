@@ -56,7 +56,11 @@ FREE = -1  # the owner of a series that no worker has
 
 
 class NotYet(Exception):
-    """The sources have nothing to look at right now; they will say when they have."""
+    """The sources have nothing to look at right now; they will say when they have, or are asked again after so long."""
+
+    def __init__(self, seconds: float | None = None) -> None:
+        self.seconds = seconds
+        super().__init__()
 
 
 class Plan:
@@ -107,6 +111,7 @@ class Plan:
         self._came_across = False
         self._stopped = False
         self._hold_until = 0.0
+        self._look_again_at: float | None = None
         self.is_crowded = False
         self.may_take: Callable[[], bool] = lambda: True
 
@@ -138,7 +143,7 @@ class Plan:
                     return True
                 if deadline is not None and now >= deadline:
                     return None
-                due = [deadline] if deadline is not None else []
+                due = [moment for moment in (deadline, self._look_again_at) if moment is not None]
                 if task is None and self.may_take():
                     next_tries = [task.not_before for task in self._waiting if _is_for(worker, task)]
                     held_until = max(self._hold_until, self._next_turn)
@@ -404,6 +409,7 @@ class Plan:
         """Look at so many more sources; False when there is nothing more for now."""
         if self._exhausted:
             return False
+        self._look_again_at = None
         for _ in range(count):
             try:
                 task = next(self._tasks)
@@ -411,7 +417,9 @@ class Plan:
                 self._exhausted = True
                 self._changed.notify_all()
                 return False
-            except NotYet:
+            except NotYet as wait:
+                if wait.seconds is not None:
+                    self._look_again_at = monotonic() + wait.seconds
                 return False
             if task is None:
                 self._came_across = True

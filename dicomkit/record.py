@@ -218,8 +218,9 @@ class Record:
         if self._ledger is not None:
             self._ledger.close(interrupted=interrupted)
             if self._ledger.trouble:
+                which = "all rows that are left" if self._ledger.is_lost else "the rows after that"
                 self._note_trouble(
-                    f"{self._ledger.trouble}; the rows after that are in memory only: save them with to_frame()"
+                    f"{self._ledger.trouble}; {which} are in memory only: save them with to_frame()"
                 )
         with self._lock:
             if self._file is not None:

@@ -123,7 +123,8 @@ class LocalSCP:
         The users that are let in; others, and calls without one, are rejected (reason 1), and a confirmation is given
         where it is asked for. None lets all in, and confirms none. `events` name the user, and no secret.
     server : {"auto", "pynetdicom", "sockets"}
-        Which server is beneath; ``auto`` takes pynetdicom's unless a fault, `tls` or `identities` need the other.
+        Which server is beneath; ``auto`` takes pynetdicom's unless a fault, `tls`, `identities` or PDUs
+        without limit need the other.
     seed : int
         For faults with a `chance`.
 
@@ -189,7 +190,9 @@ class LocalSCP:
         )
         if server == "pynetdicom" and below:
             raise ValueError(f"pynetdicom's server cannot do {below}; leave server at 'auto'")
-        self._on_sockets = server == "sockets" or bool(below)
+        # pynetdicom reads a PDU whole, however long it is; the other one takes it in pieces.
+        is_unlimited = server == "auto" and maximum_pdu_size == 0
+        self._on_sockets = server == "sockets" or bool(below) or is_unlimited
         self._journal = Journal(
             output=None if output is None else Path(output), keep_bytes=keep_bytes, on_received=on_received
         )

@@ -7,11 +7,11 @@ exactly the contexts that it is to accept.
 from __future__ import annotations
 
 import socket
+import struct
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from socketserver import BaseServer
-from typing import cast
+from typing import Any, cast
 from weakref import WeakKeyDictionary
 
 from pydicom.dataset import Dataset
@@ -19,31 +19,92 @@ from pydicom.uid import UID
 from pynetdicom import AE, build_context, evt
 from pynetdicom.association import Association
 from pynetdicom.dimse_primitives import C_STORE
+from pynetdicom.pdu import A_ASSOCIATE_RQ
 from pynetdicom.pdu_primitives import A_ABORT, A_ASSOCIATE, SOPClassCommonExtendedNegotiation
-from pynetdicom.transport import ThreadedAssociationServer
+from pynetdicom.transport import AssociationSocket, RequestHandler, ThreadedAssociationServer
 
 from dicomkit import statuses
+from dicomkit.pynetdicom_log import WITHOUT_SECRETS
 from dicomkit.scp_faults import Delay, FaultPlan, Occasion, Stage, Status
 from dicomkit.scp_journal import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME, Journal, What
+from dicomkit.scp_lobby import Lobby
 from dicomkit.scp_service import (
     ACCEPTED,
     CLASS_REFUSED,
+    UNDECODABLE,
     ClaimedIdentity,
     Service,
     answer_context,
+    longest_pdu,
     refused_by,
 )
 from dicomkit.uids import VERIFICATION
 
 __all__ = ["PynetdicomServer"]
 
-_SERVER_POLL_SECONDS = 0.05  # how soon the accept loop notices that it is to stop
+_HEADER = struct.Struct(">BxI")  # type, reserved, length: PS3.8 section 9.3.1
+_ASSOCIATE_RQ = 0x01
 _NEVER_PROPOSED = IMPLEMENTATION_CLASS_UID  # stands where pynetdicom wants a transfer syntax and we take none
 _STORAGE_SERVICE = UID("1.2.840.10008.4.2")  # PS3.6 Table A-1
 
 
 class _Listening(ThreadedAssociationServer):
     request_queue_size = 128  # socketserver's 5 makes the system refuse a batch that opens many at once
+
+
+class _Entity(AE):
+    """Of its associations only those count that were asked for: a caller that says too little keeps nobody out."""
+
+    @property
+    def maximum_associations(self) -> int:
+        unasked = sum(1 for one in self.active_associations if one.requestor.primitive is None)
+        return super().maximum_associations + unasked
+
+    @maximum_associations.setter
+    def maximum_associations(self, value: int) -> None:
+        AE.maximum_associations.fset(self, value)  # type: ignore[attr-defined]
+
+
+class _CheckedSocket(AssociationSocket):
+    """Hides the PDUs that pynetdicom cannot cope with, so that it answers A-ABORT (PS3.8 section 9.2, Evt19).
+
+    One that is longer than its type can be: it would read all of it before it looks at it. A request that it can decode
+    and not understand: its thread would end, and nobody be told.
+    """
+
+    _header = b""  # of the PDU whose rest is asked for next
+
+    def recv(self, nr_bytes: int) -> bytearray:
+        received = super().recv(nr_bytes)
+        header, self._header = self._header, b""
+        if header:
+            if header[0] == _ASSOCIATE_RQ and not _is_understood(header + received):
+                return bytearray(len(received))
+        elif len(received) == _HEADER.size:
+            kind, length = _HEADER.unpack(received)
+            limit = longest_pdu(kind, self.assoc.acceptor.maximum_length or 0)
+            if limit is not None and length > limit:
+                return bytearray(_HEADER.size)  # there is no type 0
+            self._header = bytes(received)
+        return received
+
+
+def _is_understood(request: bytes) -> bool:
+    pdu = A_ASSOCIATE_RQ()
+    try:
+        pdu.decode(request)
+        pdu.to_primitive()
+    except UNDECODABLE:
+        return False
+    return True
+
+
+class _Handler(RequestHandler):
+    def _create_association(self) -> Association:
+        association = super()._create_association()
+        # Making another one would tell the state machine of a second connection.
+        cast(AssociationSocket, association.dul.socket).__class__ = _CheckedSocket
+        return association
 
 
 class PynetdicomServer:
@@ -54,7 +115,7 @@ class PynetdicomServer:
         self._journal = journal
         self._stopping = threading.Event()
         self._numbers: WeakKeyDictionary[Association, int] = WeakKeyDictionary()
-        self._ae = AE(service.aet)
+        self._ae = _Entity(service.aet)
         self._ae.implementation_class_uid = IMPLEMENTATION_CLASS_UID
         self._ae.implementation_version_name = IMPLEMENTATION_VERSION_NAME
         self._ae.maximum_pdu_size = service.maximum_pdu_size
@@ -66,6 +127,7 @@ class PynetdicomServer:
         self._server = self._ae.make_server(
             (host, port),
             evt_handlers=[
+                WITHOUT_SECRETS,
                 (evt.EVT_CONN_OPEN, self._on_open),
                 (evt.EVT_REQUESTED, self._on_request),
                 (evt.EVT_SOP_COMMON, self._on_common_negotiation),
@@ -78,17 +140,27 @@ class PynetdicomServer:
                 (evt.EVT_CONN_CLOSE, self._noting("closed")),
             ],
             server_class=_Listening,
+            request_handler=_Handler,
         )
         self.port: int = self._server.server_address[1]
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, args=(_SERVER_POLL_SECONDS,), name="dicomkit-scp", daemon=True
+        self._timeout_seconds = service.network_timeout_seconds
+        self._lobby = Lobby(
+            cast(socket.socket, self._server.socket),
+            self._receive,
+            lambda why: journal.note("closed", None, why),
+            service.network_timeout_seconds,
         )
-        self._thread.start()
+
+    def _receive(self, sock: socket.socket, address: Any) -> None:
+        sock.settimeout(
+            self._timeout_seconds
+        )  # of each read: a request that is never finished ends some time
+        self._server.process_request(sock, address)
+        self._server.service_actions()
 
     def stop(self) -> None:
         """Close what is open and wait for pynetdicom's threads."""
-        BaseServer.shutdown(self._server)  # its own shutdown() expects to have been made by start_server()
-        self._thread.join()
+        self._lobby.stop()
         self._server.server_close()
         remaining = self._ae.active_associations
         for association in remaining:

@@ -6,10 +6,10 @@ each can be tested against the other. Where no fault strikes, it serves like any
 
 from __future__ import annotations
 
-import select
 import socket
 import struct
 import threading
+import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from io import BufferedReader
@@ -44,7 +44,16 @@ from dicomkit.scp_faults import (
     WrongMessageID,
 )
 from dicomkit.scp_journal import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME, Arrival, Journal
-from dicomkit.scp_service import ACCEPTED, ClaimedIdentity, Service, answer_context, refused_by
+from dicomkit.scp_lobby import ARTIM_SECONDS, Lobby
+from dicomkit.scp_service import (
+    ACCEPTED,
+    UNDECODABLE,
+    ClaimedIdentity,
+    Service,
+    answer_context,
+    longest_pdu,
+    refused_by,
+)
 
 __all__ = ["SocketServer"]
 
@@ -61,7 +70,6 @@ _PDV_OVERHEAD = 2  # of the item length: context and message control header
 _COMMAND, _LAST = 0x01, 0x02  # message control header bits, PS3.8 E.2
 _TITLE_BYTES = 16  # PS3.8 Table 9-11
 _FIXED_BYTES = 68  # of an A-ASSOCIATE-RQ and -AC before the items, PS3.8 Table 9-11
-_REQUEST_BYTES = 1 << 20  # more than 128 contexts can fill, so that a bad length costs no memory
 _COMMAND_BYTES = 1 << 16  # a C-STORE-RQ command has some 200
 
 _APPLICATION_CONTEXT = b"1.2.840.10008.3.1.1.1"  # PS3.7 A.2.1
@@ -102,17 +110,18 @@ class SocketServer:
         self._associations = 0
         self._listener = listen(host, port, small_buffer=any(isinstance(f, StopReading) for f in plan.faults))
         self.port: int = self._listener.getsockname()[1]
-        self._wake, self._waker = socket.socketpair()
-        self._thread = threading.Thread(target=self._accept, name="dicomkit-scp", daemon=True)
-        self._thread.start()
+        self._lobby = Lobby(
+            self._listener,
+            lambda sock, _: self._receive(sock),
+            lambda why: journal.note("closed", None, why),
+            service.network_timeout_seconds,
+        )
 
     def stop(self) -> None:
         """Close everything and wait for the threads."""
         self.stopping.set()
-        self._waker.send(b"\0")
-        self._thread.join()
-        for one in (self._listener, self._wake, self._waker):
-            one.close()
+        self._lobby.stop()
+        self._listener.close()
         with self._lock:
             remaining = dict(self._connections)
         for connection in remaining:
@@ -132,22 +141,19 @@ class SocketServer:
         with self._lock:
             self._associations -= 1
 
-    def _accept(self) -> None:
-        while True:
-            ready, _, _ = select.select([self._listener, self._wake], [], [])
-            if self._wake in ready:
-                return
-            try:
-                sock, _ = self._listener.accept()
-            except OSError:
-                continue  # the peer has gone already, or there is no descriptor left for it
-            connection = _Connection(self, sock)
-            thread = threading.Thread(
-                target=self._serve, args=(connection,), name="dicomkit-scp-connection", daemon=True
-            )
-            with self._lock:
-                self._connections[connection] = thread
+    def _receive(self, sock: socket.socket) -> None:
+        connection = _Connection(self, sock)
+        thread = threading.Thread(
+            target=self._serve, args=(connection,), name="dicomkit-scp-connection", daemon=True
+        )
+        with self._lock:
+            self._connections[connection] = thread
+        try:
             thread.start()
+        except RuntimeError:  # no thread can be started
+            with self._lock:
+                del self._connections[connection]
+            raise
 
     def _serve(self, connection: _Connection) -> None:
         try:
@@ -199,7 +205,10 @@ class _Connection:
         self._plan = server.plan
         self._journal = server.journal
         self._sock = sock
-        self._sock.settimeout(server.service.network_timeout_seconds)
+        self._timeout_seconds = server.service.network_timeout_seconds
+        self._sock.settimeout(self._timeout_seconds)
+        # Until it has asked for an association (PS3.8 section 9.1.5), however it trickles.
+        self._deadline: float | None = time.monotonic() + min(ARTIM_SECONDS, self._timeout_seconds)
         self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._reader: BufferedReader | None = None
         self._entered = False
@@ -257,17 +266,31 @@ class _Connection:
 
     def _read(self, count: int) -> bytes:
         assert self._reader is not None
-        data = self._reader.read(count)
+        data = self._reader.read(count) if self._deadline is None else self._read_by(self._deadline, count)
         if len(data) < count:
             raise _EndedError
         return data
 
+    def _read_by(self, deadline: float, count: int) -> bytes:
+        assert self._reader is not None
+        data = b""
+        while len(data) < count:
+            if (left := deadline - time.monotonic()) <= 0:
+                raise _EndedError
+            self._sock.settimeout(left)
+            if not (piece := self._reader.read1(count - len(data))):
+                break
+            data += piece
+        self._sock.settimeout(self._timeout_seconds)
+        return data
+
     def _take_pdu(self) -> None:
         kind, length = _HEADER.unpack(self._read(_HEADER_BYTES))
+        limit = longest_pdu(kind, self._server.service.maximum_pdu_size)
+        if limit is not None and length > limit:
+            what = "P-DATA-TF" if kind == _P_DATA else f"PDU of type {kind}"
+            self._abort(_INVALID_PARAMETER, f"a {what} of {length} bytes, {limit} are allowed")
         if kind == _P_DATA:
-            limit = self._server.service.maximum_pdu_size
-            if limit and length > limit:
-                self._abort(_INVALID_PARAMETER, f"a P-DATA-TF of {length} bytes, {limit} are allowed")
             self._take_pdvs(length)
         elif kind == _RELEASE_RQ:
             self._read(length)
@@ -386,9 +409,12 @@ class _Connection:
 
     def _negotiate(self) -> None:
         kind, length = _HEADER.unpack(header := self._read(_HEADER_BYTES))
-        if kind != _ASSOCIATE_RQ or not _FIXED_BYTES <= length <= _REQUEST_BYTES:
+        longest = longest_pdu(_ASSOCIATE_RQ, 0)
+        assert longest is not None
+        if kind != _ASSOCIATE_RQ or not _FIXED_BYTES <= length <= longest:
             self._abort(_UNEXPECTED_PDU, f"a PDU of type {kind} and {length} bytes before an association")
         body = self._read(length)
+        self._deadline = None
         decoded = _decoded_request(header + body)
         if decoded is None:
             self._abort(_INVALID_PARAMETER, "an A-ASSOCIATE-RQ that cannot be decoded")
@@ -632,16 +658,8 @@ def _decoded_request(
             user.secondary_field or b"",
             bool(user.positive_response_requested),
         )
-    except (
-        ArithmeticError,
-        AttributeError,
-        LookupError,
-        NotImplementedError,
-        TypeError,
-        ValueError,
-        struct.error,
-    ):
-        return None  # whatever pynetdicom's decoder stumbles over
+    except UNDECODABLE:
+        return None
     return proposed, claimed
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -19,10 +20,12 @@ if TYPE_CHECKING:
 __all__ = [
     "ACCEPTED",
     "CLASS_REFUSED",
+    "UNDECODABLE",
     "ClaimedIdentity",
     "Refused",
     "Service",
     "answer_context",
+    "longest_pdu",
     "refused_by",
 ]
 
@@ -108,6 +111,35 @@ def refused_by(
             fault.uid for fault in plan.all_due(RefuseSyntax, occasion, lambda one: one.uid in syntaxes)
         ),
     )
+
+
+UNDECODABLE = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    NotImplementedError,
+    TypeError,
+    ValueError,
+    struct.error,
+)
+"""What pynetdicom's decoder of a request stumbles over."""
+
+_P_DATA_TF = 0x04
+# An A-ASSOCIATE-RQ or -AC: more than 128 contexts can fill, and no more than that is believed.
+_NEGOTIATION_BYTES = 1 << 20
+# By PDU type, PS3.8 section 9.3: all others are four bytes after their header.
+_LONGEST = {0x01: _NEGOTIATION_BYTES, 0x02: _NEGOTIATION_BYTES, 0x03: 4, 0x05: 4, 0x06: 4, 0x07: 4}
+
+
+def longest_pdu(kind: int, maximum_pdu_size: int) -> int | None:
+    """How many bytes may follow the header of a PDU of this type; None for no limit.
+
+    A P-DATA-TF is as long as we announced to take, and of any length where we announced no limit (PS3.8 D.1).
+    """
+    if kind == _P_DATA_TF:
+        return maximum_pdu_size or None
+    return _LONGEST.get(kind, 0)
 
 
 def answer_context(sop_class: str, syntaxes: list[str], refused: Refused) -> tuple[int, str]:

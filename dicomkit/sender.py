@@ -12,18 +12,28 @@ from datetime import UTC, datetime
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-from dicomkit.errors import PEER_SAYS, Interrupted, UnreadableError, WireError
+from dicomkit.content import SourceError
+from dicomkit.descriptors import is_shortage
+from dicomkit.errors import PEER_SAYS, Interrupted, ProtocolError, UnreadableError, WireError
 from dicomkit.frozen import Frozen
 from dicomkit.results import Outcome, SendResult
 from dicomkit.statuses import SUCCESS, status_advice
 from dicomkit.uids import EXPLICIT_LE, IMPLICIT_LE, uid_name
-from dicomkit.wire.association import Association
+from dicomkit.wire.association import MAX_UID, Association
 from dicomkit.wire.connection import Peer
-from dicomkit.wire.pdu import CONTEXT_RESULTS, MAX_CONTEXTS, ProposedContext, Response
+from dicomkit.wire.pdu import (
+    CONTEXT_ACCEPTED,
+    CONTEXT_RESULTS,
+    MAX_CONTEXTS,
+    ProposedContext,
+    Response,
+    why_unusable,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from dicomkit.content import HeaderFacts
     from dicomkit.conversion import Converted
     from dicomkit.instances import DataSource, Instance
     from dicomkit.messages import Message
@@ -81,7 +91,8 @@ def send(
     try:
         instance = message.instance
     except UnreadableError as error:
-        return row.untried(0, source, Outcome.UNREADABLE, str(error))
+        header = error.header if isinstance(error, SourceError) else None
+        return row.untried(0, source, Outcome.UNREADABLE, str(error), header)
     started_at, start = datetime.now(UTC), perf_counter()
     try:
         # Packing saves time only where many instances follow, and some peers abort upon it.
@@ -136,9 +147,22 @@ def peer_of(
 
     Raises
     ------
+    TypeError
+        One of the three is something else; the message names it.
     SecurityError
         A file of `tls` cannot be used.
     """
+    from dicomkit.settings import DicomSenderSetting
+
+    _expect("setting", setting, DicomSenderSetting)
+    if tls is not None:
+        from dicomkit.security import TlsOptions
+
+        _expect("tls", tls, TlsOptions)
+    if identity is not None:
+        from dicomkit.security import UserIdentity
+
+        _expect("identity", identity, UserIdentity)
     return Peer(
         setting.remote_host,
         setting.remote_port,
@@ -150,7 +174,14 @@ def peer_of(
     )
 
 
-def propose(kinds: Iterable[Kind]) -> tuple[list[ProposedContext], set[Kind]]:
+def _expect(name: str, value: object, kind: type) -> None:
+    if not isinstance(value, kind):
+        raise TypeError(f"{name} is of type {type(value).__name__}; it takes a {kind.__name__}")
+
+
+def propose(
+    kinds: Iterable[Kind], most: int = MAX_CONTEXTS
+) -> tuple[list[ProposedContext], dict[Kind, None]]:
     """The presentation contexts for these kinds, as far as one association carries them.
 
     One context for each SOP class and transfer syntax as stored, in the given order, then for each SOP class one
@@ -159,21 +190,21 @@ def propose(kinds: Iterable[Kind]) -> tuple[list[ProposedContext], set[Kind]]:
     Returns
     -------
     (contexts, covered)
-        At most 128 contexts, and the kinds that they cover.
+        At most so many contexts, 128 unless told otherwise, and the kinds that they cover, in order.
     """
     covered: dict[Kind, None] = {}
     classes: dict[str, None] = {}
     for kind in kinds:
         if kind in covered:
             continue
-        if len(covered) + len(classes) + 1 + (kind[0] not in classes) > MAX_CONTEXTS:
+        if len(covered) + len(classes) + 1 + (kind[0] not in classes) > most:
             break
         covered[kind] = None
         classes[kind[0]] = None
     offers = [(sop_class, (syntax,)) for sop_class, syntax in covered]
     offers += [(sop_class, (EXPLICIT_LE, IMPLICIT_LE)) for sop_class in classes]  # type: ignore[misc]
     contexts = [ProposedContext(2 * index + 1, *offer) for index, offer in enumerate(offers)]
-    return contexts, set(covered)
+    return contexts, covered
 
 
 class RowMaker(Frozen):
@@ -182,9 +213,11 @@ class RowMaker(Frozen):
     batch_id: str
     peer: Peer
 
-    def untried(self, index: int, source: str, outcome: Outcome, detail: str) -> SendResult:
-        """For what is no instance, and so was never tried."""
-        return self.tried(index, 1, source, outcome, detail)
+    def untried(
+        self, index: int, source: str, outcome: Outcome, detail: str, header: HeaderFacts | None = None
+    ) -> SendResult:
+        """For what is no instance that could be sent, and so was never tried."""
+        return self.tried(index, 1, source, outcome, detail, header)
 
     def unsent(
         self, index: int, attempt: int, instance: Instance, outcome: Outcome, detail: str
@@ -224,7 +257,7 @@ class RowMaker(Frozen):
         source: str,
         outcome: Outcome,
         detail: str,
-        instance: Instance | None = None,
+        instance: Instance | HeaderFacts | None = None,
         *,
         status: int | None = None,
         size_bytes: int | None = None,
@@ -273,6 +306,8 @@ class Attempt:
     ----------
     start : float
         When it began, on the clock of `time.perf_counter`; 0.0 before.
+    lacks_a_descriptor : bool
+        Whether `load` could not open the source for want of a file descriptor, which says nothing of the source.
     """
 
     def __init__(
@@ -294,12 +329,14 @@ class Attempt:
         self.number = number
         self.instance = instance
         self.note = note
+        self.lacks_a_descriptor = False
         self._which = which
         self._row = row
         self._transcode = transcode
         self._convert = convert
         self._data: DataSource | None = None
         self._context_id = 0
+        self._sent_uids = ("", "")
         self._syntax: str | None = None
         self._refusal = ""
         self._error: UnreadableError | WireError | None = None
@@ -322,14 +359,15 @@ class Attempt:
                 self._duration_ms = 1e3 * (perf_counter() - self.start)
                 return False
             self._data = data = outgoing.open()
+            self._sent_uids = self.instance.sop_class_uid, self.instance.sop_instance_uid
             self.association.load(
                 data,
                 outgoing.length,
                 self._context_id,
-                self.instance.sop_class_uid,
-                self.instance.sop_instance_uid,
+                *self._sent_uids,
             )
         except UnreadableError as error:
+            self.lacks_a_descriptor = is_shortage(error.__cause__)
             self._error = _without_frames(error)
             self._syntax = self._started_at = None  # nothing of it was tried
             self.close()
@@ -396,6 +434,11 @@ class Attempt:
         self._duration_ms = 1e3 * (perf_counter() - self.start)
         self._was_cut = not association.is_open
 
+    @property
+    def may_pass(self) -> bool | None:
+        """Whether another attempt may end otherwise, where that is known beside the outcome."""
+        return False if isinstance(self._error, ProtocolError) and not self._error.may_pass else None
+
     def result(self) -> SendResult:
         """The row of this attempt."""
         error = self._error
@@ -412,6 +455,7 @@ class Attempt:
         assert self._response is not None, "result needs a receive"
         status, comment = self._response.status, self._response.error_comment
         detail = STORED if status == SUCCESS else status_advice(status)
+        detail += _other_uids(self._response, *self._sent_uids)
         if comment:
             detail += f'{PEER_SAYS}"{comment}"'
         return self._row_of(Outcome.of_status(status), detail, status)
@@ -459,6 +503,8 @@ def conversion_target(association: Association, instance: Instance) -> str | Non
 def why_not_accepted(association: Association, instance: Instance, *, transcode: bool) -> str:
     """Why no accepted context carries this instance, and what the peer would have taken (PS3.8 Table 9-18)."""
     sop_class, syntax = instance.sop_class_uid, instance.transfer_syntax
+    if oddities := _oddities(association, sop_class):
+        return f"{oddities}, so that it cannot be sent; report it to the maker of the peer"
     if association.accepted_syntaxes(sop_class):
         return (
             f"{_takes_only(association, sop_class)}, and not in {uid_name(syntax)} as it is stored; have the peer "
@@ -476,6 +522,34 @@ def why_not_accepted(association: Association, instance: Instance, *, transcode:
         f"the peer takes {uid_name(sop_class)} in no transfer syntax that we offered"
         f"{f' ({why})' if why else ''}; enable the SOP class for {association.peer.calling_aet!r} at the peer"
     )
+
+
+def _oddities(association: Association, sop_class: str) -> str:
+    """What is wrong with contexts of this SOP class that the peer accepted (PS3.8 section 9.3.3.2)."""
+    return " and ".join(
+        f"the peer answered presentation context {context.id}, {uid_name(sop_class)} in "
+        f"{' or '.join(map(uid_name, context.transfer_syntaxes))}, with {why}"
+        for context, reply in association.contexts.values()
+        if context.abstract_syntax == sop_class
+        and reply.result == CONTEXT_ACCEPTED
+        and (why := why_unusable(context, reply))
+    )
+
+
+def _other_uids(response: Response, sop_class_uid: str, sop_instance_uid: str) -> str:
+    """What the response says it is for, where that is another instance than the one sent (PS3.7 section 9.3.1.2)."""
+    answered = (
+        ("SOP Class UID", response.affected_class, sop_class_uid),
+        ("SOP Instance UID", response.affected_instance, sop_instance_uid),
+    )
+    others = []
+    for name, uid, sent in answered:
+        if uid and uid != sent.encode():
+            is_uid = len(uid) <= MAX_UID and not uid.strip(b"0123456789.")
+            others.append(f"{name} {uid.decode()}" if is_uid else f"{name} that is no UID")
+    if not others:
+        return ""
+    return f"; its response names another {' and another '.join(others)}: look there under which it has the instance"
 
 
 def _takes_only(association: Association, sop_class: str) -> str:

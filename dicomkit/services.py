@@ -6,19 +6,25 @@ one, and the rest is offered again. Most peers are known after a few rounds; wha
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-from dicomkit.errors import WireError
+from dicomkit.errors import AssociationRejected, WireError
+from dicomkit.proposals import Proposals
 from dicomkit.results import Outcome, SendResult
 from dicomkit.sender import Kind, RowMaker, new_batch_id, peer_of, why_not
 from dicomkit.statuses import SUCCESS, status_advice
 from dicomkit.uids import EXPLICIT_LE, IMPLICIT_LE, STORAGE_CLASSES, VERIFICATION, uid_name
 from dicomkit.wire.association import Association
 from dicomkit.wire.connection import Interrupt, Peer
-from dicomkit.wire.pdu import CONTEXT_ACCEPTED, CONTEXT_RESULTS, MAX_CONTEXTS, ProposedContext
+from dicomkit.wire.pdu import (
+    CONTEXT_ACCEPTED,
+    CONTEXT_RESULTS,
+    ProposedContext,
+    why_unusable,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -180,10 +186,10 @@ def probe(
 
     from dicomkit.errors import SettingError
 
+    peer = peer_of(setting, tls, identity)
     problems = [problem for problem in setting.usability_problems() if problem.severity == "error"]
     if problems:
         raise SettingError(problems)
-    peer = peer_of(setting, tls, identity)
     counts = _count_kinds(sources) if sources is not None else {}
     asked = (
         _asked_for(counts)
@@ -272,6 +278,8 @@ Answers = dict[Kind, tuple[bool | None, str]]
 def _ask(peer: Peer, asked: Sequence[Kind]) -> Answers:
     """Whether the peer takes each pair, and why not."""
     answers: Answers = {}
+    proposals = Proposals(fewest=1)
+    rejected: Answers = {}
     try:
         for round_number in range(ELIMINATION_ROUNDS + 1):
             open_pairs: dict[str, list[str]] = {}
@@ -286,37 +294,57 @@ def _ask(peer: Peer, asked: Sequence[Kind]) -> Answers:
                     for sop_class, syntaxes in open_pairs.items()
                     for syntax in syntaxes
                 ]
-            for contexts in _contexts(offers):
-                _ask_once(peer, contexts, answers)
+            while offers:
+                some = offers[: proposals.most]
+                contexts = [ProposedContext(2 * index + 1, *offer) for index, offer in enumerate(some)]
+                kinds = [(sop_class, syntaxes[0]) for sop_class, syntaxes in some]
+                try:
+                    usable = _ask_once(peer, contexts, answers)
+                except WireError as error:
+                    if proposals.are_halved(error, len(some), kinds):
+                        continue
+                    if proposals.are_futile or not _is_rejection_of_contexts(error):
+                        raise
+                    proposals.were_rejected(kinds, str(error))
+                    for sop_class, syntaxes in some:
+                        for syntax in syntaxes:
+                            rejected[sop_class, syntax] = answers[sop_class, syntax] = (None, str(error))
+                else:
+                    proposals.were_accepted(len(some), usable)
+                offers = offers[len(some) :]
     except WireError as error:
         for kind in asked:
             answers.setdefault(kind, (None, str(error)))
+    if proposals.is_any_accepted:  # so it knows us, and it was for what was asked for
+        for kind, (_, reason) in rejected.items():
+            answers[kind] = (False, reason)
     return answers
 
 
-def _contexts(offers: Sequence[tuple[str, tuple[str, ...]]]) -> Iterator[list[ProposedContext]]:
-    for start in range(0, len(offers), MAX_CONTEXTS):
-        some = offers[start : start + MAX_CONTEXTS]
-        yield [ProposedContext(2 * index + 1, *offer) for index, offer in enumerate(some)]
+def _is_rejection_of_contexts(error: WireError) -> bool:
+    return isinstance(error, AssociationRejected) and error.may_be_for_contexts and not error.may_pass
 
 
-def _ask_once(peer: Peer, contexts: list[ProposedContext], answers: Answers) -> None:
-    """One association, for nothing but its negotiation."""
+def _ask_once(peer: Peer, contexts: list[ProposedContext], answers: Answers) -> list[Kind]:
+    """One association, for nothing but its negotiation; return what was accepted, by what it was offered in first."""
     association = Association.open(peer, contexts)
     association.end()
+    accepted = []
     for context in contexts:
         _, reply = association.contexts.get(context.id, (context, None))
         if reply is None:
             reason = "no answer to this context"
         elif reply.result != CONTEXT_ACCEPTED:
             reason = CONTEXT_RESULTS.get(reply.result, f"result {reply.result}, which PS3.8 does not define")
-        elif reply.transfer_syntax in context.transfer_syntaxes:
+        elif not (reason := why_unusable(context, reply)):
             answers[context.abstract_syntax, reply.transfer_syntax] = (
                 True,
                 CONTEXT_RESULTS[CONTEXT_ACCEPTED],
             )
+            accepted.append((context.abstract_syntax, context.transfer_syntaxes[0]))
             continue
-        else:
-            reason = f"accepted in {uid_name(reply.transfer_syntax)}, which was not offered"
+        elif len(context.transfer_syntaxes) > 1:
+            continue  # it is asked again, at last in each transfer syntax alone
         for syntax in context.transfer_syntaxes:
             answers[context.abstract_syntax, syntax] = (False, reason)
+    return accepted

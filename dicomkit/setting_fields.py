@@ -11,7 +11,7 @@ from enum import IntEnum
 from math import isfinite
 from typing import Literal
 
-from dicomkit.errors import Problem
+from dicomkit.errors import Picklable, Problem
 from dicomkit.frozen import Frozen
 from dicomkit.lossless import JsonFault, encode_value, read_value
 
@@ -69,7 +69,7 @@ _NUMBER_OF_NAME = {member.name.replace("_", ""): member.value for member in Mess
 }
 
 
-class _Refused(ValueError):
+class _Refused(Picklable, ValueError):
     """A value that a field does not take; becomes a `Problem` once the field is known."""
 
     def __init__(self, message: str, remedy: str) -> None:

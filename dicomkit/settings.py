@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 from dicomkit.errors import Problem, SettingError, file_name, without_folder
 from dicomkit.frozen import Frozen
-from dicomkit.lossless import JsonDocument, JsonFault, decode_json, encode_value, position
+from dicomkit.lossless import (
+    JsonDocument,
+    JsonFault,
+    Places,
+    decode_json,
+    encode_value,
+    escape_surrogates,
+    read_value,
+)
 from dicomkit.pitfalls import Binding, binding_of, pitfalls, timeout_pitfalls
 from dicomkit.setting_fields import (
     FIELD_OF,
@@ -25,6 +33,7 @@ from dicomkit.setting_fields import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Self, Unpack
 
     from pandas import DataFrame
@@ -39,6 +48,7 @@ __all__ = [
     "ZERO_GUID",
     "Binding",
     "locate",
+    "locator",
     "parse_field",
     "parse_field_text",
 ]
@@ -297,7 +307,7 @@ class DicomSenderSetting(Frozen):
             rows.append((name, value, None, "Not a field of this setting.", "Nothing; it is kept as it is."))
         names = ("field", "value", "default", "meaning", "effect at runtime")
         kinds = ("str", "object", "object", "str", "str")
-        columns = zip(*rows, strict=True)
+        columns = zip(*([_shown(cell) for cell in row] for row in rows), strict=True)
         return DataFrame(
             {
                 name: Series(list(column), dtype=kind)
@@ -364,9 +374,17 @@ def locate(text: str, json_name: str) -> tuple[int, int] | None:
     JsonFault
         When the text is not a JSON object.
     """
+    return locator(text)(json_name)
+
+
+def locator(text: str) -> Callable[[str], tuple[int, int] | None]:
+    """What `locate` does, for many properties of one text."""
     document = JsonDocument.parse(text)
-    found = document.find(json_name)
-    return None if found is None else position(document.text, found.value_start)
+    starts: dict[str, int] = {}
+    for found in document.properties:
+        starts.setdefault(found.name, found.value_start)
+    places = Places(document.text)
+    return lambda name: places.at(starts[name]) if name in starts else None
 
 
 def _by_json_name(fields: SettingFields) -> dict[str, object]:
@@ -390,12 +408,22 @@ def _unknown_keyword(keyword: str) -> str:
     return f"{keyword!r} is not a field of a DicomSenderSetting; {hint}"
 
 
+def _shown(cell: object) -> object:
+    """A cell of `explain`, which can be printed and saved: JSON can say lone surrogates, and no encoding can."""
+    if isinstance(cell, dict):
+        return {escape_surrogates(name): _shown(value) for name, value in cell.items()}
+    if isinstance(cell, list):
+        return list(map(_shown, cell))
+    return escape_surrogates(cell) if isinstance(cell, str) else cell
+
+
 def _encoded(values: dict[str, object]) -> dict[str, str]:
     encoded: dict[str, str] = {}
     problems = []
     for json_name, value in values.items():
         try:
             encoded[json_name] = encode_value(value)
+            read_value(encoded[json_name])  # one that is nested too deeply could be written
         except (TypeError, ValueError, RecursionError):
             shown = "a number of thousands of digits" if isinstance(value, int) else repr(value)[:60]
             message = f"{shown} ({type(value).__name__}) cannot be written as JSON"
@@ -408,9 +436,13 @@ def _encoded(values: dict[str, object]) -> dict[str, str]:
 
 
 def _duplicates(document: JsonDocument) -> list[Problem]:
-    problems = []
-    for first, again in document.duplicates():
-        lines = [position(document.text, found.name_start)[0] for found in (first, again)]
+    problems: list[Problem] = []
+    pairs = document.duplicates()
+    if not pairs:
+        return problems
+    places = Places(document.text)
+    for first, again in pairs:
+        lines = [places.at(found.name_start)[0] for found in (first, again)]
         message = f"it is written twice, at line {lines[0]} and at line {lines[1]}"
         problems.append(Problem("error", again.name, message, "keep the one that is meant"))
     return problems

@@ -14,11 +14,11 @@ __all__ = [
     "DEFLATED_LE",
     "DEFLATED_SYNTAXES",
     "GE_PRIVATE_LE",
-    "LOSSY_METHODS",
     "VERIFICATION",
     "MEDIA_STORAGE_DIRECTORY",
     "STORAGE_CLASSES",
     "TRANSFER_SYNTAXES",
+    "UNCOMPRESSED",
     "uid_name",
 ]
 
@@ -26,17 +26,10 @@ IMPLICIT_LE = "1.2.840.10008.1.2"  # PS3.5 A.1, the default that every AE must t
 EXPLICIT_LE = "1.2.840.10008.1.2.1"  # PS3.5 A.2
 DEFLATED_LE = "1.2.840.10008.1.2.1.99"  # PS3.5 A.5
 EXPLICIT_BE = "1.2.840.10008.1.2.2"  # retired; PS3.5 2016b A.3
-GE_PRIVATE_LE = "1.2.840.113619.5.2"  # Implicit VR Little Endian but for the pixels
+GE_PRIVATE_LE = "1.2.840.113619.5.2"  # Implicit VR Little Endian but for the pixels, which are big endian
+UNCOMPRESSED = frozenset((IMPLICIT_LE, EXPLICIT_LE, EXPLICIT_BE, DEFLATED_LE, GE_PRIVATE_LE))
 # The whole data set is deflated (PS3.5 A.5; the two JPIP ones in PS3.6 Table A-1).
 DEFLATED_SYNTAXES = frozenset((DEFLATED_LE, "1.2.840.10008.1.2.4.95", "1.2.840.10008.1.2.4.205"))
-# Lossy Image Compression Method (0028,2114), PS3.3 C.7.6.1.1.5, by transfer syntax.
-LOSSY_METHODS = {
-    "1.2.840.10008.1.2.4.50": "ISO_10918_1",
-    "1.2.840.10008.1.2.4.51": "ISO_10918_1",
-    "1.2.840.10008.1.2.4.81": "ISO_14495_1",
-    "1.2.840.10008.1.2.4.91": "ISO_15444_1",
-    "1.2.840.10008.1.2.4.203": "ISO_15444_15",
-}
 VERIFICATION = "1.2.840.10008.1.1"  # PS3.4 Annex A, C-ECHO
 MEDIA_STORAGE_DIRECTORY = "1.2.840.10008.1.3.10"  # PS3.10 8.6, a DICOMDIR: never sent by C-STORE
 

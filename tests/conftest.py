@@ -6,6 +6,7 @@ import os
 import signal
 import tempfile
 import threading
+from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -145,12 +146,15 @@ def no_leaks() -> Iterator[None]:
 
 # What a run says
 
+# The reason of a skip names the package and not the program, so that pytest's summary has one line for each package.
+_LACKS = "this machine lacks the Debian package "
+
 
 def _without(missing: MissingProgram) -> None:
     """A peer that is not installed: skip on a laptop, never in CI."""
     if os.environ.get("CI") == "true":
         pytest.fail(str(missing), pytrace=False)
-    pytest.skip(str(missing))
+    pytest.skip(f"{_LACKS}{missing.package}")
 
 
 @pytest.hookimpl(wrapper=True)
@@ -179,18 +183,27 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     return report
 
 
-def pytest_terminal_summary(terminalreporter: Any, exitstatus: int) -> None:
-    """End with what to do next."""
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_terminal_summary(terminalreporter: Any, exitstatus: int) -> Generator[None, Any, Any]:
+    """End with what to do next, after what pytest itself has to say."""
+    yield
+    if exitstatus == pytest.ExitCode.TESTS_FAILED:
+        terminalreporter.section("what next")
+        terminalreporter.line("Those that failed alone, once more: ./run test --last-failed")
     if exitstatus != pytest.ExitCode.OK or not terminalreporter.stats.get("passed"):
         return
-    packages = sorted(
-        {
-            report.longrepr[2].rsplit(" ", 1)[-1]
-            for report in terminalreporter.stats.get("skipped", [])
-            if isinstance(report.longrepr, tuple) and "apt-get install" in report.longrepr[2]
-        }
+    skipped = Counter(
+        report.longrepr[2].rpartition(_LACKS)[2]
+        for report in terminalreporter.stats.get("skipped", [])
+        if isinstance(report.longrepr, tuple) and _LACKS in report.longrepr[2]
     )
     terminalreporter.section("what next")
-    if packages:
-        terminalreporter.line(f"Some peers are missing here: sudo apt-get install {' '.join(packages)}")
-    terminalreporter.line("All well. Try `dicomkit demo`, then open README.md.")
+    for package, count in sorted(skipped.items()):
+        terminalreporter.line(f"{count} skipped for want of {package}")
+    if skipped:
+        terminalreporter.line(
+            f"To run all, on Debian and Ubuntu: sudo apt install {' '.join(sorted(skipped))}"
+        )
+    if "orthanc" in skipped:
+        terminalreporter.line('Orthanc is in /usr/sbin there: PATH="$PATH:/usr/sbin" ./run test')
+    terminalreporter.line("All well. Try `./run demo`, then open README.md.")

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "HOST",
+    "PACKAGE_OF",
     "MissingProgram",
     "Peer",
     "Storescp",
@@ -56,39 +57,37 @@ TOOL_SECONDS = 60.0
 STOP_SECONDS = 10.0
 _POLL_SECONDS = 0.005
 
-_PACKAGES = {
-    "storescp": "dcmtk",
-    "dcmqrscp": "dcmtk",
-    "echoscu": "dcmtk",
-    "storescu": "dcmtk",
-    "dcmsend": "dcmtk",
-    "dcmconv": "dcmtk",
-    "dcmdjpeg": "dcmtk",
-    "dcmdjpls": "dcmtk",
-    "dcmdrle": "dcmtk",
-    "dcmdump": "dcmtk",
-    "Orthanc": "orthanc",
-    "dciodvfy": "dicom3tools",
+# What Debian 12 has where, for a skip to say so. Orthanc is in /usr/sbin there, off an ordinary user's PATH.
+_PROGRAMS = {
+    "dcmtk": """
+        cda2dcm dcm2json dcm2pdf dcm2pnm dcm2xml dcmcjpeg dcmcjpls dcmconv dcmcrle dcmdjpeg dcmdjpls dcmdrle dcmdspfn
+        dcmdump dcmftest dcmgpdir dcmicmp dcmj2pnm dcml2pnm dcmmkcrv dcmmkdir dcmmklut dcmodify dcmp2pgm dcmprscp
+        dcmprscu dcmpschk dcmpsmk dcmpsprt dcmpsrcv dcmpssnd dcmqridx dcmqrscp dcmqrti dcmquant dcmrecv dcmscale
+        dcmsend dcmsign dcod2lum dconvlum drtdump dsr2html dsr2xml dsrdump dump2dcm echoscu findscu getscu img2dcm
+        movescu pdf2dcm stl2dcm storescp storescu termscu wlmscpfs xml2dcm xml2dsr
+    """,
+    "dicom3tools": "dcdirdmp dcdump dcentvfy dcfile dchist dciodvfy dcsort dcstats dctable dctopgm8 dctopgx dctopnm",
+    "orthanc": "Orthanc",
+    "chromium": "chromium",
 }
-_ADMIN_FOLDERS = ("/usr/sbin", "/usr/local/sbin", "/opt/homebrew/sbin")
+PACKAGE_OF = {name: package for package, names in _PROGRAMS.items() for name in names.split()}
+"""The Debian package that has a program."""
 
 
 class MissingProgram(Exception):
-    """A program that a test needs is not installed: a skip, or in CI a failure (conftest.py)."""
+    """A program that a test needs is not on the PATH: a skip, or in CI a failure (conftest.py)."""
 
     def __init__(self, name: str) -> None:
-        self.package = _PACKAGES.get(name, name)
-        super().__init__(
-            f"{name} is not installed; on Debian and Ubuntu: sudo apt-get install {self.package}"
-        )
+        self.package = PACKAGE_OF.get(name, name)
+        super().__init__(f"{name} is not on the PATH; on Debian and Ubuntu: sudo apt install {self.package}")
 
 
 def program(name: str) -> str:
-    """Path of an installed program, also where it lies outside an ordinary user's PATH.
+    """Path of a program that is on the PATH.
 
     pynetdicom installs Python scripts by the names of DCMTK's programs; those are passed by.
     """
-    for folder in [*os.environ.get("PATH", "").split(os.pathsep), *_ADMIN_FOLDERS]:
+    for folder in os.environ.get("PATH", "").split(os.pathsep):
         found = shutil.which(name, path=folder)
         if found is not None and not Path(found).read_bytes().startswith(b"#!"):
             return found
@@ -501,6 +500,7 @@ def _tool(
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        errors="replace",
         timeout=TOOL_SECONDS,
     )
 

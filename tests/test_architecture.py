@@ -35,6 +35,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("breaker", "plan", "readmission", "record", "tuning"),
     ("events", "packed_rows"),
     ("services",),
+    ("proposals",),
     ("sender",),
     ("ledger_resume", "ledger_writer"),
     ("ledger",),
@@ -49,7 +50,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("wire.pdu",),
     ("scp",),
     ("scp_pynetdicom", "scp_raw"),
-    ("scp_journal", "scp_service"),
+    ("scp_journal", "scp_lobby", "scp_service"),
     ("scp_faults",),
     ("security",),
     # nouns
@@ -62,11 +63,10 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("results",),
     ("messages",),
     ("native_xml",),
-    ("conversion",),
     ("instances",),
     ("archives", "folders"),
     ("instance_facts", "part10"),
-    ("content",),
+    ("content", "contradictions", "strict_text"),
     ("dataset_walk",),
     ("preview",),
     ("tag_rows",),
@@ -75,7 +75,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("statuses",),
     ("dictionary",),
     ("uids",),
-    ("errors", "markup", "quantities", "quiet"),
+    ("descriptors", "errors", "markup", "pynetdicom_log", "quantities", "quiet"),
     ("frozen",),
 )
 FLOOR_OF = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
@@ -92,7 +92,17 @@ HEAVY = (
     "pydantic",
 )
 # These work with pixels, frames or pynetdicom's server whenever they are used, so they need not wait with importing.
-MAY_BE_HEAVY = ("widgets", "analysis", "workflow", "verification", "preview", "samples", "scp", "tag_")
+MAY_BE_HEAVY = (
+    "widgets",
+    "analysis",
+    "workflow",
+    "verification",
+    "preview",
+    "samples",
+    "scp",
+    "tag_",
+    "pynetdicom_",
+)
 
 # Each takes milliseconds, of the tenth of a second that `dicomkit send` lives.
 NEVER_TO_SEND = ("dataclasses", "inspect", "logging", "shutil", "ssl", "zipfile")
@@ -168,6 +178,15 @@ def test_imports_run_downward(module: str) -> None:
         return
     for other in imported_rooms(module) - {room}:
         assert FLOOR_OF[other] > FLOOR_OF[room], f"{module} imports {other}, which is not below it"
+
+
+@pytest.mark.parametrize("module", [module for module in MODULES if room_of(module) == "verification"])
+def test_verification_reads_by_no_reader_that_sending_uses(module: str) -> None:
+    """Within functions, too: a fault of theirs would be repeated by who looks for it."""
+    nodes = ast.walk(ast.parse(MODULES[module].read_text(encoding="utf-8")))
+    names = {node.module for node in nodes if isinstance(node, ast.ImportFrom)}
+    of_sending = ("conversion", "transcode", "dataset_walk", "instance_facts", "instances", "part10")
+    assert not [name for name in names if name and name.removeprefix("dicomkit.").startswith(of_sending)]
 
 
 def test_the_table_of_contents_imports_no_room() -> None:

@@ -570,7 +570,11 @@ def test_a_response_that_came_in_time_counts_however_late_we_look() -> None:
             data_pdu((1, COMMAND | LAST, response_command(1, command_field=0x8030))),
             "command 0x8030, not 0x8001",
         ),
-        (data_pdu((1, COMMAND | LAST, response_command(1, data_set_type=1))), "announced a data set"),
+        (
+            data_pdu((1, COMMAND | LAST, response_command(1, data_set_type=1)))
+            + data_pdu((1, COMMAND | LAST, response_command(1))),
+            "announced a data set",
+        ),
         (data_pdu((1, LAST, b"ab")), "sent a data set where a response was due"),
         (data_pdu((1, COMMAND | LAST, response_command(1)), (1, LAST, b"ab")), "more than its response"),
         (data_pdu((1, COMMAND | LAST, response_command(1)[:-2])), "longer than its command set"),
@@ -1146,6 +1150,21 @@ def test_the_first_address_that_answers_is_taken(
     with BarePeer(serve) as peer:
         resolve_to(monkeypatch, closed_port, deaf_port, peer.port)
         association = Association.open(peer_at(104, 5 * SHORT_SECONDS, host="several.test"), CONTEXTS)
+        assert store(association, b"ab").status == 0
+        association.release()
+
+
+def test_an_address_of_a_family_that_the_system_lacks_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    with BarePeer(serve) as peer:
+        resolve_to(monkeypatch, 104, peer.port)
+        both = socket.getaddrinfo
+
+        def addresses(*args: object, **options: object) -> object:
+            (_, *unknown), known = both(*args, **options)  # type: ignore[arg-type]
+            return [(9999, *unknown), known]
+
+        monkeypatch.setattr(socket, "getaddrinfo", addresses)
+        association = Association.open(peer_at(104, host="several.test"), CONTEXTS)
         assert store(association, b"ab").status == 0
         association.release()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import os
 import signal
 import subprocess
@@ -17,6 +18,7 @@ from time import monotonic
 from types import FrameType
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import psutil
 import pytest
@@ -32,7 +34,10 @@ from dicomkit import (
     TextMessage,
     batch_run,
     breaker,
+    echo,
+    probe,
     read_results,
+    send,
     send_batch,
 )
 from dicomkit.events import (
@@ -1027,11 +1032,85 @@ def test_ctrl_c_while_a_batch_begins_is_a_cancel_too(ct_files: list[Path], momen
         ({"associations": "many"}, "associations is 'many'"),
         ({"retries": -1}, "retries is -1"),
         ({"give_up_after": 0}, "give_up_after is 0"),
+        *(
+            ({name: value}, f"{name} is ")
+            for name in ("give_up_after", "max_rate")
+            for value in (0, -1, math.nan, math.inf, -math.inf, "1", b"1", True, [1], 10**5000, 1j)
+        ),
+        (
+            {"max_rate": 1e-320},
+            "max_rate is 1e-320; it takes instances a second, more than 0, at least 4.7e-07",
+        ),
+        (
+            {"give_up_after": 1e300},
+            "give_up_after is 1e.300; it takes seconds, more than 0, at most 2,147,483",
+        ),
+        *(
+            ({name: value}, f"{name} is ")
+            for name in ("associations", "max_associations", "retries", "instances_per_association")
+            for value in (-1, 1.5, math.nan, "2", False, [], -(10**5000))
+        ),
+        *(
+            ({name: value}, f"{name} is .*; it takes True or False")
+            for name in ("resume", "transcode", "pack_pdv")
+            for value in ("no", 0, 1, None, [])
+        ),
+        *(
+            ({name: value}, f"{name} is ")
+            for name in ("tls", "identity", "control", "on_event")
+            for value in (True, False, 0, "", "x", [], object())
+        ),
+        *(
+            ({name: value}, f"{name} is ")
+            for name in ("ledger", "results")
+            for value in (5, True, b"x.csv", [])
+        ),
+        *(({"results": value}, "results is '") for value in ("", ".", "..", "folder/", "/", "a\0.csv")),
+        ({"results": "rows"}, "results"),
+        ({"results": "x.csv", "ledger": "./x.csv"}, "results and ledger are the same file"),
     ],
 )
-def test_a_parameter_out_of_its_range_is_told_with_its_value(parameters: dict[str, Any], says: str) -> None:
-    with pytest.raises(ValueError, match=says):
-        send_batch(DicomSenderSetting(), [], **parameters)
+def test_a_parameter_that_cannot_be_is_told_by_name_before_anything_is_sent(
+    parameters: dict[str, Any], says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with LocalSCP() as scp:
+        with pytest.raises((ValueError, TypeError), match=says):
+            send_batch(scp.setting(), [ct_instance()], **parameters)
+        assert not scp.events
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("setting", [None, "send-to-pacs.json", {"RemoteHost": "x"}])
+def test_what_is_no_setting_is_told_by_name(setting: Any) -> None:
+    for call in (
+        lambda: send_batch(setting, []),
+        lambda: send(setting, DicomMessage.from_bytes(ct_instance())),
+        lambda: echo(setting),
+        lambda: probe(setting),
+    ):
+        with pytest.raises(TypeError, match=r"setting is of type .*; it takes a DicomSenderSetting"):
+            call()
+
+
+@pytest.mark.parametrize("call", [echo, probe, lambda setting, **given: send(setting, None, **given)])
+@pytest.mark.parametrize("given", [{"tls": True}, {"tls": "ca.pem"}, {"identity": "jane"}])
+def test_tls_and_identity_of_another_type_are_told_by_name(call: Any, given: dict[str, Any]) -> None:
+    with pytest.raises(TypeError, match=f"{next(iter(given))} is of type "):
+        call(DicomSenderSetting(), **given)
+
+
+def test_numbers_of_numpy_are_numbers(ct_files: list[Path]) -> None:
+    with LocalSCP() as scp:
+        batch = send_batch(
+            scp.setting(),
+            ct_files[:2],
+            associations=np.int64(1),  # type: ignore[arg-type]
+            give_up_after=np.float32(30),  # type: ignore[arg-type]
+            max_rate=np.float64(1000),
+            resume=np.True_,  # type: ignore[arg-type]
+        )
+    assert batch.ok
 
 
 def test_a_setting_that_cannot_be_used_has_a_row_for_each_instance(ct_files: list[Path]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import re
@@ -17,7 +18,7 @@ from typing import Any
 import pytest
 
 from dicomkit import DicomSenderSetting, LocalSCP, read_results
-from dicomkit.cli.command import WrongUsage
+from dicomkit.cli.command import WrongUsage, new_parser
 from dicomkit.cli.negotiation import lines_of
 from dicomkit.cli.progress import Tally
 from dicomkit.cli.receiver import FAULTS, fault_lines, parse_fault
@@ -753,3 +754,16 @@ def test_help_loads_no_room_of_dicomkit() -> None:
         "dicomkit.cli.command",
         "dicomkit.cli.terminal",
     }
+
+
+def test_no_option_may_be_shortened(capsys: pytest.CaptureFixture[str]) -> None:
+    parser = new_parser()
+    (commands,) = (one for one in parser._actions if isinstance(one, argparse._SubParsersAction))
+    for one in (parser, *commands.choices.values()):
+        assert not one.allow_abbrev, one.prog
+    with pytest.raises(SystemExit) as ended:
+        parser.parse_args(
+            ["send", "--port", "1", "--user", "jane", "--password", "s3cret", "pacs.json", "x.dcm"]
+        )
+    assert ended.value.code == 2
+    assert "unrecognized arguments: --password" in capsys.readouterr().err

@@ -13,7 +13,8 @@ import pydicom
 import pytest
 
 from dicomkit import UnreadableError, look_at
-from dicomkit.conversion import UNCOMPRESSED, NotConverted, convert
+from dicomkit.conversion import NotConverted, convert
+from dicomkit.uids import UNCOMPRESSED
 from tests.peers import program
 from tests.plain_reader import WORDS, Element, flat, part10, read, sequences_of
 

@@ -10,7 +10,7 @@ import stat
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
@@ -38,6 +38,7 @@ from dicomkit import (
     read_results,
     send_batch,
 )
+from dicomkit.events import RowAdded
 from dicomkit.ledger_file import sync
 from dicomkit.ledger_schema import APPLICATION_ID, BATCH_COLUMNS, SCHEMA_VERSION
 from dicomkit.ledger_writer import GROUP_ROWS, LedgerWriter
@@ -394,13 +395,12 @@ def test_an_empty_file_that_becomes_a_ledger_is_its_owners_alone(path: Path) -> 
 
 
 @contextmanager
-def as_nobody_with_ledgers(folder: Path) -> Iterator[None]:
+def as_nobody_with_ledgers() -> Iterator[None]:
     """As somebody else, once what is imported late is imported: nobody may not read it."""
     send_batch(NOWHERE, [])
-    write(folder / "warm.sqlite", [])
-    Ledger(folder / "warm.sqlite").to_frame()
-    for file in folder.glob("warm*"):
-        file.unlink()
+    with tempfile.TemporaryDirectory() as elsewhere:
+        write(Path(elsewhere) / "warm.sqlite", [])
+        Ledger(Path(elsewhere) / "warm.sqlite").to_frame()
     with as_nobody():
         yield
 
@@ -590,7 +590,7 @@ def test_a_ledger_that_may_not_be_written_is_an_error_before_anything_is_sent(op
     write(path, [STORED])
     path.chmod(0o444)
     open_folder.chmod(0o555)
-    with as_nobody_with_ledgers(open_folder):
+    with as_nobody_with_ledgers():
         assert "read-only" in refusal(path) or "may not be read or written" in refusal(path)
         assert len(Ledger(path).to_frame()) == 1  # to read it is no trouble
 
@@ -601,15 +601,164 @@ def test_a_read_only_ledger_in_a_folder_that_is_none_is_an_error_too(open_folder
     write(path, [STORED])
     path.chmod(0o444)
     open_folder.chmod(0o777)
-    with as_nobody_with_ledgers(open_folder):
+    with as_nobody_with_ledgers():
         assert "read-only" in refusal(path)
 
 
 @posix_only
 def test_a_folder_that_may_not_be_written_takes_no_new_ledger(open_folder: Path) -> None:
     open_folder.chmod(0o555)
-    with as_nobody_with_ledgers(open_folder):
+    with as_nobody_with_ledgers():
         assert "Permission denied; name another file" in refusal(open_folder / "batch.sqlite")
+
+
+@posix_only
+def test_a_log_that_cannot_be_read_is_not_passed_over(open_folder: Path, tmp_path: Path) -> None:
+    writer = LedgerWriter(tmp_path / "batch.sqlite")
+    writer.begin(STORED.batch_id, SETTING)
+    writer.add(STORED, "file:1:2", is_final=True)
+    writer.keep_up()
+    path = open_folder / "batch.sqlite"
+    for ending in ("", "-wal"):  # as a copy of both has them, and without the index that SQLite would make
+        copied = path.with_name(path.name + ending)
+        copied.write_bytes((tmp_path / f"batch.sqlite{ending}").read_bytes())
+        copied.chmod(0o444)
+    writer.close(interrupted=False)
+    open_folder.chmod(0o555)
+    with as_nobody_with_ledgers(), pytest.raises(LedgerError, match=r"may not be read|read-only"):
+        Ledger(path).to_frame()  # the file alone would say that nothing was sent
+    open_folder.chmod(0o755)
+    for file in open_folder.iterdir():
+        file.chmod(0o644)
+    assert len(Ledger(path).to_frame()) == 1
+
+
+# Symbolic links
+
+
+@pytest.fixture
+def link(tmp_path: Path) -> Path:
+    """A symbolic link to where a ledger may be made, in another folder."""
+    if sys.platform == "win32":
+        pytest.skip("links need a privilege there")
+    (tmp_path / "real").mkdir()
+    (tmp_path / "links").mkdir()
+    link = tmp_path / "links" / "link.sqlite"
+    link.symlink_to("../real/batch.sqlite")
+    return link
+
+
+def test_a_ledger_is_made_and_written_through_a_symbolic_link(
+    no_leaks: None, link: Path, ct_files: list[Path]
+) -> None:
+    real = link.parents[1] / "real" / "batch.sqlite"
+    with LocalSCP() as scp:
+        first = send_batch(scp.setting(), ct_files[:2], ledger=link)
+        second = send_batch(scp.setting(), ct_files[:3], ledger=link)
+    assert first.ok and second.ok
+    assert second.outcomes == {Outcome.STORED: 1, Outcome.SKIPPED: 2}
+    assert link.is_symlink() and [file.name for file in link.parent.iterdir()] == ["link.sqlite"]
+    assert [file.name for file in real.parent.iterdir()] == ["batch.sqlite"]  # no log is left beside either
+    assert_frame_equal(Ledger(link).to_frame(second.batch_id), second.to_frame())
+    assert_frame_equal(Ledger(real).to_frame(), Ledger(link).to_frame())
+    assert list(Ledger(link).batches()["ended_at"].isna()) == [False, False]
+    Ledger(link).set_verified(
+        [
+            Verdict(
+                batch_id=first.batch_id,
+                instance=0,
+                verified="yes",
+                verified_by="find",
+                verified_at=datetime.now(UTC),
+                verify_detail="there",
+            )
+        ]
+    )
+    assert Ledger(real).to_frame(first.batch_id)["verified"].eq("yes").sum() == 1
+
+
+def test_a_folder_may_be_a_symbolic_link(link: Path, ct_files: list[Path]) -> None:
+    folder = link.with_name("folder")
+    folder.symlink_to("../real")
+    with LocalSCP() as scp:
+        assert send_batch(scp.setting(), ct_files, ledger=folder / "batch.sqlite").ok
+    assert len(Ledger(link).to_frame()) == len(ct_files)
+
+
+def test_links_that_lead_nowhere_are_errors(link: Path) -> None:
+    loop = link.with_name("loop")
+    loop.symlink_to("loop")
+    assert "symbolic links" in refusal(loop)
+    nowhere = link.with_name("nowhere")
+    nowhere.symlink_to("../no folder/batch.sqlite")
+    assert "no such file or folder" in refusal(nowhere)
+    with pytest.raises(LedgerError, match=r"link\.sqlite: there is no such file"):
+        Ledger(link)
+    assert not (link.parents[1] / "real" / "batch.sqlite").exists()
+
+
+# Harm while it is written
+
+
+def delete(path: Path) -> None:
+    path.unlink()
+
+
+def delete_all(path: Path) -> None:
+    for file in path.parent.glob(f"{path.name}*"):
+        file.unlink()
+
+
+def replace_by_another(path: Path) -> None:
+    other = path.with_name("other.sqlite")
+    write(other, [])
+    other.replace(path)
+
+
+def replace_by_a_folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+def empty(path: Path) -> None:
+    os.truncate(path, 0)
+
+
+def overwrite(path: Path) -> None:
+    path.write_bytes(b"no ledger" * 5000)
+
+
+@posix_only
+@pytest.mark.parametrize("upon", [0, GROUP_ROWS + 20, 2 * GROUP_ROWS + 9])
+@pytest.mark.parametrize(
+    "harm", [delete, delete_all, replace_by_another, replace_by_a_folder, empty, overwrite]
+)
+def test_a_ledger_that_is_harmed_meanwhile_is_said_and_costs_no_row(
+    no_leaks: None, path: Path, harm: Callable[[Path], None], upon: int
+) -> None:
+    count = 2 * GROUP_ROWS + 10
+    instances = [ct_instance(number) for number in range(count)]
+
+    def listen(event: object) -> None:
+        if isinstance(event, RowAdded) and event.result.instance == upon:
+            harm(path)
+
+    with LocalSCP() as scp:
+        batch = send_batch(scp.setting(), instances, ledger=path, on_event=listen)
+        arrived = set(scp.received["sop_instance_uid"])
+    assert not batch.ok
+    assert "batch.sqlite" in batch.note and "in memory only" in batch.note
+    assert "are lost" not in batch.note
+    frame = batch.to_frame()
+    assert list(frame["instance"]) == list(range(count))
+    assert set(frame.loc[frame["outcome"] == "stored", "sop_instance_uid"]) == arrived
+    assert set(frame["outcome"]) <= {"stored", "cancelled"}
+    if harm is replace_by_another:
+        assert Ledger(path).to_frame().empty
+        assert [file.name for file in path.parent.iterdir()] == [path.name]
+    elif harm in (delete, delete_all, replace_by_a_folder):
+        with pytest.raises(LedgerError):
+            _ = batch.ledger
 
 
 def test_a_refused_ledger_costs_no_earlier_results(path: Path) -> None:

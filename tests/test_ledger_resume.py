@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import sqlite3
 import subprocess
 import sys
 import zipfile
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
@@ -32,7 +34,7 @@ from dicomkit import (
     send_batch,
 )
 from dicomkit.events import Event, RowAdded
-from dicomkit.ledger_file import reading
+from dicomkit.ledger_file import as_text, reading
 from dicomkit.ledger_resume import _NEWEST, _VERDICT, HELD, fingerprint
 from dicomkit.lookout import SAME_UID
 from dicomkit.scp import Abort, Status
@@ -441,6 +443,50 @@ def test_what_was_sent_again_since_is_there(archive: Archive, ct_files: list[Pat
     Ledger(archive.ledger).set_verified([verified(first, 2, "no", seconds=-0.0)])
     assert archive.send(ct_files).outcomes[Outcome.STORED] == 1
     assert archive.send(ct_files).outcomes == {Outcome.SKIPPED: 10}
+
+
+def set_clock(ledger: Path, minutes: float) -> None:
+    """Have all attempts so far say that they began when the clock was ahead (or behind) by so much."""
+    moment = as_text(datetime.now(UTC) + timedelta(minutes=minutes))
+    with closing(sqlite3.connect(ledger)) as connection, connection:
+        connection.execute("UPDATE attempt_values SET started_at = ?", (moment,))
+
+
+@pytest.mark.parametrize("ahead", [-5, 0, 5, 60 * 24 * 365])
+@pytest.mark.parametrize("verdict_ahead", [-5, 0, 5])
+def test_a_verdict_counts_once_whatever_the_clocks_said(
+    archive: Archive, ct_files: list[Path], ahead: float, verdict_ahead: float
+) -> None:
+    first = archive.send(ct_files)
+    set_clock(archive.ledger, ahead)
+    Ledger(archive.ledger).set_verified([verified(first, 2, "no", seconds=60 * verdict_ahead)])
+    assert archive.send(ct_files).to_frame().outcome.tolist().index("stored") == 2
+    set_clock(archive.ledger, -ahead)
+    assert archive.send(ct_files).outcomes == {Outcome.SKIPPED: 10}
+
+
+def test_a_row_of_an_earlier_batch_that_is_found_missing_later_is_sent_again(
+    archive: Archive, ct_files: list[Path]
+) -> None:
+    first = archive.send(ct_files)
+    archive.send(ct_files, resume=False)
+    Ledger(archive.ledger).set_verified([verified(first, 2, "no", seconds=-3600)])
+    assert archive.send(ct_files).outcomes == {Outcome.STORED: 1, Outcome.SKIPPED: 9}
+
+
+def test_a_verdict_of_schema_2_speaks_of_its_row(archive: Archive, ct_files: list[Path]) -> None:
+    first = archive.send(ct_files)
+    second = archive.send(ct_files[:3], resume=False)
+    ledger = Ledger(archive.ledger)
+    ledger.set_verified([verified(first, 2, "no"), verified(first, 7, "no"), verified(second, 1, "no")])
+    before = ledger.to_frame()
+    with closing(sqlite3.connect(archive.ledger)) as connection, connection:
+        connection.execute("ALTER TABLE verifications DROP COLUMN up_to")
+        connection.execute("PRAGMA user_version = 2")
+    assert ledger.to_frame().equals(before)
+    batch = archive.send(ct_files)
+    assert [row.instance for row in batch.to_frame().itertuples() if row.outcome == "stored"] == [1, 7]
+    assert ledger.to_frame(first.batch_id).equals(before[before.batch_id == first.batch_id])
 
 
 def test_the_newest_verdict_decides(archive: Archive, ct_files: list[Path]) -> None:

@@ -23,6 +23,7 @@ from pynetdicom.presentation import PresentationContext
 from dicomkit.errors import ProtocolError
 from dicomkit.wire import pdu as p
 
+VERIFICATION = "1.2.840.10008.1.1"
 CT = "1.2.840.10008.5.1.4.1.1.2"
 EXPLICIT_LE, IMPLICIT_LE, JPEG_LOSSLESS = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2", "1.2.840.10008.1.2.4.70"
 
@@ -261,7 +262,9 @@ def test_we_read_the_responses_of_pynetdicom_however_they_are_cut(
             assert (pdv.context_id, pdv.is_command) == (context_id, True)
             command += pdv.fragment
     assert pdv.is_last
-    assert p.decode_response(bytes(command)) == p.Response(0x8001, message_id, status, False, comment)
+    assert p.decode_response(bytes(command)) == p.Response(
+        0x8001, message_id, status, False, comment, CT.encode(), uid.encode()
+    )
 
 
 @given(message_ids)
@@ -354,8 +357,12 @@ def test_the_responses_of_storescp() -> None:
     first, second = DCMTK_STORE_RESPONSE
     assert p.next_pdu(first) is None
     for data, context_id, expected in (
-        (first + second, 1, p.Response(0x8001, 1, 0, False, "")),
-        (DCMTK_ECHO_RESPONSE, 3, p.Response(0x8030, 2, 0, False, "")),
+        (
+            first + second,
+            1,
+            p.Response(0x8001, 1, 0, False, "", CT.encode(), DCMTK_INSTANCE.encode()),
+        ),
+        (DCMTK_ECHO_RESPONSE, 3, p.Response(0x8030, 2, 0, False, "", VERIFICATION.encode())),
     ):
         pdu = decoded(data)
         assert isinstance(pdu, p.DataTransfer)
@@ -492,7 +499,6 @@ def malformed_accept(*items: bytes) -> bytes:
             "Maximum Length item that is not 4 bytes",
         ),
         (malformed_accept(b"\x21\x00\x00\x03\x01\x00\x00"), "presentation context reply shorter than 4"),
-        (malformed_accept(b"\x21\x00\x00\x04\x01\x00\x00\x00"), "context 1 with 0 transfer syntaxes"),
         (p.PDU_HEADER.pack(p.ASSOCIATE_RJ, 2) + b"ab", "A-ASSOCIATE-RJ that is not 4 bytes"),
         (p.PDU_HEADER.pack(p.ABORT, 0), "A-ABORT that is not 4 bytes"),
         (p.PDU_HEADER.pack(p.P_DATA_TF, 3) + b"abc", "within a PDV header"),
@@ -513,6 +519,33 @@ def test_a_transfer_syntax_is_read_whatever_it_is_padded_with() -> None:
         read = decoded(malformed_accept(reply))
         assert isinstance(read, p.AssociateAccept)
         assert read.replies == (p.ContextReply(1, 0, EXPLICIT_LE),)
+
+
+@pytest.mark.parametrize(
+    ("syntaxes", "read", "why"),
+    [
+        ([EXPLICIT_LE], p.ContextReply(1, 0, EXPLICIT_LE), ""),
+        ([], p.ContextReply(1, 0, ""), "without a transfer syntax"),
+        ([""], p.ContextReply(1, 0, ""), "without a transfer syntax"),
+        (
+            [EXPLICIT_LE, IMPLICIT_LE],
+            p.ContextReply(1, 0, EXPLICIT_LE, (IMPLICIT_LE,)),
+            "in 2 transfer syntaxes instead of one",
+        ),
+        (["1.2.840.10008.1.2.4.50"], p.ContextReply(1, 0, "1.2.840.10008.1.2.4.50"), "which was not offered"),
+    ],
+)
+def test_a_context_accepted_in_no_way_to_use_it_is_read_and_says_why(
+    syntaxes: list[str], read: p.ContextReply, why: str
+) -> None:
+    items = b"".join(b"\x40\x00" + len(one).to_bytes(2, "big") + one.encode() for one in syntaxes)
+    reply = b"\x21\x00" + (4 + len(items)).to_bytes(2, "big") + b"\x01\x00\x00\x00" + items
+    accepted = decoded(malformed_accept(reply))
+    assert isinstance(accepted, p.AssociateAccept)
+    assert accepted.replies == (read,)
+    unusable = p.why_unusable(p.ProposedContext(1, CT, (EXPLICIT_LE, IMPLICIT_LE)), read)
+    assert bool(unusable) == bool(why)
+    assert why in unusable
 
 
 # Commands

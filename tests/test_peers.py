@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import pytest
 from tests.files import ct_instance, data_set_of, instance_uid, write_ct_files, write_multiframe
 from tests.peers import (
     HOST,
+    PACKAGE_OF,
     Dcmqrscp,
     MissingProgram,
     Orthanc,
@@ -141,6 +143,7 @@ def test_the_output_of_a_peer_is_kept_after_it_stopped() -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="a parent-death signal is Linux's")
 def test_a_peer_ends_when_the_test_run_is_killed() -> None:
+    program("storescp")  # or there is none
     code = (
         "import sys; from tests.peers import Storescp\n"
         "print(Storescp().start().pid, flush=True); sys.stdin.read()"
@@ -156,9 +159,20 @@ def test_a_peer_ends_when_the_test_run_is_killed() -> None:
 
 def test_a_missing_program_names_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", os.devnull)
-    monkeypatch.setattr("tests.peers._ADMIN_FOLDERS", ())
-    with pytest.raises(MissingProgram, match="apt-get install dcmtk"):
-        program("storescp")
+    with pytest.raises(MissingProgram, match=r"dcm2pnm is not on the PATH.*sudo apt install dcmtk"):
+        program("dcm2pnm")
+
+
+@pytest.mark.parametrize("package", sorted(set(PACKAGE_OF.values())))
+def test_a_package_has_the_programs_that_a_skip_says_it_has(package: str) -> None:
+    dpkg = shutil.which("dpkg")
+    if dpkg is None:
+        pytest.skip("this is no Debian")
+    done = subprocess.run([dpkg, "--listfiles", package], capture_output=True, text=True)
+    if done.returncode:
+        raise MissingProgram(next(name for name, its in PACKAGE_OF.items() if its == package))
+    installed = {Path(line).name for line in done.stdout.splitlines() if "bin/" in line}
+    assert {name for name, its in PACKAGE_OF.items() if its == package} <= installed
 
 
 @pytest.mark.parametrize(("ci", "expected"), [("", {"skipped": 1}), ("true", {"failed": 1})])
@@ -174,6 +188,7 @@ def test_a_missing_program_skips_a_test_but_fails_it_in_ci(
 
 
 def test_a_failing_test_shows_the_output_of_its_peers(pytester: pytest.Pytester) -> None:
+    program("storescp")  # or there is none
     pytester.makeconftest("from tests.conftest import *")
     pytester.makepyfile(
         """
@@ -190,7 +205,38 @@ def test_a_failing_test_shows_the_output_of_its_peers(pytester: pytest.Pytester)
 def test_a_run_that_passed_ends_by_saying_what_to_do_next(pytester: pytest.Pytester) -> None:
     pytester.makeconftest("from tests.conftest import *")
     pytester.makepyfile("def test_it(): pass")
-    pytester.runpytest("-p", "no:cacheprovider").stdout.fnmatch_lines(["*dicomkit demo*README.md*"])
+    pytester.runpytest("-p", "no:cacheprovider").stdout.fnmatch_lines(["*./run demo*README.md*"])
+
+
+def test_a_run_without_peers_says_once_for_each_package_what_is_missing(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CI", "")
+    monkeypatch.setenv("PATH", os.devnull)
+    pytester.makeconftest("from tests.conftest import *")
+    pytester.makepyfile(
+        """
+        import pytest
+        from tests.peers import program
+        def test_passes(): pass
+        @pytest.mark.parametrize("name", ["dcmdump", "storescp", "dcm2pnm", "Orthanc"])
+        def test_with(name): program(name)
+        """
+    )
+    result = pytester.runpytest("-p", "no:cacheprovider", "-ra")
+    result.assert_outcomes(passed=1, skipped=4)
+    result.stdout.fnmatch_lines(
+        [
+            "SKIPPED [[]3] *lacks the Debian package dcmtk",
+            "SKIPPED [[]1] *lacks the Debian package orthanc",
+            "*what next*",
+            "3 skipped for want of dcmtk",
+            "1 skipped for want of orthanc",
+            "*sudo apt install dcmtk orthanc",
+            "*/usr/sbin*",
+            "*./run demo*README.md*",
+        ]
+    )
 
 
 def test_no_leaks_finds_a_thread_and_a_socket_left_behind(pytester: pytest.Pytester) -> None:

@@ -20,6 +20,7 @@ from pydicom.dataset import FileDataset
 from dicomkit import SettingError, samples
 from dicomkit.samples.jpeg import encode_lossless
 from dicomkit.settings import DicomSenderSetting
+from tests.peers import program
 
 DATA = Path(__file__).parents[1] / "data"
 STUDY = DATA / "sample-study"
@@ -34,16 +35,6 @@ FILES = sorted(STUDY.rglob("*.dcm"))
 
 def named(path: Path) -> str:
     return path.relative_to(DATA).as_posix()
-
-
-def tool(name: str) -> str:
-    """The path of a program that the tests need, which CI must have."""
-    found = shutil.which(name)
-    if found is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail(f"{name} is not installed; CI must have it")
-        pytest.skip(f"{name} is not installed")
-    return found
 
 
 @pytest.fixture(scope="module")
@@ -207,7 +198,7 @@ def test_the_multi_frame_has_sequences_of_undefined_length(study: dict[str, File
 
 @pytest.mark.parametrize("path", FILES, ids=named)
 def test_dciodvfy_finds_no_fault(path: Path) -> None:
-    done = subprocess.run([tool("dciodvfy"), str(path)], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([program("dciodvfy"), str(path)], capture_output=True, text=True, timeout=60)
     lines = [
         line for line in (done.stdout + done.stderr).splitlines() if "Error" in line or "Warning" in line
     ]
@@ -218,7 +209,7 @@ def test_dciodvfy_finds_no_fault(path: Path) -> None:
 @pytest.mark.parametrize("path", FILES, ids=named)
 def test_dcmtk_reads_every_file(path: Path) -> None:
     done = subprocess.run(
-        [tool("dcmdump"), "-q", "+P", "0008,0018", str(path)], capture_output=True, timeout=60
+        [program("dcmdump"), "-q", "+P", "0008,0018", str(path)], capture_output=True, timeout=60
     )
     assert done.returncode == 0, done.stderr
     assert pydicom.dcmread(path).SOPInstanceUID.encode() in done.stdout
@@ -226,7 +217,7 @@ def test_dcmtk_reads_every_file(path: Path) -> None:
 
 def test_dcmtk_decompresses_the_hand_to_the_same_pixels(tmp_path: Path) -> None:
     source = STUDY / "cr-hand" / "hand-jpeg-lossless.dcm"
-    subprocess.run([tool("dcmdjpeg"), str(source), str(tmp_path / "plain.dcm")], check=True, timeout=60)
+    subprocess.run([program("dcmdjpeg"), str(source), str(tmp_path / "plain.dcm")], check=True, timeout=60)
     assert np.array_equal(
         pydicom.dcmread(tmp_path / "plain.dcm").pixel_array, pydicom.dcmread(source).pixel_array
     )

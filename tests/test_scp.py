@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import io
+import logging
 import socket
 import struct
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from time import monotonic
 from typing import Any, Literal, Self
@@ -16,9 +19,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydicom import dcmread
-from pynetdicom import AE
+from pynetdicom import AE, build_context
+from pynetdicom.pdu_primitives import UserIdentityNegotiation
 
+from dicomkit import DicomSenderSetting, send_batch
 from dicomkit import scp as faulty
+from dicomkit.pynetdicom_log import WITHOUT_SECRETS
 from dicomkit.scp import REJECTIONS, LocalSCP, Stage
 from dicomkit.uids import EXPLICIT_LE, IMPLICIT_LE, VERIFICATION
 from tests.files import ct_instance, data_set_of, instance_uid, write_ct_files
@@ -62,6 +68,7 @@ class BareSCU:
         self.contexts = contexts or [(CT, [EXPLICIT_LE]), (VERIFICATION, [IMPLICIT_LE])]
         self.titles = ((called or scp.aet).ljust(16) + calling.ljust(16)).encode()
         self.accepted: dict[int, tuple[int, str]] = {}
+        self.identity = b""  # a User Identity sub-item, PS3.7 Table D.3-14
         self.messages = 0
         self.pdvs_of_response: list[int] = []  # how many there were in each of its PDUs
         self.sock = socket.create_connection((scp.host, scp.port), timeout=PATIENCE)
@@ -79,7 +86,8 @@ class BareSCU:
             offered = b"".join(_item(0x40, syntax.encode()) for syntax in syntaxes)
             abstract = _item(0x30, sop_class.encode())
             items += _item(0x20, bytes([2 * index + 1, 0, 0, 0]) + abstract + offered)
-        items += _item(0x50, _item(0x51, struct.pack(">I", 16384)) + _item(0x52, b"1.2.3"))
+        user = _item(0x51, struct.pack(">I", 16384)) + _item(0x52, b"1.2.3") + self.identity
+        items += _item(0x50, user)
         self.send(1, struct.pack(">HH", 1, 0) + self.titles + bytes(32) + items)
 
     def associate(self) -> Self:
@@ -896,6 +904,186 @@ def test_what_is_no_association_request_is_not_served(sent: bytes) -> None:
     with LocalSCP(server="sockets") as scp, BareSCU(scp) as scu:
         scu.sock.sendall(sent)
         assert scu.pdu()[0] in (2, 3, 7)
+
+
+@pytest.mark.parametrize("kind", [1, 2, 3, 4, 5, 6, 7, 9])
+@pytest.mark.parametrize("announced", [0xFFFFFFFF, 1 << 21])
+def test_a_pdu_longer_than_its_type_can_be_is_aborted_unread(
+    server: Server, kind: int, announced: int
+) -> None:
+    with LocalSCP(server=server) as scp:
+        with associated(scp) as scu:
+            scu.sock.sendall(struct.pack(">BxI", kind, announced))  # and no more: nobody waits for it
+            answer = scu.exactly(10)
+            assert (answer[:7], answer[8]) == (ABORTED[:7], 2)
+        with BareSCU(scp) as scu:
+            scu.sock.sendall(struct.pack(">BxI", kind, announced))
+            assert scu.exactly(10)[:6] == ABORTED[:6]
+        with associated(scp) as scu:
+            assert scu.store() == 0
+
+
+@pytest.mark.parametrize(("kind", "too_long"), [(5, 5), (7, 5), (4, 65_537)])
+def test_a_pdu_is_bounded_to_the_byte(server: Server, kind: int, too_long: int) -> None:
+    with LocalSCP(server=server, maximum_pdu_size=65_536) as scp, associated(scp) as scu:
+        scu.sock.sendall(struct.pack(">BxI", kind, too_long))
+        assert scu.exactly(10)[:6] == ABORTED[:6]
+
+
+def test_without_an_announced_limit_a_pdu_may_be_of_any_length_and_comes_in_pieces() -> None:
+    data = bytes(3_000_000)
+    with LocalSCP(maximum_pdu_size=0) as scp, associated(scp) as scu:
+        scu.announce("1.2.3.4")
+        scu.send(4, struct.pack(">IBB", len(data) + 2, 1, 2) + data)
+        assert scu.status() == 0
+        assert scp.data_set("1.2.3.4") == data
+
+
+@pytest.fixture
+def many_descriptors() -> Iterator[None]:
+    """As many as the system lets this process have."""
+    resource = pytest.importorskip("resource")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.parametrize("said", [b"", b"\x01"], ids=["silent", "after one byte"])
+def test_five_hundred_silent_callers_keep_no_good_sender_out(
+    many_descriptors: None, server: Server, said: bytes
+) -> None:
+    with LocalSCP(server=server, maximum_associations=3) as scp, ExitStack() as callers:
+        for _ in range(500):
+            caller = callers.enter_context(socket.create_connection((scp.host, scp.port), timeout=PATIENCE))
+            caller.sendall(said)
+        for number in range(5):
+            with associated(scp) as scu:
+                assert scu.store(f"1.2.3.{number}") == 0
+                scu.release()
+        scp.wait_for("closed", times=5)
+
+
+def test_who_says_nothing_is_dropped_when_its_time_is_over(server: Server) -> None:
+    with LocalSCP(server=server, network_timeout_seconds=0.2) as scp, BareSCU(scp) as scu:
+        assert scu.rest() == b""
+        scp.wait_for("closed")
+        assert "said nothing for 0.2 s" in scp.events[-1].detail
+
+
+def test_bytes_that_trickle_do_not_put_the_request_off() -> None:
+    with LocalSCP(server="sockets", network_timeout_seconds=0.5) as scp, BareSCU(scp) as scu:
+        scu.sock.settimeout(0.1)
+        request = iter(bytes.fromhex("01 00 00001000") + bytes(4096))
+        with pytest.raises(ConnectionError):
+            while True:
+                scu.sock.sendall(bytes([next(request)]))
+                with suppress(TimeoutError):
+                    if not scu.sock.recv(1):
+                        raise ConnectionAbortedError
+
+
+WITHOUT_DESCRIPTORS = """
+import os, resource, socket, sys, threading, time
+from dicomkit import LocalSCP
+resource.setrlimit(resource.RLIMIT_NOFILE, (128, 128))
+with LocalSCP(server=sys.argv[1]) as scp:
+    callers = [socket.socket() for _ in range(20)]
+    held = []
+    try:
+        while True:
+            held.append(os.open(os.devnull, os.O_RDONLY))
+    except OSError:
+        pass
+    for caller in callers:
+        caller.connect((scp.host, scp.port))
+    before = time.process_time()
+    threading.Event().wait(1.0)
+    used = time.process_time() - before
+    for one in held:
+        os.close(one)
+    print(scp.port, used, flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="limits as POSIX has them")
+def test_without_descriptors_it_neither_spins_nor_gives_up(server: Server, ct_files: list[Path]) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", WITHOUT_DESCRIPTORS, server], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        port, used = process.stdout.readline().split()
+        assert float(used) < 0.5  # of one second: processor time, so that a slow day does not count
+        setting = DicomSenderSetting(remote_port=int(port), timeout_seconds=5)
+        assert send_batch(setting, ct_files, retries=0).ok
+        process.communicate(b"")
+
+
+# -- secrets -------------------------------------------------------------------------------------
+
+SECRET = b"correct horse battery staple"
+
+
+def _identity(kind: int, primary: bytes, secondary: bytes) -> bytes:
+    fields = struct.pack(">BBH", kind, 1, len(primary)) + primary + struct.pack(">H", len(secondary))
+    return _item(0x58, fields + secondary)
+
+
+@pytest.mark.parametrize(
+    "identity",
+    [
+        _identity(2, b"jane", SECRET),
+        _identity(2, b"jane", SECRET + b"\xff"),  # no UTF-8
+        _identity(3, SECRET, b""),
+        _identity(4, SECRET, b""),
+        _identity(5, SECRET, b""),
+        _identity(9, SECRET, SECRET),
+        _identity(1, b"jane", SECRET),
+        _identity(2, b"jane", SECRET)[:-1] + b"",  # cut short
+        _item(0x58, bytes.fromhex("0201 0004") + b"jane" + b"\xff\xff" + SECRET),
+    ],
+    ids=["passcode", "bytes", "kerberos", "saml", "jwt", "unknown", "user", "short", "overlong"],
+)
+def test_no_log_has_the_secret_of_a_user(
+    server: Server, identity: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    for name in ("pynetdicom", "dicomkit"):
+        caplog.set_level(logging.DEBUG, name)
+    with LocalSCP(server=server) as scp:
+        with BareSCU(scp) as scu:
+            scu.identity = identity
+            scu.request()
+            scu.pdu()
+        scp.wait_for("closed")
+        told = [str(event) for event in scp.events]
+    records = [record.getMessage() + (record.exc_text or "") for record in caplog.records]
+    if server == "pynetdicom":
+        assert any("BARE" in text or "Unable to decode" in text for text in records)
+    for text in [*records, *told, caplog.text]:
+        for hidden in (SECRET.decode(), SECRET.hex(), SECRET.hex(" "), repr(SECRET)[2:-1]):
+            assert hidden not in text
+
+
+def test_no_log_has_the_secret_that_we_send_by_pynetdicom(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    caplog.set_level(logging.DEBUG, "pynetdicom")
+    item = UserIdentityNegotiation()
+    item.user_identity_type, item.primary_field, item.secondary_field = 2, b"jane", SECRET
+    with LocalSCP() as scp:
+        association = AE("US").associate(
+            scp.host,
+            scp.port,
+            contexts=[build_context(VERIFICATION)],
+            ae_title=scp.aet,
+            ext_neg=[item],
+            evt_handlers=[WITHOUT_SECRETS],
+        )
+        assert association.send_c_echo().Status == 0
+        association.release()
+    assert "A-ASSOCIATE-RQ" in caplog.text.replace("_", "-")
+    assert SECRET.decode() not in caplog.text
 
 
 def test_no_bytes_of_a_peer_break_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:

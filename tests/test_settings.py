@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import copy
 import json
+import math
 import os
 import pickle
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from time import process_time
 from typing import Any
 from uuid import UUID
 
@@ -19,7 +22,7 @@ from hypothesis import strategies as st
 import dicomkit
 from dicomkit import DicomSenderSetting, MessageType
 from dicomkit.errors import Problem, SettingError
-from dicomkit.lossless import JsonFault
+from dicomkit.lossless import JsonFault, Places, position
 from dicomkit.setting_fields import FIELD_OF, FIELDS, ZERO_GUID, parse_field, parse_field_text
 from dicomkit.setting_keywords import SettingFields
 from dicomkit.settings import Binding, locate
@@ -841,3 +844,113 @@ def test_the_settings_room_loads_nothing_heavy() -> None:
     here = os.environ | {"PYTHONPATH": str(Path(dicomkit.__file__).parents[1])}
     run = subprocess.run([sys.executable, "-S", "-c", code], capture_output=True, text=True, env=here)
     assert (run.returncode, run.stdout.strip(), run.stderr) == (0, "", "")
+
+
+# Sizes and odd texts
+
+
+def seconds_of(work: Callable[[int], object], size: int) -> float:
+    """The processor time that some work takes, the best of three."""
+    best = math.inf
+    for _ in range(3):
+        before = process_time()
+        work(size)
+        best = min(best, process_time() - before)
+    return best
+
+
+def of_text(**fields: object) -> str:
+    return json.dumps({"$type": TYPE} | fields)
+
+
+def unreadable(text: str) -> None:
+    with pytest.raises(SettingError) as caught:
+        DicomSenderSetting.from_json(text)
+    assert str(caught.value)
+
+
+def alike(number: int) -> str:
+    """A name of its own that is meant for RemotePort: up to three underscores between any two letters."""
+    return "".join(letter + "_" * (number >> 2 * place & 3) for place, letter in enumerate("RemotePort"))
+
+
+@pytest.mark.parametrize(
+    ("work", "size"),
+    [
+        *(
+            (
+                lambda n, part=part: DicomSenderSetting.from_json(
+                    of_text(MessageTemplate=part * n)
+                ).problems(),
+                n,
+            )
+            for part, n in (("${", 50_000), ("${" + GUID + " ", 2500), ("${ ", 30_000), ("${\n", 30_000))
+        ),
+        (lambda n: unreadable(of_text()[:-1] + ', "a": 1\n' * n + "}"), 4000),
+        (
+            lambda n: DicomSenderSetting.from_json(of_text(**{alike(k): 1 for k in range(1, n)})).problems(),
+            3000,
+        ),
+        (
+            lambda n: DicomSenderSetting.from_json(of_text(**{f"x{k}": 1 for k in range(n)})).problems(),
+            10_000,
+        ),
+        (lambda n: DicomSenderSetting.from_json(of_text(**{f"x{k}": 1 for k in range(n)})).explain(), 4000),
+        (lambda n: unreadable(" " * n + of_text()[:-1] + "," + "\n" * n), 50_000),
+    ],
+    ids=["variables", "bindings", "spaces", "lines", "twice", "alike", "unknown", "explained", "blank"],
+)
+def test_reading_and_judging_take_time_in_proportion(work: Callable[[int], object], size: int) -> None:
+    # Eight times the size takes eight times as long, and sixty-four times where it goes with the square.
+    assert seconds_of(work, 8 * size) < 30 * max(seconds_of(work, size), 0.002)
+
+
+@pytest.mark.parametrize("within", ["[", '{"a":'])
+def test_what_is_nested_too_deeply_is_refused_with_its_place(within: str) -> None:
+    for text in (within * 100_000, of_text()[:-1] + f', "a": {within * 100_000}'):
+        unreadable(text)
+    closing = {"[": "1]", '{"a":': "1}"}[within][1]
+    whole = of_text()[:-1] + f', "a": {within * 201}1{closing * 201}}}'
+    with pytest.raises(SettingError, match=r"line 1, column \d+: the value is nested too deeply"):
+        DicomSenderSetting.from_json(whole)
+    fits = DicomSenderSetting.from_json(of_text()[:-1] + f', "a": {within * 200}1{closing * 200}}}')
+    assert fits == DicomSenderSetting.from_json(fits.to_json())
+    assert fits.replace(remote_port=105).unknown_properties == fits.unknown_properties
+
+
+def test_options_that_are_nested_too_deeply_are_refused_by_name() -> None:
+    options: list[object] = []
+    for _ in range(300):
+        options = [options]
+    with pytest.raises(SettingError, match="MessageTypeOptions"):
+        DicomSenderSetting(message_type_options=options)
+
+
+def test_lone_surrogates_anywhere_can_be_explained_shown_and_saved(tmp_path: Path) -> None:
+    text = of_text(
+        **{
+            "\ud800x": {"\udfff": ["\ud800"]},
+            "Name": "\udfff",
+            "MessageTemplate": "${\udfff}",
+            "Remote_Port\ud800": 2,
+        }
+    )
+    setting = DicomSenderSetting.from_json(text)
+    for problem in setting.problems():
+        str(problem).encode()
+    frame = setting.explain()
+    frame.to_string().encode()
+    frame.to_csv(tmp_path / "explained.csv")
+    assert "\\ud800x" in list(frame["field"])
+    setting._repr_html_().encode()
+    repr(setting).encode()
+    setting.save(tmp_path / "setting.json")
+    assert DicomSenderSetting.load(tmp_path / "setting.json") == setting
+    assert setting.unknown_properties["\ud800x"] == {"\udfff": ["\ud800"]}
+    unreadable(text[:-1] + r', "\ud800x": 1}')
+
+
+@given(st.text(alphabet="ab\n\r\t {}", max_size=60), st.data())
+def test_places_are_positions(text: str, data: st.DataObject) -> None:
+    offset = data.draw(st.integers(0, len(text)))
+    assert Places(text).at(offset) == position(text, offset)

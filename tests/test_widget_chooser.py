@@ -217,8 +217,8 @@ def test_many_entries_are_counted_in_a_thread_and_few_are_looked_at(
 
 
 def test_a_folder_that_nobody_may_list_is_a_sentence(open_folder: Path) -> None:
-    (open_folder / "secret").mkdir(mode=0o700)
-    (open_folder / "mine.dcm").touch(mode=0o600)
+    (open_folder / "secret").mkdir(mode=0)
+    (open_folder / "mine.dcm").touch(mode=0)
     with as_nobody():
         chooser = SourceChooser(open_folder)
         rows = looked_at(chooser)

@@ -44,11 +44,10 @@ exit status:
 
 
 class WrongUsage(Exception):
-    """The command cannot be carried out as it was given; each of `lines` is a complaint."""
+    """The command cannot be carried out as it was given; each of its `args`, a line, is a complaint."""
 
-    def __init__(self, *lines: str) -> None:
-        self.lines = lines
-        super().__init__("\n".join(lines))
+    def __str__(self) -> str:
+        return "\n".join(self.args)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -61,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = options.run(options)
         sys.stdout.flush()
     except WrongUsage as wrong:
-        for line in wrong.lines:
+        for line in wrong.args:
             Console().say(f"dicomkit: {line}")
         return EXIT_USAGE
     except KeyboardInterrupt:
@@ -107,6 +106,7 @@ def new_parser(first: str | None = None) -> argparse.ArgumentParser:
         description="Send DICOM by C-STORE, and find out exactly what happened to every instance.",
         epilog=EXIT_STATUS,
         formatter_class=_Formatter,
+        allow_abbrev=False,  # or --password would be taken for --password-file, and its secret for a path
     )
     parser.add_argument("--version", action="version", version=f"dicomkit {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True, prog="dicomkit")
@@ -117,6 +117,7 @@ def new_parser(first: str | None = None) -> argparse.ArgumentParser:
             help=summary,
             description=f"{summary[0].upper()}{summary[1:]}.{more}",
             formatter_class=_Formatter,
+            allow_abbrev=False,
         )
         command.set_defaults(run=run)
         if first not in _ANSWERED_AT_ONCE:
@@ -354,8 +355,8 @@ def _above_zero(text: str, unit: str) -> float:
         number = float(text)
     except ValueError:
         number = 0.0
-    if not number > 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of {unit} above 0")
+    if not 1e-6 <= number <= 1e6:  # within what `send_batch` takes
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of {unit} from 0.000001 to 1,000,000")
     return number
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from dicomkit.cli.command import EXIT_OK, EXIT_USAGE, WrongUsage
@@ -12,7 +13,7 @@ from dicomkit.cli.terminal import Console, Palette, columns, printable, wrapped
 from dicomkit.errors import Problem, SettingError
 from dicomkit.lossless import JsonFault, decode_json, encode_value
 from dicomkit.quantities import counted
-from dicomkit.settings import DicomSenderSetting, locate
+from dicomkit.settings import DicomSenderSetting, locator
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,7 +52,7 @@ def load_setting(path: str) -> tuple[DicomSenderSetting, str]:
         if isinstance(fault, JsonFault):
             raise WrongUsage(f"{path}:{fault.line}:{fault.column}: {fault.fault}; {fault.remedy}") from error
         text = decode_json(data)
-        raise WrongUsage(*(_placed(path, text, problem) for problem in error.problems)) from error
+        raise WrongUsage(*map(_placer(path, text), error.problems)) from error
 
 
 def usable_setting(options: argparse.Namespace, console: Console) -> DicomSenderSetting:
@@ -71,11 +72,9 @@ def usable_setting(options: argparse.Namespace, console: Console) -> DicomSender
     problems = setting.problems()
     errors = [problem for problem in problems if problem.severity == "error"]
     if errors:
+        placed = _placer(options.setting, text)
         raise WrongUsage(
-            *(
-                _of_option(problem) if problem.field in overrides else _placed(options.setting, text, problem)
-                for problem in errors
-            )
+            *(_of_option(problem) if problem.field in overrides else placed(problem) for problem in errors)
         )
     for problem in problems:
         if problem.severity == "warning" and problem.field not in overrides:
@@ -90,8 +89,9 @@ def run_explain(options: argparse.Namespace) -> int:
     _print_fields(setting.explain(), palette, width)
     problems = setting.problems()
     print(palette.paint(counted(len(problems), "problem") if problems else "No problems.", "strong"))
+    locate = locator(text)
     for problem in problems:
-        place = locate(text, problem.field)
+        place = locate(problem.field)
         where = f" (line {place[0]})" if place else ""
         print(
             f"  {palette.paint(problem.severity, _COLOUR_OF[problem.severity])}  {printable(problem.field)}{where}"
@@ -128,10 +128,15 @@ def _of_option(problem: Problem) -> str:
     return f"{_OPTION_OF_FIELD.get(problem.field, problem.field)}: {problem.message}; {problem.remedy}"
 
 
-def _placed(path: str, text: str, problem: Problem) -> str:
-    """A problem, with where in the file its value stands."""
-    place = locate(text, problem.field)
-    return f"{path}{f':{place[0]}:{place[1]}' if place else ''}: {problem}"
+def _placer(path: str, text: str) -> Callable[[Problem], str]:
+    """What says of a problem where in the file its value stands."""
+    locate = locator(text)
+
+    def placed(problem: Problem) -> str:
+        place = locate(problem.field)
+        return f"{path}{f':{place[0]}:{place[1]}' if place else ''}: {problem}"
+
+    return placed
 
 
 def _print_fields(fields: pd.DataFrame, palette: Palette, width: int) -> None:

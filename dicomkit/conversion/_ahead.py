@@ -13,8 +13,9 @@ from collections.abc import Callable, Iterable
 from threading import Lock
 from typing import TYPE_CHECKING, Final
 
-from dicomkit.conversion._convert import UNCOMPRESSED, Converted, convert
+from dicomkit.conversion._convert import Converted, convert
 from dicomkit.errors import UnreadableError
+from dicomkit.uids import UNCOMPRESSED
 
 if TYPE_CHECKING:
     from concurrent.futures import Future, ThreadPoolExecutor

@@ -18,11 +18,10 @@ from dicomkit.conversion._source import encoding_of, is_deflated, opened
 from dicomkit.dataset_walk import Encoding, Malformed, Truncated, Window
 from dicomkit.frozen import Frozen
 from dicomkit.instances import Instance
-from dicomkit.uids import DEFLATED_LE, EXPLICIT_BE, EXPLICIT_LE, GE_PRIVATE_LE, IMPLICIT_LE, uid_name
+from dicomkit.uids import EXPLICIT_LE, GE_PRIVATE_LE, IMPLICIT_LE, UNCOMPRESSED, uid_name
 
-__all__ = ["UNCOMPRESSED", "Converted", "convert", "target_for"]
+__all__ = ["Converted", "convert", "target_for"]
 
-UNCOMPRESSED: Final = frozenset({IMPLICIT_LE, EXPLICIT_LE, EXPLICIT_BE, DEFLATED_LE, GE_PRIVATE_LE})
 TARGETS: Final = (EXPLICIT_LE, IMPLICIT_LE)
 
 _MOST_HELD = (

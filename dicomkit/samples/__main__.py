@@ -10,7 +10,9 @@ from dicomkit.samples import write_samples, write_settings
 
 def main() -> None:
     parser = argparse.ArgumentParser(
-        prog="python -m dicomkit.samples", description="Write the sample study and the example settings."
+        prog="python -m dicomkit.samples",
+        description="Write the sample study and the example settings.",
+        allow_abbrev=False,
     )
     parser.add_argument("folder", type=Path, help="gets the folders sample-study and settings")
     folder = parser.parse_args().folder

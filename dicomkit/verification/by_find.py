@@ -19,11 +19,15 @@ from dicomkit.verification.subjects import NO_SERIES, Finding, Inquiry, Subject
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-__all__ = ["STUDY_ROOT_FIND", "ask_by_find", "find"]
+__all__ = ["DAMAGED_COPY", "STUDY_ROOT_FIND", "ask_by_find", "find"]
 
 STUDY_ROOT_FIND = "1.2.840.10008.5.1.4.1.2.2.1"  # PS3.4 C.6.2.3
 PENDING = (0xFF00, 0xFF01)  # PS3.4 Table C.4-1
 _LONGEST_LIST = 100
+_PATIENCE = 3  # refusals in a row, after which the rest is not asked about one by one
+
+DAMAGED_COPY = "if that stays so its copy is damaged: send it again with resume=False"
+"""What to do about one instance that fails where others do not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,18 +100,23 @@ class _Search:
     ) -> dict[str, str]:
         """Ask for the missing ones by themselves, and add those that are there; return why others are not known."""
         may_be_cut_short = status != SUCCESS
+        doubts: dict[str, str] = {}
+        refusals = 0
         for index, uid in enumerate(missing):
             answer = find(self.line, *self.series, uid)
+            refusals = 0 if answer.status == SUCCESS else refusals + 1
             if uid in answer.classes:
                 classes[uid] = answer.classes[uid]
                 may_be_cut_short = True
             elif answer.status != SUCCESS:
-                words = status_words(answer.status)
-                why = f"{self.line.archive} answered C-FIND with {words}; look into its log, or use method='get'"
-                return dict.fromkeys(missing[index:], why)
+                # Orthanc, for one, ends the answer for a series at an instance that it cannot read any more.
+                refused = f"{self.line.archive} answered C-FIND with {status_words(answer.status)}; look into its log, "
+                doubts[uid] = refused + (f"and {DAMAGED_COPY}" if classes else "or use method='get'")
+                if not classes or refusals == _PATIENCE:
+                    return dict.fromkeys(missing[index:], refused + "or use method='get'") | doubts
             elif not may_be_cut_short:
                 break  # the answer for the series left nothing out
-        return {}
+        return doubts
 
     def _finding(
         self, subject: Subject, classes: dict[str, str | None], doubts: dict[str, str], count: str

@@ -9,13 +9,13 @@ from collections.abc import Generator, Iterable, Iterator, Sequence
 from time import monotonic
 from typing import TYPE_CHECKING, Any, cast
 
-from dicomkit.instances import Instance
 from dicomkit.statuses import SUCCESS
 from dicomkit.uids import EXPLICIT_LE, IMPLICIT_LE, uid_name
-from dicomkit.verification.by_find import PENDING, STUDY_ROOT_FIND, Group, find
-from dicomkit.verification.compare import Encoded
-from dicomkit.verification.likeness import Sources, judge, sent_as
+from dicomkit.verification.by_find import DAMAGED_COPY, PENDING, STUDY_ROOT_FIND, Group, find
+from dicomkit.verification.elements import Encoded
+from dicomkit.verification.likeness import judge, sent_as
 from dicomkit.verification.line import Broken, Line, NoLine, Offer, status_of, status_words
+from dicomkit.verification.sources import Source, Sources
 from dicomkit.verification.subjects import Finding, Inquiry, Subject
 from dicomkit.wire.pdu import MAX_CONTEXTS
 
@@ -42,11 +42,10 @@ def ask_by_get(inquiry: Inquiry) -> Generator[Group]:
     by_class: dict[str, list[Subject]] = {}
     for subject in inquiry.subjects:
         by_class.setdefault(subject.sop_class_uid, []).append(subject)
-    sources = Sources()
     for offers in _parcels(by_class):
         arrivals = _Arrivals()
         classes = list(dict.fromkeys(sop_class for sop_class, _ in offers))
-        with arrivals.line(inquiry, classes, offers) as line:
+        with Sources() as sources, arrivals.line(inquiry, classes, offers) as line:
             for sop_class in classes:
                 by_uid: dict[str, list[Subject]] = {}
                 for subject in by_class[sop_class]:
@@ -151,23 +150,27 @@ def _not_there(line: Line, subject: Subject, status: int, failed: int) -> Findin
     if status == SUCCESS and not failed:
         return Finding("no", f"{archive} does not have it, though it said that it stored it; send it again")
     assert subject.series is not None, "those were answered before"
-    if line.offers(STUDY_ROOT_FIND):  # some answer with an error when there is nothing to send
-        listed = find(line, *subject.series, subject.sop_instance_uid)
-        if listed.status == SUCCESS and not listed.classes:
-            return Finding(
-                "no", f"{archive} does not list it any more, though it said that it stored it; send it again"
-            )
-    return Finding(
-        "unknown",
-        f"{archive} did not bring it back: it answered C-GET with {status_words(status)}; look into its log, or use "
-        "method='find'",
+    answered = f"{archive} did not bring it back: it answered C-GET with {status_words(status)}"
+    if not line.offers(STUDY_ROOT_FIND):
+        return Finding("unknown", f"{answered}; look into its log, or use method='commit'")
+    # Some answer with an error when there is nothing to send; others list what they cannot read any more.
+    listed = find(line, *subject.series, subject.sop_instance_uid)
+    if listed.status == SUCCESS and not listed.classes:
+        return Finding(
+            "no", f"{archive} does not list it any more, though it said that it stored it; send it again"
+        )
+    still = (
+        "though it lists it, which is all that method='find' would say"
+        if listed.classes
+        else f"and C-FIND with {status_words(listed.status)}"
     )
+    return Finding("unknown", f"{answered}, {still}; look into its log, and {DAMAGED_COPY}")
 
 
 def _look_at(line: Line, arrivals: _Arrivals, sources: Sources, subjects: Sequence[Subject]) -> Group:
     """Bring one instance back, and compare it with each source that it was sent from."""
     group: Group = []
-    sent: list[tuple[Subject, Instance]] = []
+    sent: list[tuple[Subject, Source]] = []
     for subject in subjects:
         source = sources.find(subject)
         if isinstance(source, Finding):

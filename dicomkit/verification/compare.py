@@ -1,80 +1,39 @@
-"""Two encodings of one instance, compared element by element: bytes in, differences out, no I/O.
+"""A source and what came back of it, compared element by element: bytes in, differences out, no I/O.
 
-The idea: a value is compared as it is encoded, so that nothing is lost to a conversion. Only what is encoding by the
-standard's own words is no difference: padding, group lengths, lengths of sequences, fragments, offset tables.
+The idea: a value is compared as it is encoded, so that nothing is lost to a conversion, and no conversion of ours is
+used that might repeat what went wrong. What is no difference stands in `dicomkit.verification.allowed`.
 """
 
 from __future__ import annotations
 
-import struct
-import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from io import BytesIO
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import dataclass, field
+from typing import Literal
 
-from dicomkit.errors import DicomkitError
 from dicomkit.identifying import profile_action
-from dicomkit.quiet import PYDICOM_QUIET
-from dicomkit.uids import DEFLATED_LE, EXPLICIT_BE, IMPLICIT_LE
-
-if TYPE_CHECKING:
-    from pydicom import Dataset
-
-__all__ = [
-    "Comparison",
-    "Difference",
-    "Encoded",
-    "NotComparable",
-    "compare",
-    "decode",
-    "PIXEL_DATA",
-    "PIXEL_ENCODING",
-]
-
-PIXEL_DATA = 0x7FE00010
-
-PIXEL_ENCODING = frozenset(
-    {
-        0x00280004,  # Photometric Interpretation
-        0x00280006,  # Planar Configuration
-        0x7FE00001,  # Extended Offset Table
-        0x7FE00002,  # Extended Offset Table Lengths
-        PIXEL_DATA,
-    }
+from dicomkit.uids import uid_name
+from dicomkit.verification.allowed import TRAILING_PADDING, Allowed, When, is_group_length, rule_for
+from dicomkit.verification.elements import (
+    NATIVE,
+    PIXEL_DATA,
+    DataSet,
+    Element,
+    Encoded,
+    NotComparable,
+    items_of,
+    read_data_set,
 )
-"""What compressing or decompressing changes (PS3.5 section 8.2, PS3.3 C.7.6.3.1); compared as pixels instead."""
+from dicomkit.verification.pixels import Pixels, PixelVerdict, compare_pixels
+from dicomkit.verification.values import extends, is_same_value, representation, shown
 
-DERIVATION = frozenset({0x00082111, 0x00089215})
-"""Derivation Description and Derivation Code Sequence (PS3.3 C.7.6.1.1.3), in which compressing leaves its mark."""
+__all__ = ["Comparison", "Difference", "Encoded", "NotComparable", "compare"]
 
-_TRAILING_PADDING = 0xFFFCFFFC  # Data Set Trailing Padding, PS3.10 section 7.2
-_UNDEFINED_LENGTH = 0xFFFFFFFF
-
-# Value representations (PS3.5 Table 6.2-1) by what of their spaces means nothing.
-_SPACES_AROUND = frozenset({"AE", "CS", "DS", "IS", "LO", "SH"})
-_SPACES_AFTER = frozenset({"AS", "DA", "DT", "LT", "PN", "ST", "TM", "UC", "UR", "UT"})
-# Those that Specific Character Set governs (PS3.5 section 6.1.2.2).
-_IN_CHARACTER_SET = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UT"})
-_ONE_VALUE = frozenset({"LT", "ST", "UR", "UT"})
-
-# Value representations whose values may be shown, if the attribute identifies nobody; free text never is.
-_NUMBERS = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "FL": "f", "FD": "d"}
-_SHOWN_TEXTS = frozenset({"CS", "DS", "IS"})
-_LONGEST_SHOWN = 40
+_PLANAR_CONFIGURATION = 0x00280006
 _MOST_NAMED = 8
+_CAN_BE_LEFT_OUT = 8  # bytes after the last element that are fewer than the header of one
 
-
-class NotComparable(DicomkitError):
-    """One of two data sets cannot be read."""
-
-
-@dataclass(frozen=True, slots=True)
-class Encoded:
-    """A data set as bytes, with the UID of the transfer syntax they are in."""
-
-    data: bytes
-    transfer_syntax: str
+Above = tuple[tuple[int, int], ...]
+"""The sequences around an element, each with the number of the item, from 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,223 +70,178 @@ class Comparison:
         How many elements of the top level were looked at.
     differences : tuple of Difference
         In the order of the tags.
+    allowed : tuple of (Difference, Allowed)
+        Those that the table allows and has named all the same, each with its row there.
+    doubts : tuple of str
+        Why pixels could not be compared.
+    has_decoded : bool
+        Whether pixels were decoded and are the same.
     """
 
     elements: int
     differences: tuple[Difference, ...]
+    allowed: tuple[tuple[Difference, Allowed], ...] = ()
+    doubts: tuple[str, ...] = ()
+    has_decoded: bool = False
 
     def __str__(self) -> str:
         """Which elements differ, by tag and keyword: the first few of them, and how many more."""
-        named = "; ".join(str(difference) for difference in self.differences[:_MOST_NAMED])
-        more = len(self.differences) - _MOST_NAMED
-        return f"{named}; and {more} more" if more > 0 else named
+        return named(self.differences)
 
 
-def compare(sent: Encoded, back: Encoded, *, leave_out: frozenset[int] = frozenset()) -> Comparison:
-    """Compare two data sets of the same byte order.
+def named(differences: Sequence[Difference]) -> str:
+    """The first few of them, and how many more."""
+    first = "; ".join(str(difference) for difference in differences[:_MOST_NAMED])
+    more = len(differences) - _MOST_NAMED
+    return f"{first}; and {more} more" if more > 0 else first
+
+
+def compare(sent: Encoded, back: Encoded, *, coerced: bool = False) -> Comparison:
+    """Compare two data sets, each in whatever transfer syntax.
 
     Parameters
     ----------
-    leave_out
-        Tags that are not compared at the top level.
+    coerced
+        The archive said when it stored that it coerces (status 0xB000).
 
     Raises
     ------
     NotComparable
-        One of them is no data set.
+        One of them is no data set, or is nested too deep.
     """
+    one, other = read_data_set(sent), read_data_set(back)
+    walk = _Walk(sent.transfer_syntax, back.transfer_syntax, coerced)
     try:
-        with PYDICOM_QUIET:
-            one, other = decode(sent), decode(back)
-            tags = [tag for tag in _tags(one, other) if tag not in leave_out]
-            walk = _Walk(sent.transfer_syntax == back.transfer_syntax)
-            differences = tuple(walk.compare(one, other, tags, (), ([], [])))
-    except (
-        Exception
-    ) as error:  # pydicom raises whatever its parts raise, and quotes values, maybe a patient's
-        raise NotComparable(f"it is no data set that pydicom can read ({type(error).__name__})") from error
-    return Comparison(len(tags), differences)
+        differences = tuple(walk.compare(one, other, ()))
+    except RecursionError as error:
+        raise NotComparable("its sequences are nested too deep to be compared") from error
+    tags = {tag for tag, _ in (*one.elements, *other.elements) if not _is_left_out(tag)}
+    return Comparison(len(tags), differences, tuple(walk.allowed), tuple(walk.doubts), walk.has_decoded)
 
 
-def decode(encoded: Encoded) -> Dataset:
-    """The data set with its values undecoded, as far as pydicom leaves them so."""
-    from pydicom.filereader import read_dataset
-
-    data = encoded.data
-    if encoded.transfer_syntax == DEFLATED_LE:
-        data = zlib.decompress(data, -zlib.MAX_WBITS)  # PS3.5 A.5: the bare stream of RFC 1951
-    return read_dataset(
-        BytesIO(data),
-        is_implicit_VR=encoded.transfer_syntax == IMPLICIT_LE,
-        is_little_endian=encoded.transfer_syntax != EXPLICIT_BE,
-    )
+def _is_left_out(tag: int) -> bool:
+    return is_group_length(tag) or tag == TRAILING_PADDING
 
 
-def _tags(one: Dataset, other: Dataset) -> list[int]:
-    found = {int(tag) for ds in (one, other) for tag in ds.keys()}  # noqa: SIM118 (iterating would decode values)
-    return sorted(tag for tag in found if tag & 0xFFFF and tag != _TRAILING_PADDING)
-
-
-CharacterSets = tuple[list[str], list[str]]
-"""The Python encodings of the texts of either data set."""
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Walk:
-    """One way through two data sets, side by side."""
+    """A walk through two data sets, side by side."""
 
-    in_same_syntax: bool
+    syntax: str
+    other_syntax: str
+    coerced: bool
+    allowed: list[tuple[Difference, Allowed]] = field(default_factory=list)
+    doubts: list[str] = field(default_factory=list)
+    has_decoded: bool = False
 
-    def compare(
-        self,
-        one: Dataset,
-        other: Dataset,
-        tags: Sequence[int],
-        above: tuple[tuple[int, int], ...],
-        inherited: CharacterSets,
-    ) -> Iterator[Difference]:
-        """Yield what differs; `above` has the sequences around, each with the number of the item."""
-        sets = (_character_set(one, inherited[0]), _character_set(other, inherited[1]))
-        for tag in tags:
-            if tag not in other:
-                yield _difference(above, tag, "missing")
-            elif tag not in one:
-                yield _difference(above, tag, "added")
-            else:
-                yield from self._compare_element(one.get_item(tag), other.get_item(tag), above, sets)
+    def compare(self, one: DataSet, other: DataSet, above: Above) -> Iterator[Difference]:
+        """Yield what differs."""
+        pixels = self._compare_pixels(one, other)
+        holds = self._conditions(pixels, any(map(_has_fragments, (one, other))), is_top=not above)
+        for key in sorted({*one.elements, *other.elements}):
+            tag = key[0]
+            if _is_left_out(tag):
+                continue
+            if key == (PIXEL_DATA, 0) and pixels is not None:
+                if pixels.same == "no":
+                    yield _difference(above, tag, "changed", pixels.sentence)
+                continue
+            element, other_element = one.elements.get(key), other.elements.get(key)
+            is_extended = (
+                element is not None and other_element is not None and extends(other_element, element)
+            )
+            for difference in self._compare_element(element, other_element, above):
+                rule = rule_for(tag, "extended" if is_extended else difference.what, holds)
+                if rule is None:
+                    yield difference
+                elif rule.told_as:
+                    self.allowed.append((difference, rule))
+        if len(one.rest) >= _CAN_BE_LEFT_OUT and one.rest != other.rest:
+            yield Difference(f"{len(one.rest)} bytes after the last element", "missing", 0)
+
+    def _conditions(
+        self, pixels: PixelVerdict | None, is_encapsulated: bool, *, is_top: bool
+    ) -> frozenset[When]:
+        met: dict[When, bool] = {
+            "always": is_top,
+            "coerced": is_top and self.coerced,
+            "encapsulated": is_encapsulated,
+            "decoded": pixels is not None and pixels.same != "no",
+        }
+        return frozenset(when for when, is_met in met.items() if is_met)
+
+    def _compare_pixels(self, one: DataSet, other: DataSet) -> PixelVerdict | None:
+        """The verdict on Pixel Data that must be decoded to be compared; None where its bytes can be."""
+        data, other_data = one.get(PIXEL_DATA), other.get(PIXEL_DATA)
+        if data is None or other_data is None:
+            return None
+        if data.fragments is None and other_data.fragments is None:
+            planar, other_planar = one.get(_PLANAR_CONFIGURATION), other.get(_PLANAR_CONFIGURATION)
+            if planar is None or other_planar is None or is_same_value(planar, other_planar):
+                return None
+            if is_same_value(data, other_data):  # so that the samples are others
+                return None
+        elif (
+            self.syntax == self.other_syntax
+            and data.fragments is not None
+            and other_data.fragments is not None
+        ):
+            return None  # nobody had a reason to make another code stream of it
+        if other_data.fragments is not None and self.other_syntax in NATIVE:
+            return PixelVerdict("no", f"it is compressed still, as {uid_name(self.other_syntax)} has none")
+        verdict = compare_pixels(Pixels(data, one, self.syntax), Pixels(other_data, other, self.other_syntax))
+        if verdict.same == "unknown":
+            self.doubts.append(verdict.sentence)
+        self.has_decoded = self.has_decoded or verdict.same == "yes"
+        return verdict
 
     def _compare_element(
-        self, one: Any, other: Any, above: tuple[tuple[int, int], ...], sets: CharacterSets
+        self, one: Element | None, other: Element | None, above: Above
     ) -> Iterator[Difference]:
-        tag = int(one.tag)
-        representations = _representation(one), _representation(other)
-        if "SQ" in representations:
-            yield from self._compare_items(tag, one, other, above, sets)
+        if one is None or other is None:
+            present = one or other
+            assert present is not None, "it is in one of the two"
+            yield _difference(above, present.tag, "added" if one is None else "missing")
             return
-        vr = representations[0] if representations[0] != "UN" else representations[1]
-        if tag == PIXEL_DATA and _is_encapsulated(one) and _is_encapsulated(other):
-            if not _same_fragments(one.value, other.value):
+        tag = one.tag
+        if one.fragments is not None or other.fragments is not None:
+            if one.fragments is None or other.fragments is None or _stream(one) != _stream(other):
                 yield _difference(above, tag, "changed")
-        elif not _same_value(one.value or b"", other.value or b"", vr, sets):
-            yield _difference(above, tag, "changed", _shown(above, tag, vr, one.value, other.value))
-
-    def _compare_items(
-        self, tag: int, one: Any, other: Any, above: tuple[tuple[int, int], ...], sets: CharacterSets
-    ) -> Iterator[Difference]:
-        if self.in_same_syntax and isinstance(one.value, bytes) and one.value == other.value:
             return
-        items, other_items = _items(one, sets[0]), _items(other, sets[1])
+        vr = representation(one, other)
+        is_sequence = vr == "SQ" or one.items is not None or other.items is not None
+        if not is_sequence and is_same_value(one, other) and one.is_cut == other.is_cut:
+            return
+        items, other_items = (items_of(one), items_of(other)) if is_sequence or vr == "UN" else (None, None)
+        if items is None or other_items is None:
+            if not is_sequence or items is not other_items or one.value != other.value:
+                yield _difference(above, tag, "changed", _shown(above, tag, one, other))
+            return
         if len(items) != len(other_items):
             counts = f"{len(items)} items became {len(other_items)}"
             yield _difference(above, tag, "changed", counts)
             return
         for number, (item, other_item) in enumerate(zip(items, other_items, strict=True), 1):
-            yield from self.compare(item, other_item, _tags(item, other_item), (*above, (tag, number)), sets)
+            yield from self.compare(item, other_item, (*above, (tag, number)))
 
 
-def _representation(element: Any) -> str:
-    """The value representation, from the dictionary where the encoding does not say."""
-    from pydicom.datadict import dictionary_VR
-
-    vr: str | None = element.VR
-    if vr is None or vr == "UN":
-        try:
-            vr = dictionary_VR(element.tag)
-        except KeyError:
-            return "UN"
-    return vr
+def _has_fragments(around: DataSet) -> bool:
+    data = around.get(PIXEL_DATA)
+    return data is not None and data.fragments is not None
 
 
-def _items(element: Any, encodings: list[str]) -> Sequence[Dataset]:
-    from pydicom.values import convert_SQ
-
-    value = element.value
-    if not isinstance(value, bytes):
-        items: Sequence[Dataset] = value or []
-        return items
-    # A sequence of unknown VR is in Implicit VR Little Endian, whatever is around it (PS3.5 section 6.2.2, note 4).
-    is_unknown = element.VR == "UN"
-    return convert_SQ(
-        value,
-        is_implicit_VR=is_unknown or element.is_implicit_VR,
-        is_little_endian=is_unknown or element.is_little_endian,
-        encoding=encodings or None,
-    )
-
-
-def _character_set(ds: Dataset, inherited: list[str]) -> list[str]:
-    from pydicom.charset import convert_encodings
-
-    if "SpecificCharacterSet" not in ds:
-        return inherited or convert_encodings(None)
-    value = ds.get_item("SpecificCharacterSet").value
-    names = value.decode("ascii", "replace").split("\\") if isinstance(value, bytes) else value
-    return convert_encodings([name.strip(" \0") for name in names or [""]])
-
-
-def _same_value(one: bytes, other: bytes, vr: str, sets: CharacterSets) -> bool:
-    if one == other and (sets[0] == sets[1] or vr not in _IN_CHARACTER_SET or one.isascii()):
-        return True
-    if vr in _SPACES_AROUND or vr in _SPACES_AFTER or vr == "UI":
-        if sets[0] == sets[1] or vr not in _IN_CHARACTER_SET:
-            return _trimmed(one, vr) == _trimmed(other, vr)
-        return _same_text(_trimmed(one, vr), _trimmed(other, vr), vr, sets)
-    shorter, longer = sorted((one, other), key=len)
-    return longer == shorter + b"\0" and len(longer) % 2 == 0  # PS3.5 section 8.1.1: padded to an even length
-
-
-def _trimmed(value: bytes, vr: str) -> bytes:
-    if vr == "UI":
-        return b"\\".join(part.strip(b"\0 ") for part in value.split(b"\\"))
-    if vr in _SPACES_AROUND:
-        return b"\\".join(part.strip(b" \0") for part in value.split(b"\\"))
-    if vr in _ONE_VALUE:
-        return value.rstrip(b" \0")
-    return b"\\".join(part.rstrip(b" \0") for part in value.split(b"\\"))
-
-
-def _same_text(one: bytes, other: bytes, vr: str, sets: CharacterSets) -> bool:
-    """Whether two texts in different character sets say the same."""
-    from pydicom.charset import decode_bytes
-    from pydicom.valuerep import PN_DELIMS, TEXT_VR_DELIMS
-
-    delimiters = PN_DELIMS if vr == "PN" else TEXT_VR_DELIMS
-    texts = [
-        decode_bytes(value, encodings, delimiters)
-        for value, encodings in zip((one, other), sets, strict=True)
-    ]
-    return texts[0] == texts[1] and "\ufffd" not in texts[0]
-
-
-def _is_encapsulated(element: Any) -> bool:
-    return getattr(element, "length", None) == _UNDEFINED_LENGTH
-
-
-def _same_fragments(one: bytes, other: bytes) -> bool:
-    """Whether two encapsulated values hold the same stream, however it is cut up (PS3.5 A.4)."""
-    if one == other:
-        return True
-    return _stream(one) == _stream(other)
-
-
-def _stream(value: bytes) -> bytes:
-    from pydicom.encaps import generate_fragments, parse_basic_offsets
-
-    buffer = BytesIO(value)
-    parse_basic_offsets(buffer)  # the first item is the offset table, and moves the position behind it
-    return b"".join(generate_fragments(buffer))
+def _stream(element: Element) -> bytes:
+    """What the fragments of an encapsulated value make together, however it is cut up (PS3.5 A.4)."""
+    return b"".join((element.fragments or ())[1:])
 
 
 def _difference(
-    above: tuple[tuple[int, int], ...],
-    tag: int,
-    what: Literal["changed", "missing", "added"],
-    values: str = "",
+    above: Above, tag: int, what: Literal["changed", "missing", "added"], values: str = ""
 ) -> Difference:
     return Difference(_path(above, tag), what, above[0][0] if above else tag, values)
 
 
-def _path(above: tuple[tuple[int, int], ...], tag: int) -> str:
+def _path(above: Above, tag: int) -> str:
     from pydicom.datadict import keyword_for_tag
 
     around = "".join(f"{_number(sequence)}[{item}] > " for sequence, item in above)
@@ -338,23 +252,8 @@ def _number(tag: int) -> str:
     return f"({tag >> 16:04x},{tag & 0xFFFF:04x})"
 
 
-def _shown(
-    above: tuple[tuple[int, int], ...], tag: int, vr: str, one: bytes | None, other: bytes | None
-) -> str:
+def _shown(above: Above, tag: int, one: Element, other: Element) -> str:
     """Both values, when neither the attribute nor any sequence around it can tell who the patient is (PS3.15 E.1)."""
     if any(profile_action(one_of) is not None for one_of in (tag, *(sequence for sequence, _ in above))):
         return ""
-    texts = [_as_text(value or b"", vr) for value in (one, other)]
-    return f"{texts[0]} became {texts[1]}" if all(texts) else ""
-
-
-def _as_text(value: bytes, vr: str) -> str:
-    if not value:
-        return "nothing"
-    if vr in _SHOWN_TEXTS:
-        text = _trimmed(value, vr).decode("ascii", "replace")
-    elif vr in _NUMBERS and len(value) == struct.calcsize(_NUMBERS[vr]):
-        text = str(struct.unpack(f"<{_NUMBERS[vr]}", value)[0])
-    else:
-        return ""
-    return repr(text if len(text) <= _LONGEST_SHOWN else f"{text[: _LONGEST_SHOWN - 3]}...")
+    return shown(one, other)

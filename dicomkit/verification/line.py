@@ -197,6 +197,8 @@ class Line:
         from pynetdicom import AE, build_context, build_role
         from pynetdicom.pdu_primitives import UserIdentityNegotiation
 
+        from dicomkit.pynetdicom_log import WITHOUT_SECRETS
+
         entity = AE(self.peer.calling_aet)
         entity.implementation_class_uid = IMPLEMENTATION_CLASS_UID
         entity.implementation_version_name = IMPLEMENTATION_VERSION_NAME
@@ -218,7 +220,7 @@ class Line:
             ae_title=self.peer.called_aet,
             ext_neg=extended,
             tls_args=None if tls is None else (tls.context, tls.server_name),
-            evt_handlers=self._handlers,
+            evt_handlers=[WITHOUT_SECRETS, *self._handlers],
         )
         if not association.is_established:
             hang_up(association)

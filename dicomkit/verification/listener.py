@@ -62,6 +62,8 @@ class Listener:
         from pynetdicom import AE, evt
         from pynetdicom.transport import ThreadedAssociationServer
 
+        from dicomkit.pynetdicom_log import WITHOUT_SECRETS
+
         server_class = ThreadedAssociationServer
         if tls is not None:
             from dicomkit.verification.secure_server import secure_server
@@ -77,7 +79,7 @@ class Listener:
         try:
             self._server = self._entity.make_server(
                 (host, port),
-                evt_handlers=[(evt.EVT_N_EVENT_REPORT, handler), *others],
+                evt_handlers=[WITHOUT_SECRETS, (evt.EVT_N_EVENT_REPORT, handler), *others],
                 server_class=server_class,
             )
         except OSError as error:

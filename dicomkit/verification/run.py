@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -76,8 +77,10 @@ def verify(
     method
         ``"find"``: is it listed, by C-FIND at IMAGE level, one query for each series. ``"commit"``: does the archive
         commit itself to keep it, by storage commitment (PS3.4 Annex J). ``"get"``: is it the same, by C-GET and a
-        comparison with the source, element by element; of what was changed, tags and keywords are named, and values
-        only where they cannot tell who the patient is.
+        comparison with the source, which is read again by a reader that sending does not use: element by element as
+        bytes, and pixels sample by sample where they were compressed or decompressed. What may differ all the same is
+        listed, with the reasons, in `dicomkit.verification.allowed.ALLOWED`. Of what was changed, tags and keywords
+        are named, and values only where they cannot tell who the patient is.
     fraction
         Ask about this part of the instances only, more than 0 and at most 1, rounded up to a whole instance.
     per_series
@@ -103,9 +106,10 @@ def verify(
         was never stored, is not in the sample, was sent to another peer; unless the ledger or frame has an earlier
         verdict on it, which stays.
 
-        A ``no`` is what the archive does not have, or has otherwise than it was sent; the next `send_batch` with the
-        ledger sends it again. A storage commitment that is late is ``unknown``; a later call with the ledger, or with
-        the frame, takes the report when it comes, and asks again.
+        A ``no`` is what the archive does not have, or has otherwise than its source; the next `send_batch` with the
+        ledger sends it again. Where a source is not what it was when it was sent, a difference is ``unknown``. A
+        storage commitment that is late is ``unknown``; a later call with the ledger, or with the frame, takes the
+        report when it comes, and asks again.
 
     Raises
     ------
@@ -131,8 +135,12 @@ def verify(
     subjects, reasons = subjects_in(rows, peer if isinstance(source, Ledger) else None)
     chosen = sample(subjects, fraction=fraction, per_series=per_series, seed=seed)
     reasons |= {subject.key: _NOT_IN_SAMPLE for subject in subjects if subject.key not in chosen}
+    asked = [subject for subject in subjects if subject.key in chosen]
+    if ledger is not None and method == "get":
+        marks = ledger.fingerprints(subject.key for subject in asked)
+        asked = [replace(subject, fingerprint=marks.get(subject.key)) for subject in asked]
     inquiry = Inquiry(
-        subjects=[subject for subject in subjects if subject.key in chosen],
+        subjects=asked,
         series_sizes=series_sizes(subjects),
         peer=peer,
         wait_seconds=wait_seconds,

@@ -44,7 +44,8 @@ _ALMOST = 1e-9  # 0.1 of 30 is 3, though the product of the two is a little more
 class Subject:
     """One instance that the peer said it stored; its fields are the columns of the same names.
 
-    `transaction_uid` is that of a storage commitment that was not reported on yet.
+    `status` is the one it was stored with, and `fingerprint` what the ledger knows its source by; `transaction_uid` is
+    that of a storage commitment that was not reported on yet.
     """
 
     batch_id: str
@@ -59,6 +60,8 @@ class Subject:
     sent_transfer_syntax: str | None
     started_at: datetime | None
     transaction_uid: str | None
+    status: int | None = None
+    fingerprint: str | None = None
 
     @property
     def key(self) -> tuple[str, int]:
@@ -220,6 +223,7 @@ def _subject(row: dict[str, Any]) -> Subject:
         if started_at is None
         else pd.Timestamp(pd.to_datetime(started_at, utc=True)).to_pydatetime(),
         transaction_uid=_open_transaction(row),
+        status=None if row.get("status") is None else int(row["status"]),
     )
 
 

@@ -23,6 +23,8 @@ __all__ = ["Message", "sides_state", "file_state", "echo_state", "why_waiting"]
 
 Message = dict[str, Any]
 
+_MOST_POINTERS = 100  # who mends these sees the next
+
 _ROUTE = ("remote_host", "remote_port", "our_aet", "remote_aet", "timeout_seconds")
 
 
@@ -33,7 +35,9 @@ def sides_state(sides: Sides) -> Message:
         "is_json": sides.fault is None,
         "fields": {name: _field_state(sides, name) for name in FIELD_OF},
         "others": [asdict(one) for one in sides.notes if one.field not in FIELD_OF],
-        "pointers": [asdict(point_at(sides.text, one, sides.fault)) for one in sides.json_problems()],
+        "pointers": [
+            asdict(point_at(sides.text, one, sides.fault)) for one in sides.json_problems()[:_MOST_POINTERS]
+        ],
         "behind": [name for name in FIELD_OF if sides.is_refused(name)],
         "refusal": why_waiting(sides.errors.values()),
     }

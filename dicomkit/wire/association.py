@@ -32,6 +32,7 @@ from dicomkit.errors import (
     WireError,
 )
 from dicomkit.statuses import status_category
+from dicomkit.uids import uid_name
 from dicomkit.wire import pdu as p
 from dicomkit.wire.connection import (
     READ,
@@ -59,6 +60,8 @@ LEAST_PDU = 16
 # How long a courtesy may take: an A-ABORT to a peer that may not be reading.
 ABORT_SECONDS = 0.5
 TLS_RECORD_BYTES = 1 << 14  # the longest plaintext of a record, RFC 8446 section 5.1
+# A sentence on a proposal names so many of its SOP classes.
+CLASSES_NAMED = 3
 # How often a wait asks whether the peer takes what our system still holds for it.
 SLICE_SECONDS = 0.5
 
@@ -121,6 +124,7 @@ class Association:
             None  # message ID, context ID, response's command field
         )
         self._early: p.Response | None = None
+        self._announcing: p.Response | None = None  # the response whose data set is still to come
         self._loaded: _Outgoing | None = None
         self._sending = NOTHING
         self._sent_of_it = 0
@@ -184,7 +188,7 @@ class Association:
         self._send(memoryview(request), phase)
         pdu = self._receive(phase)
         if isinstance(pdu, p.AssociateReject):
-            raise _rejection(pdu, peer)
+            raise _rejection(pdu, peer, contexts)
         if isinstance(pdu, p.Abort):
             raise self._aborted_by_peer(pdu)
         if not isinstance(pdu, p.AssociateAccept):
@@ -197,7 +201,7 @@ class Association:
             if context is None or reply.id in self.contexts:
                 continue
             self.contexts[reply.id] = (context, reply)
-            if reply.result == p.CONTEXT_ACCEPTED and reply.transfer_syntax in context.transfer_syntaxes:
+            if reply.result == p.CONTEXT_ACCEPTED and not p.why_unusable(context, reply):
                 self._accepted.setdefault((context.abstract_syntax, reply.transfer_syntax), reply.id)
         self.max_pdu = pdu.max_pdu
         self.peer_implementation_uid = pdu.implementation_class_uid
@@ -314,10 +318,15 @@ class Association:
         """
         response, self._early = self._early, None
         phase = "the response to our request"
-        while response is None:
-            response = self._take(self._receive(phase))
-            if response is None and monotonic() > self._deadline:
-                self._time_out(phase)
+        try:
+            while response is None:
+                response = self._take(self._receive(phase))
+                if response is None and monotonic() > self._deadline:
+                    self._time_out(phase)
+        except (AssociationAborted, PeerTimedOut) as error:
+            if self._announcing is not None:
+                raise self._without_data_set(self._announcing) from error
+            raise
         self.answered_at = monotonic()
         self._outstanding = None
         self._last_byte_sent = self._is_transmitting = False
@@ -342,8 +351,11 @@ class Association:
 
     @property
     def accepted_count(self) -> int:
-        """How many of the proposed contexts the peer accepted."""
-        return sum(reply.result == p.CONTEXT_ACCEPTED for _, reply in self.contexts.values())
+        """How many of the proposed contexts the peer accepted in a way that they can be used."""
+        return sum(
+            reply.result == p.CONTEXT_ACCEPTED and not p.why_unusable(context, reply)
+            for context, reply in self.contexts.values()
+        )
 
     @property
     def sent_at(self) -> float:
@@ -632,23 +644,33 @@ class Association:
         if not isinstance(pdu, p.DataTransfer) or self._outstanding is None:
             self._fail(f"{self.peer} sent {_name(pdu)} where a response was due")
         message_id, context_id, command_field = self._outstanding
-        for index, pdv in enumerate(pdu.pdvs):
+        response = None
+        for pdv in pdu.pdvs:
+            if response is not None:
+                self._fail(f"{self.peer} sent more than its response")
             if pdv.context_id != context_id:
                 self._fail(
                     f"{self.peer} answered on presentation context {pdv.context_id}, we asked on {context_id}"
                 )
+            if self._announcing is not None:
+                # A data set that PS3.7 section 9.3.1.2 does not know of: it says nothing of the instance.
+                if pdv.is_command:
+                    self._fail(f"{self.peer} sent a command where the data set of its response was due")
+                if pdv.is_last:
+                    response, self._announcing = self._announcing, None
+                continue
             if not pdv.is_command:
                 self._fail(f"{self.peer} sent a data set where a response was due")
             self._command += pdv.fragment
             if len(self._command) > p.MAX_COMMAND:
                 self._fail(f"{self.peer} sent a response longer than {p.MAX_COMMAND} bytes")
             if pdv.is_last:
-                if index + 1 < len(pdu.pdvs):
-                    self._fail(f"{self.peer} sent more than its response")
                 command = bytes(self._command)
                 self._command.clear()
-                return self._checked(command, message_id, command_field)
-        return None
+                response = self._checked(command, message_id, command_field)
+                if response.has_data_set:
+                    self._announcing, response = response, None
+        return response
 
     def _checked(self, command: bytes, message_id: int, command_field: int) -> p.Response:
         try:
@@ -663,8 +685,6 @@ class Association:
             self._fail(
                 f"{self.peer} answered message {response.message_id}, we asked as message {message_id}"
             )
-        if response.has_data_set:
-            self._fail(f"{self.peer} announced a data set after its response")
         return response
 
     # ------------------------------------------------------------------------------------------ failing
@@ -680,6 +700,16 @@ class Association:
         error.may_be_stored = self._last_byte_sent
         return error
 
+    def _without_data_set(self, response: p.Response) -> ProtocolError:
+        """It answered, but its answer has no end; why the association ended matters less than that."""
+        error = ProtocolError(
+            f"{self.peer} answered with status 0x{response.status:04X} and announced a data set after that (a Command "
+            f"Data Set Type other than 0x0101), which never came{self._doubt()}; report it to the maker of the peer"
+        )
+        error.may_pass = False
+        error.may_be_stored = self._last_byte_sent
+        return error
+
     def _aborted_by_peer(self, pdu: p.Abort) -> WireError:
         self._close(ABORTED_BY_PEER)
         source = p.ABORT_SOURCES.get(pdu.source, f"source {pdu.source}")
@@ -690,11 +720,13 @@ class Association:
             when = "while we were sending"
         else:
             when = "instead of answering our request"
-        return self._marked(
+        error = self._marked(
             AssociationAborted(
                 f"{self.peer} sent A-ABORT ({source}{reason}) {when}{self._doubt()}; the peer's log says why"
             )
         )
+        error.ended_request = not self._established
+        return error
 
     def _fail(self, message: str) -> NoReturn:
         """The peer broke the protocol: say so to it and to the caller."""
@@ -724,9 +756,11 @@ class Association:
             if tls is not None and not tls.has_certificate:
                 reasons = ["require a client certificate"]
             reasons += ["be no DICOM SCP", f"not take calls from {self.peer.calling_aet!r}"]
-            raise ConnectionFailed(
+            failed = ConnectionFailed(
                 f"{self.peer} {how} during {phase}; it may {', or '.join(reasons)}: check RemotePort, and its log"
             )
+            failed.ended_request = True
+            raise failed
         raise self._marked(
             AssociationAborted(f"{self.peer} {how} during {phase}{self._doubt()}; the peer's log says why")
         )
@@ -756,9 +790,14 @@ class _Outgoing:
         self.chunk: memoryview | None = None
 
 
-def _rejection(pdu: p.AssociateReject, peer: Peer) -> AssociationRejected:
+def _rejection(
+    pdu: p.AssociateReject, peer: Peer, contexts: Sequence[p.ProposedContext]
+) -> AssociationRejected:
     """The rejection in words (PS3.8 Table 9-21), with what to change."""
-    no_reason = f"the peer's log says why; it may not know {peer.calling_aet!r} or its address"
+    no_reason = (
+        f"the peer's log says why; it may take none of the proposed presentation contexts ({_in_words(contexts)}: "
+        f"enable there what it should take), or not know {peer.calling_aet!r} or its address"
+    )
     if peer.identity is None:
         no_reason += ", or want a user identity (identity=, --user)"
     else:
@@ -780,13 +819,26 @@ def _rejection(pdu: p.AssociateReject, peer: Peer) -> AssociationRejected:
         (2, 2): "it does not speak version 1 of the DICOM upper layer protocol",
         (3, 1): "it is busy; send again later, or with fewer associations",
         (3, 2): "it has as many associations as it allows; send again later, or with fewer associations",
-    }.get((pdu.source, pdu.reason), "the peer's log says why")
+    }.get((pdu.source, pdu.reason), no_reason)
     return AssociationRejected(
         f"{reason}: {remedy} ({result} by the {source}: result {pdu.result}, source {pdu.source}, reason {pdu.reason})",
         result=pdu.result,
         source=pdu.source,
         reason=pdu.reason,
     )
+
+
+def _in_words(contexts: Sequence[p.ProposedContext]) -> str:
+    """The presentation contexts as a sentence names them: by SOP class, the first few."""
+    syntaxes: dict[str, dict[str, None]] = {}
+    for context in contexts:
+        syntaxes.setdefault(context.abstract_syntax, {}).update(dict.fromkeys(context.transfer_syntaxes))
+    named = [
+        f"{uid_name(sop_class)} in {' or '.join(map(uid_name, syntaxes[sop_class]))}"
+        for sop_class in list(syntaxes)[:CLASSES_NAMED]
+    ]
+    more = len(syntaxes) - len(named)
+    return ", ".join(named) + (f", and {more} more SOP class{'es' if more > 1 else ''}" if more else "")
 
 
 def _name(pdu: p.Pdu) -> str:

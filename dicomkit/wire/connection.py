@@ -16,6 +16,7 @@ from threading import Thread
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
+from dicomkit.descriptors import NO_DESCRIPTOR, is_shortage
 from dicomkit.errors import ConnectionFailed, Interrupted, PeerTimedOut, TlsFailure, WireError
 from dicomkit.frozen import Frozen
 
@@ -141,7 +142,13 @@ def connect(peer: Peer, interrupt: Interrupt | None) -> socket.socket:
 
 
 def _no_socket(peer: Peer, error: OSError) -> ConnectionFailed:
-    return ConnectionFailed(f"no socket for {peer} ({os_reason(error)}); close other files")
+    if not is_shortage(error):
+        return ConnectionFailed(
+            f"no socket for {peer} ({os_reason(error)}); see to the network of this system"
+        )
+    failed = ConnectionFailed(f"no socket for {peer}: {NO_DESCRIPTOR}")
+    failed.is_shortage = True
+    return failed
 
 
 def _connect_one(
@@ -235,6 +242,8 @@ def _resolve(peer: Peer, deadline: float, interrupt: Interrupt | None) -> Sequen
         if Poller(done, interrupt).wait(READ, max(deadline - monotonic(), 0)) < 0:
             raise Interrupted("cancelled by us")
     if failed:
+        if is_shortage(failed[0]):
+            raise _no_socket(peer, failed[0])
         raise ConnectionFailed(
             f"host name {peer.host!r} does not resolve ({os_reason(failed[0])}); check RemoteHost"
         )
@@ -254,6 +263,12 @@ def _look_up(peer: Peer, flags: int) -> Sequence[_Address]:
         return socket.getaddrinfo(host, peer.port, type=socket.SOCK_STREAM, flags=flags)
     except UnicodeError as error:  # a label that is empty or too long
         raise OSError(str(error)) from None
+    except socket.gaierror:
+        if not flags:
+            socket.socket(
+                type=socket.SOCK_DGRAM
+            ).close()  # this tells when a descriptor was lacking, and that not
+        raise
 
 
 def os_reason(error: OSError) -> str:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from dicomkit import __version__
 from dicomkit.errors import ProtocolError
 from dicomkit.frozen import Frozen
-from dicomkit.uids import VERIFICATION
+from dicomkit.uids import VERIFICATION, uid_name
 
 if TYPE_CHECKING:
     from dicomkit.security import UserIdentity
@@ -105,11 +105,16 @@ class ProposedContext(Frozen):
 
 
 class ContextReply(Frozen):
-    """The peer's answer to one proposed context; `transfer_syntax` counts only when it is accepted."""
+    """The peer's answer to one proposed context; `transfer_syntax` counts only when it is accepted.
+
+    `more_syntaxes` has what an answer names beside the one transfer syntax that it should (PS3.8 section 9.3.3.2);
+    an answer that names none has an empty `transfer_syntax`.
+    """
 
     id: int
     result: int
     transfer_syntax: str
+    more_syntaxes: tuple[str, ...] = ()
 
 
 class AssociateAccept(Frozen):
@@ -136,6 +141,17 @@ class AssociateReject(Frozen):
     result: int
     source: int
     reason: int
+
+
+def why_unusable(context: ProposedContext, reply: ContextReply) -> str:
+    """What is wrong with the answer to an accepted context, which then carries nothing; empty for a right one."""
+    if not reply.transfer_syntax:
+        return "accepted without a transfer syntax"
+    if reply.more_syntaxes:
+        return f"accepted in {1 + len(reply.more_syntaxes)} transfer syntaxes instead of one"
+    if reply.transfer_syntax not in context.transfer_syntaxes:
+        return f"accepted in {uid_name(reply.transfer_syntax)}, which was not offered"
+    return ""
 
 
 class Pdv(Frozen):
@@ -174,7 +190,8 @@ Pdu = AssociateAccept | AssociateReject | DataTransfer | ReleaseRequest | Releas
 class Response(Frozen):
     """The command set of a DIMSE response, PS3.7 sections 9.3.1.2 and 9.3.5.2.
 
-    `error_comment` is text of the peer; it may name a patient, so it belongs in a row and never in a log.
+    `error_comment` is text of the peer; it may name a patient, so it belongs in a row and never in a log. The UIDs
+    of what it answers for, which need not be there, are left as bytes: nobody needs them unless they are others.
     """
 
     command_field: int
@@ -182,6 +199,8 @@ class Response(Frozen):
     status: int
     has_data_set: bool
     error_comment: str
+    affected_class: bytes = b""
+    affected_instance: bytes = b""
 
 
 # ---------------------------------------------------------------------------------------------- encoding
@@ -394,6 +413,8 @@ def decode_response(command: bytes) -> Response:
         status=_us(values, 0x0900, "Status"),
         has_data_set=_us(values, 0x0800, "Command Data Set Type") != NO_DATA_SET,
         error_comment=_text(values.get(0x0902, b"")),
+        affected_class=values.get(0x0002, b"").rstrip(b"\0 "),
+        affected_instance=values.get(0x1000, b"").rstrip(b"\0 "),
     )
 
 
@@ -460,11 +481,7 @@ def _decode_context_reply(item: bytes) -> ContextReply:
     syntaxes = [
         _text(value) for kind, value in _items(item, 4, "a presentation context reply") if kind == 0x40
     ]
-    if item[2] == CONTEXT_ACCEPTED and len(syntaxes) != 1:
-        raise ProtocolError(
-            f"the peer accepted context {item[0]} with {len(syntaxes)} transfer syntaxes instead of one"
-        )
-    return ContextReply(item[0], item[2], syntaxes[0] if syntaxes else "")
+    return ContextReply(item[0], item[2], syntaxes[0] if syntaxes else "", tuple(syntaxes[1:]))
 
 
 def _decode_reject(body: bytes) -> AssociateReject:
