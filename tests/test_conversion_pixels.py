@@ -584,8 +584,9 @@ def test_one_frame_needs_no_number_of_frames(syntax: UID) -> None:
 @each_coding
 def test_several_code_streams_in_one_fragment(syntax: UID) -> None:
     frames, expected = frames_of(syntax, 3)
-    converted = convert(image(NumberOfFrames=3), [b"".join(frames)], syntax)
-    assert value(converted) == expected
+    for padding in (b"", bytes(6)) if syntax == RLELossless else (b"", bytes(6), b"\xff\xff", b"\x01\x02"):
+        converted = convert(image(NumberOfFrames=3), [padding.join(frames) + padding], syntax)
+        assert value(converted) == expected
 
 
 @each_coding
@@ -681,19 +682,52 @@ def test_a_code_stream_that_is_cut_is_refused(syntax: UID) -> None:
     if whole.endswith(END):
         whole = whole[:-2]
     for length in (len(whole) // 3, len(whole) - 100, len(whole) - 8, len(whole) - 3):
-        for end in (b"", END, b"\0"):
+        # In RLE every byte means something, so that others in place of those that are missing are not noticed.
+        for end in (b"",) if syntax == RLELossless else (b"", END, b"\0"):
             with pytest.raises(NotConverted, match="could not be decoded"):
                 convert(image(), [even(whole[:length] + end)], syntax)
 
 
-@pytest.mark.parametrize("fragment", [pillow_jpeg(), pillow_jpeg(subsampling=0, restart_marker_blocks=2)])
-def test_a_lossy_jpeg_that_is_cut_is_refused(fragment: bytes) -> None:
+@pytest.mark.parametrize(
+    "options", [{}, {"subsampling": 0, "restart_marker_blocks": 2}, {"progressive": True}]
+)
+def test_a_lossy_jpeg_that_is_cut_is_refused(options: dict[str, Any]) -> None:
+    fragment = pillow_jpeg(**options)
+    assert value(convert(image(COLOUR), [fragment], JPEGBaseline8Bit))
     whole = fragment.rstrip(b"\0")[:-2]
     places = [len(whole) // 2, len(whole) - 40, len(whole) - 3]
     places += [found for found in (whole.rfind(b"\xff\xd1"), whole.rfind(b"\xff\xd7")) if found > 0]
     for length in places:
         with pytest.raises(NotConverted, match="could not be decoded"):
             convert(image(COLOUR), [even(whole[:length] + END)], JPEGBaseline8Bit)
+
+
+def test_bytes_that_are_missing_before_a_restart_are_noticed() -> None:
+    fragment = pillow_jpeg(subsampling=0, restart_marker_blocks=2)
+    restart = fragment.index(b"\xff\xd3")
+    with pytest.raises(NotConverted, match="before its picture does"):
+        convert(image(COLOUR), [even(fragment[: restart - 20] + fragment[restart:])], JPEGBaseline8Bit)
+
+
+def scan_by_scan(planes: Any) -> list[bytes]:
+    """A lossless JPEG stream with a scan for each component (ISO 10918-1 B.2.3): its header, and each scan."""
+    rows, columns = planes[0].shape
+    components = b"".join(bytes([number, 0x11, 0]) for number in (1, 2, 3))
+    parts = [b"\xff\xd8\xff\xc3" + struct.pack(">HBHHB", 17, 8, rows, columns, 3) + components]
+    for number, plane in enumerate(planes, 1):
+        stream = imagecodecs.jpeg8_encode(plane, lossless=True, bitspersample=8, predictor=1)
+        tables, scan = stream.index(b"\xff\xc4"), stream.index(b"\xff\xda")
+        parts.append(stream[tables : scan + 5] + bytes([number]) + stream[scan + 6 : -2])
+    return parts
+
+
+def test_a_scan_for_each_component() -> None:
+    parts = scan_by_scan([np.ascontiguousarray(COLOUR[..., plane]) for plane in range(3)])
+    whole = even(b"".join(parts) + END)
+    assert value(convert(image(COLOUR), [whole], JPEGLosslessSV1)) == COLOUR.tobytes()
+    for cut in (parts[:3], [*parts[:2], parts[2][:-20], parts[3]]):
+        with pytest.raises(NotConverted, match="it ends before"):
+            convert(image(COLOUR), [even(b"".join(cut) + END)], JPEGLosslessSV1)
 
 
 @pytest.mark.parametrize("syntax", [JPEGLosslessSV1, JPEG2000Lossless])

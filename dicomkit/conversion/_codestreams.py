@@ -13,7 +13,16 @@ from typing import Final
 
 from dicomkit.frozen import Frozen
 
-__all__ = ["JPEG", "JPEG_2000", "JPEG_LS", "Broken", "Codestream", "read_codestream", "starts_codestream"]
+__all__ = [
+    "JPEG",
+    "JPEG_2000",
+    "JPEG_LS",
+    "Broken",
+    "Codestream",
+    "find_codestream",
+    "read_codestream",
+    "starts_codestream",
+]
 
 JPEG: Final = "JPEG"
 JPEG_LS: Final = "JPEG-LS"
@@ -22,6 +31,8 @@ JPEG_2000: Final = "JPEG 2000"
 _SOI: Final = b"\xff\xd8\xff"  # and the first byte of the next marker
 _SOC_SIZ: Final = b"\xff\x4f\xff\x51"
 _JP2: Final = b"\x00\x00\x00\x0cjP  \r\n\x87\n"  # ISO 15444-1 I.5.1: a file around a code stream
+
+_START: Final = re.compile(b"|".join(map(re.escape, (_SOI, _SOC_SIZ, _JP2))))
 
 # ISO 10918-1 Table B.1, ISO 14495-1 C.1.
 _NEXT_SOI = 0xD8
@@ -74,6 +85,8 @@ class Codestream(Frozen, kw_only=True):
         Where it lies in the bytes that were read, its end marker included.
     closed : bool
         It has its end marker.
+    pauses : tuple of int
+        Where entropy-coded bytes of JPEG end, for a restart or for good.
     """
 
     coding: str
@@ -87,6 +100,7 @@ class Codestream(Frozen, kw_only=True):
     begin: int
     end: int
     closed: bool
+    pauses: tuple[int, ...] = ()
 
     @property
     def shape(self) -> tuple[str, int, int, int, int, bool, str]:
@@ -97,6 +111,12 @@ class Codestream(Frozen, kw_only=True):
 def starts_codestream(head: bytes) -> bool:
     """Whether bytes begin as a code stream begins."""
     return head.startswith((_SOI, _SOC_SIZ, _JP2))
+
+
+def find_codestream(data: bytes, start: int) -> int:
+    """Where the next code stream begins, or -1."""
+    found = _START.search(data, start)
+    return found.start() if found else -1
 
 
 def read_codestream(data: bytes, start: int = 0) -> Codestream:
@@ -126,6 +146,7 @@ class _Scans:
         self.restart_interval = 0
         self.components: set[int] = set()
         self.near = 0
+        self.pauses: list[int] = []
 
 
 def _read_jpeg(data: bytes, start: int) -> Codestream:
@@ -198,6 +219,7 @@ def _read_jpeg(data: bytes, start: int) -> Codestream:
         begin=start,
         end=position,
         closed=closed,
+        pauses=tuple(scans.pauses),
     )
 
 
@@ -214,9 +236,12 @@ def _read_scan(
         scans.near = max(scans.near, header[1 + 2 * count])
         if any(header[2 : 2 + 2 * count : 2]):
             raise Broken("it needs a mapping table")
-    elif scans.restart_interval and marker_of_frame not in _PROGRESSIVE_FRAMES:
+        return end
+    restarts = [restart.start() for restart in _RESTART.finditer(data, position, end)]
+    scans.pauses += [*restarts, end]
+    if scans.restart_interval and marker_of_frame not in _PROGRESSIVE_FRAMES:
         intervals = _ceiling(_units(frame, components, marker_of_frame), scans.restart_interval)
-        if sum(1 for _ in _RESTART.finditer(data, position, end)) < intervals - 1:
+        if len(restarts) < intervals - 1:
             raise Broken("it ends before its last restart interval")
     return end
 

@@ -7,6 +7,7 @@ is found here.
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
 from dicomkit.conversion._codestreams import JPEG, JPEG_2000, JPEG_LS, Broken, Codestream
@@ -52,7 +53,10 @@ def decode(data: bytes, codestream: Codestream) -> Samples:
         return _decode_jpeg_ls(stream)
     if 8 * len(stream) * (_BLOCK if codestream.lossy else 1) < codestream.rows * codestream.columns:
         raise Broken("it ends before its picture does")
-    return _decode_jpeg(stream, codestream.samples)
+    end = len(stream) - len(_EOI)
+    return _decode_jpeg(
+        stream, codestream.samples, [min(at - codestream.begin, end) for at in codestream.pauses]
+    )
 
 
 def _without_padding(stream: bytes) -> bytes:
@@ -60,8 +64,8 @@ def _without_padding(stream: bytes) -> bytes:
     return shorter + b"\0" if shorter.endswith(b"\xff") else shorter  # FF 00 is one byte of a scan
 
 
-def _decode_jpeg(stream: bytes, samples: int) -> Samples:
-    """Decode twice, the second time with more bytes before the end.
+def _decode_jpeg(stream: bytes, samples: int, pauses: list[int]) -> Samples:
+    """Decode twice, the second time with more bytes before each restart and at the end of each scan.
 
     libjpeg fills up what is missing with grey and tells nobody. It does so only after it has taken all bytes there
     are: then what follows them changes the picture, and the picture was not whole.
@@ -72,7 +76,8 @@ def _decode_jpeg(stream: bytes, samples: int) -> Samples:
     # The same colour space in and out: no transform.
     space = _COLOUR_SPACES.get(samples)
     decoded: Samples = jpeg8_decode(stream, colorspace=space, outcolorspace=space)
-    longer = jpeg8_decode(stream[:-2] + _TAIL + _EOI, colorspace=space, outcolorspace=space)
+    parts = [stream[start:end] for start, end in pairwise([0, *pauses, len(stream)])]
+    longer = jpeg8_decode(_TAIL.join(parts), colorspace=space, outcolorspace=space)
     if not array_equal(decoded, longer):
         raise Broken("it ends before its picture does")
     return decoded

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from typing import Final
 
-from dicomkit.conversion._codestreams import Codestream, read_codestream, starts_codestream
+from dicomkit.conversion._codestreams import Codestream, find_codestream, read_codestream
 from dicomkit.dataset_walk import Fetch
 
 __all__ = [
@@ -64,16 +64,12 @@ def read_group(fetch: Fetch, group: Fragments) -> bytes:
 
 
 def codestreams_in(data: bytes) -> Iterator[Codestream]:
-    """Every code stream in the bytes of a group; what follows the last one is padding (PS3.5 A.4)."""
+    """Every code stream in the bytes of a group; what is between them and after the last one is padding (PS3.5 A.4)."""
     start = 0
-    while start < len(data):
+    while start >= 0:
         found = read_codestream(data, start)
         yield found
-        start = found.end
-        while data[start : start + 1] == b"\0":
-            start += 1
-        if not starts_codestream(data[start : start + 12]):
-            return
+        start = find_codestream(data, found.end)
 
 
 def rle_segments(head: bytes) -> list[int] | None:
