@@ -105,7 +105,8 @@ class Codestream(Frozen, kw_only=True):
     @property
     def shape(self) -> tuple[str, int, int, int, int, bool, str]:
         """What all frames of one image have in common."""
-        return self.coding, self.rows, self.columns, self.samples, self.precision, self.signed, self.colour
+        colour = "" if self.coding == JPEG_2000 else self.colour  # decoded it is RGB, transformed or not
+        return self.coding, self.rows, self.columns, self.samples, self.precision, self.signed, colour
 
 
 def starts_codestream(head: bytes) -> bool:

@@ -29,7 +29,7 @@ from dicomkit.conversion._frames import (
     rle_frames_in,
     rle_segments,
 )
-from dicomkit.conversion._image import Image, Layout, changes, colour_of, lay_out
+from dicomkit.conversion._image import Image, Layout, changes, colour_of, high_bit_of, lay_out
 from dicomkit.dataset_walk import Fetch
 from dicomkit.errors import UnreadableError
 from dicomkit.frozen import Frozen
@@ -125,10 +125,7 @@ def decompress(
     try:
         import imagecodecs  # noqa: F401 (not to fail in the middle)
     except ImportError:
-        raise NotConverted(
-            f"decompressing {uid_name(syntax)} needs decoders that are not installed; install them with: "
-            "pip install 'dicomkit[codecs]'"
-        ) from None
+        raise _without_decoders(syntax) from None
     decoding = _Decoding(syntax, Image.of(attributes), max_decoded_bytes)
     try:
         groups = decoding.group(fetch, fragments, coding)
@@ -141,6 +138,8 @@ def decompress(
         layout, pieces = decoding.finish()
     except (UnreadableError, OSError):
         raise
+    except ImportError:  # imagecodecs is there, and was built without this codec
+        raise _without_decoders(syntax) from None
     except Cut:
         raise NotConverted(
             f"its {uid_name(syntax)} pixels go on where the source ends; check the file"
@@ -155,6 +154,13 @@ def decompress(
     if extended is not None:
         changed |= dict.fromkeys(_EXTENDED_OFFSETS)
     return Decompressed(pieces, "OB" if layout.allocated <= 8 else "OW", changed, "; ".join(decoding.notes))
+
+
+def _without_decoders(syntax: str) -> NotConverted:
+    return NotConverted(
+        f"decompressing {uid_name(syntax)} needs decoders that are not installed; install them with: "
+        "pip install 'dicomkit[codecs]'"
+    )
 
 
 class _Decoding:
@@ -299,6 +305,7 @@ class _Decoding:
             raise Broken("Rows and Columns are missing")
         if allocated not in _RLE_CELLS and (allocated, samples) != (1, 1):
             raise Broken(f"Bits Allocated is {allocated}")
+        stored = min(image.stored or allocated, allocated)
         return Layout(
             rows=image.rows,
             columns=image.columns,
@@ -307,8 +314,8 @@ class _Decoding:
             photometric="YBR_FULL" if image.photometric == "YBR_FULL_422" else image.photometric,
             planar=1 if image.planar == 1 else 0,
             allocated=allocated,
-            stored=image.stored or allocated,
-            high_bit=(image.stored or allocated) - 1 if image.high_bit is None else image.high_bit,
+            stored=stored,
+            high_bit=high_bit_of(image, stored, allocated),
         )
 
     def finish(self) -> tuple[Layout, list[memoryview]]:
