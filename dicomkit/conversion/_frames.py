@@ -16,9 +16,9 @@ from dicomkit.conversion._codestreams import Codestream, find_codestream, read_c
 from dicomkit.dataset_walk import Fetch
 
 __all__ = [
-    "agrees",
     "Cut",
     "Fragments",
+    "agrees",
     "codestreams_in",
     "group_fragments",
     "read_group",
@@ -39,14 +39,23 @@ class Cut(Exception):
 def group_fragments(fetch: Fetch, fragments: Fragments, starts: Callable[[bytes], bool]) -> list[Fragments]:
     """The fragments of each frame; those before the first code stream belong to none and are left out."""
     groups: list[list[tuple[int, int]]] = []
-    for offset, length in fragments:
-        if not length:
-            continue
-        if starts(fetch(offset, min(length, _HEAD))):
+    filled = [fragment for fragment in fragments if fragment[1]]
+    for number, fragment in enumerate(filled):
+        if starts(_head(fetch, filled, number)):
             groups.append([])
         if groups:
-            groups[-1].append((offset, length))
+            groups[-1].append(fragment)
     return list(groups)
+
+
+def _head(fetch: Fetch, fragments: Fragments, number: int) -> bytes:
+    """The first bytes from a fragment on; where it is very short, those of the next ones are among them."""
+    head = b""
+    for offset, length in fragments[number : number + _HEAD]:
+        head += fetch(offset, min(length, _HEAD - len(head)))
+        if len(head) == _HEAD:
+            break
+    return head
 
 
 def read_group(fetch: Fetch, group: Fragments) -> bytes:

@@ -55,9 +55,8 @@ _LOSSY_METHODS: Final = {JPEG: "ISO_10918_1", JPEG_LS: "ISO_14495_1", JPEG_2000:
 _HTJ2K: Final = frozenset(_JPEG_SYNTAXES + tail for tail in ("201", "202", "203"))
 _HTJ2K_METHOD: Final = "ISO_15444_15"
 
-_ALWAYS_ALLOWED: Final = (
-    1 << 31
-)  # bytes that a decoder may need beside what it returns, however low the limit
+# Bytes that a decoder may need beside what it returns, however low the limit.
+_ALWAYS_ALLOWED: Final = 1 << 31
 _EXTENDED_OFFSETS: Final = (0x7FE00001, 0x7FE00002)
 _RLE_CELLS: Final = (8, 16, 24, 32, 40, 48, 56, 64)  # bits; and single ones
 _AS_STORED: Final = "have the peer accept it as it is stored"
@@ -228,7 +227,11 @@ class _Decoding:
             if not found.closed:
                 self.note("a code stream is without its end marker, and whole")
             if found.lossy:
-                self.lossy_method = _HTJ2K_METHOD if self._syntax in _HTJ2K else _LOSSY_METHODS[found.coding]
+                self.lossy_method = self._method(found)
+
+    def _method(self, found: Codestream) -> str:
+        is_htj2k = found.coding == JPEG_2000 and self._syntax in _HTJ2K
+        return _HTJ2K_METHOD if is_htj2k else _LOSSY_METHODS[found.coding]
 
     def _lay_out(self, found: Codestream) -> Layout:
         image = self.image
