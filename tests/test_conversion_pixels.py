@@ -688,6 +688,39 @@ def test_a_code_stream_that_is_cut_is_refused(syntax: UID) -> None:
                 convert(image(), [even(whole[:length] + end)], syntax)
 
 
+FLAT = np.full((40, 50), 128, "u1")  # the grey that libjpeg fills up with
+RAMP = np.add.outer(np.arange(40), np.arange(50)).astype("u1")
+CUTTABLE = {
+    "lossless": jpeg_lossless(GREY_16),
+    "lossless, 8 bits": jpeg_lossless(RAMP),
+    "lossless, grey": jpeg_lossless(FLAT),
+    "lossless, colour": jpeg_lossless(COLOUR),
+    "baseline": even(imagecodecs.jpeg8_encode(GREY_8)),
+    "baseline, ramp": even(imagecodecs.jpeg8_encode(RAMP)),
+    "baseline, grey": even(imagecodecs.jpeg8_encode(FLAT)),
+    "12 bits": even(imagecodecs.jpeg8_encode(GREY_12, bitspersample=12)),
+    "4:4:4": pillow_jpeg(subsampling=0),
+    "4:2:2": pillow_jpeg(subsampling=1),
+    "4:2:0": pillow_jpeg(subsampling=2),
+}
+
+
+@pytest.mark.parametrize("name", CUTTABLE)
+@given(missing=st.integers(1, 60))
+@settings(max_examples=30, deadline=None)
+def test_jpeg_cut_anywhere_near_its_end_is_refused_or_was_whole(name: str, missing: int) -> None:
+    """Bytes that may be missing are those without which the picture is the same."""
+    fragment = CUTTABLE[name]
+    samples = {"12 bits": GREY_12, "lossless": GREY_16}.get(name, GREY_8)
+    ds = image(COLOUR) if "colour" in name or name.startswith("4") else image(samples, BitsStored=None)
+    whole = value(convert(ds, [fragment], JPEGBaseline8Bit))
+    try:
+        cut = convert(ds, [even(fragment.rstrip(b"\0")[: -2 - missing] + END)], JPEGBaseline8Bit)
+    except NotConverted:
+        return
+    assert value(cut) == whole
+
+
 @pytest.mark.parametrize(
     "options", [{}, {"subsampling": 0, "restart_marker_blocks": 2}, {"progressive": True}]
 )

@@ -87,6 +87,9 @@ class Codestream(Frozen, kw_only=True):
         It has its end marker.
     pauses : tuple of int
         Where entropy-coded bytes of JPEG end, for a restart or for good.
+    lines_at, unit : int
+        Of a JPEG stream that is decoded from above to below in one go: where its number of lines stands, and how many
+        lines are decoded at a time. `unit` is 0 for any other.
     """
 
     coding: str
@@ -101,6 +104,8 @@ class Codestream(Frozen, kw_only=True):
     end: int
     closed: bool
     pauses: tuple[int, ...] = ()
+    lines_at: int = 0
+    unit: int = 0
 
     @property
     def shape(self) -> tuple[str, int, int, int, int, bool, str]:
@@ -152,7 +157,7 @@ class _Scans:
 
 def _read_jpeg(data: bytes, start: int) -> Codestream:
     """Walk a JPEG (ISO 10918-1 B.1) or JPEG-LS (ISO 14495-1 C) stream to its end."""
-    frame, marker_of_frame = b"", 0
+    frame, marker_of_frame, lines_at = b"", 0, 0
     oversize = (0, 0)
     colour = ""
     scans = _Scans()
@@ -178,7 +183,7 @@ def _read_jpeg(data: bytes, start: int) -> Codestream:
             raise Broken("it ends within its header")
         position += length
         if code in _FRAMES:
-            frame, marker_of_frame = segment, code
+            frame, marker_of_frame, lines_at = segment, code, position - len(segment) + 1
         elif code == _DRI:
             scans.restart_interval = int.from_bytes(segment[:4], "big")
         elif code == _LSE and segment[:1] == b"\x04":  # ISO 14495-1 C.2.4.1.4: sizes over 65535
@@ -200,6 +205,8 @@ def _read_jpeg(data: bytes, start: int) -> Codestream:
     if not rows or not columns:
         raise Broken("it does not say how large its picture is")
     identifiers = frame[6::3][:samples]
+    as_tall = {factors & 0x0F for factors in frame[7::3][:samples]} == {1}
+    in_one_go = len(scans.pauses) == 1 and marker_of_frame not in _PROGRESSIVE_FRAMES and as_tall
     if len(set(frame[7::3][:samples])) > 1:  # only what is not as sharp as brightness has fewer samples
         colour = colour or "YBR_FULL"
     if len(scans.components) < samples:
@@ -221,6 +228,8 @@ def _read_jpeg(data: bytes, start: int) -> Codestream:
         end=position,
         closed=closed,
         pauses=tuple(scans.pauses),
+        lines_at=lines_at,
+        unit=_unit(marker_of_frame) if in_one_go else 0,
     )
 
 
@@ -239,7 +248,10 @@ def _read_scan(
             raise Broken("it needs a mapping table")
         return end
     restarts = [restart.start() for restart in _RESTART.finditer(data, position, end)]
-    scans.pauses += [*restarts, end]
+    filled = end
+    while data[filled - 1] == 0xFF:  # fill bytes before a marker (ISO 10918-1 B.1.1.2)
+        filled -= 1
+    scans.pauses += [*restarts, filled]
     if scans.restart_interval and marker_of_frame not in _PROGRESSIVE_FRAMES:
         intervals = _ceiling(_units(frame, components, marker_of_frame), scans.restart_interval)
         if len(restarts) < intervals - 1:
@@ -253,11 +265,16 @@ def _units(frame: bytes, components: bytes, marker_of_frame: int) -> int:
     factors = {frame[6 + 3 * i]: divmod(frame[7 + 3 * i], 16) for i in range(samples)}
     widest = max(across for across, _ in factors.values())
     tallest = max(down for _, down in factors.values())
-    unit = 1 if marker_of_frame in _LOSSLESS_FRAMES else 8
+    unit = _unit(marker_of_frame)
     if len(components) > 1:
         return _ceiling(columns, unit * widest) * _ceiling(rows, unit * tallest)
     across, down = factors.get(components[0], (widest, tallest))
     return _ceiling(_ceiling(columns * across, widest), unit) * _ceiling(_ceiling(rows * down, tallest), unit)
+
+
+def _unit(marker_of_frame: int) -> int:
+    """Samples of a data unit in each direction (ISO 10918-1 A.1.1)."""
+    return 1 if marker_of_frame in _LOSSLESS_FRAMES else 8
 
 
 def _ceiling(dividend: int, divisor: int) -> int:

@@ -24,6 +24,7 @@ _EOI: Final = b"\xff\xd9"  # and EOC
 _TAIL: Final = bytes.fromhex("fe01a55a7e81c33c") * 8
 _COLOUR_SPACES: Final = {1: "GRAYSCALE", 3: "YCBCR", 4: "CMYK"}
 _BLOCK: Final = 64  # samples of which a JPEG scan has at least one bit, and one bit for each without loss
+_MOST_LINES: Final = 65500  # libjpeg's JPEG_MAX_DIMENSION
 _LONGEST_RUN: Final = 128  # PS3.5 G.3.1: a run of two bytes stands for up to so many
 
 
@@ -53,10 +54,7 @@ def decode(data: bytes, codestream: Codestream) -> Samples:
         return _decode_jpeg_ls(stream)
     if 8 * len(stream) * (_BLOCK if codestream.lossy else 1) < codestream.rows * codestream.columns:
         raise Broken("it ends before its picture does")
-    end = len(stream) - len(_EOI)
-    return _decode_jpeg(
-        stream, codestream.samples, [min(at - codestream.begin, end) for at in codestream.pauses]
-    )
+    return _decode_jpeg(stream, codestream)
 
 
 def _without_padding(stream: bytes) -> bytes:
@@ -64,22 +62,48 @@ def _without_padding(stream: bytes) -> bytes:
     return shorter + b"\0" if shorter.endswith(b"\xff") else shorter  # FF 00 is one byte of a scan
 
 
-def _decode_jpeg(stream: bytes, samples: int, pauses: list[int]) -> Samples:
-    """Decode twice, the second time with more bytes before each restart and at the end of each scan.
-
-    libjpeg fills up what is missing with grey and tells nobody. It does so only after it has taken all bytes there
-    are: then what follows them changes the picture, and the picture was not whole.
-    """
-    from imagecodecs import jpeg8_decode
+def _decode_jpeg(stream: bytes, codestream: Codestream) -> Samples:
+    """Decode, and make sure that the picture was whole, of which libjpeg says nothing: it fills up with grey."""
     from numpy import array_equal
 
-    # The same colour space in and out: no transform.
-    space = _COLOUR_SPACES.get(samples)
-    decoded: Samples = jpeg8_decode(stream, colorspace=space, outcolorspace=space)
-    parts = [stream[start:end] for start, end in pairwise([0, *pauses, len(stream)])]
-    longer = jpeg8_decode(_TAIL.join(parts), colorspace=space, outcolorspace=space)
-    if not array_equal(decoded, longer):
+    decoded = _decode_with_more_lines(stream, codestream)
+    if decoded is not None:
+        return decoded
+    # More bytes before each restart and at the end of each scan change nothing, unless some were missing there.
+    end = len(stream) - len(_EOI)
+    pauses = [min(pause - codestream.begin, end) for pause in codestream.pauses]
+    parts = [stream[start:stop] for start, stop in pairwise([0, *pauses, len(stream)])]
+    decoded = _by_libjpeg(stream, codestream)
+    if not array_equal(decoded, _by_libjpeg(_TAIL.join(parts), codestream)):
         raise Broken("it ends before its picture does")
+    return decoded
+
+
+def _decode_with_more_lines(stream: bytes, codestream: Codestream) -> Samples | None:
+    """Decode as if the picture went on, which takes half the time; None where that does not tell whether it is whole.
+
+    libjpeg begins the lines that are not there when it has taken all bytes: it makes of nothing what the codes of
+    zeros stand for. When bytes ran out in a line before, the next ones are grey from their first sample on. Lines that
+    happen to be grey for another reason are the one case that has to be looked at more closely.
+    """
+    unit, at = codestream.unit, codestream.lines_at - codestream.begin
+    if not unit:
+        return None
+    whole = -(-codestream.rows // unit) * unit
+    if whole + unit > _MOST_LINES:
+        return None
+    longer = _by_libjpeg(stream[:at] + (whole + unit).to_bytes(2) + stream[at + 2 :], codestream)
+    beyond = longer[whole:].reshape(unit, codestream.columns, -1)[:, :, 0]
+    grey = 1 << (codestream.precision - 1)
+    return longer[: codestream.rows] if (beyond != grey).any() else None
+
+
+def _by_libjpeg(stream: bytes, codestream: Codestream) -> Samples:
+    from imagecodecs import jpeg8_decode
+
+    # The same colour space in and out: no transform.
+    space = _COLOUR_SPACES.get(codestream.samples)
+    decoded: Samples = jpeg8_decode(stream, colorspace=space, outcolorspace=space)
     return decoded
 
 
