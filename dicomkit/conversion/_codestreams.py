@@ -13,7 +13,16 @@ from typing import Final
 
 from dicomkit.frozen import Frozen
 
-__all__ = ["JPEG", "JPEG_2000", "JPEG_LS", "Broken", "Codestream", "read_codestream", "starts_codestream"]
+__all__ = [
+    "JPEG",
+    "JPEG_2000",
+    "JPEG_LS",
+    "Broken",
+    "Codestream",
+    "find_codestream",
+    "read_codestream",
+    "starts_codestream",
+]
 
 JPEG: Final = "JPEG"
 JPEG_LS: Final = "JPEG-LS"
@@ -22,6 +31,8 @@ JPEG_2000: Final = "JPEG 2000"
 _SOI: Final = b"\xff\xd8\xff"  # and the first byte of the next marker
 _SOC_SIZ: Final = b"\xff\x4f\xff\x51"
 _JP2: Final = b"\x00\x00\x00\x0cjP  \r\n\x87\n"  # ISO 15444-1 I.5.1: a file around a code stream
+
+_START: Final = re.compile(b"|".join(map(re.escape, (_SOI, _SOC_SIZ, _JP2))))
 
 # ISO 10918-1 Table B.1, ISO 14495-1 C.1.
 _NEXT_SOI = 0xD8
@@ -35,7 +46,6 @@ _LSE = 0xF8
 _FRAMES: Final = frozenset({*range(0xC0, 0xD0), _SOF_LS} - {0xC4, 0xC8, 0xCC})
 _LOSSLESS_FRAMES: Final = frozenset({0xC3, 0xC7, 0xCB, 0xCF})
 _PROGRESSIVE_FRAMES: Final = frozenset({0xC2, 0xC6, 0xCA, 0xCE})
-_SINGLE_SCAN_FRAMES: Final = frozenset({0xC0, 0xC1, 0xC3})  # sequential, with Huffman codes
 _STANDALONE: Final = frozenset({0x01, *range(0xD0, 0xD9)})
 # Within entropy-coded bytes FF is followed by 00 (JPEG) or by less than 80 (JPEG-LS), or it is a restart.
 _MARKER: Final = re.compile(rb"\xff[\xc0-\xcf\xd8-\xfe]")
@@ -75,9 +85,11 @@ class Codestream(Frozen, kw_only=True):
         Where it lies in the bytes that were read, its end marker included.
     closed : bool
         It has its end marker.
-    predictor : int
-        Of a lossless JPEG with one scan (ISO 10918-1 Table H.1); 0 for one with one scan of cosine transforms; -1 for
-        all others.
+    pauses : tuple of int
+        Where entropy-coded bytes of JPEG end, for a restart or for good.
+    lines_at, unit : int
+        Of a JPEG stream that is decoded from above to below in one go: where its number of lines stands, and how many
+        lines are decoded at a time. `unit` is 0 for any other.
     """
 
     coding: str
@@ -91,17 +103,26 @@ class Codestream(Frozen, kw_only=True):
     begin: int
     end: int
     closed: bool
-    predictor: int = -1
+    pauses: tuple[int, ...] = ()
+    lines_at: int = 0
+    unit: int = 0
 
     @property
     def shape(self) -> tuple[str, int, int, int, int, bool, str]:
         """What all frames of one image have in common."""
-        return self.coding, self.rows, self.columns, self.samples, self.precision, self.signed, self.colour
+        colour = "" if self.coding == JPEG_2000 else self.colour  # decoded it is RGB, transformed or not
+        return self.coding, self.rows, self.columns, self.samples, self.precision, self.signed, colour
 
 
 def starts_codestream(head: bytes) -> bool:
     """Whether bytes begin as a code stream begins."""
     return head.startswith((_SOI, _SOC_SIZ, _JP2))
+
+
+def find_codestream(data: bytes, start: int) -> int:
+    """Where the next code stream begins, or -1."""
+    found = _START.search(data, start)
+    return found.start() if found else -1
 
 
 def read_codestream(data: bytes, start: int = 0) -> Codestream:
@@ -131,13 +152,12 @@ class _Scans:
         self.restart_interval = 0
         self.components: set[int] = set()
         self.near = 0
-        self.count = 0
-        self.selection = 0  # Ss: the predictor of a lossless scan, else the first coefficient
+        self.pauses: list[int] = []
 
 
 def _read_jpeg(data: bytes, start: int) -> Codestream:
     """Walk a JPEG (ISO 10918-1 B.1) or JPEG-LS (ISO 14495-1 C) stream to its end."""
-    frame, marker_of_frame = b"", 0
+    frame, marker_of_frame, lines_at = b"", 0, 0
     oversize = (0, 0)
     colour = ""
     scans = _Scans()
@@ -163,7 +183,7 @@ def _read_jpeg(data: bytes, start: int) -> Codestream:
             raise Broken("it ends within its header")
         position += length
         if code in _FRAMES:
-            frame, marker_of_frame = segment, code
+            frame, marker_of_frame, lines_at = segment, code, position - len(segment) + 1
         elif code == _DRI:
             scans.restart_interval = int.from_bytes(segment[:4], "big")
         elif code == _LSE and segment[:1] == b"\x04":  # ISO 14495-1 C.2.4.1.4: sizes over 65535
@@ -185,6 +205,8 @@ def _read_jpeg(data: bytes, start: int) -> Codestream:
     if not rows or not columns:
         raise Broken("it does not say how large its picture is")
     identifiers = frame[6::3][:samples]
+    as_tall = {factors & 0x0F for factors in frame[7::3][:samples]} == {1}
+    in_one_go = len(scans.pauses) == 1 and marker_of_frame not in _PROGRESSIVE_FRAMES and as_tall
     if len(set(frame[7::3][:samples])) > 1:  # only what is not as sharp as brightness has fewer samples
         colour = colour or "YBR_FULL"
     if len(scans.components) < samples:
@@ -205,7 +227,9 @@ def _read_jpeg(data: bytes, start: int) -> Codestream:
         begin=start,
         end=position,
         closed=closed,
-        predictor=scans.selection if scans.count == 1 and marker_of_frame in _SINGLE_SCAN_FRAMES else -1,
+        pauses=tuple(scans.pauses),
+        lines_at=lines_at,
+        unit=_unit(marker_of_frame) if in_one_go else 0,
     )
 
 
@@ -216,17 +240,21 @@ def _read_scan(
     count = header[0]
     components = header[1 : 1 + 2 * count : 2]
     scans.components.update(components)
-    scans.count += 1
-    scans.selection = header[1 + 2 * count]
     found = _MARKER.search(data, position)
     end = found.start() if found else len(data)
     if marker_of_frame == _SOF_LS:
         scans.near = max(scans.near, header[1 + 2 * count])
         if any(header[2 : 2 + 2 * count : 2]):
             raise Broken("it needs a mapping table")
-    elif scans.restart_interval and marker_of_frame not in _PROGRESSIVE_FRAMES:
+        return end
+    restarts = [restart.start() for restart in _RESTART.finditer(data, position, end)]
+    filled = end
+    while data[filled - 1] == 0xFF:  # fill bytes before a marker (ISO 10918-1 B.1.1.2)
+        filled -= 1
+    scans.pauses += [*restarts, filled]
+    if scans.restart_interval and marker_of_frame not in _PROGRESSIVE_FRAMES:
         intervals = _ceiling(_units(frame, components, marker_of_frame), scans.restart_interval)
-        if sum(1 for _ in _RESTART.finditer(data, position, end)) < intervals - 1:
+        if len(restarts) < intervals - 1:
             raise Broken("it ends before its last restart interval")
     return end
 
@@ -237,11 +265,16 @@ def _units(frame: bytes, components: bytes, marker_of_frame: int) -> int:
     factors = {frame[6 + 3 * i]: divmod(frame[7 + 3 * i], 16) for i in range(samples)}
     widest = max(across for across, _ in factors.values())
     tallest = max(down for _, down in factors.values())
-    unit = 1 if marker_of_frame in _LOSSLESS_FRAMES else 8
+    unit = _unit(marker_of_frame)
     if len(components) > 1:
         return _ceiling(columns, unit * widest) * _ceiling(rows, unit * tallest)
     across, down = factors.get(components[0], (widest, tallest))
     return _ceiling(_ceiling(columns * across, widest), unit) * _ceiling(_ceiling(rows * down, tallest), unit)
+
+
+def _unit(marker_of_frame: int) -> int:
+    """Samples of a data unit in each direction (ISO 10918-1 A.1.1)."""
+    return 1 if marker_of_frame in _LOSSLESS_FRAMES else 8
 
 
 def _ceiling(dividend: int, divisor: int) -> int:

@@ -7,6 +7,7 @@ is found here.
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
 from dicomkit.conversion._codestreams import JPEG, JPEG_2000, JPEG_LS, Broken, Codestream
@@ -22,8 +23,8 @@ _EOI: Final = b"\xff\xd9"  # and EOC
 # Bytes that no scan ends with, of both bits in turn and without an FF.
 _TAIL: Final = bytes.fromhex("fe01a55a7e81c33c") * 8
 _COLOUR_SPACES: Final = {1: "GRAYSCALE", 3: "YCBCR", 4: "CMYK"}
-_EDGE: Final = 8  # of a block of cosine transforms
 _BLOCK: Final = 64  # samples of which a JPEG scan has at least one bit, and one bit for each without loss
+_MOST_LINES: Final = 65500  # libjpeg's JPEG_MAX_DIMENSION
 _LONGEST_RUN: Final = 128  # PS3.5 G.3.1: a run of two bytes stands for up to so many
 
 
@@ -62,37 +63,48 @@ def _without_padding(stream: bytes) -> bytes:
 
 
 def _decode_jpeg(stream: bytes, codestream: Codestream) -> Samples:
-    """Decode, and where the picture ends as if it had been cut, once more with more bytes before the end.
-
-    libjpeg fills up what is missing and tells nobody. It does so only after it has taken all bytes there are: then what
-    follows them changes the picture, and the picture was not whole.
-    """
-    from imagecodecs import jpeg8_decode
+    """Decode, and make sure that the picture was whole, of which libjpeg says nothing: it fills up with grey."""
     from numpy import array_equal
+
+    decoded = _decode_with_more_lines(stream, codestream)
+    if decoded is not None:
+        return decoded
+    # More bytes before each restart and at the end of each scan change nothing, unless some were missing there.
+    end = len(stream) - len(_EOI)
+    pauses = [min(pause - codestream.begin, end) for pause in codestream.pauses]
+    parts = [stream[start:stop] for start, stop in pairwise([0, *pauses, len(stream)])]
+    decoded = _by_libjpeg(stream, codestream)
+    if not array_equal(decoded, _by_libjpeg(_TAIL.join(parts), codestream)):
+        raise Broken("it ends before its picture does")
+    return decoded
+
+
+def _decode_with_more_lines(stream: bytes, codestream: Codestream) -> Samples | None:
+    """Decode as if the picture went on, which takes half the time; None where that does not tell whether it is whole.
+
+    libjpeg begins the lines that are not there when it has taken all bytes: it makes of nothing what the codes of
+    zeros stand for. When bytes ran out in a line before, the next ones are grey from their first sample on. Lines that
+    happen to be grey for another reason are the one case that has to be looked at more closely.
+    """
+    unit, at = codestream.unit, codestream.lines_at - codestream.begin
+    if not unit:
+        return None
+    whole = -(-codestream.rows // unit) * unit
+    if whole + unit > _MOST_LINES:
+        return None
+    longer = _by_libjpeg(stream[:at] + (whole + unit).to_bytes(2) + stream[at + 2 :], codestream)
+    beyond = longer[whole:].reshape(unit, codestream.columns, -1)[:, :, 0]
+    grey = 1 << (codestream.precision - 1)
+    return longer[: codestream.rows] if (beyond != grey).any() else None
+
+
+def _by_libjpeg(stream: bytes, codestream: Codestream) -> Samples:
+    from imagecodecs import jpeg8_decode
 
     # The same colour space in and out: no transform.
     space = _COLOUR_SPACES.get(codestream.samples)
     decoded: Samples = jpeg8_decode(stream, colorspace=space, outcolorspace=space)
-    if not codestream.closed or _may_be_filled_up(decoded, codestream):
-        longer = jpeg8_decode(stream[:-2] + _TAIL + _EOI, colorspace=space, outcolorspace=space)
-        if not array_equal(decoded, longer):
-            raise Broken("it ends before its picture does")
     return decoded
-
-
-def _may_be_filled_up(decoded: Samples, codestream: Codestream) -> bool:
-    """Whether its last samples are those that libjpeg fills up with.
-
-    Without loss, a difference of zero to what is predicted: by predictor 1, the sample before. With cosine transforms,
-    blocks without coefficients: the middle of the range.
-    """
-    if codestream.predictor == 1:
-        return codestream.columns < 2 or bool((decoded[-1, -1:] == decoded[-1, -2:-1]).any())
-    if codestream.predictor == 0:
-        block = decoded[(codestream.rows - 1) // _EDGE * _EDGE :, (codestream.columns - 1) // _EDGE * _EDGE :]
-        first = block if codestream.samples == 1 else block[..., 0]
-        return bool((first == 1 << (codestream.precision - 1)).all())
-    return True
 
 
 def _decode_jpeg_ls(stream: bytes) -> Samples:

@@ -12,13 +12,13 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from typing import Final
 
-from dicomkit.conversion._codestreams import Codestream, read_codestream, starts_codestream
+from dicomkit.conversion._codestreams import Codestream, find_codestream, read_codestream
 from dicomkit.dataset_walk import Fetch
 
 __all__ = [
-    "agrees",
     "Cut",
     "Fragments",
+    "agrees",
     "codestreams_in",
     "group_fragments",
     "read_group",
@@ -39,14 +39,23 @@ class Cut(Exception):
 def group_fragments(fetch: Fetch, fragments: Fragments, starts: Callable[[bytes], bool]) -> list[Fragments]:
     """The fragments of each frame; those before the first code stream belong to none and are left out."""
     groups: list[list[tuple[int, int]]] = []
-    for offset, length in fragments:
-        if not length:
-            continue
-        if starts(fetch(offset, min(length, _HEAD))):
+    filled = [fragment for fragment in fragments if fragment[1]]
+    for number, fragment in enumerate(filled):
+        if starts(_head(fetch, filled, number)):
             groups.append([])
         if groups:
-            groups[-1].append((offset, length))
+            groups[-1].append(fragment)
     return list(groups)
+
+
+def _head(fetch: Fetch, fragments: Fragments, number: int) -> bytes:
+    """The first bytes from a fragment on; where it is very short, those of the next ones are among them."""
+    head = b""
+    for offset, length in fragments[number : number + _HEAD]:
+        head += fetch(offset, min(length, _HEAD - len(head)))
+        if len(head) == _HEAD:
+            break
+    return head
 
 
 def read_group(fetch: Fetch, group: Fragments) -> bytes:
@@ -64,16 +73,12 @@ def read_group(fetch: Fetch, group: Fragments) -> bytes:
 
 
 def codestreams_in(data: bytes) -> Iterator[Codestream]:
-    """Every code stream in the bytes of a group; what follows the last one is padding (PS3.5 A.4)."""
+    """Every code stream in the bytes of a group; what is between them and after the last one is padding (PS3.5 A.4)."""
     start = 0
-    while start < len(data):
+    while start >= 0:
         found = read_codestream(data, start)
         yield found
-        start = found.end
-        while data[start : start + 1] == b"\0":
-            start += 1
-        if not starts_codestream(data[start : start + 12]):
-            return
+        start = find_codestream(data, found.end)
 
 
 def rle_segments(head: bytes) -> list[int] | None:

@@ -14,7 +14,7 @@ from typing import Final
 from dicomkit.conversion._codestreams import JPEG, JPEG_2000, Broken, Codestream
 from dicomkit.frozen import Frozen
 
-__all__ = ["Image", "Layout", "changes", "colour_of", "lay_out"]
+__all__ = ["Image", "Layout", "changes", "colour_of", "high_bit_of", "lay_out"]
 
 SAMPLES_PER_PIXEL: Final = 0x00280002
 PHOTOMETRIC_INTERPRETATION: Final = 0x00280004
@@ -121,9 +121,6 @@ def lay_out(image: Image, found: Codestream, photometric: str) -> Layout:
             stored = found.precision
     elif (image.allocated or 0) < found.precision:  # it never was of such cells
         stored = found.precision
-    high_bit = stored - 1 if image.high_bit is None else image.high_bit
-    if not stored <= high_bit + 1 <= max(found.precision, stored):
-        high_bit = stored - 1
     return Layout(
         rows=found.rows,
         columns=found.columns,
@@ -132,8 +129,15 @@ def lay_out(image: Image, found: Codestream, photometric: str) -> Layout:
         planar=0,
         allocated=allocated,
         stored=stored,
-        high_bit=high_bit,
+        high_bit=high_bit_of(image, stored, max(found.precision, stored)),
     )
+
+
+def high_bit_of(image: Image, stored: int, bits: int) -> int:
+    """That of the data set where it is one that `stored` of so many bits can have."""
+    if image.high_bit is not None and stored <= image.high_bit + 1 <= bits:
+        return image.high_bit
+    return stored - 1
 
 
 def _cell(bits: int) -> int:

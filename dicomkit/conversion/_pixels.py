@@ -29,7 +29,7 @@ from dicomkit.conversion._frames import (
     rle_frames_in,
     rle_segments,
 )
-from dicomkit.conversion._image import Image, Layout, changes, colour_of, lay_out
+from dicomkit.conversion._image import Image, Layout, changes, colour_of, high_bit_of, lay_out
 from dicomkit.dataset_walk import Fetch
 from dicomkit.errors import UnreadableError
 from dicomkit.frozen import Frozen
@@ -55,6 +55,8 @@ _LOSSY_METHODS: Final = {JPEG: "ISO_10918_1", JPEG_LS: "ISO_14495_1", JPEG_2000:
 _HTJ2K: Final = frozenset(_JPEG_SYNTAXES + tail for tail in ("201", "202", "203"))
 _HTJ2K_METHOD: Final = "ISO_15444_15"
 
+# Bytes that a decoder may need beside what it returns, however low the limit.
+_ALWAYS_ALLOWED: Final = 1 << 31
 _EXTENDED_OFFSETS: Final = (0x7FE00001, 0x7FE00002)
 _RLE_CELLS: Final = (8, 16, 24, 32, 40, 48, 56, 64)  # bits; and single ones
 _AS_STORED: Final = "have the peer accept it as it is stored"
@@ -122,10 +124,7 @@ def decompress(
     try:
         import imagecodecs  # noqa: F401 (not to fail in the middle)
     except ImportError:
-        raise NotConverted(
-            f"decompressing {uid_name(syntax)} needs decoders that are not installed; install them with: "
-            "pip install 'dicomkit[codecs]'"
-        ) from None
+        raise _without_decoders(syntax) from None
     decoding = _Decoding(syntax, Image.of(attributes), max_decoded_bytes)
     try:
         groups = decoding.group(fetch, fragments, coding)
@@ -138,6 +137,8 @@ def decompress(
         layout, pieces = decoding.finish()
     except (UnreadableError, OSError):
         raise
+    except ImportError:  # imagecodecs is there, and was built without this codec
+        raise _without_decoders(syntax) from None
     except Cut:
         raise NotConverted(
             f"its {uid_name(syntax)} pixels go on where the source ends; check the file"
@@ -152,6 +153,13 @@ def decompress(
     if extended is not None:
         changed |= dict.fromkeys(_EXTENDED_OFFSETS)
     return Decompressed(pieces, "OB" if layout.allocated <= 8 else "OW", changed, "; ".join(decoding.notes))
+
+
+def _without_decoders(syntax: str) -> NotConverted:
+    return NotConverted(
+        f"decompressing {uid_name(syntax)} needs decoders that are not installed; install them with: "
+        "pip install 'dicomkit[codecs]'"
+    )
 
 
 class _Decoding:
@@ -211,14 +219,19 @@ class _Decoding:
             layout = self._layout
             self.frames += 1
             self._check_size(layout.size(max(self._expected_frames, self.frames)))
-            self._check_size(working_size(found), "while they are decoded ")
+            if working_size(found) > _ALWAYS_ALLOWED:
+                self._check_size(working_size(found), "while they are decoded ")
             samples = decode(data, found)
             self._look_at_bits(samples, found, layout)
             self._pieces.append(_as_cells(samples, found, layout, signed=self.image.signed))
             if not found.closed:
                 self.note("a code stream is without its end marker, and whole")
             if found.lossy:
-                self.lossy_method = _HTJ2K_METHOD if self._syntax in _HTJ2K else _LOSSY_METHODS[found.coding]
+                self.lossy_method = self._method(found)
+
+    def _method(self, found: Codestream) -> str:
+        is_htj2k = found.coding == JPEG_2000 and self._syntax in _HTJ2K
+        return _HTJ2K_METHOD if is_htj2k else _LOSSY_METHODS[found.coding]
 
     def _lay_out(self, found: Codestream) -> Layout:
         image = self.image
@@ -295,6 +308,7 @@ class _Decoding:
             raise Broken("Rows and Columns are missing")
         if allocated not in _RLE_CELLS and (allocated, samples) != (1, 1):
             raise Broken(f"Bits Allocated is {allocated}")
+        stored = min(image.stored or allocated, allocated)
         return Layout(
             rows=image.rows,
             columns=image.columns,
@@ -303,8 +317,8 @@ class _Decoding:
             photometric="YBR_FULL" if image.photometric == "YBR_FULL_422" else image.photometric,
             planar=1 if image.planar == 1 else 0,
             allocated=allocated,
-            stored=image.stored or allocated,
-            high_bit=(image.stored or allocated) - 1 if image.high_bit is None else image.high_bit,
+            stored=stored,
+            high_bit=high_bit_of(image, stored, allocated),
         )
 
     def finish(self) -> tuple[Layout, list[memoryview]]:
