@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -22,7 +23,6 @@ from pydicom.uid import (
     JPEGBaseline8Bit,
     JPEGExtended12Bit,
     JPEGLossless,
-    JPEGLSLossless,
     JPEGLSNearLossless,
 )
 
@@ -104,7 +104,9 @@ def test_compressed_pixels_are_the_same_when_decompressed(name: str, target: str
     after = read_back(content(converted), target)
 
     assert converted.transfer_syntax == target
-    assert np.array_equal(pixels(after), pixels(before))
+    # Another decoder may round the cosine transform to the other side.
+    is_rounded = before.file_meta.TransferSyntaxUID in (JPEGBaseline8Bit, JPEGExtended12Bit)
+    assert np.abs(pixels(after).astype(int) - pixels(before)).max() <= is_rounded
     assert after.SOPInstanceUID == before.SOPInstanceUID
     assert not after["PixelData"].is_undefined_length
     assert after.PhotometricInterpretation in UNCOMPRESSED_COLOUR
@@ -158,7 +160,7 @@ def test_colour_follows_the_decompressed_pixels(tmp_path: Path) -> None:
     # Whoever shows it sees what they saw before.
     shown_before = pydicom.pixels.pixel_array(before)
     shown_after = pydicom.pixels.pixel_array(after)
-    assert np.abs(shown_before.astype(int) - shown_after).max() <= 1
+    assert np.abs(shown_before.astype(int) - shown_after).max() <= 2  # rounded by each of two decoders
 
 
 def test_an_extended_offset_table_goes(tmp_path: Path) -> None:
@@ -284,10 +286,7 @@ def test_what_cannot_be_decoded_is_not_accepted_and_says_why(storescp_plain: Sto
 
 
 def test_a_missing_decoder_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    from pydicom.pixels.decoders.base import get_decoder
-
-    decoder = get_decoder(JPEGLSLossless)
-    monkeypatch.setattr(decoder, "_available", {})
+    monkeypatch.setitem(sys.modules, "imagecodecs", None)
     with pytest.raises(NotConverted, match=r"pip install 'dicomkit\[codecs\]'"):
         convert(look_at(TEST_FILES / "MR_small_jpeg_ls_lossless.dcm"), ExplicitVRLittleEndian)
 

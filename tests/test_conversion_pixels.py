@@ -28,6 +28,7 @@ from pydicom.uid import (
     HTJ2KLossless,
     JPEG2000Lossless,
     JPEGBaseline8Bit,
+    JPEGExtended12Bit,
     JPEGLosslessSV1,
     JPEGLSLossless,
     JPEGLSNearLossless,
@@ -246,7 +247,8 @@ def test_samples_are_those_that_the_plugins_of_pydicom_decode(name: str) -> None
         pytest.skip("pydicom's plugins do not decode it")
     got = pixel_array(after, raw=True)
     # Another decoder may round the cosine transform to the other side.
-    assert np.abs(got.astype(int) - expected).max() <= (1 if name == "JPGExtended.dcm" else 0)
+    is_rounded = ds.file_meta.TransferSyntaxUID in (JPEGBaseline8Bit, JPEGExtended12Bit)
+    assert np.abs(got.astype(int) - expected).max() <= is_rounded
 
 
 TOOLS = {"JPEG": ("dcmdjpeg", "+cn"), "JPEG-LS": ("dcmdjpls",), "RLE": ("dcmdrle",)}
