@@ -43,6 +43,8 @@ from dicomkit.frozen import Frozen
 __all__ = [
     "Encapsulated",
     "Native",
+    "READINGS",
+    "Reading",
     "Reference",
     "Rewriter",
     "swapped",
@@ -55,7 +57,8 @@ _LONGEST_ATTRIBUTE = 1 << 16  # of those that a decoder is told
 _PIXEL_GROUP = 0x0028
 _IDENTIFYING = frozenset((0x00080008, 0x00080016, 0x00080060))  # Image Type, SOP Class UID, Modality
 _OFFSET_TABLES = (0x7FE00001, 0x7FE00002)  # PS3.3 C.7.6.3.1.8: of encapsulated frames only
-_ICON_LIKE = (b"OB", b"OW")
+_FRAGMENTED = (b"OB", b"OW")
+_WITHOUT_VR = (0x0000, 0xFFFE)  # groups: zeros after the last element, and delimiters
 
 # Bytes of a word, for what changes with the byte order (PS3.5 7.3).
 _WORDS = {
@@ -74,6 +77,21 @@ _VR_LENGTH = struct.Struct("<HH")
 Reference = tuple[int, "int | Sequence[bytes | bytearray | memoryview]", int, int]
 """Where in the buffer a large value belongs, where it is (a position of the source, or the bytes), how long it is, and
 the size of its words when they have to be turned, otherwise 1."""
+
+
+class Reading(Frozen):
+    """What an element of Explicit VR is whose VR is none that PS3.5 knows.
+
+    DCMTK's way comes first: two capitals are a VR of the future, for which PS3.5 6.2 announces 32 bits of length, and
+    anything else stands in place of a VR with 16 bits. pydicom's is the other one: 16 bits after capitals, and no VR at
+    all where there are none.
+    """
+
+    capitals_are_long: bool
+    others_are_implicit: bool
+
+
+READINGS = (Reading(True, False), Reading(False, True), Reading(False, False), Reading(True, True))
 
 
 class Encapsulated(Frozen):
@@ -176,6 +194,8 @@ class Rewriter:
         Whether the transfer syntax has its Pixel Data compressed.
     swaps_pixels : bool
         Whether Pixel Data alone is big endian.
+    reading : Reading
+        What an element is whose VR is none.
     opaque : frozenset of int
         Where sequences begin whose content is no items and is copied as it is.
     known : mapping
@@ -191,6 +211,8 @@ class Rewriter:
         Headers and small values; `steps` stops whenever it has `flush_at` bytes or more, and it may be emptied then.
     references : list of Reference
         Large values.
+    is_odd : bool
+        Whether an element was met whose VR is none that PS3.5 knows.
     length : int
         Of the data set as it is written, once `steps` has ended.
     """
@@ -204,6 +226,7 @@ class Rewriter:
         implicit: bool,
         is_encapsulated: bool,
         swaps_pixels: bool,
+        reading: Reading,
         opaque: frozenset[int],
         known: Mapping[int, Mapping[int, bytes]],
         natives: Mapping[int, Native],
@@ -215,11 +238,13 @@ class Rewriter:
         self.flush_at = 0
         self.flushed = 0
         self.notes: list[str] = []
+        self.is_odd = False
         self.encapsulated: list[Encapsulated] = []
         self.learnt: dict[int, dict[int, bytes]] = {}
         self.lengths: list[int] = []
         self._is_encapsulated = is_encapsulated
         self._swaps_pixels = swaps_pixels
+        self._reading = reading
         self._opaque = opaque
         self._known = known
         self._natives = natives
@@ -469,27 +494,35 @@ class Rewriter:
             return self._remainder(level, left)
         offset = window.offset_of(position, 8)
         vr = b""
-        if encoding.implicit:
+        is_implicit = encoding.implicit
+        if is_implicit:
             written, length = encoding.header.unpack_from(window.buffer, offset)
             start = position + 8
         else:
             written, number, length = encoding.header.unpack_from(window.buffer, offset)
             start = position + 8
-            if number not in encoding.short_vrs:
+            if number in encoding.short_vrs:
                 vr = bytes(window.buffer[offset + 4 : offset + 6])
-                is_long = number in encoding.long_vrs or _is_future(vr)
-                if written & 0xFFFF == 0xFFFE or written >> 16 == 0xFFFE:
-                    is_long = False  # an item or delimiter has none
+            elif encoding.tag(written) >> 16 in _WITHOUT_VR:
+                (length,) = encoding.length.unpack_from(window.buffer, offset + 4)
+            else:
+                is_long = number in encoding.long_vrs
+                letters = bytes(window.buffer[offset + 4 : offset + 6])
+                if is_long:
+                    vr = letters
+                else:
+                    self.is_odd = True
+                    is_future = letters.isalpha() and letters.isupper()
+                    is_long = is_future and self._reading.capitals_are_long
+                    is_implicit = not is_future and self._reading.others_are_implicit
                 if is_long:
                     if left < 12:
                         raise Truncated(encoding.tag(written), 12 - left)
                     offset = window.offset_of(position, 12)
                     (length,) = encoding.length.unpack_from(window.buffer, offset + 8)
                     start = position + 12
-                if number not in encoding.long_vrs:
-                    vr = b""
-            else:
-                vr = bytes(window.buffer[offset + 4 : offset + 6])
+                elif is_implicit:
+                    (length,) = encoding.length.unpack_from(window.buffer, offset + 4)
         tag = encoding.tag(written)
         if tag >> 16 == 0xFFFE:
             if tag == ITEM_DELIMITATION and level.end is None:
@@ -504,7 +537,7 @@ class Rewriter:
         if level.changes and level.changes[-1][0] < tag:
             self._change_below(level, tag)
         if length == UNDEFINED_LENGTH:
-            self._undefined(level, tag, vr, start)
+            self._undefined(level, tag, b"SQ" if is_implicit else vr, start)
             return True
         end = start + length
         if end > level.limit:
@@ -512,7 +545,7 @@ class Rewriter:
         self._position = end
         if tag in level.changed or (level.changed and tag in _OFFSET_TABLES):
             self._change_below(level, tag + 1)
-        elif encoding.implicit:
+        elif is_implicit:
             self._implicit_element(level, tag, start, length)
         elif vr == b"SQ" and start not in self._opaque:
             self._begin_sequence(level, tag, b"SQ", start, end, encoding)
@@ -677,12 +710,12 @@ class Rewriter:
             self._begin_sequence(level, tag, b"SQ", start, None, encoding)
         elif vr in (b"UN", b""):  # PS3.5 6.2.2: implicit, and written so
             self._begin_sequence(level, tag, b"UN", start, None, LITTLE_EXPLICIT, implicit=True)
-        elif vr in _ICON_LIKE and encoding.little_endian and not level.implicit:
+        elif vr in _FRAGMENTED and encoding.little_endian and not level.implicit:
             end = self._fragments(start, tag, level.limit)[1]
             self._header(level, tag, vr, UNDEFINED_LENGTH)
             self._value(level, tag, start, end - start, 1)
             self._position = end
-        elif vr in _ICON_LIKE:  # as DCMTK reads it: some writers call a sequence so
+        elif vr in _FRAGMENTED:  # as DCMTK reads it: some writers call a sequence so
             self._begin_sequence(level, tag, b"SQ", start, None, encoding)
         else:
             raise Malformed(f"{tag_name(tag)} has no length, and is no sequence")
@@ -756,11 +789,6 @@ class Rewriter:
 
 
 _SHORT_VRS = frozenset(vr for vr in (number.to_bytes(2, "little") for number in LITTLE_EXPLICIT.short_vrs))
-
-
-def _is_future(vr: bytes) -> bool:
-    """Whether a VR that PS3.5 does not know has a 32-bit length: two capital letters, as DCMTK takes it."""
-    return vr.isalpha() and vr.isupper()
 
 
 _ordinary: dict[int, tuple[int, int]] = {}
