@@ -7,14 +7,15 @@ the length of everything, and where the source cannot be understood in one pass,
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from typing import Final
 
-from dicomkit.content import DataSource, SourceError
+from dicomkit.content import DataSource
 from dicomkit.conversion._errors import NotConverted
-from dicomkit.conversion._rewriter import READINGS, Native, Reading, Reference, Rewriter
+from dicomkit.conversion._headers import READINGS, Reading
+from dicomkit.conversion._rewriter import Native, Reference, Rewriter
 from dicomkit.conversion._sending import Inflated, Rewritten, Segment, segments
-from dicomkit.conversion._source import encoding_of, is_deflated, opened
+from dicomkit.conversion._source import changed, encoding_of, is_deflated, opened
 from dicomkit.dataset_walk import Encoding, Malformed, Truncated, Window
 from dicomkit.frozen import Frozen
 from dicomkit.instances import Instance
@@ -100,9 +101,7 @@ class Converted(Frozen, hidden=("out", "references", "again")):
         source = instance.open()
         if source.changed:
             source.close()
-            raise SourceError(
-                instance.source, "it changed after it was looked at; send it again once it is complete"
-            )
+            raise changed(instance)
         parts = segments(self.out, self.references) if self.again is None else _parts_of(self.again)
         if is_deflated(instance):
             return Rewritten(Inflated(source, instance.length), 0, parts)
@@ -245,7 +244,7 @@ def _count(rewriter: Rewriter) -> None:
         rewriter.references.clear()
 
 
-def _parts_of(again: _Pass) -> Iterator[Segment]:
+def _parts_of(again: _Pass) -> Generator[Segment]:
     """Make the last pass once more, and give what it writes as it is written."""
     instance = again.instance
     with opened(instance) as (window, begin):
