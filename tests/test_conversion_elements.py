@@ -164,6 +164,48 @@ def test_every_element_arrives_with_its_value(source: str, target: str, elements
     assert_same(elements, after, source=source, target=target)
 
 
+@TARGETS
+@pytest.mark.parametrize("source", [IMPLICIT, EXPLICIT, BIG, DEFLATED])
+@pytest.mark.parametrize("vr", VRS)
+def test_every_representation_arrives_with_its_value(vr: str, source: str, target: str) -> None:
+    tag = (
+        next(tag for tag, (its, *_) in DicomDictionary.items() if its == vr and tag >> 16 > 8)
+        if vr != "UN"
+        else 0x00291010
+    )
+    value = bytes(range(1, 17))
+    before = [FIRST, Element(tag, vr, value), Element(0x7FE11010, vr, value * 1000)]
+    assert_same(before, converted(before, source, target)[0], source=source, target=target)
+
+
+@TARGETS
+@pytest.mark.parametrize("source", [IMPLICIT, EXPLICIT, BIG])
+def test_elements_lie_anywhere_in_what_is_read_at_once(tmp_path: Path, source: str, target: str) -> None:
+    """Headers and values across the ends of what is read at once, at every offset in them."""
+    path = tmp_path / "one.dcm"
+    known = [tag for tag, (vr, *_) in DicomDictionary.items() if vr in ("CS", "LO") and tag >> 16 > 8]
+    for shift in range(40):
+        texts = [
+            Element(tag, DicomDictionary[tag][0], b"x" * (index % 29 + (shift if not index else 0)))
+            for index, tag in enumerate(known)
+        ]
+        before = [FIRST, *UIDS, *texts, Element(PIXEL_DATA, "OW", bytes(10_000))]
+        path.write_bytes(part10(write(before, implicit=source == IMPLICIT, big=source == BIG), source))
+        after = read(content(convert(look_at(path), target)), implicit=target == IMPLICIT)
+        assert [element.value for element in after] == [element.value for element in before]
+
+
+@pytest.mark.parametrize("extra", range(16))
+def test_any_number_of_bytes_lies_between_large_values(extra: int) -> None:
+    large = bytes(range(256)) * 40
+    before = [
+        *(FIRST, Element(0x00291010, "OB", large), Element(0x00291011, "UT", b"a" * 8000)),
+        *(Element(0x00291012 + index, "UT", b"b" * 8000) for index in range(7)),
+        *(Element(0x00291020, "UT", b"c" * (1412 + extra)), Element(0x00291030, "OB", large)),
+    ]
+    assert_same(before, converted(before, EXPLICIT, IMPLICIT)[0], source=EXPLICIT, target=IMPLICIT)
+
+
 @given(
     text=st.binary(min_size=1, max_size=60),
     tag=st.sampled_from([0x00081030, 0x00100010, 0x00104000, 0x00080090, 0x0040A160]),
@@ -288,6 +330,12 @@ def test_a_representation_may_depend_on_what_is_around_the_item_or_comes_later()
     assert found([*within(smallest), SIGNED]) == "SS"
     assert found([*within(smallest), UNSIGNED]) == "US"
     assert found([*within(SIGNED, smallest), UNSIGNED]) == "SS"
+    mapping = Element(
+        0x00409096, None, items=[[SIGNED, Element(0x00409211, None, b"\xff\xff")]], item_lengths=[False]
+    )
+    after, _ = converted([FIRST, UNSIGNED, mapping], IMPLICIT, EXPLICIT)
+    assert after[-1].items is not None
+    assert after[-1].items[0][-1].vr == "SS"  # what is nearest decides
     waveform = Element(
         0x54000100,
         None,
@@ -360,6 +408,18 @@ def test_items_are_read_as_what_they_are(target: str, vr: bytes, *, defined: boo
     assert after[1].items is not None
     assert [element.value for element in after[1].items[0]] == [FIRST.value, ROWS.value]
     assert after[1].vr == (None if target == IMPLICIT else vr.decode())
+
+
+@TARGETS
+@pytest.mark.parametrize("defined", [True, False])
+def test_an_item_may_begin_with_an_odd_vr(target: str, *, defined: bool) -> None:
+    inner = item(b"\x08\0\x04\x01??\x04\0abcd" + write([ROWS]), defined=defined)
+    data = write([FIRST]) + struct.pack("<HH2sHI", 0x0008, 0x1115, b"SQ", 0, 0xFFFFFFFF) + inner + END
+    packer = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    made = convert(instance_of(packer.compress(data) + packer.flush(), DEFLATED), target)
+    after = read(content(made), implicit=target == IMPLICIT)
+    assert after[1].items is not None
+    assert [element.value for element in after[1].items[0]] == [b"abcd", ROWS.value]
 
 
 def test_a_sequence_that_is_none_is_copied_where_it_can_be() -> None:
