@@ -13,7 +13,18 @@ from dataclasses import dataclass, field
 
 from pydicom.datadict import dictionary_VR
 
-__all__ = ["Element", "flat", "part10", "read", "sequences_of", "write"]
+__all__ = [
+    "Element",
+    "LONG",
+    "PIXEL_DATA",
+    "SHORT",
+    "WORDS",
+    "flat",
+    "part10",
+    "read",
+    "sequences_of",
+    "write",
+]
 
 SHORT = {
     *("AE", "AS", "AT", "CS", "DA", "DS", "DT", "FD", "FL", "IS", "LO", "LT", "PN"),

@@ -7,14 +7,15 @@ the length of everything, and where the source cannot be understood in one pass,
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from typing import Final
 
-from dicomkit.content import DataSource, SourceError
+from dicomkit.content import DataSource
 from dicomkit.conversion._errors import NotConverted
+from dicomkit.conversion._headers import READINGS, Reading
 from dicomkit.conversion._rewriter import Native, Reference, Rewriter
 from dicomkit.conversion._sending import Inflated, Rewritten, Segment, segments
-from dicomkit.conversion._source import encoding_of, is_deflated, opened
+from dicomkit.conversion._source import changed, encoding_of, is_deflated, opened
 from dicomkit.dataset_walk import Encoding, Malformed, Truncated, Window
 from dicomkit.frozen import Frozen
 from dicomkit.instances import Instance
@@ -36,6 +37,7 @@ class _Pass(Frozen, kw_only=True, hidden=("natives",)):
 
     instance: Instance
     implicit: bool
+    reading: Reading
     opaque: frozenset[int]
     known: dict[int, dict[int, bytes]]
     natives: dict[int, Native]
@@ -50,6 +52,7 @@ class _Pass(Frozen, kw_only=True, hidden=("natives",)):
             implicit=self.implicit,
             is_encapsulated=syntax not in UNCOMPRESSED,
             swaps_pixels=syntax == GE_PRIVATE_LE,
+            reading=self.reading,
             opaque=self.opaque,
             known=self.known,
             natives=self.natives,
@@ -97,9 +100,7 @@ class Converted(Frozen, hidden=("out", "references", "again")):
         source = instance.open()
         if source.changed:
             source.close()
-            raise SourceError(
-                instance.source, "it changed after it was looked at; send it again once it is complete"
-            )
+            raise changed(instance)
         parts = segments(self.out, self.references) if self.again is None else _parts_of(self.again)
         if is_deflated(instance):
             return Rewritten(Inflated(source, instance.length), 0, parts)
@@ -139,36 +140,31 @@ def convert(instance: Instance, target: str, *, max_decoded_bytes: int = 2**31) 
     UnreadableError
         The source cannot be read any more.
     """
-    plan = _Pass(
-        instance=instance,
-        implicit=target == IMPLICIT_LE,
-        opaque=frozenset(),
-        known={},
-        natives={},
-        lengths=None,
-    )
     decoding: list[str] = []
     with opened(instance) as (window, begin):
         encoding = encoding_of(window, begin, instance.transfer_syntax)
-        for _ in range(_MOST_PASSES):
-            rewriter = plan.over(window, begin, encoding)
+        first: NotConverted | None = None
+        for reading in READINGS:
+            plan = _Pass(
+                instance=instance,
+                implicit=target == IMPLICIT_LE,
+                reading=reading,
+                opaque=frozenset(),
+                known={},
+                natives={},
+                lengths=None,
+            )
             try:
-                _count(rewriter)
-            except (Malformed, Truncated) as error:
-                where = rewriter.suspect()
-                if where is None or where in plan.opaque:
-                    raise _damaged(instance, target, error) from None
-                plan = _told(plan, opaque=plan.opaque | {where})
-                continue
-            if rewriter.learnt:
-                plan = _told(plan, known=_merged(plan.known, rewriter.learnt))
-            elif rewriter.encapsulated:
-                natives = _decoded(instance, window, rewriter, decoding, max_decoded_bytes)
-                plan = _told(plan, natives=natives)
+                plan, rewriter = _planned(plan, window, begin, encoding, decoding, max_decoded_bytes)
+            except _Unfollowable as error:
+                first = first or _damaged(instance, target, error)
+                if not error.is_odd:
+                    raise first from None
             else:
                 break
         else:
-            raise _damaged(instance, target, Malformed("too many of its sequences are none"))
+            assert first is not None, "there is a reading"
+            raise first
     is_held = not rewriter.flushed
     return Converted(
         instance,
@@ -182,10 +178,47 @@ def convert(instance: Instance, target: str, *, max_decoded_bytes: int = 2**31) 
     )
 
 
+class _Unfollowable(Exception):
+    """The source cannot be followed; another reading of odd VRs may help where there are some."""
+
+    def __init__(self, error: Malformed | Truncated, *, is_odd: bool) -> None:
+        super().__init__(str(error))
+        self.is_odd = is_odd
+
+
+def _planned(
+    plan: _Pass,
+    window: Window,
+    begin: int,
+    encoding: Encoding,
+    notes: list[str],
+    max_decoded_bytes: int,
+) -> tuple[_Pass, Rewriter]:
+    """Make passes until one has nothing new to tell; the last one, and what it was told."""
+    for _ in range(_MOST_PASSES):
+        rewriter = plan.over(window, begin, encoding)
+        try:
+            _count(rewriter)
+        except (Malformed, Truncated) as error:
+            where = rewriter.suspect()
+            if where is None or where in plan.opaque:
+                raise _Unfollowable(error, is_odd=rewriter.is_odd) from None
+            plan = _told(plan, opaque=plan.opaque | {where})
+            continue
+        if rewriter.learnt:
+            plan = _told(plan, known=_merged(plan.known, rewriter.learnt))
+        elif rewriter.encapsulated:
+            natives = _decoded(plan.instance, window, rewriter, notes, max_decoded_bytes)
+            plan = _told(plan, natives=natives)
+        else:
+            return plan, rewriter
+    raise _Unfollowable(Malformed("too many of its sequences are none"), is_odd=False)
+
+
 def _told(plan: _Pass, **more: object) -> _Pass:
     fields = {
         name: getattr(plan, name)
-        for name in ("instance", "implicit", "opaque", "known", "natives", "lengths")
+        for name in ("instance", "implicit", "reading", "opaque", "known", "natives", "lengths")
     }
     return _Pass(**(fields | more))
 
@@ -210,7 +243,7 @@ def _count(rewriter: Rewriter) -> None:
         rewriter.references.clear()
 
 
-def _parts_of(again: _Pass) -> Iterator[Segment]:
+def _parts_of(again: _Pass) -> Generator[Segment]:
     """Make the last pass once more, and give what it writes as it is written."""
     instance = again.instance
     with opened(instance) as (window, begin):
@@ -257,7 +290,7 @@ def _decoded(
     return natives
 
 
-def _damaged(instance: Instance, target: str, error: Malformed | Truncated) -> NotConverted:
+def _damaged(instance: Instance, target: str, error: _Unfollowable) -> NotConverted:
     return NotConverted(
         f"it could not be converted from {uid_name(instance.transfer_syntax)} to {uid_name(target)}: its elements "
         f"cannot be followed ({error}); have the peer accept it as it is stored"

@@ -4,18 +4,23 @@ Strategy: the source is followed once, from header to header. New headers and sm
 value is only referred to, by where it is in the source, and read when it is sent. Lengths of sequences, items and
 groups are put in when these end, so that the length of the whole is known before anything is sent, and a file of
 gigabytes costs no more memory than its headers. Levels of nesting are kept in a list, not on Python's stack.
-
-Where most of the time would go, a run of ordinary elements with a 16-bit length, a header has 8 bytes in Explicit and
-in Implicit VR: the run is copied as a whole, and 4 bytes of each header are written over.
 """
 
 from __future__ import annotations
 
-import struct
-from array import array
 from collections.abc import Iterator, Mapping, Sequence
 
 from dicomkit.conversion._errors import NotConverted
+from dicomkit.conversion._headers import (
+    LENGTH,
+    LONG_HEADER,
+    SHORT_HEADER,
+    SHORT_VRS,
+    TAG_LENGTH,
+    WORDS,
+    Reading,
+    swapped,
+)
 from dicomkit.conversion._representations import (
     AUDIO_SAMPLE_FORMAT,
     COMES_LATER,
@@ -23,6 +28,7 @@ from dicomkit.conversion._representations import (
     repeating,
     representation,
 )
+from dicomkit.conversion._runs import Runs
 from dicomkit.dataset_walk import (
     IMPLICIT,
     ITEM,
@@ -37,7 +43,6 @@ from dicomkit.dataset_walk import (
     Window,
     tag_name,
 )
-from dicomkit.dictionary import known_vrs
 from dicomkit.frozen import Frozen
 
 __all__ = [
@@ -45,7 +50,6 @@ __all__ = [
     "Native",
     "Reference",
     "Rewriter",
-    "swapped",
 ]
 
 LARGE = 8192  # bytes; a value from here on is not copied but referred to
@@ -55,21 +59,8 @@ _LONGEST_ATTRIBUTE = 1 << 16  # of those that a decoder is told
 _PIXEL_GROUP = 0x0028
 _IDENTIFYING = frozenset((0x00080008, 0x00080016, 0x00080060))  # Image Type, SOP Class UID, Modality
 _OFFSET_TABLES = (0x7FE00001, 0x7FE00002)  # PS3.3 C.7.6.3.1.8: of encapsulated frames only
-_ICON_LIKE = (b"OB", b"OW")
-
-# Bytes of a word, for what changes with the byte order (PS3.5 7.3).
-_WORDS = {
-    **dict.fromkeys((b"US", b"SS", b"AT", b"OW"), 2),
-    **dict.fromkeys((b"UL", b"SL", b"FL", b"OL", b"OF"), 4),
-    **dict.fromkeys((b"FD", b"OD", b"OV", b"SV", b"UV"), 8),
-}
-_ARRAY_TYPES = {2: "H", 4: "I", 8: "Q"}
-
-_TAG_LENGTH = struct.Struct("<HHI")
-_SHORT_HEADER = struct.Struct("<HH2sH")
-_LONG_HEADER = struct.Struct("<HH2sHI")
-_LENGTH = struct.Struct("<I")
-_VR_LENGTH = struct.Struct("<HH")
+_FRAGMENTED = (b"OB", b"OW")
+_WITHOUT_VR = (0x0000, 0xFFFE)  # groups: zeros after the last element, and delimiters
 
 Reference = tuple[int, "int | Sequence[bytes | bytearray | memoryview]", int, int]
 """Where in the buffer a large value belongs, where it is (a position of the source, or the bytes), how long it is, and
@@ -106,13 +97,6 @@ class Native(Frozen):
     length: int
     vr: bytes
     attributes: dict[int, bytes | None]
-
-
-def swapped(value: bytes | bytearray, word: int) -> bytes:
-    """Return a value with the bytes of each of its words turned around."""
-    words = array(_ARRAY_TYPES[word], bytes(value))
-    words.byteswap()
-    return words.tobytes()
 
 
 class _Level:
@@ -176,6 +160,8 @@ class Rewriter:
         Whether the transfer syntax has its Pixel Data compressed.
     swaps_pixels : bool
         Whether Pixel Data alone is big endian.
+    reading : Reading
+        What an element is whose VR is none.
     opaque : frozenset of int
         Where sequences begin whose content is no items and is copied as it is.
     known : mapping
@@ -191,6 +177,8 @@ class Rewriter:
         Headers and small values; `steps` stops whenever it has `flush_at` bytes or more, and it may be emptied then.
     references : list of Reference
         Large values.
+    is_odd : bool
+        Whether an element was met whose VR is none that PS3.5 knows.
     length : int
         Of the data set as it is written, once `steps` has ended.
     """
@@ -204,6 +192,7 @@ class Rewriter:
         implicit: bool,
         is_encapsulated: bool,
         swaps_pixels: bool,
+        reading: Reading,
         opaque: frozenset[int],
         known: Mapping[int, Mapping[int, bytes]],
         natives: Mapping[int, Native],
@@ -215,11 +204,13 @@ class Rewriter:
         self.flush_at = 0
         self.flushed = 0
         self.notes: list[str] = []
+        self.is_odd = False
         self.encapsulated: list[Encapsulated] = []
         self.learnt: dict[int, dict[int, bytes]] = {}
         self.lengths: list[int] = []
         self._is_encapsulated = is_encapsulated
         self._swaps_pixels = swaps_pixels
+        self._reading = reading
         self._opaque = opaque
         self._known = known
         self._natives = natives
@@ -227,8 +218,7 @@ class Rewriter:
         self._elsewhere = 0  # bytes of values that are referred to
         self._position = begin
         self._levels: list[_Level] = []
-        self._buffer: bytes | None = None  # of the window, which `_work` is a copy of
-        self._work = bytearray()
+        self._runs = Runs(window)
         self._push(_Level(begin, window.size, window.size, encoding, implicit=implicit))
 
     @property
@@ -288,7 +278,7 @@ class Rewriter:
         index = len(self.lengths)
         self.lengths.append(0)
         if self._final is not None:
-            _LENGTH.pack_into(self.out, at, self._final[index])
+            LENGTH.pack_into(self.out, at, self._final[index])
         return index
 
     def _measured(self, index: int, at: int, length: int) -> None:
@@ -299,7 +289,7 @@ class Rewriter:
             )
         self.lengths[index] = length
         if self._final is None and not self.flushed:
-            _LENGTH.pack_into(self.out, at, length)
+            LENGTH.pack_into(self.out, at, length)
 
     def _pop(self) -> None:
         level = self._levels.pop()
@@ -311,7 +301,7 @@ class Rewriter:
             self._measured(level.length_index, level.length_at, self.length - level.content_at)
         elif self._levels:
             delimiter = SEQUENCE_DELIMITATION if level.is_sequence else ITEM_DELIMITATION
-            self.out += _TAG_LENGTH.pack(delimiter >> 16, delimiter & 0xFFFF, 0)
+            self.out += TAG_LENGTH.pack(delimiter >> 16, delimiter & 0xFFFF, 0)
 
     def _end_group(self, level: _Level) -> None:
         self._measured(level.group_index, level.group_at, self.length - level.group_begin)
@@ -341,7 +331,7 @@ class Rewriter:
         if end is not None and end > level.limit:
             raise Truncated(level.tag, end - level.limit)
         at = len(self.out) + 4
-        self.out += _TAG_LENGTH.pack(ITEM >> 16, ITEM & 0xFFFF, UNDEFINED_LENGTH if end is None else 0)
+        self.out += TAG_LENGTH.pack(ITEM >> 16, ITEM & 0xFFFF, UNDEFINED_LENGTH if end is None else 0)
         limit = level.limit if end is None else end
         encoding = self._item_encoding(position, limit, level.encoding)
         item = _Level(position, end, limit, encoding, implicit=level.implicit)
@@ -364,19 +354,19 @@ class Rewriter:
     def _next_elements(self, level: _Level) -> None:
         """Write elements until the level ends or another begins, or the buffer is full."""
         encoding = level.encoding
-        run = None
-        if not level.changed and not self._is_encapsulated and encoding.little_endian:
-            if level.implicit and not encoding.implicit:
-                run = self._run_to_implicit
-            elif encoding.implicit and not level.implicit:
-                run = self._run_to_explicit
+        runs = self._runs
+        is_ordinary = not level.changed and not self._is_encapsulated and encoding.little_endian
+        loses_vrs = is_ordinary and level.implicit and not encoding.implicit
+        gains_vrs = is_ordinary and encoding.implicit and not level.implicit
         out = self.out
         levels = self._levels
         depth = len(levels)
         end = level.end
         while True:
-            if run is not None:
-                run(level)
+            if loses_vrs:
+                self._position = runs.to_implicit(out, self._position, level.limit, encoding, large=LARGE)
+            elif gains_vrs:
+                self._position = runs.to_explicit(out, self._position, level.limit, encoding)
             if end is not None and self._position >= end:
                 self._pop()
                 return
@@ -387,80 +377,6 @@ class Rewriter:
             if len(levels) != depth:
                 return
 
-    def _run_to_implicit(self, level: _Level) -> None:
-        """Copy ordinary explicit elements without their VR; stop at what is not ordinary."""
-        window = self.window
-        encoding = level.encoding
-        unpack, pack_length = encoding.header.unpack_from, _LENGTH.pack_into
-        unpack_length = encoding.length.unpack_from
-        short, long, sequence = encoding.short_vrs, encoding.long_vrs, encoding.sequence_vr
-        position, limit = self._position, level.limit
-        if position + 12 > limit:
-            return
-        offset = window.offset_of(position, 12)
-        buffer, base = window.buffer, window.base
-        if buffer is not self._buffer:
-            self._buffer = buffer
-            self._work = bytearray(buffer)
-        work = self._work
-        size = min(len(buffer), limit - base)
-        begin = offset
-        out = self.out
-        try:
-            while True:
-                written, vr, length = unpack(buffer, offset)
-                if written <= 0xFFFF:  # a group length
-                    break
-                if vr in short:
-                    end = offset + 8 + length
-                    if end > size:
-                        break
-                    pack_length(work, offset + 4, length)
-                elif vr in long and vr != sequence:
-                    (length,) = unpack_length(buffer, offset + 8)
-                    end = offset + 12 + length
-                    if end > size or length >= LARGE:
-                        break
-                    out += work[begin : offset + 4]  # and the length comes right before the value
-                    begin = offset + 8
-                else:
-                    break
-                offset = end
-        except struct.error:  # the buffer ends here
-            pass
-        out += work[begin:offset]
-        self._position = base + offset
-
-    def _run_to_explicit(self, level: _Level) -> None:
-        """Copy ordinary implicit elements with a VR and a 16-bit length; stop at what is not ordinary."""
-        window = self.window
-        unpack, pack = level.encoding.header.unpack_from, _VR_LENGTH.pack_into
-        ordinary = _ordinary_vrs()
-        position, limit = self._position, level.limit
-        if position + 8 > limit:
-            return
-        offset = window.offset_of(position, 8)
-        buffer, base = window.buffer, window.base
-        if buffer is not self._buffer:
-            self._buffer = buffer
-            self._work = bytearray(buffer)
-        work = self._work
-        size = min(len(buffer), limit - base)
-        begin = offset
-        try:
-            while True:
-                written, length = unpack(buffer, offset)
-                vr = ordinary.get(written)
-                end = offset + 8 + length
-                if vr is None or end > size or length > 0xFFFF or length & vr[1]:
-                    break
-                pack(work, offset + 4, vr[0], length)
-                offset = end
-        except struct.error:
-            pass
-        self.out += work[begin:offset]
-        self._position = base + offset
-
     def _element(self, level: _Level) -> bool:
         """Write one element, whatever it is; False when it ended the level."""
         window, encoding, position = self.window, level.encoding, self._position
@@ -469,27 +385,35 @@ class Rewriter:
             return self._remainder(level, left)
         offset = window.offset_of(position, 8)
         vr = b""
-        if encoding.implicit:
+        is_implicit = encoding.implicit
+        if is_implicit:
             written, length = encoding.header.unpack_from(window.buffer, offset)
             start = position + 8
         else:
             written, number, length = encoding.header.unpack_from(window.buffer, offset)
             start = position + 8
-            if number not in encoding.short_vrs:
+            if number in encoding.short_vrs:
                 vr = bytes(window.buffer[offset + 4 : offset + 6])
-                is_long = number in encoding.long_vrs or _is_future(vr)
-                if written & 0xFFFF == 0xFFFE or written >> 16 == 0xFFFE:
-                    is_long = False  # an item or delimiter has none
+            elif encoding.tag(written) >> 16 in _WITHOUT_VR:
+                (length,) = encoding.length.unpack_from(window.buffer, offset + 4)
+            else:
+                is_long = number in encoding.long_vrs
+                letters = bytes(window.buffer[offset + 4 : offset + 6])
+                if is_long:
+                    vr = letters
+                else:
+                    self.is_odd = True
+                    is_future = letters.isalpha() and letters.isupper()
+                    is_long = is_future and self._reading.capitals_are_long
+                    is_implicit = not is_future and self._reading.others_are_implicit
                 if is_long:
                     if left < 12:
                         raise Truncated(encoding.tag(written), 12 - left)
                     offset = window.offset_of(position, 12)
                     (length,) = encoding.length.unpack_from(window.buffer, offset + 8)
                     start = position + 12
-                if number not in encoding.long_vrs:
-                    vr = b""
-            else:
-                vr = bytes(window.buffer[offset + 4 : offset + 6])
+                elif is_implicit:
+                    (length,) = encoding.length.unpack_from(window.buffer, offset + 4)
         tag = encoding.tag(written)
         if tag >> 16 == 0xFFFE:
             if tag == ITEM_DELIMITATION and level.end is None:
@@ -504,7 +428,7 @@ class Rewriter:
         if level.changes and level.changes[-1][0] < tag:
             self._change_below(level, tag)
         if length == UNDEFINED_LENGTH:
-            self._undefined(level, tag, vr, start)
+            self._undefined(level, tag, b"SQ" if is_implicit else vr, start)
             return True
         end = start + length
         if end > level.limit:
@@ -512,7 +436,7 @@ class Rewriter:
         self._position = end
         if tag in level.changed or (level.changed and tag in _OFFSET_TABLES):
             self._change_below(level, tag + 1)
-        elif encoding.implicit:
+        elif is_implicit:
             self._implicit_element(level, tag, start, length)
         elif vr == b"SQ" and start not in self._opaque:
             self._begin_sequence(level, tag, b"SQ", start, end, encoding)
@@ -550,7 +474,7 @@ class Rewriter:
         elif vr == b"SQ" and (not encoding.little_endian or encoding.implicit != level.implicit):
             raise Malformed(f"{tag_name(tag)} is no sequence of items")
         elif not encoding.little_endian:
-            word = _WORDS.get(vr, 1)
+            word = WORDS.get(vr, 1)
             if word > 1 and length % word:
                 self._note_length(tag, vr, length, word)
                 vr, word = b"UN", 1
@@ -570,10 +494,10 @@ class Rewriter:
             if vr == b"SQ":
                 self.notes.append(f"{tag_name(tag)} is no sequence of items and was written as UN")
                 vr = b"UN"
-            elif length % _WORDS.get(vr, 1):
-                self._note_length(tag, vr, length, _WORDS[vr])
+            elif length % WORDS.get(vr, 1):
+                self._note_length(tag, vr, length, WORDS[vr])
                 vr = b"UN"
-            elif length > 0xFFFF and vr in _SHORT_VRS:  # PS3.5 6.2.2, note 4
+            elif length > 0xFFFF and vr in SHORT_VRS:  # PS3.5 6.2.2, note 4
                 self.notes.append(f"{tag_name(tag)} is too long for {vr.decode()} and was written as UN")
                 vr = b"UN"
         if not tag & 0xFFFF and self._group_length(level, tag, b"UL", length):
@@ -615,11 +539,11 @@ class Rewriter:
 
     def _header(self, level: _Level, tag: int, vr: bytes, length: int) -> None:
         if level.implicit:
-            self.out += _TAG_LENGTH.pack(tag >> 16, tag & 0xFFFF, length)
-        elif vr in _SHORT_VRS:
-            self.out += _SHORT_HEADER.pack(tag >> 16, tag & 0xFFFF, vr, length)
+            self.out += TAG_LENGTH.pack(tag >> 16, tag & 0xFFFF, length)
+        elif vr in SHORT_VRS:
+            self.out += SHORT_HEADER.pack(tag >> 16, tag & 0xFFFF, vr, length)
         else:
-            self.out += _LONG_HEADER.pack(tag >> 16, tag & 0xFFFF, vr, 0, length)
+            self.out += LONG_HEADER.pack(tag >> 16, tag & 0xFFFF, vr, 0, length)
 
     def _value(self, level: _Level, tag: int, start: int, length: int, word: int) -> None:
         if repeating(tag) in DEPENDED_ON or (self._is_encapsulated and length < _LONGEST_ATTRIBUTE):
@@ -677,12 +601,12 @@ class Rewriter:
             self._begin_sequence(level, tag, b"SQ", start, None, encoding)
         elif vr in (b"UN", b""):  # PS3.5 6.2.2: implicit, and written so
             self._begin_sequence(level, tag, b"UN", start, None, LITTLE_EXPLICIT, implicit=True)
-        elif vr in _ICON_LIKE and encoding.little_endian and not level.implicit:
+        elif vr in _FRAGMENTED and encoding.little_endian and not level.implicit:
             end = self._fragments(start, tag, level.limit)[1]
             self._header(level, tag, vr, UNDEFINED_LENGTH)
             self._value(level, tag, start, end - start, 1)
             self._position = end
-        elif vr in _ICON_LIKE:  # as DCMTK reads it: some writers call a sequence so
+        elif vr in _FRAGMENTED:  # as DCMTK reads it: some writers call a sequence so
             self._begin_sequence(level, tag, b"SQ", start, None, encoding)
         else:
             raise Malformed(f"{tag_name(tag)} has no length, and is no sequence")
@@ -753,30 +677,3 @@ class Rewriter:
             vr = representation(changed, lambda value=value: value, look).encode()  # type: ignore[misc]
             self._header(level, changed, vr, len(value))
             self.out += value
-
-
-_SHORT_VRS = frozenset(vr for vr in (number.to_bytes(2, "little") for number in LITTLE_EXPLICIT.short_vrs))
-
-
-def _is_future(vr: bytes) -> bool:
-    """Whether a VR that PS3.5 does not know has a 32-bit length: two capital letters, as DCMTK takes it."""
-    return vr.isalpha() and vr.isupper()
-
-
-_ordinary: dict[int, tuple[int, int]] = {}
-
-
-def _ordinary_vrs() -> dict[int, tuple[int, int]]:
-    """The VRs of elements with a 16-bit length that nothing depends on, by their tags as written in little endian.
-
-    Each as it is written, with the bits of a length that must not be set.
-    """
-    if not _ordinary:
-        found = {}
-        for tag, vr in known_vrs().items():
-            name = vr.encode()
-            if name in _SHORT_VRS and tag & 0xFFFF and tag not in DEPENDED_ON:
-                number = int.from_bytes(name, "little")
-                found[(tag & 0xFFFF) << 16 | tag >> 16] = (number, _WORDS.get(name, 1) - 1)
-        _ordinary.update(found)
-    return _ordinary

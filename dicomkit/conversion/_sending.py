@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 
 from dicomkit.content import DataSource
-from dicomkit.conversion._rewriter import Reference, swapped
+from dicomkit.conversion._headers import swapped
+from dicomkit.conversion._rewriter import Reference
 
 __all__ = ["Inflated", "Rewritten", "Segment", "segments"]
 
@@ -15,7 +16,7 @@ Segment = memoryview | tuple[int, int, int]
 """Bytes in memory; or position, length and word size of what is read from the source."""
 
 
-def segments(out: bytearray | bytes, references: Iterable[Reference]) -> Iterator[Segment]:
+def segments(out: bytearray | bytes, references: Iterable[Reference]) -> Generator[Segment]:
     """Yield a buffer and the large values that belong into it, in order."""
     view = memoryview(out)
     done = 0
@@ -41,13 +42,13 @@ class Rewritten:
         The data set as stored, inflated if it was deflated; it is closed with this.
     origin : int
         The position of its first byte.
-    parts : iterator of Segment
+    parts : generator of Segment
         What to send; large values in the order of the source.
     """
 
     __slots__ = ("_at", "_current", "_done", "_parts", "_rest", "_source", "changed")
 
-    def __init__(self, source: DataSource, origin: int, parts: Iterator[Segment]) -> None:
+    def __init__(self, source: DataSource, origin: int, parts: Generator[Segment]) -> None:
         self.changed = source.changed
         self._source = source
         self._at = origin  # the position that the source has come to
@@ -137,6 +138,7 @@ class Rewritten:
 
     def close(self) -> None:
         """Close the source."""
+        self._parts.close()
         self._source.close()
 
 
