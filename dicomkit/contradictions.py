@@ -73,53 +73,59 @@ def contradiction(
     str
         Empty where nothing does.
     """
-    said = f"its Transfer Syntax UID says {_named(syntax)}" if syntax else "it has no Transfer Syntax UID"
-    if pixels is not None and pixels.length == UNDEFINED_LENGTH:
-        if not syntax or syntax in _UNCOMPRESSED:
-            kind, found = syntax_of_code_stream(_first_code_stream(window, pixels.start, encoding))
-            where = (
-                f", and its Pixel Data is compressed ({kind})"
-                if not syntax
-                else f", but its Pixel Data is compressed ({kind})"
-            )
-            if encoding is not LITTLE_EXPLICIT:
-                return (
-                    f"{said}{where} and its data set in {encoding.name}, where compressed Pixel Data needs Explicit VR "
-                    "Little Endian (PS3.5 A.4); export it again from where it came from"
-                )
-            return f"{said}{where}; {_declare(found)}"
-        if is_encapsulated(syntax) and encoding is not LITTLE_EXPLICIT:
-            return (
-                f"{said}, which needs Explicit VR Little Endian (PS3.5 A.4), but its data set is in {encoding.name}; "
-                "export it again from where it came from"
-            )
-        return ""
-    if not is_encapsulated(syntax):
-        return ""
-    if pixels is None or not pixels.length:
-        if encoding is LITTLE_EXPLICIT:
+    is_compressed = pixels is not None and pixels.length == UNDEFINED_LENGTH
+    if is_encapsulated(syntax):
+        if encoding is LITTLE_EXPLICIT and (is_compressed or pixels is None or not pixels.length):
             return ""
+    elif not is_compressed or (syntax and syntax not in _UNCOMPRESSED):
+        return ""
+    said = f"its Transfer Syntax UID says {_named(syntax)}" if syntax else "it has no Transfer Syntax UID"
+    if pixels is not None and is_compressed:
+        return _of_compressed(window, said, syntax, encoding, pixels)
+    if pixels is None or not pixels.length:
         return (
             f"{said}, which needs Explicit VR Little Endian (PS3.5 A.4), but its data set is in {encoding.name} and "
             f"has no pixels; {_declare(_UNCOMPRESSED_IN[encoding.name])}"
         )
+    return _of_native(window, said, encoding, pixels, native_length)
+
+
+def _of_compressed(window: Window, said: str, syntax: str, encoding: Encoding, pixels: Header) -> str:
+    if is_encapsulated(syntax):
+        return (
+            f"{said}, which needs Explicit VR Little Endian (PS3.5 A.4), but its data set is in {encoding.name}; "
+            f"{_declare('')}"
+        )
+    kind, found = syntax_of_code_stream(_first_code_stream(window, pixels.start, encoding))
+    there = f"{said}, {'but' if syntax else 'and'} its Pixel Data is compressed ({kind})"
+    if encoding is not LITTLE_EXPLICIT:
+        return (
+            f"{there} and its data set in {encoding.name}, where compressed Pixel Data needs Explicit VR Little Endian "
+            f"(PS3.5 A.4); {_declare('')}"
+        )
+    return f"{there}; {_declare(found)}"
+
+
+def _of_native(
+    window: Window, said: str, encoding: Encoding, pixels: Header, native_length: Callable[[], int]
+) -> str:
     first = window.fetch(pixels.start, min(pixels.length, _MOST_OF_A_CODE_STREAM))
-    kind, found = syntax_of_code_stream(first)
     if first.startswith(_ITEM_BYTES):
         return (
-            f"{said}, but its Pixel Data has a length, as if it were not compressed, and has fragments in it; export "
-            "it again from where it came from"
+            f"{said}, but its Pixel Data has a length, as if it were not compressed, and has fragments in it; "
+            f"{_declare('')}"
         )
+    kind, found = syntax_of_code_stream(first)
     if found or first.startswith(b"\xff\xd8\xff"):
         return (
             f"{said}, but its Pixel Data has a length, as if it were not compressed, and a code stream ({kind}) in it "
-            "without the fragments of PS3.5 A.4; export it again from where it came from"
+            f"without the fragments of PS3.5 A.4; {_declare('')}"
         )
     native = native_length()
     certain = not native or native + native % 2 == pixels.length
     return (
         f"{said}, but its Pixel Data is not compressed: it has a length, and its data set is in {encoding.name}; "
-        + _declare(_UNCOMPRESSED_IN[encoding.name] if certain else "")
+        f"{_declare(_UNCOMPRESSED_IN[encoding.name] if certain else '')}"
     )
 
 

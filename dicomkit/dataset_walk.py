@@ -332,13 +332,14 @@ def read_file_meta(window: Window, position: int) -> tuple[dict[int, bytes], int
             encoding, group = BIG_EXPLICIT, _META_GROUP_BYTES_BIG
         elif guess_encoding(first) is IMPLICIT:
             encoding = IMPLICIT
-    end = _end_of_meta(values, begin, encoding)
     while position + _SHORTEST_HEADER <= window.size:
         first = window.bytes_at(position, _SHORTEST_HEADER)
         if not first.startswith(group):
-            break
-        if position == end and (TRANSFER_SYNTAX in values or guess_encoding(first) is not encoding):
-            break
+            return values, position
+        if position == _end_of_meta(values, begin, encoding) and (
+            TRANSFER_SYNTAX in values or guess_encoding(first) is not encoding
+        ):
+            return values, position
         header = _read_header(window, position, encoding, Findings())
         if header.length == UNDEFINED_LENGTH:
             raise Malformed(f"{tag_name(header.tag)} of the File Meta Information has no length")
@@ -347,10 +348,9 @@ def read_file_meta(window: Window, position: int) -> tuple[dict[int, bytes], int
             raise Truncated(header.tag, position - window.size)
         if header.tag in _META_WANTED and header.tag not in values:
             values[header.tag] = window.bytes_at(header.start, min(header.length, _LONGEST_VALUE))
-            if header.tag == META_GROUP_LENGTH:
-                end = _end_of_meta(values, begin, encoding)
-    if window.size < position + _SHORTEST_HEADER and end > position:
-        raise Truncated(0, end - position)
+    missing = _end_of_meta(values, begin, encoding) - position
+    if missing > 0:
+        raise Truncated(0, missing)
     return values, position
 
 

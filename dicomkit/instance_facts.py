@@ -302,7 +302,7 @@ def _describe(window: Window, source: str, content: str | bytes | ZipMember, sta
             reason = f"{error}; get a complete copy of it, and send that"
         raise SourceError(source, reason, header) from error
     values = found.values
-    if MEDIA_SOP_CLASS in meta and _uid_text(meta[MEDIA_SOP_CLASS]) == MEDIA_STORAGE_DIRECTORY:
+    if _uid_text(meta.get(MEDIA_SOP_CLASS)) == MEDIA_STORAGE_DIRECTORY:
         raise DirectoryFileError(source, "")
     if not begin and SOP_INSTANCE not in values:
         raise NotDicomError(source, "not DICOM: no DICM at byte 128, and no SOP Instance UID")
@@ -562,6 +562,7 @@ def _native_length(window: Window) -> int:
 
 
 _PADDING = b"\0 "  # PS3.5 6.2: UI is padded with NUL, other text with spaces, and writers mix them up
+_OF_A_UID = b"0123456789."  # PS3.5 9.1
 _UNPRINTABLE = bytes(range(0x21)) + bytes(range(0x7F, 0x100))
 
 
@@ -581,15 +582,23 @@ def _without_junk(value: bytes) -> bytes:
 
     What stands after a space or a line feed is left out as well, unless it might be the rest of the UID.
     """
+    ordinary = value.strip(_PADDING)
+    if not ordinary.translate(None, _OF_A_UID):
+        return ordinary
     own = value.lstrip(_UNPRINTABLE).partition(b"\0")[0].rstrip(_UNPRINTABLE)
-    end = len(own) - len(own.lstrip(b"0123456789."))
+    end = len(own) - len(own.lstrip(_OF_A_UID))
     rest = own[end:].lstrip(_UNPRINTABLE)
-    return own[:end] if end and own[end:] != rest and rest[:1] not in b".0123456789" else own
+    return own[:end] if end and own[end:] != rest and rest[:1] not in _OF_A_UID else own
 
 
 def _uid_text(value: bytes | None) -> str:
     """Return a UID as it is written into requests and rows, empty where there is none or it is no text."""
-    return _text(_without_junk(value)) if value else ""
+    if not value:
+        return ""
+    own = value.strip(_PADDING)
+    if len(own) <= _LONGEST_UID and not own.translate(None, _OF_A_UID):
+        return own.decode()
+    return _text(_without_junk(value))
 
 
 def _uid(name: str, value: bytes | None, media: bytes | None, notes: list[str]) -> str:
@@ -601,25 +610,37 @@ def _uid(name: str, value: bytes | None, media: bytes | None, notes: list[str]) 
         There is none that a request could name.
     """
     own = _without_junk(value or b"")
-    other = _without_junk(media or b"")
+    other = own if media == value else _without_junk(media or b"")
     if not own:
         if not other:
             raise ValueError(f"no {name} in the data set nor in the File Meta; it needs one to be sent")
         notes.append(f"the data set has no {name}, so the File Meta's is used")
         own = other
-    elif other and other != own:
-        notes.append(f"the File Meta has another {name}, {_text(other) or 'an unreadable one'}")
-    if own and value and own != value.strip(_PADDING):
+    elif value and len(value) > len(own) and value.strip(_PADDING) != own:
         notes.append(
             f"its {name} has bytes around it that are none of a UID (PS3.5 9.1), and is sent as it is"
         )
-    uid = _text(own)
+    if other and other != own:
+        notes.append(f"the File Meta has another {name}, {_text(other) or 'an unreadable one'}")
+    uid = _uid_text(own)
     if not uid:
         raise ValueError(
             f"its {name} is longer than {_LONGEST_UID} characters or not printable ASCII (PS3.5 9.1)"
         )
-    if not uid.replace(".", "").isdigit():
+    if own.translate(None, _OF_A_UID):
         notes.append(f"its {name} is not a valid UID (PS3.5 9.1)")
-    elif any(part[0:1] == "0" and part != "0" for part in uid.split(".")):
+    elif _has_leading_zero(uid):
         notes.append(f"its {name} is not a valid UID (PS3.5 9.1): a component begins with a zero")
     return uid
+
+
+def _has_leading_zero(uid: str) -> bool:
+    """Whether a component of more than one digit begins with a zero."""
+    if uid[0] == "0" and uid[1:2].isdigit():
+        return True
+    place = uid.find(".0")
+    while place >= 0:
+        if uid[place + 2 : place + 3].isdigit():
+            return True
+        place = uid.find(".0", place + 2)
+    return False
