@@ -11,10 +11,10 @@ from collections.abc import Callable
 from dicomkit.dataset_walk import ITEM, LITTLE_EXPLICIT, UNDEFINED_LENGTH, Encoding, Header, Window
 from dicomkit.uids import DEFLATED_LE, EXPLICIT_BE, EXPLICIT_LE, IMPLICIT_LE, uid_name
 
-__all__ = ["GE_PRIVATE_LE", "contradiction", "is_encapsulated", "syntax_of_code_stream"]
+__all__ = ["GE_PRIVATE_LE", "UNCOMPRESSED", "contradiction", "is_encapsulated", "syntax_of_code_stream"]
 
 GE_PRIVATE_LE = "1.2.840.113619.5.2"  # Implicit VR Little Endian but for the pixels, which are big endian
-_UNCOMPRESSED = frozenset((IMPLICIT_LE, EXPLICIT_LE, EXPLICIT_BE, DEFLATED_LE, GE_PRIVATE_LE))
+UNCOMPRESSED = frozenset((IMPLICIT_LE, EXPLICIT_LE, EXPLICIT_BE, DEFLATED_LE, GE_PRIVATE_LE))
 _ENCAPSULATED = frozenset(
     ("1.2.840.10008.1.2.5", "1.2.840.10008.1.2.1.98", "1.2.840.10008.1.2.8.1")
 )  # with those of JPEG and video; PS3.5 A.4
@@ -77,7 +77,7 @@ def contradiction(
     if is_encapsulated(syntax):
         if encoding is LITTLE_EXPLICIT and (is_compressed or pixels is None or not pixels.length):
             return ""
-    elif not is_compressed or (syntax and syntax not in _UNCOMPRESSED):
+    elif not is_compressed or (syntax and syntax not in UNCOMPRESSED):
         return ""
     said = f"its Transfer Syntax UID says {_named(syntax)}" if syntax else "it has no Transfer Syntax UID"
     if pixels is not None and is_compressed:

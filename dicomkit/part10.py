@@ -7,11 +7,11 @@ what has the same value still, goes out with the same bytes. Text that is new is
 
 from __future__ import annotations
 
-from io import BytesIO
 from typing import TYPE_CHECKING, NoReturn, cast
 
 from dicomkit.content import HeaderFacts, SourceError
-from dicomkit.uids import EXPLICIT_BE, EXPLICIT_LE, IMPLICIT_LE
+from dicomkit.contradictions import UNCOMPRESSED, is_encapsulated
+from dicomkit.uids import EXPLICIT_BE, EXPLICIT_LE, IMPLICIT_LE, uid_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -19,13 +19,18 @@ if TYPE_CHECKING:
 
     from pydicom import DataElement, Dataset
     from pydicom.dataelem import RawDataElement
+    from pydicom.dataset import FileMetaDataset
     from pydicom.tag import BaseTag
+    from pydicom.uid import UID
 
     Encoding = tuple[bool, bool]  # whether VRs are implicit, and the byte order little endian
 
 __all__ = ["encode_dataset", "is_dataset"]
 
 _CHARACTER_SET = 0x00080005
+_PIXEL_DATA = 0x7FE00010
+_NO_GROUPS_OF_A_DATA_SET = (0x0000, 0x0002)
+_PREAMBLE_SIZE = 128  # PS3.10 7.1
 
 
 def is_dataset(thing: object) -> bool:
@@ -51,7 +56,6 @@ def encode_dataset(dataset: Dataset) -> bytes:
 
     from pydicom.charset import convert_encodings
     from pydicom.dataset import FileMetaDataset
-    from pydicom.filewriter import dcmwrite
     from pydicom.uid import UID
 
     from dicomkit.quiet import PYDICOM_QUIET
@@ -65,21 +69,44 @@ def encode_dataset(dataset: Dataset) -> bytes:
         if not value:
             raise SourceError("<dataset>", f"it has no {keyword}; set that before it is sent")
         setattr(meta, "MediaStorage" + keyword, value)
-    content = BytesIO()
-    encoder = _Encoder(_encoding_of(meta.TransferSyntaxUID, own), _header_facts(own, meta))
+    header = _header_facts(own, meta)
+    _refuse_contradiction(own, str(meta.TransferSyntaxUID), header)
+    encoder = _Encoder(meta.TransferSyntaxUID, own, header)
     with PYDICOM_QUIET:
         try:
             fit = encoder.fit(dataset, _as_read(dataset), convert_encodings(dataset._parent_encoding))
-            fit.file_meta = meta
-            fit.preamble = getattr(dataset, "preamble", None)
-            dcmwrite(content, fit, enforce_file_format=True)
+            return _written(fit, encoder.encoding, meta, getattr(dataset, "preamble", None))
         except SourceError:
             raise
         except Exception as error:  # noqa: BLE001 (pydicom raises whatever its parts raise, and may quote a patient)
-            raise SourceError(
-                "<dataset>", f"pydicom cannot encode it ({type(error).__name__})", encoder.header
-            ) from None
-    return content.getvalue()
+            reason = f"pydicom cannot encode it ({type(error).__name__})"
+            raise SourceError("<dataset>", reason, header) from None
+
+
+def _written(fit: Dataset, encoding: Encoding, meta: FileMetaDataset, preamble: bytes | None) -> bytes:
+    """Write it in the DICOM file format; what pydicom's `dcmwrite` does, which looks at the UIDs on the way."""
+    from zlib import MAX_WBITS, compressobj
+
+    from pydicom.dataset import validate_file_meta
+    from pydicom.filebase import DicomBytesIO
+    from pydicom.filewriter import write_dataset, write_file_meta_info
+
+    if any(tag.group in _NO_GROUPS_OF_A_DATA_SET for tag in fit.keys()):  # noqa: SIM118 (as below)
+        raise ValueError("elements of the command or the File Meta Information in the data set")
+    validate_file_meta(meta, enforce_standard=True)
+    content = DicomBytesIO()
+    content.is_implicit_VR, content.is_little_endian = False, True
+    content.write((preamble or b"").ljust(_PREAMBLE_SIZE, b"\0")[:_PREAMBLE_SIZE] + b"DICM")
+    write_file_meta_info(content, meta, enforce_standard=True)
+    body = DicomBytesIO()
+    body.is_implicit_VR, body.is_little_endian = encoding
+    write_dataset(body, fit)
+    data_set = body.getvalue()
+    if meta.TransferSyntaxUID.is_deflated:
+        squeeze = compressobj(wbits=-MAX_WBITS)
+        data_set = squeeze.compress(data_set) + squeeze.flush()
+        data_set += b"\0" * (len(data_set) % 2)  # PS3.5 A.5
+    return content.getvalue() + data_set
 
 
 class _Encoder:
@@ -87,15 +114,19 @@ class _Encoder:
 
     Parameters
     ----------
-    encoding : tuple of bool
-        The one that it will be written in.
+    syntax : UID
+        What it will be written in.
+    dataset : pydicom.Dataset
+        That of which the encoding is taken where pydicom does not know the syntax.
     header : HeaderFacts
         What the data set says it is, for errors.
     """
 
-    def __init__(self, encoding: Encoding, header: HeaderFacts) -> None:
-        self.encoding = encoding
+    def __init__(self, syntax: UID, dataset: Dataset, header: HeaderFacts) -> None:
+        is_known = syntax.is_transfer_syntax and not syntax.is_private
+        self.encoding = _encoding_of(syntax, dataset)
         self.header = header
+        self._has_fragments = syntax.is_compressed if is_known else None
 
     def fit(self, dataset: Dataset, as_read: Dataset | None, inherited: list[str]) -> Dataset:
         """Return a Dataset of what is to be written: bytes wherever the Specific Character Set matters.
@@ -134,7 +165,7 @@ class _Encoder:
             if raw is not None and _keeps_bytes(
                 element.VR, has_same_encoding=has_same_encoding, has_same_sets=has_same_sets
             ):
-                fitted[tag] = self._raw(element, raw.value or b"")
+                fitted[tag] = raw if has_same_encoding else self._raw(element, raw.value or b"")
             else:
                 fitted[tag] = self._encoded(element, before, sets, is_lenient=is_lenient)
         fit = Dataset(fitted, parent_encoding=inherited)
@@ -174,7 +205,11 @@ class _Encoder:
                 f"pydicom cannot encode its {_name(element)} ({type(error).__name__})",
                 self.header,
             ) from None
-        return copy(element)  # pydicom makes the length of Pixel Data agree with the transfer syntax
+        if element.tag != _PIXEL_DATA or self._has_fragments is None:
+            return element
+        fitted = copy(element)
+        fitted.is_undefined_length = self._has_fragments  # PS3.5 A.4
+        return fitted
 
     def _try(self, element: DataElement) -> None:
         """Raise what pydicom does when it writes an element; values that are bytes it does not even look at."""
@@ -319,8 +354,35 @@ def _encoding_of(syntax: Any, dataset: Dataset) -> Encoding:
     return (False, True) if implicit is None or little is None else (implicit, little)
 
 
+def _refuse_contradiction(dataset: Dataset, syntax: str, header: HeaderFacts) -> None:
+    """Refuse what pydicom would write with a length, as if it were not compressed."""
+    pixels = dataset.get_item(_PIXEL_DATA) if _PIXEL_DATA in dataset else None
+    if pixels is not None and is_encapsulated(syntax) and not _begins_as_fragments(pixels.value):
+        raise SourceError(
+            "<dataset>",
+            f"file_meta.TransferSyntaxUID says {uid_name(syntax)}, but its Pixel Data is not encapsulated (PS3.5 A.4); "
+            "set the one that it is in, or encapsulate it with pydicom.encaps.encapsulate",
+            header,
+        )
+    if _is_compressed(dataset) and syntax in UNCOMPRESSED:
+        raise SourceError(
+            "<dataset>",
+            f"its Pixel Data is compressed, but file_meta.TransferSyntaxUID says {uid_name(syntax)}; set the one that "
+            "it is compressed in",
+            header,
+        )
+
+
+def _begins_as_fragments(value: object) -> bool:
+    return not isinstance(value, bytes) or not value or value.startswith(b"\xfe\xff\x00\xe0")
+
+
+def _is_compressed(dataset: Dataset) -> bool:
+    return "PixelData" in dataset and dataset["PixelData"].is_undefined_length
+
+
 def _syntax_of(dataset: Dataset) -> str:
-    if "PixelData" in dataset and dataset["PixelData"].is_undefined_length:
+    if _is_compressed(dataset):
         raise SourceError(
             "<dataset>", "its Pixel Data is compressed and nothing says how; set file_meta.TransferSyntaxUID"
         )

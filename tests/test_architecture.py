@@ -65,7 +65,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("instances",),
     ("archives", "folders"),
     ("instance_facts", "part10"),
-    ("content", "contradictions"),
+    ("content", "contradictions", "strict_text"),
     ("dataset_walk",),
     ("preview",),
     ("tag_rows",),
