@@ -9,11 +9,20 @@ import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from dicomkit.content import MEMBER_MARK, ZIP_DEFLATED, ZIP_STORED, SourceError, ZipMember, describe_os_error
+from dicomkit.content import (
+    MEMBER_MARK,
+    ZIP_DEFLATED,
+    ZIP_STORED,
+    SourceError,
+    ZipMember,
+    describe_os_error,
+    fetch_from,
+    open_file,
+)
 from dicomkit.errors import file_name, without_folder
+from dicomkit.instance_facts import PREFIX_END, has_prefix
 
 if TYPE_CHECKING:
-    from pathlib import Path
     from zipfile import ZipInfo
 
 __all__ = ["list_archive", "list_directory_file"]
@@ -92,7 +101,8 @@ def list_directory_file(path: str) -> Iterator[tuple[str, str]]:
     """Yield the path of each file that a DICOMDIR refers to, in its order, with what is wrong with the reference.
 
     A File ID (PS3.10 8.2) is relative to the DICOMDIR's folder and may not lead out of it. Media are often copied to
-    where upper and lower case differ, so a name in the other case is taken as well.
+    where names are changed, so a file in the other case, with an extension that no File ID has, or with the version
+    that ISO 9660 puts after a name, is taken as well; and writers that put slashes into a File ID mean folders.
 
     Raises
     ------
@@ -112,7 +122,7 @@ def list_directory_file(path: str) -> Iterator[tuple[str, str]]:
         with PYDICOM_QUIET:
             records = dcmread(content, force=True).get("DirectoryRecordSequence") or []
             file_ids = [
-                [str(part) for part in _parts(record.ReferencedFileID)]
+                _parts(record.ReferencedFileID)
                 for record in records
                 if record.get("ReferencedFileID") and record.get("RecordInUseFlag") != _NOT_IN_USE
             ]
@@ -120,40 +130,91 @@ def list_directory_file(path: str) -> Iterator[tuple[str, str]]:
         if isinstance(error, OSError):
             without_folder(error)
         raise SourceError(path, f"pydicom cannot read the DICOMDIR ({type(error).__name__})") from error
-    folder = Path(path).parent
+    folder = _Folder(os.fspath(Path(path).parent))
     for parts in file_ids:
-        named = os.fspath(folder.joinpath(*parts)) if all(map(_is_plain, parts)) else "\\".join(parts)
         if not all(map(_is_plain, parts)):
-            yield named, f"{file_name(path)} refers to it, which leads out of its folder"
+            yield "\\".join(parts), f"{file_name(path)} refers to it, which leads out of its folder"
             continue
-        found = _in_any_case(folder, parts)
+        found = folder.find(parts)
         yield (
-            (os.fspath(found), "")
+            (found, "")
             if found
-            else (named, f"{file_name(path)} refers to it, and it is not there")
+            else (
+                os.path.join(folder.path, *parts),  # noqa: PTH118 (as in `folders`)
+                f"{file_name(path)} refers to it, and it is not there",
+            )
         )
 
 
-def _parts(file_id: object) -> list[object]:
-    return [file_id] if isinstance(file_id, str) else list(file_id)  # type: ignore[call-overload]
+def _parts(file_id: object) -> list[str]:
+    """The components of a File ID; a slash separates them as well, and a dot stands for no folder."""
+    values = [file_id] if isinstance(file_id, str) else list(file_id)  # type: ignore[call-overload]
+    return [part for value in values for part in str(value).split("/") if part != "."]
 
 
 def _is_plain(part: str) -> bool:
-    return part not in ("", ".", "..") and not any(character in "/\\:\0" for character in part)
+    return part not in ("", "..") and not any(character in "/\\:\0" for character in part)
 
 
-def _in_any_case(folder: Path, parts: list[str]) -> Path | None:
-    path = folder.joinpath(*parts)
-    if os.path.lexists(path):
-        return path
-    path = folder
-    for part in parts:
+class _Folder:
+    """A folder of a medium, listed once for all the files in it, and only where a name is not as it was written."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._names: list[str] | None = None
+        self._folders: dict[str, _Folder] = {}
+
+    def find(self, parts: list[str]) -> str:
+        """The path of a file, empty where it is not there."""
+        exact = os.path.join(self.path, *parts)  # noqa: PTH118 (as above)
+        if os.path.lexists(exact):
+            return exact
+        part, *rest = parts
+        name = self._name_of(part, is_file=not rest)
+        if not name:
+            return ""
+        path = os.path.join(self.path, name)  # noqa: PTH118 (as above)
+        if not rest:
+            return path
+        return self._folders.setdefault(name, _Folder(path)).find(rest)
+
+    def _name_of(self, part: str, *, is_file: bool) -> str:
+        """What comes nearest to a component of a File ID."""
+        if self._names is None:
+            try:
+                self._names = sorted(os.listdir(self.path))  # noqa: PTH208 (as above)
+            except OSError:
+                self._names = []
+        if part in self._names:
+            return part
+        same = _plain_name(part)
+        for name in self._names:
+            if _plain_name(name) == same:
+                return name
+        if not is_file:
+            return ""
+        stem = _stem(same)
+        alike = [name for name in self._names if _stem(_plain_name(name)) == stem]
+        return next(filter(self._is_dicom, alike), "")  # a picture of it may lie beside it
+
+    def _is_dicom(self, name: str) -> bool:
         try:
-            names = {child.name.lower(): child for child in path.iterdir()}
+            descriptor, _ = open_file(os.path.join(self.path, name))  # noqa: PTH118 (as above)
         except OSError:
-            return None
-        child = names.get(part.lower())
-        if child is None:
-            return None
-        path = child
-    return path
+            return False
+        try:
+            return has_prefix(fetch_from(descriptor)(0, PREFIX_END))
+        except OSError:
+            return False
+        finally:
+            os.close(descriptor)
+
+
+def _plain_name(name: str) -> str:
+    """A name in lower case, without the version and the dot of ISO 9660 (``IM0001.;1``, its section 7.5)."""
+    plain, mark, version = name.rpartition(";")
+    return (plain if mark and version.isdigit() else name).rstrip(".").lower()
+
+
+def _stem(name: str) -> str:
+    return name.rpartition(".")[0] or name

@@ -26,6 +26,7 @@ __all__ = [
     "SourceError",
     "Stamp",
     "ZipMember",
+    "as_on_disk",
     "describe_os_error",
     "fetch_from",
     "inflate",
@@ -43,6 +44,9 @@ for _flag in ("O_BINARY", "O_CLOEXEC", "O_NOINHERIT", "O_NONBLOCK", "O_NOCTTY"):
 _PIECE_SIZE = 1 << 16  # what is inflated at a time
 _MOST_BUFFERS = 1024  # IOV_MAX of Linux and macOS
 
+_ESCAPED_BYTE = "\\udc"  # and two digits, of a byte above 7F
+_FIRST_DIGITS = "89abcdef"
+_DIGITS = "0123456789abcdef"
 MEMBER_MARK = "!/"  # between the path of an archive and the name of a member
 _LOCAL_HEADER_SIZE = 30  # zip: before each member, and without its two texts of variable length
 _LOCAL_HEADER_MAGIC = b"PK\x03\x04"
@@ -123,6 +127,21 @@ else:  # Windows
     def _pread(descriptor: int, count: int, position: int) -> bytes:
         os.lseek(descriptor, position, os.SEEK_SET)
         return os.read(descriptor, count)
+
+
+def as_on_disk(path: str) -> str:
+    """Return a path as the system has it, from what results say where it is no UTF-8: ``\\udcff`` for the byte FF.
+
+    Python has a lone surrogate for such a byte (`os.fsdecode`), which no file of results takes, so that it is escaped
+    there. A path that exists as it is written stays as it is.
+    """
+    first, *others = path.split(_ESCAPED_BYTE)
+    if not others or os.path.lexists(path.partition(MEMBER_MARK)[0]):
+        return path
+    for part in others:
+        is_byte = part[:1] in _FIRST_DIGITS and part[1:2] in _DIGITS and len(part) > 1
+        first += chr(int("dc" + part[:2], 16)) + part[2:] if is_byte else _ESCAPED_BYTE + part
+    return first
 
 
 def open_file(path: str) -> tuple[int, os.stat_result]:

@@ -18,6 +18,7 @@ from dicomkit.content import (
     SourceError,
     Stamp,
     ZipMember,
+    as_on_disk,
     describe_os_error,
     fetch_from,
     inflate,
@@ -228,7 +229,7 @@ def look_at(
         content = bytes(path_or_bytes)
         window = Window(content, len(content), lambda position, count: content[position : position + count])
         return _describe(window, source or "<bytes>", content, None)
-    path = os.fspath(path_or_bytes)
+    path = as_on_disk(os.fspath(path_or_bytes))
     name = source or path
     try:
         descriptor, status = open_file(path)

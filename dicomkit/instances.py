@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from dicomkit.archives import list_archive, list_directory_file
-from dicomkit.content import MEMBER_MARK, DataSource, HeaderFacts, SourceError, ZipMember
+from dicomkit.content import MEMBER_MARK, DataSource, HeaderFacts, SourceError, ZipMember, as_on_disk
 from dicomkit.errors import UnreadableError
 from dicomkit.folders import Entry, expand_glob, files_under, is_glob
 from dicomkit.frozen import Frozen
@@ -177,6 +177,7 @@ class _Search:
                 yield from self._find_path(source)
 
     def _find_path(self, path: str) -> Iterator[Found]:
+        path = as_on_disk(path)
         try:
             found: Instance | SourceError = look_at(path)
         except SourceError as error:

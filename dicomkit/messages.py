@@ -11,7 +11,7 @@ from base64 import b64encode
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from dicomkit.content import SourceError, describe_os_error
+from dicomkit.content import SourceError, as_on_disk, describe_os_error
 from dicomkit.errors import UnreadableError, file_name, without_folder
 from dicomkit.frozen import Frozen
 from dicomkit.instances import Instance, look_at
@@ -149,7 +149,7 @@ class DicomMessage(Message):
         if isinstance(self._content, bytes):
             return self._content
         try:
-            with open(self._content, "rb") as file:
+            with open(as_on_disk(self._content), "rb") as file:
                 return file.read()
         except OSError as error:
             raise SourceError(self.source, describe_os_error(error)) from without_folder(error)

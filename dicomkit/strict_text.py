@@ -7,14 +7,18 @@ they wrote is decoded again, and only the same text counts.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pydicom.charset import decode_bytes, default_encoding, encode_string
-from pydicom.valuerep import PN_DELIMS, TEXT_VR_DELIMS, PersonName
+if TYPE_CHECKING:
+    from pydicom.valuerep import PersonName
 
 __all__ = ["encode_values"]
 
+# After these the initial character set is in force again (PS3.5 6.1.2.5.3).
+_DELIMITERS_OF_TEXT = set(b"\r\n\t\f")
+_DELIMITERS_OF_NAMES = set(b"^")
 _ESCAPE = b"\x1b"
+_DEFAULT = "iso8859"  # as pydicom calls the default repertoire, which is ISO 646
 _TO_ASCII = b"(B"  # ISO 646, after the escape: PS3.3 Table C.12-3
 _JIS_X_0201 = "shift_jis"  # as pydicom calls ISO_IR 13, of which it is the single-byte part
 _REPLACED = "\ufffd"  # stands where bytes could not be decoded
@@ -39,6 +43,8 @@ def encode_values(value: Any, vr: str, encodings: Sequence[str], *, is_lenient: 
     ValueError
         It cannot be encoded; without the value in it, which may be a patient's.
     """
+    from pydicom.valuerep import PersonName
+
     values = [value] if isinstance(value, (str, bytes, PersonName)) else list(value or ())
     parts = []
     for one in values:
@@ -47,12 +53,14 @@ def encode_values(value: Any, vr: str, encodings: Sequence[str], *, is_lenient: 
         elif vr == "PN":
             parts.append(_encode_name(one, encodings, is_lenient))
         else:
-            parts.append(_encode(str(one), encodings, TEXT_VR_DELIMS, is_lenient))
+            parts.append(_encode(str(one), encodings, _DELIMITERS_OF_TEXT, is_lenient))
     return b"\\".join(parts)
 
 
 def _encode_name(name: PersonName | str, encodings: Sequence[str], is_lenient: bool) -> bytes:
     """Encode component by component: each of them begins in the initial character set (PS3.5 6.1.2.5.3)."""
+    from pydicom.valuerep import PersonName
+
     text = str(name)
     read = getattr(name, "original_string", None)
     if isinstance(read, bytes) and _REPLACED not in text and str(PersonName(read, encodings)) == text:
@@ -60,13 +68,15 @@ def _encode_name(name: PersonName | str, encodings: Sequence[str], is_lenient: b
         _refuse_beyond_ascii(encoded, encodings, is_lenient)
     else:
         encoded = b"=".join(
-            b"^".join(_encode(part, encodings, PN_DELIMS, is_lenient) for part in group.split("^"))
+            b"^".join(_encode(part, encodings, _DELIMITERS_OF_NAMES, is_lenient) for part in group.split("^"))
             for group in text.split("=")
         )
     return encoded
 
 
 def _encode(text: str, encodings: Sequence[str], delimiters: set[int], is_lenient: bool) -> bytes:
+    from pydicom.charset import decode_bytes, encode_string
+
     if _REPLACED in text:
         raise ValueError("a character stands for bytes that could not be decoded")
     encoded = _single_bytes(text) if encodings[0] == _JIS_X_0201 else None
@@ -92,7 +102,7 @@ def _refuse_beyond_ascii(encoded: bytes, encodings: Sequence[str], is_lenient: b
     if is_lenient:
         return
     first, *others = encoded.split(_ESCAPE)
-    in_ascii = [first] if encodings[0] == default_encoding else []
+    in_ascii = [first] if encodings[0] == _DEFAULT else []
     in_ascii += [part for part in others if part.startswith(_TO_ASCII)]
     if not all(part.isascii() for part in in_ascii):
         raise ValueError("a character is not in the character set")

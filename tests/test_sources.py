@@ -17,7 +17,17 @@ import pandas as pd
 import pydicom
 import pytest
 
-from dicomkit import DicomMessage, Instance, TextMessage, find_instances, look_at
+from dicomkit import (
+    DicomMessage,
+    Instance,
+    Ledger,
+    LocalSCP,
+    TextMessage,
+    find_instances,
+    look_at,
+    read_results,
+    send_batch,
+)
 from dicomkit.instances import Found, PassedOver, Unreadable
 from tests.files import ct_instance
 from tests.test_instances import BODY, data_set_of, meta
@@ -370,6 +380,46 @@ def test_a_large_member_is_never_whole_in_memory(tmp_path: Path) -> None:
     assert peak < 10_000_000
 
 
+# Names that are no text -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(os.name == "nt" or sys.platform == "darwin", reason="names are Unicode there")
+@pytest.mark.parametrize("suffix", [".csv", ".json", ".parquet", ".ledger", ""])
+def test_a_file_whose_name_is_no_utf_8_is_sent_again_from_its_results(tmp_path: Path, suffix: str) -> None:
+    folder = tmp_path / os.fsdecode(b"k\xf6ln\xff")
+    folder.mkdir()
+    path = folder / os.fsdecode(b"\xe4.dcm")
+    path.write_bytes(ct_instance())
+    with zipfile.ZipFile(folder / "some.zip", "w") as file:
+        file.writestr("one.dcm", ct_instance())
+    sources = [folder / "some.zip", path]
+    store = tmp_path / f"results{suffix}"
+    with LocalSCP() as scp:
+        options = {"ledger": store} if suffix == ".ledger" else {"results": store} if suffix else {}
+        batch = send_batch(scp.setting(), sources, **options)
+        frame = (
+            Ledger(store).to_frame()
+            if suffix == ".ledger"
+            else read_results(store)
+            if suffix
+            else batch.to_frame()
+        )
+        assert all("\\udcff" in source for source in frame["source"])
+        for again in (frame, list(frame["source"])):
+            assert list(send_batch(scp.setting(), again).to_frame()["outcome"]) == ["stored"] * 2
+    assert len(scp.received) == 6
+    message = DicomMessage.from_file(frame["source"].iloc[1])
+    assert data_set_of(message.instance) == data_set_of(look_at(path))
+    assert message.data == ct_instance()
+
+
+def test_a_name_that_only_looks_escaped_is_itself(tmp_path: Path) -> None:
+    path = tmp_path / "\\udcff\\udc.dcm"
+    path.write_bytes(ct_instance())
+    assert isinstance(only(find_instances(str(path))), Instance)
+    assert isinstance(only(find_instances(str(tmp_path / "\\udc"))), Unreadable)
+
+
 # DICOMDIR -------------------------------------------------------------------------------------------------------------
 
 
@@ -409,14 +459,69 @@ def test_a_dicomdir_is_followed_though_names_changed_their_case(medium: Path) ->
     assert (len(found), all(isinstance(one, Instance) for one in found)) == (31, True)
 
 
-@pytest.mark.parametrize("file_id", [["..", "out.dcm"], ["", "etc"], ["a/../../b"], ["C:", "x"]])
+@pytest.mark.parametrize(
+    ("file_id", "on_disk"),
+    [
+        (["A", "IM1"], "A/IM1.dcm"),
+        (["A", "IM1"], "A/IM1.DCM"),
+        (["A", "IM1"], "a/im1.dcm"),
+        (["A", "IM1"], "A/IM1.ima"),
+        (["A", "IM1"], "A/IM1;1"),
+        (["A", "IM1"], "A/IM1.;1"),
+        (["A", "IM1"], "A/IM1.DCM;12"),
+        (["A", "IM1;1"], "A/IM1"),
+        (["A", "IM1.DCM"], "A/IM1"),
+        (["A/IM1"], "A/IM1"),
+        (["A/B/IM1"], "a/b/im1.dcm"),
+        ([".", "A", "IM1"], "A/IM1"),
+        (["A", "B", "C", "IM1"], "a/B/c/IM1.dcm"),
+    ],
+)
+def test_a_dicomdir_is_followed_though_names_are_not_as_it_says(
+    medium: Path, file_id: list[str], on_disk: str
+) -> None:
+    path = medium / on_disk
+    path.parent.mkdir(parents=True)
+    path.write_bytes(ct_instance())
+    (path.parent / "im1.jpg").write_bytes(b"a picture of it")
+    (path.parent / "im10.dcm").write_bytes(b"another")
+    with pydicom.config.disable_value_validation():
+        refer_to(medium / "DICOMDIR", file_id)
+        found = list(find_instances(medium / "DICOMDIR"))
+    assert str(path) in [one.source for one in found]
+    assert all(isinstance(one, Instance) for one in found)
+
+
+def test_a_picture_beside_a_missing_file_is_not_taken_for_it(medium: Path) -> None:
+    (medium / "77654033" / "CR1" / "6154").unlink()
+    (medium / "77654033" / "CR1" / "6154.jpg").write_bytes(b"a picture of it")
+    missing = [one for one in find_instances(medium / "DICOMDIR") if not isinstance(one, Instance)]
+    assert [type(one) for one in missing] == [Unreadable]
+
+
+def refer_to(directory_file: Path, file_id: list[str]) -> None:
+    directory = pydicom.dcmread(directory_file)
+    record = next(record for record in directory.DirectoryRecordSequence if "ReferencedFileID" in record)
+    record.ReferencedFileID = file_id
+    directory.save_as(directory_file)
+
+
+@pytest.mark.parametrize(
+    "file_id",
+    [
+        ["..", "out.dcm"],
+        ["../out.dcm"],
+        ["/etc/passwd"],
+        ["A", "..", "..", "out.dcm"],
+        ["", "etc"],
+        ["a/../../b"],
+        ["C:", "x"],
+    ],
+)
 def test_a_dicomdir_does_not_lead_out_of_its_folder(medium: Path, file_id: list[str]) -> None:
     (medium.parent / "out.dcm").write_bytes(ct_instance())
-    directory = pydicom.dcmread(medium / "DICOMDIR")
-    record = next(record for record in directory.DirectoryRecordSequence if "ReferencedFileID" in record)
     with pydicom.config.disable_value_validation():
-        record.ReferencedFileID = file_id
-        directory.save_as(medium / "DICOMDIR")
+        refer_to(medium / "DICOMDIR", file_id)
         found = list(find_instances(medium / "DICOMDIR"))
     refused = [one for one in found if isinstance(one, Unreadable)]
     assert [one.detail for one in refused] == ["DICOMDIR refers to it, which leads out of its folder"]
