@@ -497,6 +497,7 @@ def _tool(
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        errors="replace",
         timeout=TOOL_SECONDS,
     )
 

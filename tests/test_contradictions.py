@@ -5,19 +5,24 @@ DCMTK's storescu is the guide to what can be sent: what it sends, we send, and w
 
 from __future__ import annotations
 
-import shutil
+import pickle
 import subprocess
+import zipfile
 import zlib
+from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydicom import dcmread
 
-from dicomkit import UnreadableError, look_at
+from dicomkit import DicomMessage, LocalSCP, UnreadableError, look_at, send, send_batch
 from dicomkit.content import SourceError
 from dicomkit.contradictions import syntax_of_code_stream
 from dicomkit.uids import DEFLATED_LE, EXPLICIT_BE, EXPLICIT_LE, IMPLICIT_LE
+from tests.peers import Storescp, program, storescu
 from tests.test_instances import (
     BODY,
     BODY_BIG,
@@ -105,7 +110,6 @@ def test_a_truncated_file_with_an_unknown_one_is_unreadable() -> None:
         look_at(content[:-5])
 
 
-@pytest.mark.skipif(not shutil.which("dcmdump"), reason="dcmdump is not installed (Debian: dcmtk)")
 @pytest.mark.parametrize("vr", [b"\0\0", b"  ", b"??", b"--"])
 def test_dcmtk_finds_the_elements_that_are_sent(tmp_path: Path, vr: bytes) -> None:
     path = tmp_path / "odd.dcm"
@@ -114,7 +118,8 @@ def test_dcmtk_finds_the_elements_that_are_sent(tmp_path: Path, vr: bytes) -> No
     again = tmp_path / "sent.dcm"
     again.write_bytes(part10(data_set_of(instance)))
     shown = [
-        subprocess.run(["dcmdump", one], capture_output=True, check=True).stdout for one in (path, again)
+        subprocess.run([program("dcmdump"), one], capture_output=True, check=True).stdout
+        for one in (path, again)
     ]
     assert shown[0] == shown[1]
     assert b"finding: xxx" in shown[1]
@@ -387,3 +392,97 @@ def test_what_is_truncated_or_contradicts_itself_keeps_its_identity() -> None:
             "1.2.3",
             "CT" if MODALITY in content else "MR",
         )
+
+
+def test_a_row_of_what_cannot_be_sent_says_what_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "cut.dcm"
+    path.write_bytes(part10(BODY + PIXELS)[:-9])
+    with zipfile.ZipFile(tmp_path / "some.zip", "w") as archive:
+        archive.write(path, "cut.dcm")
+    dataset = dcmread(BytesIO(part10(BODY + PIXELS)))
+    dataset.PatientName = "\u5c71\u7530"
+    with LocalSCP() as scp:
+        sources = [path, tmp_path / "some.zip", path.read_bytes(), dataset, DicomMessage.from_file(path)]
+        frame = send_batch(scp.setting(), [*sources, tmp_path]).to_frame()
+        one = send(scp.setting(), DicomMessage.from_file(path))
+    assert list(frame["outcome"]) == ["unreadable"] * 6
+    for row in (*frame.itertuples(), one):
+        assert (row.sop_class_uid, row.sop_instance_uid, row.transfer_syntax) == (CT, UID, EXPLICIT_LE)
+        assert (row.study_instance_uid, row.series_instance_uid, row.modality) == ("1.2.3", "1.2.3.4", "CT")
+
+
+def test_errors_survive_pickling_with_what_the_header_says() -> None:
+    with pytest.raises(SourceError) as caught:
+        look_at(part10(BODY + PIXELS)[:-9], "one.dcm")
+    again = pickle.loads(pickle.dumps(caught.value))
+    assert (str(again), again.header) == (str(caught.value), caught.value.header)
+
+
+# Beside DCMTK ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def taking_all() -> Iterator[Storescp]:
+    with Storescp(bit_preserving=True, accept_all=True) as peer:
+        yield peer
+
+
+def elements_in(peer: Storescp) -> list[tuple[str, str]]:
+    """The tags and lengths that dcmdump finds in what the peer has got; it is taken away from there."""
+    (path,) = peer.received().values()
+    shown = subprocess.run([program("dcmdump"), path], capture_output=True).stdout.decode("latin-1")
+    path.unlink()
+    lines = [line.strip() for line in shown.partition("# Dicom-Data-Set")[2].splitlines()]
+    return [
+        (line[:11], line.rpartition("#")[2].split(",")[0].strip()) for line in lines if line.startswith("(")
+    ]
+
+
+AS_DCMTK_SENDS_IT = {
+    **{
+        f"VR {vr!r}": (IDENTITY + short_form(vr) + TEXT, EXPLICIT_LE)
+        for vr in (b"\0\0", b"  ", b"??", b"--", b"ab")
+    },
+    "VR of the future": (IDENTITY + long_form(b"ZZ") + TEXT, EXPLICIT_LE),
+    "two groups 0002": (meta(JPEG_BASELINE) + BODY + PIXELS, EXPLICIT_LE),
+    "implicit after File Meta": (implicit(0x00020012, b"1.2.3\0") + BODY_IMPLICIT, IMPLICIT_LE),
+    "a private element behind": (BODY + PIXELS + element(0x7FE10010, "LO", b"abcd"), EXPLICIT_LE),
+    "a leading zero": (uid(0x00080016, CT) + uid(0x00080018, "1.02.3") + PLACE, EXPLICIT_LE),
+}
+
+
+@pytest.mark.parametrize("name", AS_DCMTK_SENDS_IT)
+@pytest.mark.filterwarnings("ignore:Invalid value for VR UI")
+def test_what_storescu_sends_of_an_odd_file_we_send(tmp_path: Path, taking_all: Storescp, name: str) -> None:
+    data_set, syntax = AS_DCMTK_SENDS_IT[name]
+    path = tmp_path / "odd.dcm"
+    path.write_bytes(part10(data_set, syntax))
+    assert storescu(taking_all, [path], "-xi" if syntax == IMPLICIT_LE else "-xe").returncode == 0
+    theirs = elements_in(taking_all)
+    (outcome,) = send_batch(taking_all.setting(), path).to_frame()["outcome"]
+    assert outcome == "stored"
+    assert elements_in(taking_all) == theirs
+    assert len(theirs) > 2
+
+
+@pytest.mark.parametrize(
+    ("data_set", "syntax"),
+    [
+        (BODY + PIXELS + b"garbage and more", EXPLICIT_LE),
+        (BODY + PIXELS + b"\xff" * 64, EXPLICIT_LE),
+        (BODY_IMPLICIT + b"GARBAGE!", IMPLICIT_LE),
+        (BODY + fragments(RLE), EXPLICIT_LE),
+        (BODY + PIXELS, JPEG_BASELINE),
+        (BODY_IMPLICIT, JPEG_BASELINE),
+        (IDENTITY + PRIVATE + b"??\xff\xff" + TEXT, EXPLICIT_LE),
+    ],
+)
+def test_what_storescu_refuses_is_unreadable(
+    tmp_path: Path, taking_all: Storescp, data_set: bytes, syntax: str
+) -> None:
+    path = tmp_path / "odd.dcm"
+    path.write_bytes(part10(data_set, syntax))
+    assert storescu(taking_all, [path], "-xs").returncode != 0
+    with pytest.raises(UnreadableError):
+        look_at(path)
+    assert not taking_all.received()
