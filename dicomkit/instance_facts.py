@@ -449,8 +449,14 @@ def _walk_deflated(window: Window, offset: int, syntax: str, found: Findings) ->
         raise Malformed(f"the data set does not inflate: {error}") from error
     content = Forward(lambda: inflate(window.fetch, offset, window.size))
     inflated = Window(content.fetch(0, HEAD_SIZE), size, content.fetch, seekable=False)
-    walk_data_set(inflated, 0, LITTLE_EXPLICIT, found)
-    problem = contradiction(inflated, syntax, LITTLE_EXPLICIT, found.pixels, lambda: 0)
+    guess = guess_encoding(inflated.bytes_at(0, min(8, size))) or LITTLE_EXPLICIT
+    encoding, _ = _walk_as(inflated, 0, guess, LITTLE_EXPLICIT, found)
+    if encoding is not LITTLE_EXPLICIT:
+        raise _Contradiction(
+            f"its Transfer Syntax UID says {uid_name(syntax)} ({syntax}), which needs Explicit VR Little Endian (PS3.5 "
+            f"A.5), but what it inflates to is in {encoding.name}; export it again from where it came from"
+        )
+    problem = contradiction(inflated, syntax, encoding, found.pixels, lambda: 0)
     if problem:
         raise _Contradiction(problem)
     if window.size == end + 1 and window.bytes_at(end, 1) == b"\0":  # the padding that PS3.5 A.5 asks for

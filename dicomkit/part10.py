@@ -98,15 +98,15 @@ def _written(fit: Dataset, encoding: Encoding, meta: FileMetaDataset, preamble: 
     content.is_implicit_VR, content.is_little_endian = False, True
     content.write((preamble or b"").ljust(_PREAMBLE_SIZE, b"\0")[:_PREAMBLE_SIZE] + b"DICM")
     write_file_meta_info(content, meta, enforce_standard=True)
-    body = DicomBytesIO()
-    body.is_implicit_VR, body.is_little_endian = encoding
-    write_dataset(body, fit)
-    data_set = body.getvalue()
-    if meta.TransferSyntaxUID.is_deflated:
-        squeeze = compressobj(wbits=-MAX_WBITS)
-        data_set = squeeze.compress(data_set) + squeeze.flush()
-        data_set += b"\0" * (len(data_set) % 2)  # PS3.5 A.5
-    return content.getvalue() + data_set
+    begin = content.tell()
+    content.is_implicit_VR, content.is_little_endian = encoding
+    write_dataset(content, fit)
+    whole: bytes = content.getvalue()
+    if not meta.TransferSyntaxUID.is_deflated:
+        return whole
+    squeeze = compressobj(wbits=-MAX_WBITS)
+    data_set = squeeze.compress(whole[begin:]) + squeeze.flush()
+    return whole[:begin] + data_set + b"\0" * (len(data_set) % 2)  # PS3.5 A.5
 
 
 class _Encoder:
@@ -150,7 +150,7 @@ class _Encoder:
         sets = convert_encodings(declared.value) if declared is not None and declared.value else inherited
         has_same_sets = convert_encodings(own.original_character_set or inherited) == sets
         has_same_encoding = own.original_encoding == self.encoding
-        is_lenient = as_read is None and None not in own.original_encoding
+        is_lenient = as_read is None and own.original_encoding != (None, None)
         before = None if as_read is None else _same(as_read)  # to look at, while `as_read` keeps the bytes
         if not has_same_encoding:
             correct_ambiguous_vr(own, self.encoding[1])
@@ -252,9 +252,11 @@ def _same(dataset: Dataset) -> Dataset:
 
 def _as_read(dataset: Dataset) -> Dataset | None:
     """Read once more what somebody has looked at or changed since it was read; None where that cannot be had."""
-    from pydicom import DataElement, dcmread
+    from pydicom import dcmread
 
-    tags = [tag for tag in dataset.keys() if isinstance(dataset.get_item(tag), DataElement)]  # noqa: SIM118
+    tags = [tag for tag in dataset.keys() if _is_looked_at(dataset, tag)]  # noqa: SIM118 (as above)
+    if not tags:
+        return None
     buffer = getattr(dataset, "buffer", None)
     path = getattr(dataset, "filename", None)
     try:
@@ -271,7 +273,19 @@ def _as_read(dataset: Dataset) -> Dataset | None:
             return None
     except Exception:  # noqa: BLE001 (pydicom raises whatever its parts raise; then there is nothing to go by)
         return None
-    return found if len(found) else None
+    return found
+
+
+def _is_looked_at(dataset: Dataset, tag: BaseTag) -> bool:
+    """Whether an element is not the bytes that were read; the character set, and some sequences, never are."""
+    from pydicom import DataElement
+
+    element = dataset.get_item(tag)
+    if not isinstance(element, DataElement) or tag == _CHARACTER_SET:
+        return False
+    if element.VR == "SQ":
+        return any(_is_looked_at(item, inner) for item in element.value or () for inner in item.keys())  # noqa: SIM118
+    return not isinstance(element.value, bytes)
 
 
 def _unchanged(

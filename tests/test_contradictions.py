@@ -316,6 +316,8 @@ def test_deflated_that_is_not_and_the_other_way_round_are_unreadable() -> None:
                 look_at(part10(body, said))
     with pytest.raises(UnreadableError, match=r"Deflated .* but its Pixel Data is compressed"):
         look_at(part10(deflated(BODY + fragments(RLE)), DEFLATED_LE))
+    with pytest.raises(UnreadableError, match=r"what it inflates to is in Implicit VR Little Endian"):
+        look_at(part10(deflated(BODY_IMPLICIT), DEFLATED_LE))
 
 
 def test_how_a_data_set_is_encoded_is_told_beside_its_syntax() -> None:

@@ -214,6 +214,10 @@ def test_umlauts_need_a_character_set() -> None:
         encode_dataset(made(PatientName="M\xfcller"))
     with pytest.raises(UnreadableError, match="its StudyID has"):
         encode_dataset(made(SpecificCharacterSet=["", "ISO 2022 IR 87"], StudyID="\u65e5\xfc"))
+    read = dcmread(BytesIO(part10(IDENTITY)))
+    read.PatientName = "M\xfcller"
+    with pytest.raises(UnreadableError, match="its PatientName has"):
+        encode_dataset(read)
     assert b"M\xfcller" in sent(made(SpecificCharacterSet="ISO_IR 100", PatientName="M\xfcller"))
 
 
