@@ -381,7 +381,7 @@ def _follow(
         if first and guess is None:
             _refuse_deflated(window, offset, syntax)
             raise Malformed("there is no Transfer Syntax UID, and no element to guess it from")
-        said = guess or IMPLICIT
+        said = LITTLE_EXPLICIT if guess is IMPLICIT else guess or IMPLICIT
     try:
         encoding, end = _walk_as(window, offset, guess or said, said, found)
     except (Malformed, Truncated, Damaged) as error:
