@@ -17,6 +17,7 @@ from tests.files import write_ct_files
 
 resource = pytest.importorskip("resource", reason="descriptors are limited on Unix only")
 
+HOST = "127.0.0.1"
 SERIES, IN_EACH = 8, 20
 
 # What runs in the process; `held` are descriptors that other parts of it have open.
@@ -70,7 +71,7 @@ def sent(scp: LocalSCP, folder: Path, *, limit: int, before: str = "", **options
         [sys.executable, "-c", PROGRAM, str(scp.port), str(folder), str(limit), json.dumps(options), before],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=30,
     )
     assert done.returncode == 0, done.stderr
     result: dict[str, Any] = json.loads(done.stdout)
@@ -86,7 +87,7 @@ def expect_all(result: dict[str, Any]) -> str:
     return str(result["note"])
 
 
-@pytest.mark.parametrize(("limit", "associations"), [(64, 32), (64, 100), (256, 100)])
+@pytest.mark.parametrize(("limit", "associations"), [(64, 32), (256, 100)])
 def test_associations_beyond_the_limit_are_lowered_with_a_note(
     scp: LocalSCP, folder: Path, limit: int, associations: int
 ) -> None:
@@ -104,14 +105,13 @@ def test_associations_within_the_limit_are_left_alone(scp: LocalSCP, folder: Pat
 UNFORESEEN = "batch_run.associations_that_fit = lambda wanted: (wanted, None)\n"
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
-@pytest.mark.parametrize("left", [4, 7, 9, 10, 11, 12, 17, 30])
+@pytest.mark.parametrize(
+    ("left", "host"), [(4, HOST), (9, HOST), (11, HOST), (17, HOST), (9, "localhost"), (17, "localhost")]
+)
 def test_whatever_finds_no_descriptor_everything_is_stored(
     scp: LocalSCP, folder: Path, left: int, host: str
 ) -> None:
-    """Four are enough for one association; a name needs two more while it is looked up."""
-    if host == "localhost" and left < 9:
-        pytest.skip("what resolves names has files of its own open")
+    """Four are enough for one association; a name needs some more while it is looked up."""
     before = f"{UNFORESEEN}host = {host!r}\nhold({left})\n"
     note = expect_all(sent(scp, folder, limit=128, before=before, associations=16))
     assert "fewer associations than there might have been" in note
@@ -126,8 +126,7 @@ def test_a_ledger_and_results_have_their_descriptors(scp: LocalSCP, folder: Path
     expect_all(sent(scp, folder, limit=64, associations=32, **files))
 
 
-@pytest.mark.parametrize("left", [0, 1, 2, 3])
-@pytest.mark.parametrize("associations", [1, 3])
+@pytest.mark.parametrize(("left", "associations"), [(0, 1), (1, 3), (2, 1), (3, 3)])
 def test_a_shortage_that_passes_is_waited_for(
     scp: LocalSCP, folder: Path, left: int, associations: int
 ) -> None:
