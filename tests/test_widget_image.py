@@ -28,6 +28,7 @@ from dicomkit.widgets import ImageViewer
 from dicomkit.widgets.image_answers import Curves, Notice, Pdf, Report, message_of
 from tests.peers import wait_until
 from tests.test_preview import TEST_FILES, image, image_names, read
+from tests.test_preview_looks import mammogram
 from tests.viewer_page import SECONDS, ViewerPage, Wire, browser, receive
 
 if TYPE_CHECKING:
@@ -514,6 +515,25 @@ def test_lookup_tables_are_applied_in_the_browser(name: str, open_page: Any) -> 
     expected = viewer.to_8bit()
     assert expected is not None
     assert np.abs(read_back(page, (512, 512)) - expected).max() <= 1
+
+
+def test_every_look_on_offer_is_drawn_when_it_is_chosen(open_page: Any) -> None:
+    dataset = mammogram()
+    dataset.Rows, dataset.Columns, dataset.NumberOfFrames = 64, 64, 1
+    dataset.PixelData = np.tile(np.arange(256, dtype="u1"), 16).tobytes()
+    viewer = ImageViewer(dataset, zoom=1.0)
+    page = open_page(viewer)
+    labels = list(viewer.presets)
+    seen = set()
+    for label in [*labels, *labels[:2]]:
+        page.page.get_by_label("Window preset").select_option(label=label)
+        page.serve()
+        expected = viewer.to_8bit()
+        assert expected is not None
+        assert np.array_equal(to_8bit(viewer.picture, viewer.presets[label]), expected)  # type: ignore[arg-type]
+        assert np.abs(read_back(page, (64, 64)) - expected).max() <= 1
+        seen.add(expected.tobytes())
+    assert len(seen) == 4  # the window NORMAL and the full range look alike
 
 
 def draws(page: ViewerPage) -> int:

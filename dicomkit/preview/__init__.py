@@ -30,3 +30,5 @@ from dicomkit.preview.windows import LookupTable as LookupTable
 from dicomkit.preview.windows import Rescale as Rescale
 from dicomkit.preview.windows import Window as Window
 from dicomkit.preview.windows import full_range as full_range
+from dicomkit.preview.windows import labels_of as labels_of
+from dicomkit.preview.windows import spanning as spanning

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from numpy.typing import NDArray
 
 __all__ = [
@@ -23,6 +25,8 @@ __all__ = [
     "Voi",
     "Window",
     "full_range",
+    "labels_of",
+    "spanning",
 ]
 
 Function = Literal["LINEAR", "LINEAR_EXACT", "SIGMOID"]
@@ -159,6 +163,26 @@ CT_WINDOWS = (
 """Windows in HU that radiologists start from; custom, no standard."""
 
 
+def labels_of(vois: Iterable[Voi]) -> list[str]:
+    """Return a name for each look, no two alike.
+
+    A look is what it is (a window or a table, the first or the second of its kind); what the data set calls it is free
+    text, and may be said twice (PS3.3 C.11.2.1.1 and C.11.2.1.2). The first of a name keeps it; a later one gets its
+    kind and its number among its kind, as in ``NORMAL (window 1)``.
+    """
+    labels: list[str] = []
+    counts = {"window": 0, "VOI LUT": 0}
+    for voi in vois:
+        kind = "VOI LUT" if isinstance(voi, LookupTable) else "window"
+        counts[kind] += 1
+        place = f"{kind} {counts[kind]}"
+        label = voi.name or place
+        while label in labels:
+            label = f"{label} ({place})"
+        labels.append(label)
+    return labels
+
+
 def full_range(values: NDArray[Any], name: str = "Full range") -> Window:
     """Return the window that shows the smallest value as black and the largest as white.
 
@@ -166,6 +190,11 @@ def full_range(values: NDArray[Any], name: str = "Full range") -> Window:
     """
     finite = values[np.isfinite(values)]
     low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
+    return spanning(low, high, name)
+
+
+def spanning(low: float, high: float, name: str = "Full range") -> Window:
+    """Return the window that shows `low` as black and `high` as white."""
     if low.is_integer() and high.is_integer():
         return Window((low + high + 1) / 2, high - low + 1, name=name)
     return Window((low + high) / 2, max(high - low, _NARROWEST), "LINEAR_EXACT", name)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import anywidget
 import traitlets as t
 
-from dicomkit.preview import Colour, Grey, LookupTable, Window, to_8bit
+from dicomkit.preview import Colour, Grey, LookupTable, Window, labels_of, to_8bit
 from dicomkit.preview.windows import WINDOW_FUNCTIONS
 from dicomkit.widgets.assets import javascript, stylesheet
 from dicomkit.widgets.image_answers import Notice, message_of, shown_of, size_of
@@ -155,9 +155,12 @@ class ImageViewer(anywidget.AnyWidget):
 
     @property
     def presets(self) -> dict[str, Voi]:
-        """The looks on offer for the current frame by name, the preferred one first."""
+        """The looks on offer for the current frame by name, the preferred one first; a name that the file gives twice
+        is told apart by kind and number, as `dicomkit.preview.labels_of` says.
+        """
         picture = self.picture
-        return {voi.name: voi for voi in picture.vois} if isinstance(picture, Grey) else {}
+        vois = picture.vois if isinstance(picture, Grey) else ()
+        return dict(zip(labels_of(vois), vois, strict=True))
 
     @property
     def voi(self) -> Voi | None:
@@ -181,12 +184,14 @@ class ImageViewer(anywidget.AnyWidget):
         return 255 - levels if self.invert and isinstance(picture, Grey) else levels
 
     def use(self, voi: Voi | str) -> None:
-        """Look at the picture through a Window, or a preset by its name (see `presets`).
+        """Look at the picture through a Window, a VOI LUT of it, or a preset by its name (see `presets`).
 
         Raises
         ------
         KeyError
             There is no preset of that name.
+        ValueError
+            The VOI LUT is none of the current frame's.
         """
         presets = self.presets
         if isinstance(voi, str) and voi not in presets:
@@ -195,6 +200,8 @@ class ImageViewer(anywidget.AnyWidget):
         with self.hold_trait_notifications():
             if isinstance(chosen, LookupTable):
                 tables = [one for one in presets.values() if isinstance(one, LookupTable)]
+                if chosen not in tables:
+                    raise ValueError(f"the VOI LUT is none of the {len(tables)} that this frame has")
                 self.voi_lut = tables.index(chosen)
                 self.window_function = "LINEAR"
                 self.window_center = chosen.first + len(chosen.entries) / 2
@@ -208,7 +215,7 @@ class ImageViewer(anywidget.AnyWidget):
         """Look at the current frame as it prefers."""
         picture = self.picture
         if isinstance(picture, Grey):
-            self.use(next(iter(picture.vois)))
+            self.use(picture.vois[0])
         else:
             with self.hold_trait_notifications():
                 self.voi_lut, self.window_center, self.window_width = _NO_TABLE, None, None

@@ -22,6 +22,7 @@ from dicomkit.preview import (
     Waveform,
     encapsulated_pdf,
     kind_of,
+    labels_of,
     picture_of,
     report_lines,
     waveforms,
@@ -169,10 +170,10 @@ def _grey(picture: Grey, buffers: Buffers) -> dict[str, Any]:
     else:
         message["modality"] = {"slope": modality.slope, "intercept": modality.intercept}
     message["vois"] = [
-        _table(voi, buffers)
+        {"name": label, **_table(voi, buffers)}
         if isinstance(voi, LookupTable)
-        else {"name": voi.name, "center": voi.center, "width": voi.width, "function": voi.function}
-        for voi in picture.vois
+        else {"name": label, "center": voi.center, "width": voi.width, "function": voi.function}
+        for label, voi in zip(labels_of(picture.vois), picture.vois, strict=True)
     ]
     message["overlays"] = [_overlay(overlay, buffers) for overlay in picture.overlays]
     return message
@@ -194,7 +195,7 @@ def _colour(picture: Colour, buffers: Buffers) -> dict[str, Any]:
 
 def _table(table: LookupTable, buffers: Buffers) -> dict[str, Any]:
     buffer = _add(buffers, _bytes(table.entries))
-    return {"name": table.name, "first": table.first, "bits": table.bits, "buffer": buffer}
+    return {"first": table.first, "bits": table.bits, "buffer": buffer}
 
 
 def _overlay(overlay: Overlay, buffers: Buffers) -> dict[str, Any]:

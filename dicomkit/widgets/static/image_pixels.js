@@ -43,6 +43,11 @@ function modalityFunction(modality) {
   return (stored) => stored * slope + intercept;
 }
 
+/** Whether two looks give the same picture of the same frame; a table is itself, whatever it is called. */
+function isSameLook(one, other) {
+  return one === other || (one && other && ["table", "center", "width", "function", "invert"].every((part) => one[part] === other[part]));
+}
+
 /** What makes a grey level 0..255 of a modality value: a VOI LUT, or a window (PS3.3 C.11.2.1.2). */
 function levelFunction(look) {
   if (look.table) {

@@ -80,8 +80,7 @@ class Stage {
 
   paint(frame) {
     const look = frame.kind === "grey" ? this.store.look(frame) : null;
-    const state = look && [look.table, look.center, look.width, look.function, look.invert].join();
-    if (this.painted?.frame === frame && this.painted.state === state) return;
+    if (this.painted?.frame === frame && isSameLook(this.painted.look, look)) return;
     if (this.picture.width !== frame.columns || this.picture.height !== frame.rows || !this.image) {
       this.picture.width = frame.columns;
       this.picture.height = frame.rows;
@@ -90,7 +89,7 @@ class Stage {
     if (look) paintGrey(frame, look, new Uint32Array(this.image.data.buffer));
     else this.image.data.set(frame.rgba);
     this.picture.getContext("2d", { willReadFrequently: true }).putImageData(this.image, 0, 0);
-    this.painted = { frame, state };
+    this.painted = { frame, look };
   }
 
   drawOverlays(frame) {
