@@ -536,6 +536,42 @@ def test_every_look_on_offer_is_drawn_when_it_is_chosen(open_page: Any) -> None:
     assert len(seen) == 4  # the window NORMAL and the full range look alike
 
 
+def test_the_browser_shows_the_range_that_the_stack_has_by_now(open_page: Any) -> None:
+    columns = np.tile(np.linspace(0, 1, 64), (64, 1))
+    frames = np.stack([columns * most for most in [100] * 30 + [1000] + [100] * 9]).astype("<u2")
+    viewer = ImageViewer(image(frames), zoom=1.0)
+    page = open_page(viewer)
+
+    def is_as_python_says() -> bool:
+        expected = viewer.to_8bit()
+        assert expected is not None
+        return bool(np.abs(read_back(page, (64, 64)) - expected).max() <= 1)
+
+    assert is_as_python_says()
+    viewer.frame = 30
+    page.serve()
+    assert viewer.window_width == 1001
+    assert is_as_python_says()
+    page.page.keyboard.press("Escape")
+    page.page.locator(".dk-slider").fill("5")
+    page.serve()
+    assert viewer.frame == 4
+    assert is_as_python_says()
+    page.page.get_by_role("button", name="Per frame").click()
+    page.serve()
+    assert viewer.range_per_frame
+    assert viewer.window_width == 101
+    assert is_as_python_says()
+    viewer.window_width = 500
+    page.serve()
+    assert is_as_python_says()
+    assert page.page.get_by_role("button", name="Per frame").is_hidden()
+    page.page.get_by_role("button", name="Reset").click()
+    page.serve()
+    assert viewer.automatic
+    assert is_as_python_says()
+
+
 def draws(page: ViewerPage) -> int:
     return int(page.page.evaluate("document.querySelector('.dk-viewer').draws"))
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pydicom import Dataset
 
 __all__ = [
+    "as_stored_of",
     "frame_attribute",
     "is_little_endian",
     "lookup_table",
@@ -28,6 +29,11 @@ __all__ = [
     "vois_of",
 ]
 
+_MODALITY_IS_NO_STEP = (
+    "1.2.840.10008.5.1.4.1.1.12.1",  # X-Ray Angiographic
+    "1.2.840.10008.5.1.4.1.1.12.2",  # X-Ray Radiofluoroscopic
+    "1.2.840.10008.5.1.4.1.1.12.3",  # X-Ray Angiographic Bi-plane, retired
+)
 _WHOLE_TABLE = 65536  # an entry count of 0 stands for it, PS3.3 C.11.1.1
 _SIGN_BIT, _ABOVE_16_BITS = 0x8000, 0x10000
 _LUT_BITS = (8, 16)  # PS3.3 C.11.2.1.1 allows 8, and 10 to 16; modality LUTs 8 and 16
@@ -65,15 +71,61 @@ def is_little_endian(dataset: Dataset) -> bool:
 
 
 def modality_of(dataset: Dataset, index: int) -> Modality:
-    """Return what makes modality values of a frame's stored values."""
+    """Return what makes modality values of a frame's stored values.
+
+    Stored values themselves are what is shown of XA and XRF images, whose Modality LUT is no step of display
+    (PS3.3 C.8.7.1.1.2); and of a slope of 0, which would leave nothing of them.
+    """
+    if dataset.get("SOPClassUID") in _MODALITY_IS_NO_STEP:
+        return Rescale()
     for item in (dataset.get("ModalityLUTSequence") or [])[:1]:
         return lookup_table(item, dataset, inputs_signed=_is_signed(dataset))
     sequence = "PixelValueTransformationSequence"
     slope = numbers(frame_attribute(dataset, index, sequence, "RescaleSlope"))
     intercept = numbers(frame_attribute(dataset, index, sequence, "RescaleIntercept"))
-    if not slope or not intercept:
+    if not slope or not intercept or slope[0] == 0:
         return Rescale()
     return Rescale(slope[0], intercept[0])
+
+
+_P_VALUE_BYTES = (
+    "1.2.840.10008.5.1.4.1.1.7",  # Secondary Capture
+    "1.2.840.10008.5.1.4.1.1.7.2",  # Multi-frame Grayscale Byte Secondary Capture
+    "1.2.840.10008.5.1.4.1.1.6",  # Ultrasound, retired
+    "1.2.840.10008.5.1.4.1.1.6.1",  # Ultrasound
+    "1.2.840.10008.5.1.4.1.1.3",  # Ultrasound Multi-frame, retired
+    "1.2.840.10008.5.1.4.1.1.3.1",  # Ultrasound Multi-frame
+)
+_P_VALUE_BY_SHAPE = (
+    "1.2.840.10008.5.1.4.1.1.7.3",  # Multi-frame Grayscale Word Secondary Capture
+    "1.2.840.10008.5.1.4.1.1.1.1",  # Digital X-Ray, for presentation
+    "1.2.840.10008.5.1.4.1.1.1.2",  # Digital Mammography X-Ray, for presentation
+    "1.2.840.10008.5.1.4.1.1.1.3",  # Digital Intra-Oral X-Ray, for presentation
+)
+
+
+def as_stored_of(dataset: Dataset, modality: Modality) -> Window | None:
+    """Return the window that shows stored values as they are, where they are P-Values; otherwise None.
+
+    P-Values mean the same brightness in every image (PS3.14), so that nothing is to be stretched: the bytes of a
+    Secondary Capture (PS3.3 A.8.1.3, A.8.3.4) or an ultrasound image, and what a Presentation LUT Shape declares
+    (C.8.11.3.1.2, C.8.6.3), as long as no modality transformation makes something else of them. The caller sees to it
+    that there is no VOI.
+    """
+    sop_class, bits = dataset.get("SOPClassUID"), dataset.get("BitsStored")
+    is_declared = sop_class in _P_VALUE_BY_SHAPE and dataset.get("PresentationLUTShape") in (
+        "IDENTITY",
+        "INVERSE",
+    )
+    is_byte = sop_class in _P_VALUE_BYTES and bits == 8
+    if (
+        not (is_declared or is_byte)
+        or modality != Rescale()
+        or _is_signed(dataset)
+        or not isinstance(bits, int)
+    ):
+        return None
+    return Window(2 ** (bits - 1), 2**bits, name="As stored")
 
 
 def vois_of(dataset: Dataset, index: int) -> list[Voi]:

@@ -5,13 +5,14 @@ The one idea: a grey picture keeps its stored values, and everything that makes 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from dicomkit.errors import DicomkitError, UnreadableError
 from dicomkit.preview.attributes import (
+    as_stored_of,
     modality_of,
     numbers,
     padding_of,
@@ -22,7 +23,7 @@ from dicomkit.preview.attributes import (
 from dicomkit.preview.colours import palette_to_rgb, partial_ybr_to_rgb, to_bytes
 from dicomkit.preview.decoding import Pixels, decode
 from dicomkit.preview.overlays import Overlay, overlays_of
-from dicomkit.preview.windows import CT_WINDOWS, Modality, Rescale, Voi, Window, full_range
+from dicomkit.preview.windows import CT_WINDOWS, Modality, Rescale, Voi, Window, spanning, strips
 from dicomkit.quiet import PYDICOM_QUIET
 
 if TYPE_CHECKING:
@@ -55,6 +56,8 @@ class Grey:
     aspect : float
         How many times as high as wide a pixel is.
     overlays : tuple of Overlay
+    span : tuple of float, or None
+        Smallest and largest modality value, padding left out: what the look "Full range" is over. None without one.
     """
 
     stored: NDArray[Any]
@@ -65,11 +68,28 @@ class Grey:
     unit: str
     aspect: float
     overlays: tuple[Overlay, ...]
+    span: tuple[float, float] | None = None
 
     @property
     def values(self) -> NDArray[np.float64]:
         """The modality values (HU for CT)."""
         return self.modality.values(self.stored)
+
+    @property
+    def range_at(self) -> int | None:
+        """Which of `vois` is the full range, None where there is none."""
+        if self.span is None:
+            return None
+        mine = spanning(*self.span)
+        return next((at for at, voi in enumerate(self.vois) if voi == mine), None)
+
+    def over(self, low: float, high: float) -> Grey:
+        """Return the picture with its full range from `low` to `high`, such as that of a stack it belongs to."""
+        at = self.range_at
+        if at is None:
+            return self
+        wider = (*self.vois[:at], spanning(low, high), *self.vois[at + 1 :])
+        return replace(self, vois=wider, span=(low, high))
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -161,30 +181,49 @@ def _grey(
 ) -> Grey:
     modality, padding = modality_of(dataset, index), padding_of(dataset)
     own = vois_of(dataset, index)
+    as_stored = None if own else as_stored_of(dataset, modality)
+    if as_stored is not None:
+        own = [as_stored]
     unit = unit_of(dataset, index)
     known = {(voi.center, voi.width) for voi in own if isinstance(voi, Window)}
     customary = [voi for voi in CT_WINDOWS if unit == "HU" and (voi.center, voi.width) not in known]
     # PS3.3 C.11.6: INVERSE says the same as MONOCHROME1, which an image may say as well.
     inverse = inverse or dataset.get("PresentationLUTShape") == "INVERSE"
+    # One bit is black or white, whatever the frame happens to hold.
+    is_binary = 1 in (dataset.get("BitsAllocated"), dataset.get("BitsStored"))
+    span = _span(np.array([0, 1], np.uint8) if is_binary else stored, modality, padding)
     return Grey(
         stored=stored,
         modality=modality,
-        vois=(*own, full_range(_picture_values(stored, modality, padding)), *customary),
+        vois=(*own, spanning(*span), *customary),
         inverse=inverse,
         padding=padding,
         unit=unit,
+        span=span,
         **shared,
     )
 
 
-def _picture_values(
+def _span(
     stored: NDArray[Any], modality: Modality, padding: tuple[float, float] | None
-) -> NDArray[np.float64]:
-    """Return modality values among which are the smallest and the largest of the picture, padding left out."""
-    counted = stored[np.isfinite(stored)]
-    if padding is not None:
-        inside = counted[(counted < padding[0]) | (counted > padding[1])]
-        counted = inside if inside.size else counted
-    if isinstance(modality, Rescale) and counted.size:
-        counted = np.array([counted.min(), counted.max()])
-    return modality.values(counted)
+) -> tuple[float, float]:
+    """Return the smallest and the largest modality value, padding and what is no finite number left out."""
+    found = _ends(stored, modality, padding) or _ends(stored, modality, None)
+    return found or (0.0, 0.0)
+
+
+def _ends(
+    stored: NDArray[Any], modality: Modality, padding: tuple[float, float] | None
+) -> tuple[float, float] | None:
+    lows, highs = [], []
+    for strip in strips(stored):
+        counted = strip if strip.dtype.kind in "iu" else strip[np.isfinite(strip)]
+        if padding is not None:
+            counted = counted[(counted < padding[0]) | (counted > padding[1])]
+        if isinstance(modality, Rescale) and counted.size:
+            counted = np.array([counted.min(), counted.max()])
+        if counted.size:
+            values = modality.values(counted)
+            lows.append(float(values.min()))
+            highs.append(float(values.max()))
+    return (min(lows), max(highs)) if lows else None

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from numpy.typing import NDArray
 
@@ -27,6 +27,7 @@ __all__ = [
     "full_range",
     "labels_of",
     "spanning",
+    "strips",
 ]
 
 Function = Literal["LINEAR", "LINEAR_EXACT", "SIGMOID"]
@@ -42,6 +43,16 @@ _LINEAR_CENTER_SHIFT = 0.5  # the same
 _LINEAR_WIDTH_SHIFT = 1.0  # the same
 _NARROWEST = float(np.finfo(np.float32).tiny)  # of a picture that is of one value
 _SIGMOID_STEEPNESS = -4.0  # PS3.3 C.11.2.1.3.1
+
+
+_STRIP = 1 << 18  # values that are computed at a time: double floats of them fit a processor's cache
+
+
+def strips(array: NDArray[Any]) -> Iterator[NDArray[Any]]:
+    """Yield an array's values in order, so many at a time that temporary ones take little memory."""
+    flat = array.reshape(-1)
+    for start in range(0, flat.size, _STRIP):
+        yield flat[start : start + _STRIP]
 
 
 def round_half_up(levels: NDArray[np.float64]) -> NDArray[np.uint8]:
@@ -195,6 +206,7 @@ def full_range(values: NDArray[Any], name: str = "Full range") -> Window:
 
 def spanning(low: float, high: float, name: str = "Full range") -> Window:
     """Return the window that shows `low` as black and `high` as white."""
+    low, high = float(low), float(high)
     if low.is_integer() and high.is_integer():
         return Window((low + high + 1) / 2, high - low + 1, name=name)
     return Window((low + high) / 2, max(high - low, _NARROWEST), "LINEAR_EXACT", name)

@@ -20,6 +20,7 @@ from dicomkit.preview import (
     Overlay,
     ReportLine,
     Waveform,
+    Window,
     encapsulated_pdf,
     kind_of,
     labels_of,
@@ -34,7 +35,17 @@ if TYPE_CHECKING:
 
     from pydicom import Dataset
 
-__all__ = ["Curves", "Notice", "Pdf", "Report", "Shown", "message_of", "shown_of", "size_of"]
+__all__ = [
+    "Curves",
+    "Notice",
+    "Pdf",
+    "Report",
+    "Shown",
+    "message_of",
+    "shown_of",
+    "size_of",
+    "window_message",
+]
 
 Buffers = list[memoryview]
 
@@ -140,6 +151,11 @@ def message_of(shown: Shown) -> tuple[dict[str, Any], Buffers]:
             return {"kind": "notice", "text": shown.text, "is_error": shown.is_error}, buffers
 
 
+def window_message(window: Window) -> dict[str, Any]:
+    """Return a window's numbers, as a message has them."""
+    return {"center": window.center, "width": window.width, "function": window.function}
+
+
 def _add(buffers: Buffers, data: memoryview) -> int:
     buffers.append(data)
     return len(buffers) - 1
@@ -172,9 +188,10 @@ def _grey(picture: Grey, buffers: Buffers) -> dict[str, Any]:
     message["vois"] = [
         {"name": label, **_table(voi, buffers)}
         if isinstance(voi, LookupTable)
-        else {"name": label, "center": voi.center, "width": voi.width, "function": voi.function}
+        else {"name": label, **window_message(voi)}
         for label, voi in zip(labels_of(picture.vois), picture.vois, strict=True)
     ]
+    message["range_at"] = picture.range_at
     message["overlays"] = [_overlay(overlay, buffers) for overlay in picture.overlays]
     return message
 

@@ -48,6 +48,10 @@ function isSameLook(one, other) {
   return one === other || (one && other && ["table", "center", "width", "function", "invert"].every((part) => one[part] === other[part]));
 }
 
+function isSameWindow(one, other) {
+  return one.center === other.center && one.width === other.width && one.function === other.function;
+}
+
 /** What makes a grey level 0..255 of a modality value: a VOI LUT, or a window (PS3.3 C.11.2.1.2). */
 function levelFunction(look) {
   if (look.table) {

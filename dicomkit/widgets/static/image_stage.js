@@ -159,9 +159,7 @@ class Stage {
   /** The window to start from: the one that is set, or the span of the table that is. */
   window() {
     const look = this.store.look(this.frame);
-    const { window_center, window_width, window_function } = this.store.state;
     if (!look.table) return { center: look.center, width: look.width, function: look.function };
-    if (window_center !== null) return { center: window_center, width: window_width, function: window_function };
     const count = look.table.entries.length;
     return { center: look.table.first + count / 2, width: count, function: "LINEAR" };
   }
@@ -174,6 +172,7 @@ class Stage {
     const round = (value) => (isWhole ? Math.round(value) : value);
     this.store.set(
       {
+        automatic: false,
         voi_lut: -1,
         window_function: start.function,
         window_center: round(start.center - y * step),
