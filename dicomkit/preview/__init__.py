@@ -6,6 +6,7 @@ same arithmetic and be held against it.
 
 from __future__ import annotations
 
+from dicomkit.preview.decoding import frame_count as frame_count
 from dicomkit.preview.documents import ReportLine as ReportLine
 from dicomkit.preview.documents import Waveform as Waveform
 from dicomkit.preview.documents import encapsulated_pdf as encapsulated_pdf
@@ -19,7 +20,6 @@ from dicomkit.preview.overlays import overlays_of as overlays_of
 from dicomkit.preview.pictures import Colour as Colour
 from dicomkit.preview.pictures import Grey as Grey
 from dicomkit.preview.pictures import Picture as Picture
-from dicomkit.preview.pictures import frame_count as frame_count
 from dicomkit.preview.pictures import picture_of as picture_of
 from dicomkit.preview.pictures import to_8bit as to_8bit
 from dicomkit.preview.series import Series as Series

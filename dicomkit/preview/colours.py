@@ -1,6 +1,6 @@
 """Colours as stored to red, green and blue in bytes (PS3.3 C.7.6.3.1.2 and C.7.9).
 
-The one idea: what pydicom converts is left to it; here are the palettes, more than 8 bits, and the retired partial YBR.
+The one idea: samples of any width become bytes first, by their largest value, and then red, green and blue.
 """
 
 from __future__ import annotations
@@ -17,8 +17,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from pydicom import Dataset
 
-__all__ = ["palette_to_rgb", "partial_ybr_to_rgb", "to_bytes"]
+__all__ = ["palette_to_rgb", "to_rgb"]
 
+# PS3.3 C.7.6.3.1.2, YBR_FULL; the inverse of its matrix.
+_FULL_OFFSET = np.array([0.0, 128.0, 128.0])
+_FULL_TO_RGB = np.linalg.inv(
+    np.array([[0.2990, 0.5870, 0.1140], [-0.1687, -0.3313, 0.5000], [0.5000, -0.4187, -0.0813]])
+).T
 _CHANNELS = ("Red", "Green", "Blue")
 _SIGN_BIT, _ABOVE_16_BITS = 0x8000, 0x10000
 
@@ -29,16 +34,30 @@ _PARTIAL_TO_RGB = np.linalg.inv(
 ).T
 
 
-def to_bytes(samples: NDArray[Any], bits: int) -> NDArray[np.uint8]:
-    """Return colour samples of `bits` bits as bytes, the largest that they can tell becoming 255."""
-    if bits == 8:
-        return samples.astype(np.uint8)
-    return round_half_up(samples.astype(np.float64) * 255 / (2**bits - 1))
+def to_rgb(samples: NDArray[Any], kind: str, bits: int) -> NDArray[np.uint8]:
+    """Return samples of `bits` bits, rows by columns by 3, as red, green and blue.
+
+    Parameters
+    ----------
+    kind : str
+        Their Photometric Interpretation: RGB, or a YBR that is not subsampled any more (PS3.3 C.7.6.3.1.2).
+    """
+    if kind.startswith("YBR_PARTIAL"):
+        return round_half_up((_scaled(samples, bits) - _PARTIAL_OFFSET) @ _PARTIAL_TO_RGB)
+    if kind.startswith("YBR_FULL"):
+        from pydicom.pixels.processing import convert_color_space
+
+        if bits == 8:
+            converted: NDArray[np.uint8] = convert_color_space(samples.astype(np.uint8), "YBR_FULL", "RGB")
+            return converted
+        return round_half_up((_scaled(samples, bits) - _FULL_OFFSET) @ _FULL_TO_RGB)
+    return samples.astype(np.uint8) if bits == 8 else round_half_up(_scaled(samples, bits))
 
 
-def partial_ybr_to_rgb(samples: NDArray[Any]) -> NDArray[np.uint8]:
-    """Return YBR_PARTIAL samples, rows by columns by 3, as RGB."""
-    return round_half_up((samples.astype(np.float64) - _PARTIAL_OFFSET) @ _PARTIAL_TO_RGB)
+def _scaled(samples: NDArray[Any], bits: int) -> NDArray[np.float64]:
+    """Return samples by the scale 0..255, the largest that `bits` can tell becoming 255."""
+    scaled: NDArray[np.float64] = samples.astype(np.float64) * 255 / (2**bits - 1)
+    return scaled
 
 
 def palette_to_rgb(stored: NDArray[Any], dataset: Dataset) -> NDArray[np.uint8]:

@@ -14,13 +14,12 @@ from dicomkit.errors import DicomkitError, UnreadableError
 from dicomkit.preview.attributes import (
     as_stored_of,
     modality_of,
-    numbers,
     padding_of,
     pixel_aspect,
     unit_of,
     vois_of,
 )
-from dicomkit.preview.colours import palette_to_rgb, partial_ybr_to_rgb, to_bytes
+from dicomkit.preview.colours import palette_to_rgb, to_rgb
 from dicomkit.preview.decoding import Pixels, decode
 from dicomkit.preview.overlays import Overlay, overlays_of
 from dicomkit.preview.windows import CT_WINDOWS, Modality, Rescale, Voi, Window, spanning, strips
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from pydicom import Dataset
 
-__all__ = ["Colour", "Grey", "Picture", "frame_count", "picture_of", "to_8bit"]
+__all__ = ["Colour", "Grey", "Picture", "picture_of", "to_8bit"]
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -124,12 +123,6 @@ def to_8bit(picture: Picture, voi: Voi | None = None) -> NDArray[np.uint8]:
     return 255 - levels if picture.inverse else levels
 
 
-def frame_count(dataset: Dataset) -> int:
-    """Return how many frames a data set with pixels has, at least 1."""
-    stated = numbers(dataset.get("NumberOfFrames"))
-    return max(1, int(stated[0])) if stated else 1
-
-
 def picture_of(dataset: Dataset, index: int = 0, file: Path | None = None) -> Picture:
     """Return a frame of a data set as a picture.
 
@@ -163,16 +156,13 @@ def picture_of(dataset: Dataset, index: int = 0, file: Path | None = None) -> Pi
 def _picture(dataset: Dataset, index: int, pixels: Pixels) -> Picture:
     shared: dict[str, Any] = {
         "aspect": pixel_aspect(dataset, index),
-        "overlays": overlays_of(dataset, index, pixels.unmasked),
+        "overlays": overlays_of(dataset, index, pixels),
     }
-    kind = str(dataset.get("PhotometricInterpretation", "")).strip()
+    kind = pixels.kind
     if kind == "PALETTE COLOR":
         return Colour(rgb=palette_to_rgb(pixels.stored, dataset), **shared)
     if pixels.stored.ndim == 3:
-        if kind.startswith("YBR_PARTIAL"):
-            return Colour(rgb=partial_ybr_to_rgb(pixels.stored), **shared)
-        bits = int(dataset.get("BitsStored") or 8)
-        return Colour(rgb=to_bytes(pixels.stored[..., :3], bits), **shared)
+        return Colour(rgb=to_rgb(pixels.stored[..., :3], kind, pixels.bits.stored), **shared)
     return _grey(dataset, index, pixels.stored, inverse=kind == "MONOCHROME1", shared=shared)
 
 

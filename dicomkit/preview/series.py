@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dicomkit.preview.attributes import numbers
-from dicomkit.preview.pictures import frame_count
+from dicomkit.preview.decoding import frame_count
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
