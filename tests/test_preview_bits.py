@@ -1,4 +1,4 @@
-"""Which bits of a frame are its values: packed bits, bits above High Bit, overlays beside them, whatever decoded them."""
+"""Which bits of a frame are its values: packed ones, those above High Bit, overlays, whatever decoded them."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from pydicom.dataset import Dataset
 from pydicom.uid import UID, ExplicitVRBigEndian, JPEG2000Lossless, JPEGLSLossless, RLELossless
 
 from dicomkit.errors import UnreadableError
-from dicomkit.preview import Colour, frame_count, picture_of, to_8bit
+from dicomkit.preview import Colour, picture_of, to_8bit
 from dicomkit.preview.codestreams import Codestream, parsed
 from tests.peers import program
-from tests.test_preview import grey, image, read
+from tests.test_preview import grey, image
 
 
 def packed(frames: np.ndarray[Any, Any]) -> Dataset:

@@ -22,10 +22,11 @@ from dicomkit.preview.attributes import (
 from dicomkit.preview.colours import palette_to_rgb, to_rgb
 from dicomkit.preview.decoding import Pixels, decode
 from dicomkit.preview.overlays import Overlay, overlays_of
-from dicomkit.preview.windows import CT_WINDOWS, Modality, Rescale, Voi, Window, spanning, strips
+from dicomkit.preview.windows import CT_WINDOWS, LookupTable, Modality, Rescale, Voi, Window, spanning, strips
 from dicomkit.quiet import PYDICOM_QUIET
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -57,6 +58,8 @@ class Grey:
     overlays : tuple of Overlay
     span : tuple of float, or None
         Smallest and largest modality value, padding left out: what the look "Full range" is over. None without one.
+    notes : tuple of str
+        What is odd about the object and was made up for, in words.
     """
 
     stored: NDArray[Any]
@@ -68,6 +71,7 @@ class Grey:
     aspect: float
     overlays: tuple[Overlay, ...]
     span: tuple[float, float] | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def values(self) -> NDArray[np.float64]:
@@ -98,6 +102,7 @@ class Colour:
     rgb: NDArray[np.uint8]
     aspect: float
     overlays: tuple[Overlay, ...]
+    notes: tuple[str, ...] = ()
 
 
 Picture = Grey | Colour
@@ -160,7 +165,8 @@ def _picture(dataset: Dataset, index: int, pixels: Pixels) -> Picture:
     }
     kind = pixels.kind
     if kind == "PALETTE COLOR":
-        return Colour(rgb=palette_to_rgb(pixels.stored, dataset), **shared)
+        rgb, notes = palette_to_rgb(pixels.stored, dataset)
+        return Colour(rgb=rgb, notes=tuple(notes), **shared)
     if pixels.stored.ndim == 3:
         return Colour(rgb=to_rgb(pixels.stored[..., :3], kind, pixels.bits.stored), **shared)
     return _grey(dataset, index, pixels.stored, inverse=kind == "MONOCHROME1", shared=shared)
@@ -190,8 +196,21 @@ def _grey(
         padding=padding,
         unit=unit,
         span=span,
+        notes=tuple(_table_notes(modality, own)),
         **shared,
     )
+
+
+def _table_notes(modality: Modality, own: list[Voi]) -> Iterator[str]:
+    if isinstance(modality, LookupTable) and modality.note:
+        yield f"the Modality LUT {modality.note}"
+    for voi in own:
+        if isinstance(voi, LookupTable) and voi.note:
+            yield (
+                f"{voi.name} {voi.note}"
+                if voi.name.startswith("VOI LUT")
+                else f"the VOI LUT {voi.name} {voi.note}"
+            )
 
 
 def _span(

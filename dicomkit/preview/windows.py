@@ -88,12 +88,15 @@ class LookupTable:
         How many bits an output has.
     name : str
         What the data set calls it (LUT Explanation), may be empty.
+    note : str
+        What is odd about it, in words; empty where nothing is.
     """
 
     first: int
     entries: NDArray[np.uint16]
     bits: int
     name: str = ""
+    note: str = ""
 
     def values(self, inputs: NDArray[Any]) -> NDArray[np.float64]:
         """Return the outputs for the inputs, which are rounded half up where they are no integers."""

@@ -193,6 +193,7 @@ def _grey(picture: Grey, buffers: Buffers) -> dict[str, Any]:
     ]
     message["range_at"] = picture.range_at
     message["overlays"] = [_overlay(overlay, buffers) for overlay in picture.overlays]
+    message["notes"] = list(picture.notes)
     return message
 
 
@@ -207,6 +208,7 @@ def _colour(picture: Colour, buffers: Buffers) -> dict[str, Any]:
         "buffer": _add(buffers, _bytes(opaque)),
         "aspect": picture.aspect,
         "overlays": [_overlay(overlay, buffers) for overlay in picture.overlays],
+        "notes": list(picture.notes),
     }
 
 

@@ -6,6 +6,12 @@
 const CUSTOM = "custom";
 const GONE = "The kernel does not know this viewer any more. Run the cell again; what was loaded can still be looked at.";
 
+/** What was made up for in a picture, as a sentence. */
+function noted(notes = []) {
+  const text = notes.join("; ");
+  return text && `${text[0].toUpperCase()}${text.slice(1)}.`;
+}
+
 class ImageView {
   constructor(store, el) {
     this.store = store;
@@ -257,7 +263,8 @@ class ImageView {
     this.overlaysButton.setAttribute("aria-pressed", String(this.store.state.show_overlays));
     const isWrong = shown.kind === "notice" && shown.is_error;
     if (this.problem || isWrong) this.say(this.problem || shown.text, "error");
-    else this.say(this.store.isGone ? GONE : "", this.store.isGone ? "warning" : "");
+    else if (this.store.isGone) this.say(GONE, "warning");
+    else this.say(noted(shown.notes), shown.notes?.length ? "warning" : "");
     if (isPicture) {
       this.stage.draw();
       this.showCorners(shown);
