@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,16 +17,9 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.pixels.processing import apply_modality_lut, apply_voi, apply_windowing
 from pydicom.sequence import Sequence
 from pydicom.uid import (
-    JPEG2000,
     MPEG2MPML,
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
-    JPEG2000Lossless,
-    JPEGBaseline8Bit,
-    JPEGExtended12Bit,
-    JPEGLosslessSV1,
-    JPEGLSLossless,
-    JPEGLSNearLossless,
 )
 
 from dicomkit.errors import MissingExtraError, UnreadableError
@@ -51,7 +43,6 @@ from dicomkit.preview import (
     waveforms,
     why_no_picture,
 )
-from tests.peers import program
 
 FOLDERS = (
     Path(pydicom.__file__).parent / "data" / "test_files",
@@ -505,76 +496,6 @@ def window_for_pydicom(window: Window) -> Dataset:
     header.WindowCenter, header.WindowWidth = f"{window.center:g}", f"{window.width:g}"
     header.VOILUTFunction = window.function
     return header
-
-
-# Against DCMTK
-
-DCMTK_PROGRAMS = {
-    JPEGLosslessSV1: "dcmj2pnm",
-    JPEGLSLossless: "dcml2pnm",
-}
-DCMTK_LEFT_OUT = {
-    "SC_rgb_32bit.dcm": "DCMTK takes no 32-bit colours in OB",
-    "SC_rgb_32bit_2frame.dcm": "DCMTK takes no 32-bit colours in OB",
-    "SC_rgb_expb_32bit.dcm": "DCMTK takes no 32-bit colours in OB",
-    "SC_rgb_expb_32bit_2frame.dcm": "DCMTK takes no 32-bit colours in OB",
-    "gdcm-US-ALOKA-16.dcm": "DCMTK takes no segmented palette",
-    "gdcm-US-ALOKA-16_big.dcm": "DCMTK takes no segmented palette",
-    "rtdose_expb.dcm": "32-bit big-endian words in OW: DCMTK swaps each 16 bits",
-    "rtdose_expb_1frame.dcm": "32-bit big-endian words in OW: DCMTK swaps each 16 bits",
-    "SC_ybr_full_uncompressed.dcm": "YBR_FULL: DCMTK's tables of integers are up to two levels away",
-}
-LOSSY_OR_JPEG2000 = (
-    JPEG2000,
-    JPEG2000Lossless,
-    JPEGBaseline8Bit,
-    JPEGExtended12Bit,
-    JPEGLSNearLossless,
-)
-
-
-def dcmtk_names() -> Iterator[str]:
-    for name in image_names():
-        syntax = pydicom.dcmread(TEST_FILES[name], force=True, stop_before_pixels=True).file_meta.get(
-            "TransferSyntaxUID"
-        )
-        if name not in DCMTK_LEFT_OUT and syntax not in LOSSY_OR_JPEG2000:
-            yield name
-
-
-def dcmtk_picture(name: str, window: Window | None, folder: Path) -> np.ndarray[Any, Any]:
-    """Return the first frame as DCMTK renders it."""
-    syntax = read(name).file_meta.get("TransferSyntaxUID")
-    out = folder / "picture.pnm"
-    out.unlink(missing_ok=True)
-    command = [program(DCMTK_PROGRAMS.get(syntax, "dcm2pnm")), "--no-overlays"]
-    if window is not None:
-        command += ["--set-window", repr(window.center), repr(window.width)]
-    subprocess.run([*command, TEST_FILES[name], out], check=True, capture_output=True, timeout=30)
-    kind, columns, rows, _, data = out.read_bytes().split(maxsplit=4)[:5]
-    samples = 3 if kind == b"P6" else 1
-    # The header ends with exactly one white space; a first pixel may look like another.
-    size = int(columns) * int(rows) * samples
-    pixels = np.frombuffer(out.read_bytes()[-size:], np.uint8).reshape(int(rows), int(columns), samples)
-    assert len(data) <= size
-    return pixels if samples == 3 else pixels[..., 0]
-
-
-@pytest.mark.parametrize("name", list(dcmtk_names()))
-def test_dcmtk_renders_the_same_within_one_level(name: str, tmp_path: Path) -> None:
-    picture = picture_of(read(name))
-    if isinstance(picture, Colour):
-        assert np.abs(dcmtk_picture(name, None, tmp_path).astype(int) - picture.rgb).max() <= 1
-        return
-    windows = [voi for voi in picture.vois if isinstance(voi, Window) and voi.function == "LINEAR"][:3]
-    for window in windows:
-        theirs = dcmtk_picture(name, window, tmp_path).astype(int)
-        assert np.abs(theirs - to_8bit(picture, window)).max() <= 1
-
-
-@pytest.mark.parametrize("name", sorted(DCMTK_LEFT_OUT))
-def test_what_dcmtk_is_not_asked_about_is_shown_all_the_same(name: str) -> None:
-    assert to_8bit(picture_of(read(name))).any()
 
 
 # Series

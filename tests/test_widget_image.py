@@ -29,6 +29,7 @@ from dicomkit.widgets.image_answers import Curves, Notice, Pdf, Report, message_
 from tests.peers import wait_until
 from tests.test_preview import TEST_FILES, image, image_names, read
 from tests.test_preview_looks import mammogram
+from tests.test_preview_oracle import GENERATED
 from tests.viewer_page import SECONDS, ViewerPage, Wire, browser, receive
 
 if TYPE_CHECKING:
@@ -570,6 +571,36 @@ def test_the_browser_shows_the_range_that_the_stack_has_by_now(open_page: Any) -
     page.serve()
     assert viewer.automatic
     assert is_as_python_says()
+
+
+LOOKED_AT = [
+    *(str(path.relative_to(sample_folder())) for path in sorted(sample_folder().rglob("*.dcm"))),
+    *(name for name in GENERATED if "bits" not in name),  # which bits are values is over before it crosses
+]
+
+
+@pytest.mark.parametrize("name", LOOKED_AT)
+def test_every_look_of_every_sample_is_drawn_as_preview_computes_it(name: str, open_page: Any) -> None:
+    dataset = GENERATED[name]() if name in GENERATED else pydicom.dcmread(sample_folder() / name)
+    for keyword in ("PixelAspectRatio", "PixelSpacing", "ImagerPixelSpacing"):
+        if keyword in dataset:
+            setattr(dataset, keyword, [1, 1])
+    viewer = ImageViewer(dataset, zoom=1.0, show_overlays=False)
+    if viewer.picture is None:
+        viewer.close()
+        return  # a report or a document
+    page = open_page(viewer)
+    expected = viewer.to_8bit()
+    assert expected is not None
+    make_room(page, *expected.shape[:2])
+    page.serve()
+    assert np.abs(read_back(page, expected.shape) - expected).max() <= 1
+    for label in viewer.presets:
+        viewer.use(label)
+        page.serve()
+        expected = viewer.to_8bit()
+        assert expected is not None
+        assert np.abs(read_back(page, expected.shape) - expected).max() <= 1
 
 
 def draws(page: ViewerPage) -> int:
