@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from typing import Any
 
 import numpy as np
 import pytest
 from pydicom.dataset import Dataset
 
-from dicomkit.preview import LookupTable, Rescale, Window, labels_of, spanning, to_8bit
+from dicomkit.preview import Grey, LookupTable, Rescale, Window, labels_of, spanning, to_8bit
 from dicomkit.widgets import ImageViewer
 from tests.test_preview import grey, image
 
@@ -254,3 +255,27 @@ def test_the_modality_transformation_of_angiography_is_not_for_display(sop_class
     ):
         dataset = image(RAMP, SOPClassUID=sop_class, WindowCenter=128, WindowWidth=256, **attributes)
         assert np.array_equal(to_8bit(grey(dataset)), RAMP)
+
+
+# Memory
+
+
+@pytest.mark.parametrize("dtype", ["u1", "<u2", "<i2", "<f4"])
+def test_levels_take_little_more_memory_than_themselves(dtype: str) -> None:
+    stored = np.arange(1500 * 2000).reshape(1500, 2000).astype(dtype)
+    picture = Grey(
+        stored=stored,
+        modality=Rescale(2, -100),
+        vois=(Window(300, 700),),
+        inverse=True,
+        padding=None,
+        unit="",
+        aspect=1,
+        overlays=(),
+    )
+    tracemalloc.start()
+    levels = to_8bit(picture)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < levels.nbytes + 16 * 2**20
+    assert np.array_equal(levels, 255 - picture.vois[0].to_8bit(picture.values))

@@ -28,6 +28,7 @@ from dicomkit.widgets import ImageViewer
 from dicomkit.widgets.image_answers import Curves, Notice, Pdf, Report, message_of
 from tests.peers import wait_until
 from tests.test_preview import TEST_FILES, image, image_names, read
+from tests.test_preview_bits import overlay
 from tests.test_preview_looks import mammogram
 from tests.test_preview_oracle import GENERATED
 from tests.viewer_page import SECONDS, ViewerPage, Wire, browser, receive
@@ -571,6 +572,80 @@ def test_the_browser_shows_the_range_that_the_stack_has_by_now(open_page: Any) -
     page.serve()
     assert viewer.automatic
     assert is_as_python_says()
+
+
+def large(rows: int, columns: int) -> np.ndarray[Any, Any]:
+    """Return a picture of more columns or rows than a canvas has, in which no place is like another nearby."""
+    return ((np.arange(rows)[:, None] * 7 + np.arange(columns) * 3) % 251).astype("u1")
+
+
+def in_sight(
+    levels: np.ndarray[Any, Any], pan: tuple[float, float], rows: int, columns: int
+) -> np.ndarray[Any, Any]:
+    """Return the part of a picture around its middle, moved by `pan`, at zoom 1."""
+    top = (levels.shape[0] - rows) // 2 - int(pan[1])
+    left = (levels.shape[1] - columns) // 2 - int(pan[0])
+    return levels[top : top + rows, left : left + columns].astype(int)
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns", "pan"),
+    [
+        (40, 20000, (0.0, 0.0)),
+        (40, 20000, (9000.0, 0.0)),
+        (40, 65000, (-30000.0, 0.0)),
+        (20000, 40, (0.0, -9000.0)),
+    ],
+)
+def test_a_picture_larger_than_a_canvas_is_drawn_where_it_is_seen(
+    rows: int, columns: int, pan: tuple[float, float], open_page: Any
+) -> None:
+    dataset = image(large(rows, columns), WindowCenter=128, WindowWidth=256)
+    viewer = ImageViewer(dataset, zoom=1.0, pan=pan)
+    page = open_page(viewer)
+    levels = viewer.to_8bit()
+    assert levels is not None
+    seen = (min(rows, 200), min(columns, 400))
+    assert np.array_equal(read_back(page, seen), in_sight(levels, pan, *seen))
+
+
+def test_a_large_picture_keeps_few_tiles(open_page: Any) -> None:
+    viewer = ImageViewer(image(large(8, 60000)), zoom=1.0)
+    page = open_page(viewer)
+    kept = []
+    for column in range(-29000, 29001, 1500):
+        page.page.evaluate("pan => model.take({ pan })", [column, 0.0])
+        page.drawn()
+        kept.append(page.page.evaluate("document.querySelector('.dk-viewer').tiles"))
+    assert 1 <= kept[0] <= 4
+    assert max(kept) == 32
+
+
+def test_a_large_picture_fits_into_its_place(open_page: Any) -> None:
+    levels = np.full((9000, 1200), 40, "u1")
+    levels[:4500] = 200
+    viewer = ImageViewer(image(levels, WindowCenter=128, WindowWidth=256))
+    page = open_page(viewer)
+    seen = read_back(page, (100, 20))
+    assert set(np.unique(seen[:40])) == {200}
+    assert set(np.unique(seen[60:])) == {40}
+
+
+def test_a_large_coloured_picture_and_its_overlay_are_drawn(open_page: Any) -> None:
+    rgb = np.zeros((24, 17000, 3), "u1")
+    rgb[..., 0], rgb[..., 2] = large(24, 17000), 255 - large(24, 17000)
+    dataset = image(rgb[..., 0])
+    dataset.SamplesPerPixel, dataset.PlanarConfiguration, dataset.PhotometricInterpretation = 3, 0, "RGB"
+    dataset.PixelData = rgb.tobytes()
+    marks = np.zeros((24, 17000), bool)
+    marks[4, 8500] = True
+    overlay(dataset, rows=24, columns=17000, data=np.packbits(marks.reshape(-1), bitorder="little").tobytes())
+    viewer = ImageViewer(dataset, zoom=1.0)
+    page = open_page(viewer)
+    seen = read_back(page, (24, 300, 3))
+    expected = rgb[:, 8350:8650].astype(int)
+    different = np.argwhere((seen != expected).any(axis=2))
+    assert different.tolist() == [[4, 150]]
 
 
 LOOKED_AT = [

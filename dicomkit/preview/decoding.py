@@ -208,7 +208,9 @@ def _without_unused_bits(array: NDArray[Any], bits: Bits) -> NDArray[Any]:
     if above <= 0 and bits.low == 0:
         return array
     # Up to the edge and down again: a shift down of a signed type brings its sign along.
-    return (array << max(above, 0)) >> (width - bits.stored)
+    values = array << max(above, 0)
+    values >>= width - bits.stored
+    return values
 
 
 def _coded_colours(kind: str, syntax: str, coded: Codestream) -> str:

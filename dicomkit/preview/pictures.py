@@ -124,8 +124,11 @@ def to_8bit(picture: Picture, voi: Voi | None = None) -> NDArray[np.uint8]:
     """
     if isinstance(picture, Colour):
         return picture.rgb
-    levels = (voi or picture.vois[0]).to_8bit(picture.values)
-    return 255 - levels if picture.inverse else levels
+    look, modality, stored = voi or picture.vois[0], picture.modality, picture.stored
+    levels = np.empty(stored.shape, np.uint8)
+    for values, shown in zip(strips(stored), strips(levels), strict=True):
+        shown[:] = look.to_8bit(modality.values(values))
+    return np.subtract(255, levels, out=levels) if picture.inverse else levels
 
 
 def picture_of(dataset: Dataset, index: int = 0, file: Path | None = None) -> Picture:

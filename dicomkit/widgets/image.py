@@ -94,6 +94,7 @@ class ImageViewer(anywidget.AnyWidget):
         "kernel.js",
         "image_pixels.js",
         "image_store.js",
+        "image_tiles.js",
         "image_documents.js",
         "image_stage.js",
         "image_keys.js",

@@ -65,8 +65,9 @@ class ImageView {
       this.aloud,
     );
     keepKeys(this.element);
-    // For tests and for the curious: how often was drawn.
+    // For tests and for the curious: how often was drawn, and how many tiles of a large picture are kept.
     Object.defineProperty(this.element, "draws", { get: () => this.stage.draws });
+    Object.defineProperty(this.element, "tiles", { get: () => this.stage.tiles?.kept.size ?? 0 });
     el.append(this.element);
   }
 

@@ -79,25 +79,47 @@ function greyColour(level) {
   return (0xff000000 | (level << 16) | (level << 8) | level) >>> 0;
 }
 
-/** Draw a grey frame as seen through `look` into `pixels`, a Uint32Array of its size. */
-function paintGrey(frame, look, pixels) {
+/** What makes a colour of a stored value as seen through `look`. */
+function colourOfStored(frame, look) {
   const valueOf = modalityFunction(frame.modality);
   const levelOf = levelFunction(look);
   const isInverse = frame.inverse !== look.invert;
-  const colourOf = (stored) => {
+  return (stored) => {
     const level = levelOf(valueOf(stored));
     return greyColour(isInverse ? WHITE - level : level);
   };
-  const { stored, dtype } = frame;
+}
+
+/** A colour for every stored value that its type can tell; null where there are too many. */
+function colourTable({ dtype }, colourOf) {
   const size = TABLE_SIZES[dtype];
-  if (!size) {
-    for (let at = 0; at < pixels.length; at++) pixels[at] = colourOf(stored[at]);
-    return;
-  }
+  if (!size) return null;
   const table = new Uint32Array(size);
   const firstNegative = dtype.startsWith("int") ? size / 2 : size;
   for (let at = 0; at < size; at++) table[at] = colourOf(at < firstNegative ? at : at - size);
-  const mask = size - 1;
+  return table;
+}
+
+/** What makes the colour of a place in a grey frame. */
+function colourFunction(frame, look) {
+  const { stored } = frame;
+  const colourOf = colourOfStored(frame, look);
+  const table = colourTable(frame, colourOf);
+  if (!table) return (place) => colourOf(stored[place]);
+  const mask = table.length - 1;
+  return (place) => table[stored[place] & mask];
+}
+
+/** Draw a grey frame as seen through `look` into `pixels`, a Uint32Array of its size. */
+function paintGrey(frame, look, pixels) {
+  const { stored } = frame;
+  const colourOf = colourOfStored(frame, look);
+  const table = colourTable(frame, colourOf);
+  if (!table) {
+    for (let at = 0; at < pixels.length; at++) pixels[at] = colourOf(stored[at]);
+    return;
+  }
+  const mask = table.length - 1;
   for (let at = 0; at < pixels.length; at++) pixels[at] = table[stored[at] & mask];
 }
 
