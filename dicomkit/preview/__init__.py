@@ -6,6 +6,7 @@ same arithmetic and be held against it.
 
 from __future__ import annotations
 
+from dicomkit.preview.attributes import frame_rate_of as frame_rate_of
 from dicomkit.preview.decoding import frame_count as frame_count
 from dicomkit.preview.documents import ReportLine as ReportLine
 from dicomkit.preview.documents import Waveform as Waveform

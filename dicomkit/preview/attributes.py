@@ -22,6 +22,7 @@ __all__ = [
     "as_stored_of",
     "frame_attribute",
     "frame_items",
+    "frame_rate_of",
     "is_little_endian",
     "lookup_table",
     "modality_of",
@@ -39,6 +40,7 @@ _MODALITY_IS_NO_STEP = (
     "1.2.840.10008.5.1.4.1.1.12.2",  # X-Ray Radiofluoroscopic
     "1.2.840.10008.5.1.4.1.1.12.3",  # X-Ray Angiographic Bi-plane, retired
 )
+_CENTIMETRES = 3  # PS3.3 C.8.5.5.1.15
 _WHOLE_TABLE = 65536  # an entry count of 0 stands for it, PS3.3 C.11.1.1
 _SIGN_BIT, _ABOVE_16_BITS = 0x8000, 0x10000
 _USES = "uses"
@@ -99,9 +101,10 @@ def modality_of(dataset: Dataset, index: int) -> Modality:
     sequence = "PixelValueTransformationSequence"
     slope = numbers(frame_attribute(dataset, index, sequence, "RescaleSlope"))
     intercept = numbers(frame_attribute(dataset, index, sequence, "RescaleIntercept"))
-    if not slope or not intercept or slope[0] == 0:
-        return Rescale()
-    return Rescale(slope[0], intercept[0])
+    if slope and intercept and slope[0] != 0:
+        return Rescale(slope[0], intercept[0])
+    dose = numbers(dataset.get("DoseGridScaling"))  # PS3.3 C.8.8.3: what makes a dose of a stored value
+    return Rescale(dose[0], 0.0) if dose and dose[0] != 0 and not slope else Rescale()
 
 
 def stored_range(dataset: Dataset) -> tuple[int, int]:
@@ -304,8 +307,9 @@ def unit_of(dataset: Dataset, index: int) -> str:
     kind = frame_attribute(dataset, index, sequence, "RescaleType")
     if kind:
         return _spelt(kind)
-    if dataset.get("Units"):
-        return _spelt(dataset.Units)
+    for keyword in ("Units", "DoseUnits"):
+        if dataset.get(keyword):
+            return _spelt(dataset.get(keyword))
     # PS3.3 C.8.2.1.1.2: rescaled values of a CT Image are Hounsfield units unless it says otherwise.
     slope = frame_attribute(dataset, index, sequence, "RescaleSlope")
     return "HU" if dataset.get("Modality") == "CT" and slope is not None else _mapped_unit(dataset, index)
@@ -334,12 +338,15 @@ def pixel_aspect(dataset: Dataset, index: int) -> float:
     """Return how many times as high as wide a pixel is.
 
     From Pixel Aspect Ratio (vertical and horizontal, PS3.3 C.7.6.3.1.7), else from the first spacing that there is
-    (between rows, between columns); 1 without.
+    (between rows, between columns): that of the patient's plane, of a region of ultrasound, at the detector, in the
+    plane of an RT Image, of a scanned film; 1 without.
     """
     candidates = [
         dataset.get("PixelAspectRatio"),
         frame_attribute(dataset, index, "PixelMeasuresSequence", "PixelSpacing"),
+        _region_spacing(dataset),
         dataset.get("ImagerPixelSpacing"),
+        dataset.get("ImagePlanePixelSpacing"),
         dataset.get("NominalScannedPixelSpacing"),
     ]
     for candidate in candidates:
@@ -347,3 +354,31 @@ def pixel_aspect(dataset: Dataset, index: int) -> float:
         if len(pair) == 2 and min(pair) > 0:
             return pair[0] / pair[1]
     return 1.0
+
+
+def _region_spacing(dataset: Dataset) -> list[float]:
+    """Return the spacing of rows and columns in the first region of ultrasound that is tissue in two dimensions.
+
+    Regions of other formats, such as M-mode and spectra, have time or velocity for an axis (PS3.3 C.8.5.5.1).
+    """
+    for region in dataset.get("SequenceOfUltrasoundRegions") or []:
+        units = region.get("PhysicalUnitsXDirection"), region.get("PhysicalUnitsYDirection")
+        deltas = numbers([region.get("PhysicalDeltaY"), region.get("PhysicalDeltaX")])
+        if units == (_CENTIMETRES, _CENTIMETRES) and len(deltas) == 2:
+            return [abs(delta) for delta in deltas]
+    return []
+
+
+def frame_rate_of(dataset: Dataset) -> float | None:
+    """Return at how many frames a second a film is meant to run, None where it does not say (PS3.3 C.7.6.5.1.1).
+
+    Recommended Display Frame Rate and Cine Rate say it; else frames follow each other as they were acquired, by Frame
+    Time or the mean of Frame Time Vector, in milliseconds.
+    """
+    for keyword in ("RecommendedDisplayFrameRate", "CineRate"):
+        rate = numbers(dataset.get(keyword))
+        if rate and rate[0] > 0:
+            return rate[0]
+    vector = numbers(dataset.get("FrameTimeVector"))[1:]  # its first value is the time before the first frame
+    times = numbers(dataset.get("FrameTime")) or ([sum(vector) / len(vector)] if vector else [])
+    return 1000 / times[0] if times and times[0] > 0 else None

@@ -6,7 +6,7 @@ allocated (PS3.5 8.1.1), before anything else looks at them; what lies outside t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +34,7 @@ _DECODING_PACKAGES = {
 }
 _NOT_SHOWN = ("HSV", "ARGB", "CMYK")  # retired, PS3.3 C.7.6.3.1.2
 _RLE_LOSSLESS = "1.2.840.10008.1.2.5"
+_NUMBER_OF_FRAMES = 0x00280008
 _WIDEST_BITS = 32
 _LONGEST_REASON = 300  # every plugin that was tried says something
 
@@ -64,12 +65,15 @@ class Pixels:
     bits : Bits
     unmasked : array or None
         The same with all the bits allocated, where the frame has one sample and its decoder leaves them alone.
+    notes : tuple of str
+        What was made up for.
     """
 
     stored: NDArray[Any]
     kind: str
     bits: Bits
     unmasked: NDArray[Any] | None
+    notes: tuple[str, ...] = ()
 
 
 def transfer_syntax_of(dataset: Dataset) -> str:
@@ -85,11 +89,19 @@ def transfer_syntax_of(dataset: Dataset) -> str:
 
 def frame_count(dataset: Dataset) -> int:
     """Return how many frames a data set with pixels has, at least 1; a number that is none counts as 1."""
+    return max(1, _stated_frames(dataset) or 1)
+
+
+def _stated_frames(dataset: Dataset) -> int | None:
+    """Return Number of Frames, 1 where it is not there, None where it is no number."""
     try:
-        stated = numbers(dataset.get("NumberOfFrames"))
-    except (TypeError, ValueError):  # pydicom parses it when it is asked for
+        value = dataset.get("NumberOfFrames")
+    except ValueError:  # pydicom parses it when it is asked for
+        return None
+    if value is None:
         return 1
-    return max(1, int(stated[0])) if stated else 1
+    stated = numbers(value)
+    return int(stated[0]) if stated else None
 
 
 def decode(dataset: Dataset, index: int, file: Path | None) -> Pixels:
@@ -97,9 +109,43 @@ def decode(dataset: Dataset, index: int, file: Path | None) -> Pixels:
     keyword = next((keyword for keyword in PIXEL_KEYWORDS if keyword in dataset), None)
     if keyword is None:
         raise UnreadableError("it has no pixels: no Pixel Data, Float Pixel Data or Double Float Pixel Data")
+    if _is_empty(dataset, keyword):
+        raise UnreadableError(
+            "it has no pixels: its Pixel Data is empty; they may have been left out on purpose"
+        )
     kind = str(dataset.get("PhotometricInterpretation", "")).strip()
     if kind in _NOT_SHOWN:
         raise UnreadableError(f"Photometric Interpretation {kind} is retired, and not shown")
+    stated = _stated_frames(dataset)
+    if stated is not None and stated > 0:
+        return _frame(dataset, index, file, kind)
+    note = "Number of Frames is no number above 0, and one frame is shown"
+    return replace(_frame(_of_one_frame(dataset), index, None, kind), notes=(note,))
+
+
+def _is_empty(dataset: Dataset, keyword: str) -> bool:
+    from pydicom.dataelem import RawDataElement
+
+    element = dataset.get_item(keyword)
+    if isinstance(element, RawDataElement) and element.value is None:  # left in the file, or nothing
+        return element.length == 0
+    return element is None or not element.value
+
+
+def _of_one_frame(dataset: Dataset) -> Dataset:
+    """Return what describes the pixels, and the pixels, without a Number of Frames."""
+    described = dataset.group_dataset(0x0028)
+    if hasattr(dataset, "file_meta"):
+        described.file_meta = dataset.file_meta
+    described.set_original_encoding(*dataset.original_encoding)
+    for keyword in PIXEL_KEYWORDS:
+        if keyword in dataset:
+            described[keyword] = dataset[keyword]
+    del described[_NUMBER_OF_FRAMES]
+    return described
+
+
+def _frame(dataset: Dataset, index: int, file: Path | None, kind: str) -> Pixels:
     syntax = transfer_syntax_of(dataset)
     decoder = _decoder(syntax)
     if dataset.get("BitsAllocated") == 1 and not decoder.UID.is_encapsulated:
@@ -110,7 +156,7 @@ def decode(dataset: Dataset, index: int, file: Path | None) -> Pixels:
     if not _is_integer(array):
         return Pixels(_of_displayable_type(array), kind, bits, None)
     if array.ndim == 3 and coded is not None:
-        kind = _coded_colours(kind, syntax, coded)
+        kind = _coded_colours(kind, coded)
     is_whole = array.ndim == 2 and (coded is None or coded.precision == bits.allocated)
     stored = _of_displayable_type(_without_unused_bits(array, bits))
     return Pixels(stored, kind, bits, array if is_whole else None)
@@ -213,7 +259,7 @@ def _without_unused_bits(array: NDArray[Any], bits: Bits) -> NDArray[Any]:
     return values
 
 
-def _coded_colours(kind: str, syntax: str, coded: Codestream) -> str:
+def _coded_colours(kind: str, coded: Codestream) -> str:
     """Return what the colours of a codestream are, where it knows better than Photometric Interpretation.
 
     The marker of Adobe, component identifiers and JFIF tell it of JPEG; JPEG 2000 undoes its own transformation

@@ -169,15 +169,16 @@ def _picture(dataset: Dataset, index: int, pixels: Pixels) -> Picture:
     kind = pixels.kind
     if kind == "PALETTE COLOR":
         rgb, notes = palette_to_rgb(pixels.stored, dataset)
-        return Colour(rgb=rgb, notes=tuple(notes), **shared)
+        return Colour(rgb=rgb, notes=(*pixels.notes, *notes), **shared)
     if pixels.stored.ndim == 3:
-        return Colour(rgb=to_rgb(pixels.stored[..., :3], kind, pixels.bits.stored), **shared)
-    return _grey(dataset, index, pixels.stored, inverse=kind == "MONOCHROME1", shared=shared)
+        return Colour(
+            rgb=to_rgb(pixels.stored[..., :3], kind, pixels.bits.stored), notes=pixels.notes, **shared
+        )
+    return _grey(dataset, index, pixels, shared)
 
 
-def _grey(
-    dataset: Dataset, index: int, stored: NDArray[Any], *, inverse: bool, shared: dict[str, Any]
-) -> Grey:
+def _grey(dataset: Dataset, index: int, pixels: Pixels, shared: dict[str, Any]) -> Grey:
+    stored, notes = pixels.stored, list(pixels.notes)
     modality, padding = modality_of(dataset, index), padding_of(dataset)
     own = vois_of(dataset, index)
     as_stored = None if own else as_stored_of(dataset, modality)
@@ -187,7 +188,9 @@ def _grey(
     known = {(voi.center, voi.width) for voi in own if isinstance(voi, Window)}
     customary = [voi for voi in CT_WINDOWS if unit == "HU" and (voi.center, voi.width) not in known]
     # PS3.3 C.11.6: INVERSE says the same as MONOCHROME1, which an image may say as well.
-    inverse = inverse or dataset.get("PresentationLUTShape") == "INVERSE"
+    inverse = pixels.kind == "MONOCHROME1" or dataset.get("PresentationLUTShape") == "INVERSE"
+    if "RedPaletteColorLookupTableDescriptor" in dataset:
+        notes.append("the colours of its supplemental palette are not shown")  # PS3.3 C.7.6.19
     # One bit is black or white, whatever the frame happens to hold.
     is_binary = 1 in (dataset.get("BitsAllocated"), dataset.get("BitsStored"))
     span = _span(np.array([0, 1], np.uint8) if is_binary else stored, modality, padding)
@@ -199,7 +202,7 @@ def _grey(
         padding=padding,
         unit=unit,
         span=span,
-        notes=tuple(_table_notes(modality, own)),
+        notes=(*notes, *_table_notes(modality, own)),
         **shared,
     )
 
