@@ -574,6 +574,20 @@ def test_the_browser_shows_the_range_that_the_stack_has_by_now(open_page: Any) -
     assert is_as_python_says()
 
 
+@pytest.mark.parametrize("dtype", ["u1", "<i4"])
+def test_a_shutter_is_closed_in_the_browser(dtype: str, open_page: Any) -> None:
+    stored = (np.arange(64 * 64) % 200).reshape(64, 64).astype(dtype)
+    dataset = image(
+        stored, ShutterShape="CIRCULAR", CenterOfCircularShutter=[30, 34], RadiusOfCircularShutter=20
+    )
+    dataset.ShutterPresentationValue = 0x4000
+    viewer = ImageViewer(dataset, zoom=1.0, invert=True)
+    expected = viewer.to_8bit()
+    assert expected is not None
+    assert (expected[0, 0], expected[29, 33]) != (0, 64)
+    assert np.abs(read_back(open_page(viewer), (64, 64)) - expected).max() <= 1
+
+
 def large(rows: int, columns: int) -> np.ndarray[Any, Any]:
     """Return a picture of more columns or rows than a canvas has, in which no place is like another nearby."""
     return ((np.arange(rows)[:, None] * 7 + np.arange(columns) * 3) % 251).astype("u1")

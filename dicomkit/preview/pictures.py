@@ -22,6 +22,7 @@ from dicomkit.preview.attributes import (
 from dicomkit.preview.colours import palette_to_rgb, to_rgb
 from dicomkit.preview.decoding import Pixels, decode
 from dicomkit.preview.overlays import Overlay, overlays_of
+from dicomkit.preview.shutters import Shutter, shutter_of
 from dicomkit.preview.windows import CT_WINDOWS, LookupTable, Modality, Rescale, Voi, Window, spanning, strips
 from dicomkit.quiet import PYDICOM_QUIET
 
@@ -60,6 +61,8 @@ class Grey:
         Smallest and largest modality value, padding left out: what the look "Full range" is over. None without one.
     notes : tuple of str
         What is odd about the object and was made up for, in words.
+    shutter : Shutter or None
+        What is not to be seen.
     """
 
     stored: NDArray[Any]
@@ -72,6 +75,7 @@ class Grey:
     overlays: tuple[Overlay, ...]
     span: tuple[float, float] | None = None
     notes: tuple[str, ...] = ()
+    shutter: Shutter | None = None
 
     @property
     def values(self) -> NDArray[np.float64]:
@@ -97,7 +101,7 @@ class Grey:
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Colour:
-    """A picture in colours: `rgb` is rows by columns by 3, in bytes; the rest as in `Grey`."""
+    """A picture in colours: `rgb` is rows by columns by 3, in bytes, its shutter closed; the rest as in `Grey`."""
 
     rgb: NDArray[np.uint8]
     aspect: float
@@ -108,7 +112,7 @@ class Colour:
 Picture = Grey | Colour
 
 
-def to_8bit(picture: Picture, voi: Voi | None = None) -> NDArray[np.uint8]:
+def to_8bit(picture: Picture, voi: Voi | None = None, *, invert: bool = False) -> NDArray[np.uint8]:
     """Return what to show of a picture.
 
     Parameters
@@ -116,6 +120,8 @@ def to_8bit(picture: Picture, voi: Voi | None = None) -> NDArray[np.uint8]:
     picture : Grey or Colour
     voi : Window or LookupTable, optional
         How to look at a grey picture; by default as it prefers. Colours are shown as they are.
+    invert : bool
+        Whether black and white of a grey picture are swapped; its shutter is not.
 
     Returns
     -------
@@ -128,7 +134,11 @@ def to_8bit(picture: Picture, voi: Voi | None = None) -> NDArray[np.uint8]:
     levels = np.empty(stored.shape, np.uint8)
     for values, shown in zip(strips(stored), strips(levels), strict=True):
         shown[:] = look.to_8bit(modality.values(values))
-    return np.subtract(255, levels, out=levels) if picture.inverse else levels
+    if picture.inverse != invert:
+        np.subtract(255, levels, out=levels)
+    if picture.shutter is not None:
+        levels[picture.shutter.hidden] = picture.shutter.level
+    return levels
 
 
 def picture_of(dataset: Dataset, index: int = 0, file: Path | None = None) -> Picture:
@@ -167,14 +177,21 @@ def _picture(dataset: Dataset, index: int, pixels: Pixels) -> Picture:
         "overlays": overlays_of(dataset, index, pixels),
     }
     kind = pixels.kind
+    rows, columns = pixels.stored.shape[:2]
+    shutter = shutter_of(dataset, index, (rows, columns), shared["aspect"])
     if kind == "PALETTE COLOR":
         rgb, notes = palette_to_rgb(pixels.stored, dataset)
-        return Colour(rgb=rgb, notes=(*pixels.notes, *notes), **shared)
+        return Colour(rgb=_shut(rgb, shutter), notes=(*pixels.notes, *notes), **shared)
     if pixels.stored.ndim == 3:
-        return Colour(
-            rgb=to_rgb(pixels.stored[..., :3], kind, pixels.bits.stored), notes=pixels.notes, **shared
-        )
-    return _grey(dataset, index, pixels, shared)
+        rgb = to_rgb(pixels.stored[..., :3], kind, pixels.bits.stored)
+        return Colour(rgb=_shut(rgb, shutter), notes=pixels.notes, **shared)
+    return _grey(dataset, index, pixels, {"shutter": shutter, **shared})
+
+
+def _shut(rgb: NDArray[np.uint8], shutter: Shutter | None) -> NDArray[np.uint8]:
+    if shutter is None:
+        return rgb
+    return np.where(shutter.hidden[..., np.newaxis], np.uint8(shutter.level), rgb)
 
 
 def _grey(dataset: Dataset, index: int, pixels: Pixels, shared: dict[str, Any]) -> Grey:

@@ -200,8 +200,7 @@ class ImageViewer(anywidget.AnyWidget):
         picture = self.picture
         if picture is None:
             return None
-        levels = to_8bit(picture, self.voi)
-        return 255 - levels if self.invert and isinstance(picture, Grey) else levels
+        return to_8bit(picture, self.voi, invert=self.invert)
 
     def use(self, voi: Voi | str) -> None:
         """Look at the picture through a Window, a VOI LUT of it, or a preset by its name (see `presets`).

@@ -115,7 +115,8 @@ def size_of(shown: Shown) -> int:
     overlays = sum(one.bitmap.nbytes for one in shown.overlays) if isinstance(shown, (Grey, Colour)) else 0
     match shown:
         case Grey():
-            return shown.stored.nbytes + overlays
+            shutter = shown.shutter.hidden.nbytes if shown.shutter is not None else 0
+            return shown.stored.nbytes + overlays + shutter
         case Colour():
             return shown.rgb.nbytes + overlays
         case Pdf():
@@ -192,6 +193,9 @@ def _grey(picture: Grey, buffers: Buffers) -> dict[str, Any]:
         for label, voi in zip(labels_of(picture.vois), picture.vois, strict=True)
     ]
     message["range_at"] = picture.range_at
+    if picture.shutter is not None:
+        hidden = np.packbits(picture.shutter.hidden.reshape(-1), bitorder="little")
+        message["shutter"] = {"level": picture.shutter.level, "buffer": _add(buffers, _bytes(hidden))}
     message["overlays"] = [_overlay(overlay, buffers) for overlay in picture.overlays]
     message["notes"] = list(picture.notes)
     return message

@@ -100,32 +100,42 @@ function colourTable({ dtype }, colourOf) {
   return table;
 }
 
+/** Whether the bit of a place is set; the lowest comes first. */
+function isMarked(bits, place) {
+  return (bits[place >> 3] >> (place & 7)) & 1;
+}
+
 /** What makes the colour of a place in a grey frame. */
 function colourFunction(frame, look) {
-  const { stored } = frame;
+  const { stored, shutter } = frame;
   const colourOf = colourOfStored(frame, look);
   const table = colourTable(frame, colourOf);
-  if (!table) return (place) => colourOf(stored[place]);
-  const mask = table.length - 1;
-  return (place) => table[stored[place] & mask];
+  const mask = table && table.length - 1;
+  const open = table ? (place) => table[stored[place] & mask] : (place) => colourOf(stored[place]);
+  if (!shutter) return open;
+  const shut = greyColour(shutter.level);
+  return (place) => (isMarked(shutter.bits, place) ? shut : open(place));
 }
 
 /** Draw a grey frame as seen through `look` into `pixels`, a Uint32Array of its size. */
 function paintGrey(frame, look, pixels) {
-  const { stored } = frame;
+  const { stored, shutter } = frame;
   const colourOf = colourOfStored(frame, look);
   const table = colourTable(frame, colourOf);
-  if (!table) {
+  if (table) {
+    const mask = table.length - 1;
+    for (let at = 0; at < pixels.length; at++) pixels[at] = table[stored[at] & mask];
+  } else {
     for (let at = 0; at < pixels.length; at++) pixels[at] = colourOf(stored[at]);
-    return;
   }
-  const mask = table.length - 1;
-  for (let at = 0; at < pixels.length; at++) pixels[at] = table[stored[at] & mask];
+  if (!shutter) return;
+  const shut = greyColour(shutter.level);
+  for (let at = 0; at < pixels.length; at++) if (isMarked(shutter.bits, at)) pixels[at] = shut;
 }
 
 /** Unpack an overlay's bits, the lowest first, into `pixels` as one colour or nothing. */
 function paintOverlay(bits, colour, pixels) {
-  for (let at = 0; at < pixels.length; at++) pixels[at] = (bits[at >> 3] >> (at & 7)) & 1 ? colour : 0;
+  for (let at = 0; at < pixels.length; at++) pixels[at] = isMarked(bits, at) ? colour : 0;
 }
 
 /** A number as people write it: no more digits than it has, no less than it needs. */

@@ -240,6 +240,8 @@ function unpacked(message, buffers) {
     frame.stored = numbersOf(buffers[message.buffer], message.dtype);
     frame.modality = table(message.modality);
     frame.vois = message.vois.map(table);
+    const { shutter } = message;
+    frame.shutter = shutter && { ...shutter, bits: numbersOf(buffers[shutter.buffer], "uint8") };
   } else if (message.kind === "colour") {
     frame.rgba = numbersOf(buffers[message.buffer], "uint8");
   } else if (message.kind === "pdf") {

@@ -120,6 +120,6 @@ function colourTiles(frame) {
 
 /** What paints the tiles of an overlay: a mark that is anywhere in a block is seen. */
 function overlayTiles(overlay, colour) {
-  const isSet = (place) => (overlay.bits[place >> 3] >> (place & 7)) & 1;
+  const isSet = (place) => isMarked(overlay.bits, place);
   return (pixels, part) => eachBlock(part, overlay, (at, places) => (pixels[at] = places.some(isSet) ? colour : 0));
 }
