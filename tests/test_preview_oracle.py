@@ -184,8 +184,8 @@ def rendered(path: Path, syntax: str, options: list[str], folder: Path) -> np.nd
     return pixels_of(out.read_bytes())
 
 
-def options_of(picture: Grey, at: int, dataset: Dataset) -> list[str] | None:
-    """Return how DCMTK is told to look at a picture through one of its looks; None where it knows no such look.
+def options_of(picture: Grey, at: int, dataset: Dataset) -> list[str]:
+    """Return how DCMTK is told to look at a picture through one of its looks.
 
     Windows and tables of the file are told by their number, so that DCMTK reads them itself.
     """
@@ -195,8 +195,12 @@ def options_of(picture: Grey, at: int, dataset: Dataset) -> list[str] | None:
         return ["+Wl", str(tables.index(voi) + 1)]
     if voi.name == "As stored":
         return ["--no-windowing"]
-    if voi.function == "LINEAR_EXACT":
-        return None
+    if voi.function == "LINEAR_EXACT" or "DoseGridScaling" in dataset:
+        # DCMTK has no such function, and knows no scaling of doses; a LINEAR window of stored doses is the same
+        # (PS3.3 C.11.2.1.2.1 against C.11.2.1.3.2).
+        scaling = float(dataset.get("DoseGridScaling") or 1)
+        center, width = voi.center / scaling + 0.5, voi.width / scaling + 1
+        return ["+Wfl", "--set-window", repr(center), repr(width)]
     if picture.range_at is not None and at < picture.range_at and "WindowCenter" in dataset:
         return ["+Wi", str(at - len(tables) + 1)]
     return [
@@ -214,14 +218,13 @@ def differences(name: str, folder: Path) -> Iterator[tuple[str, int]]:
     syntax = str(getattr(dataset, "file_meta", {}).get("TransferSyntaxUID", ""))
     for index in sorted({0, count // 2, count - 1}):
         picture = picture_of(dataset, index)
-        looks: list[tuple[Voi | None, list[str] | None]] = [(None, [])]
+        looks: list[tuple[Voi | None, list[str]]] = [(None, [])]
         if isinstance(picture, Grey):
             looks = [(voi, options_of(picture, at, dataset)) for at, voi in enumerate(picture.vois)]
         for voi, options in looks:
-            if options is not None:
-                theirs = rendered(path, syntax, ["--no-overlays", "+F", str(index + 1), *options], folder)
-                ours = to_8bit(picture, voi).astype(int)
-                yield f"frame {index + 1}, {voi}", int(np.abs(ours - theirs).max())
+            theirs = rendered(path, syntax, ["--no-overlays", "+F", str(index + 1), *options], folder)
+            ours = to_8bit(picture, voi).astype(int)
+            yield f"frame {index + 1}, {voi}", int(np.abs(ours - theirs).max())
 
 
 def compared_names() -> Iterator[str]:

@@ -47,7 +47,8 @@ class Grey:
     modality : Rescale or LookupTable
         What makes modality values of stored ones.
     vois : tuple of Window or LookupTable
-        The looks on offer, the preferred one first; never empty.
+        The looks on offer, the preferred one first; never empty. Two may have the same name (`labels_of` tells them
+        apart). The full range among them is that of this frame; see `over` for that of a stack.
     inverse : bool
         Whether the smallest value is white (MONOCHROME1, or Presentation LUT Shape INVERSE).
     padding : tuple of float, or None

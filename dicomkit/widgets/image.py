@@ -132,7 +132,7 @@ class ImageViewer(anywidget.AnyWidget):
         self.frame_count = len(self._series[0].slices)
         self._open_series()
         self.observe(self._turn_to_series, "series")
-        self.observe(self._follow, ["frame", "automatic", "range_per_frame"])
+        self.observe(self._follow, ["frame", "automatic", "range_per_frame", "playing"])
         self.observe(self._choose, list(_LOOK))
         self.on_msg(self._answer)
         try:
@@ -314,9 +314,10 @@ class ImageViewer(anywidget.AnyWidget):
     def _follow(self, _change: Any = None) -> None:
         """Let the numbers say how the current frame prefers to be looked at, as long as nobody chose a look.
 
-        The browser knows by itself, and is not told: what it hears late would undo what was chosen there meanwhile.
+        The browser knows by itself, and is not told: what it hears late would undo what was chosen there meanwhile. A
+        film is not followed until it stops: its frames may be in the browser only, and would be decoded again.
         """
-        if not self.automatic or not self._series:
+        if not self.automatic or self.playing or not self._series:
             return
         self._follows = True
         try:
