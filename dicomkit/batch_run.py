@@ -16,7 +16,7 @@ from time import monotonic, perf_counter
 from typing import TYPE_CHECKING, Protocol
 
 from dicomkit.breaker import Breaker, backoff_seconds, spread
-from dicomkit.descriptors import NO_DESCRIPTOR, associations_that_fit, is_shortage, lowered
+from dicomkit.descriptors import NO_DESCRIPTOR, associations_that_fit, has_room, is_shortage, lowered
 from dicomkit.errors import AssociationRejected, ConnectionFailed, Interrupted, PeerTimedOut, WireError
 from dicomkit.events import Scanned, Sending, Waiting
 from dicomkit.frozen import Frozen
@@ -120,6 +120,7 @@ class Run:
         self._short_of = ""
         self.plan = Plan(self.lookout, self._most, max_rate=policy.max_rate)
         self.plan.may_take = lambda: not control.is_paused
+        self.plan.is_short = lambda: self.lookout.is_short
         self.proposals = Proposals()
         self.tuner = Tuner(self._most) if policy.is_tuned else None
         self.readmission = Readmission(FIRST_READMISSION_SECONDS, LONGEST_READMISSION_SECONDS)
@@ -234,6 +235,10 @@ class Run:
         except OSError as error:
             if not is_shortage(error):
                 raise
+            self._short_of = self._short_of or NO_DESCRIPTOR
+            return False
+        if number and not has_room():
+            worker.interrupt.close()
             self._short_of = self._short_of or NO_DESCRIPTOR
             return False
         if number < len(self.workers):
@@ -550,6 +555,8 @@ class _Worker:
                 if not is_needed:
                     return
                 self._send()
+                if self._run.lookout.is_short:
+                    self._lacks = self._lacks or f"a file was not looked at: {NO_DESCRIPTOR}"
                 if self._lacks and self._run.spares(self, self._lacks):
                     return
                 self._lacks = ""
@@ -558,6 +565,8 @@ class _Worker:
                 "released: fewer associations are enough" if self._run.is_surplus(self) else "released"
             )
             self._plan.leave(self.number)
+            if self.is_spared:
+                self.interrupt.close()  # its descriptors are for the others
             self._run.is_done_with(self)
             self._run.wake_openers()
 

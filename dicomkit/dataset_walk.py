@@ -521,8 +521,9 @@ def _walk(window: Window, position: int, encoding: Encoding, found: Findings) ->
                     break
             header = _read_header(window, position, encoding, found)
             if not header.tag >> 16:
-                # After an element of an odd VR they may be where a wrong reading led to.
-                if position > begin and not found.odd and _is_zeros(window, position):
+                # After an element of an odd VR they may be where a wrong reading led to, into the pixels.
+                is_certain = end_of_pixels or (position > begin and not found.odd)
+                if is_certain and _is_zeros(window, position):
                     break
                 raise Malformed(f"{tag_name(header.tag)} belongs to no data set")
             is_pixels = header.tag == PIXEL_DATA

@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import os
 
-__all__ = ["NO_DESCRIPTOR", "associations_that_fit", "is_shortage", "lowered"]
+__all__ = ["NO_DESCRIPTOR", "associations_that_fit", "has_room", "is_shortage", "lowered"]
 
 NO_DESCRIPTOR = "no file descriptor was free; raise the limit (ulimit -n), or keep fewer files open beside"
 
@@ -53,6 +53,20 @@ def associations_that_fit(wanted: int) -> tuple[int, int | None]:
         return wanted, None
     fitting = (limit - _count_open() - RESERVED) // PER_ASSOCIATION
     return max(1, min(wanted, fitting)), limit
+
+
+def has_room() -> bool:
+    """Return whether as many descriptors as an association takes are free at this moment."""
+    taken = []
+    try:
+        for _ in range(PER_ASSOCIATION):
+            taken.append(os.open(os.devnull, os.O_RDONLY))
+    except OSError:
+        return False
+    finally:
+        for descriptor in taken:
+            os.close(descriptor)
+    return True
 
 
 def _count_open() -> int:

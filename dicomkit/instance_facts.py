@@ -378,7 +378,7 @@ def _follow(
         if first and guess is None:
             _refuse_deflated(window, offset, syntax)
             raise Malformed("there is no Transfer Syntax UID, and no element to guess it from")
-        said = guess or IMPLICIT
+        said = LITTLE_EXPLICIT if guess is IMPLICIT else guess or IMPLICIT
     try:
         encoding, end = _walk_as(window, offset, guess or said, said, found)
     except (Malformed, Truncated, Damaged) as error:
@@ -566,6 +566,7 @@ def _native_length(window: Window) -> int:
 
 
 _PADDING = b"\0 "  # PS3.5 6.2: UI is padded with NUL, other text with spaces, and writers mix them up
+_ZERO = 0x30
 _OF_A_UID = b"0123456789."  # PS3.5 9.1
 _UNPRINTABLE = bytes(range(0x21)) + bytes(range(0x7F, 0x100))
 
@@ -613,6 +614,14 @@ def _uid(name: str, value: bytes | None, media: bytes | None, notes: list[str]) 
     ValueError
         There is none that a request could name.
     """
+    if (
+        value and value == media
+    ):  # as it should be, and is: there is nothing to say but what is to be said of zeros
+        plain = value.strip(_PADDING)
+        if 0 < len(plain) <= _LONGEST_UID and not plain.translate(None, _OF_A_UID):
+            uid = plain.decode()
+            if plain[0] != _ZERO and (b".0" not in plain or not _has_leading_zero(uid)):
+                return uid
     own = _without_junk(value or b"")
     other = own if media == value else _without_junk(media or b"")
     if not own:

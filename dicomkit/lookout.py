@@ -10,11 +10,12 @@ import sys
 from collections import deque
 from collections.abc import Callable, Iterator
 from threading import Condition, Thread
+from time import monotonic
 from typing import TYPE_CHECKING, TypeAlias, cast
 
 from dicomkit.descriptors import NO_DESCRIPTOR
 from dicomkit.errors import UnreadableError
-from dicomkit.instances import Instance, PassedOver, Unreadable, find_instances
+from dicomkit.instances import Found, Instance, PassedOver, Unreadable, find_instances
 from dicomkit.plan import NotYet, Task
 from dicomkit.results import Outcome
 from dicomkit.sender import not_a_dicom_message
@@ -27,9 +28,8 @@ if TYPE_CHECKING:
 
 _Unsendable: TypeAlias = "tuple[str, Outcome, str, HeaderFacts | None]"
 SAME_UID = "its SOP Instance UID came before in this batch; both were sent"
-# A file that could not be opened for want of a file descriptor is tried again after so long, so often.
-SHORTAGE_SECONDS = 0.25
-SHORTAGE_TRIES = 100
+# For so long a source is looked at again that could not be opened for want of a file descriptor.
+LONGEST_SHORTAGE_SECONDS = 30.0
 # How many sources of an iterator are pulled ahead of their being looked at.
 PULL_AHEAD = 1000
 
@@ -45,6 +45,8 @@ class Lookout:
     passed_over : list of PassedOver
     found : int
         How many numbers were given.
+    is_short : bool
+        Whether the last `NotYet` was for want of a file descriptor: then nobody says when to ask again.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class Lookout:
         self.rows: deque[SendResult] = deque()
         self.passed_over: list[PassedOver] = []
         self.found = 0
+        self.is_short = False
         self._row = row
         self._resume = resume
         self._seen: set[int] = set()
@@ -76,8 +79,9 @@ class Lookout:
     def __next__(self) -> Task | None:
         while True:
             for found in self._finds:
-                if isinstance(found, float):
-                    raise NotYet(found)
+                self.is_short = found is None
+                if found is None:
+                    raise NotYet
                 if isinstance(found, PassedOver):
                     self.passed_over.append(found)
                     return None
@@ -96,24 +100,18 @@ class Lookout:
         if self._feeder is not None:
             self._feeder.close()
 
-    def _find(
-        self, sources: object, tries: int = SHORTAGE_TRIES
-    ) -> Iterator[Instance | PassedOver | _Unsendable | float]:
-        """Find what there is, or how long to wait before it goes on."""
+    def _find(self, sources: object) -> Iterator[Instance | PassedOver | _Unsendable | None]:
+        """Find what there is; None when nothing can be opened right now."""
         if isinstance(sources, list | tuple):
             for source in sources:
-                yield from self._find(source, tries)
+                yield from self._find(source)
         elif _is_other_message(sources):
             yield f"<{type(sources).__name__}>", Outcome.INVALID_MESSAGE, not_a_dicom_message(sources), None
         elif isinstance(sources, BaseException):
             yield _broken_off(sources)
         else:
             try:
-                for found in find_instances(sources):
-                    if tries and isinstance(found, Unreadable) and found.detail == NO_DESCRIPTOR:
-                        yield SHORTAGE_SECONDS
-                        yield from self._find(found.source, tries - 1)
-                        continue
+                for found in find_at_last(sources):
                     yield (
                         (found.source, Outcome.UNREADABLE, found.detail, found.header)
                         if isinstance(found, Unreadable)
@@ -144,6 +142,28 @@ class Lookout:
             return SAME_UID
         self._seen.add(key)
         return ""
+
+
+def find_at_last(sources: object) -> Iterator[Found | None]:
+    """Find what there is; where no file descriptor is free, None until there is one, or for long enough."""
+    for found in find_instances(sources):
+        if not _lacks_a_descriptor(found):
+            yield found
+            continue
+        until = monotonic() + LONGEST_SHORTAGE_SECONDS
+        while True:
+            yield None
+            again = find_instances(found.source)
+            first = next(again, None)
+            if first is None or not _lacks_a_descriptor(first) or monotonic() > until:
+                break
+        if first is not None:
+            yield first
+            yield from find_at_last(again)  # a folder, say, has more
+
+
+def _lacks_a_descriptor(found: Found) -> bool:
+    return isinstance(found, Unreadable) and found.detail == NO_DESCRIPTOR
 
 
 def _is_other_message(source: object) -> bool:

@@ -56,11 +56,7 @@ FREE = -1  # the owner of a series that no worker has
 
 
 class NotYet(Exception):
-    """The sources have nothing to look at right now; they will say when they have, or are asked again after so long."""
-
-    def __init__(self, seconds: float | None = None) -> None:
-        self.seconds = seconds
-        super().__init__()
+    """The sources have nothing to look at right now; they will say when they have, unless it is for a descriptor."""
 
 
 class Plan:
@@ -84,6 +80,8 @@ class Plan:
         How many are at work now; between 1 and `associations`.
     may_take : callable
         Asked before anything is handed out; says no while the batch is paused.
+    is_short : callable
+        Asked when a source was not looked at: whether for want of a file descriptor, which a worker may then free.
     is_crowded : bool
         Set when the kinds in sight need more presentation contexts than an association has: then what fits the
         association at hand goes first, rather than opening another for each change of kind.
@@ -111,9 +109,9 @@ class Plan:
         self._came_across = False
         self._stopped = False
         self._hold_until = 0.0
-        self._look_again_at: float | None = None
         self.is_crowded = False
         self.may_take: Callable[[], bool] = lambda: True
+        self.is_short: Callable[[], bool] = lambda: False
 
     # ------------------------------------------------------------------------------------------ workers
 
@@ -143,7 +141,7 @@ class Plan:
                     return True
                 if deadline is not None and now >= deadline:
                     return None
-                due = [moment for moment in (deadline, self._look_again_at) if moment is not None]
+                due = [deadline] if deadline is not None else []
                 if task is None and self.may_take():
                     next_tries = [task.not_before for task in self._waiting if _is_for(worker, task)]
                     held_until = max(self._hold_until, self._next_turn)
@@ -409,7 +407,6 @@ class Plan:
         """Look at so many more sources; False when there is nothing more for now."""
         if self._exhausted:
             return False
-        self._look_again_at = None
         for _ in range(count):
             try:
                 task = next(self._tasks)
@@ -417,9 +414,8 @@ class Plan:
                 self._exhausted = True
                 self._changed.notify_all()
                 return False
-            except NotYet as wait:
-                if wait.seconds is not None:
-                    self._look_again_at = monotonic() + wait.seconds
+            except NotYet:
+                self._came_across = self._came_across or self.is_short()
                 return False
             if task is None:
                 self._came_across = True

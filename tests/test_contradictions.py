@@ -88,6 +88,17 @@ def test_zeros_that_a_wrong_reading_may_have_led_to_are_not_left_out() -> None:
     assert data_set_of(look_at(part10(jumps_into_zeros))) == jumps_into_zeros
 
 
+def test_zeros_after_pixel_data_are_no_part_of_it_all_the_same() -> None:
+    data_set = IDENTITY + short_form(b"??") + PLACE + PIXELS
+    assert data_set_of(look_at(part10(data_set + bytes(100)))) == data_set
+
+
+def test_an_unknown_one_may_be_the_first_and_the_syntax_missing() -> None:
+    data_set = short_form(b"??") + BODY
+    instance = look_at(part10(data_set, None))
+    assert (instance.transfer_syntax, data_set_of(instance)) == (EXPLICIT_LE, data_set)
+
+
 @given(st.binary(min_size=2, max_size=2), st.binary(max_size=30))
 @settings(max_examples=200, deadline=None)
 def test_any_two_bytes_as_value_representation_lose_nothing(vr: bytes, value: bytes) -> None:

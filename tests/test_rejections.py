@@ -530,6 +530,16 @@ def test_rejections_without_end_are_bounded(count: int) -> None:
     assert not batch.proposals.are_futile
 
 
+def test_as_many_contexts_as_were_accepted_once_are_not_halved() -> None:
+    proposals = Proposals()
+    proposals.were_accepted(10, KINDS[:5])
+    assert not proposals.are_halved(rejection(1, 1, 1), 10, KINDS[5:10])
+    assert proposals.most == MAX_CONTEXTS
+    assert proposals.are_halved(rejection(1, 1, 1), 12, KINDS[:6])
+    assert proposals.most == 6
+    assert not proposals.are_halved(rejection(1, 1, 7), 12, KINDS[:6])
+
+
 # Contexts that are accepted in no way to use them
 
 
