@@ -271,7 +271,8 @@ def send_batch(
     control
         Pauses and cancels the batch from elsewhere.
     on_event
-        Called with what happens (`dicomkit.events`), one event at a time, in the thread it happened in.
+        Called with what happens (`dicomkit.events`), one event at a time, in the thread it happened in. What it raises
+        is logged; SystemExit and KeyboardInterrupt are a cancel.
 
     Raises
     ------
@@ -321,6 +322,7 @@ def send_batch(
     finally:
         control._give_back()
     record.tell(Done(tuple((str(o), n) for o, n in batch.outcomes.items()), batch.interrupted))
+    batch.interrupted = control.cancels > 0  # by now, since a listener may want an end until the last
     return batch
 
 

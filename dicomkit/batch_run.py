@@ -15,6 +15,7 @@ from time import monotonic, perf_counter
 from typing import TYPE_CHECKING, Protocol
 
 from dicomkit.breaker import Breaker, backoff_seconds, spread
+from dicomkit.content import SourceChanged
 from dicomkit.errors import AssociationRejected, ConnectionFailed, Interrupted, PeerTimedOut, WireError
 from dicomkit.events import Scanned, Sending, Waiting
 from dicomkit.frozen import Frozen
@@ -106,7 +107,9 @@ class Run:
         self._refusal = why_not(setting)
         skips = policy.resume and self._refusal is None
         resume = record.resume(self.row.peer, self.row.batch_id, skips=skips)
-        self.lookout = Lookout(sources, self.row, lambda: self.plan.wake(), resume)
+        self.lookout = Lookout(
+            sources, self.row, lambda: self.plan.wake(), resume, held_bytes=lambda: self.plan.held_bytes
+        )
         self.plan = Plan(self.lookout, policy.associations, max_rate=policy.max_rate)
         self.plan.may_take = lambda: not control.is_paused
         self.tuner = Tuner(policy.associations) if policy.is_tuned else None
@@ -161,6 +164,7 @@ class Run:
             try:
                 self.record.begin(self.row.batch_id, self._setting)
                 self.control.listen(self._heed_control)
+                self.record.on_stop = self.control.cancel
                 if self._refusal is None:
                     self._run_workers()
                 self._finish()
@@ -269,8 +273,7 @@ class Run:
             )
         if self.control.cancels and self.lookout.is_cut_short:
             notes.append("what the iterator had not given yet was not sent, and has no row")
-        if self.record.trouble:
-            notes.append(self.record.trouble)
+        notes += filter(None, (self.record.stopped_by, self.record.trouble))
         return "; ".join(notes)
 
     # ------------------------------------------------------------------------------------------ for the workers
@@ -545,7 +548,7 @@ class _Worker:
             return
         duration_ms = 1e3 * (perf_counter() - start)
         result = run.row.failed_to_open(
-            task.index, task.number, task.instance, error, started_at, duration_ms, which, task.note
+            task.index, task.number, task.instance, error, started_at, duration_ms, which, task.remarks
         )
         may_pass = error.may_pass if isinstance(error, AssociationRejected | ConnectionFailed) else None
         if may_pass is False:
@@ -602,10 +605,15 @@ class _Worker:
                 task.number,
                 task.instance,
                 self._run.row,
-                note=task.note,
+                note=task.remarks,
                 transcode=self._run.policy.transcode,
             )
-            if attempt.load():
+            try:
+                is_loaded = attempt.load()
+            except SourceChanged:
+                self._plan.look_again(task, self._run.lookout.look_again)
+                continue
+            if is_loaded:
                 line.taken += 1
                 return _Sent(task, attempt)
             self._run.settle(task, attempt.result())
@@ -629,7 +637,7 @@ class _Worker:
         unpack = is_first and run.packs and result.outcome is Outcome.ABORTED
         if unpack:
             run.packs = False
-            task.note = "; ".join(filter(None, (task.note, UNPACKED)))
+            task.unpacked = UNPACKED
         else:
             run.got_stuck(result, sent.attempt.start)
         task.alone = True
@@ -697,5 +705,6 @@ class _Line:
         if self.is_full:
             return False
         if task.alone or self._only is not None:
-            return task is self._only
+            # Its kind is another one by now when its file is.
+            return task is self._only and task.kind in self._covered
         return task.kind in self._covered

@@ -6,25 +6,38 @@ a thread of its own pulls from it, a little ahead; there `NotYet` says that noth
 
 from __future__ import annotations
 
-import sys
 from collections import deque
 from collections.abc import Callable, Iterator
 from threading import Condition, Thread
 from typing import TYPE_CHECKING, cast
 
 from dicomkit.errors import UnreadableError
-from dicomkit.instances import Instance, PassedOver, Unreadable, find_instances
-from dicomkit.plan import NotYet, Task
+from dicomkit.frozen import Frozen
+from dicomkit.instances import (
+    IN_MEMORY,
+    Broken,
+    Instance,
+    NotDicomMessage,
+    PassedOver,
+    Unreadable,
+    ended_with,
+    find_all,
+    find_instances,
+)
+from dicomkit.part10 import is_dataset
+from dicomkit.plan import AHEAD_BYTES, NotYet, Task
 from dicomkit.results import Outcome
-from dicomkit.sender import not_a_dicom_message
+from dicomkit.second_look import look_again
+from dicomkit.sender import KEEPS_CHANGING, MOST_LOOKS, not_a_dicom_message
 
 if TYPE_CHECKING:
     from dicomkit.ledger_resume import Resume
+    from dicomkit.messages import DicomMessage
     from dicomkit.results import SendResult
     from dicomkit.sender import RowMaker
 
 SAME_UID = "its SOP Instance UID came before in this batch; both were sent"
-# How many sources of an iterator are pulled ahead of their being looked at.
+# How many sources of an iterator are pulled ahead of their being looked at; fewer, where they take much memory.
 PULL_AHEAD = 1000
 
 
@@ -39,6 +52,13 @@ class Lookout:
     passed_over : list of PassedOver
     found : int
         How many numbers were given.
+
+    Parameters
+    ----------
+    on_arrival
+        Called, in a thread of its own, when something has come after a `NotYet`.
+    held_bytes
+        Says how many bytes of memory the tasks take that were asked for and are not sent so far.
     """
 
     def __init__(
@@ -47,6 +67,8 @@ class Lookout:
         row: RowMaker,
         on_arrival: Callable[[], None],
         resume: Resume | None = None,
+        *,
+        held_bytes: Callable[[], int] = lambda: 0,
     ) -> None:
         self.rows: deque[SendResult] = deque()
         self.passed_over: list[PassedOver] = []
@@ -54,10 +76,10 @@ class Lookout:
         self._row = row
         self._resume = resume
         self._seen: set[int] = set()
-        # An open file iterates over lines, which are no sources; `find_instances` has the words for it.
-        is_fed = isinstance(sources, Iterator) and not hasattr(type(sources), "read")
-        self._feeder = Feeder(cast("Iterator[object]", sources), on_arrival) if is_fed else None
-        self._finds = iter(()) if self._feeder is not None else self._find(sources)
+        self._feeder = (
+            Feeder(cast("Iterator[object]", sources), on_arrival, held_bytes) if _is_fed(sources) else None
+        )
+        self._finds = iter(()) if self._feeder is not None else find_all(sources)
 
     @property
     def is_cut_short(self) -> bool:
@@ -70,6 +92,8 @@ class Lookout:
     def __next__(self) -> Task | None:
         while True:
             for found in self._finds:
+                if found is None:
+                    return None
                 if isinstance(found, PassedOver):
                     self.passed_over.append(found)
                     return None
@@ -77,50 +101,57 @@ class Lookout:
                 self.found += 1
                 if isinstance(found, Instance):
                     return self._as_task(index, found)
-                self.rows.append(self._row.untried(index, *found))
+                self.rows.append(self._row.untried(index, *_told(found)))
                 return None
             if self._feeder is None:
                 raise StopIteration
-            self._finds = self._find(self._feeder.next())
+            source = self._feeder.next()
+            if isinstance(source, _Ended):
+                self._finds = iter((ended_with(source.error),))
+            else:
+                self._finds = find_all(source, are_all=False)
+
+    def look_again(self, task: Task) -> bool:
+        """Take a task for what its source is now; False when it makes none any more, and `rows` has its row."""
+        before, task.looks = task.instance, task.looks + 1
+        try:
+            if task.looks > MOST_LOOKS:
+                raise UnreadableError(KEEPS_CHANGING)
+            task.instance = look_again(before)
+        except UnreadableError as error:
+            row = self._row.unsent(task.index, task.number, before, Outcome.UNREADABLE, str(error))
+            self.rows.append(row)
+            return False
+        note = SAME_UID if task.note.startswith(SAME_UID) else ""
+        if task.instance.sop_instance_uid != before.sop_instance_uid:
+            if not note:
+                self._seen.discard(hash(before.sop_instance_uid))
+            note = self._note_on(task.instance.sop_instance_uid)
+        return self._is_to_be_sent(task, note)
 
     def close(self) -> None:
         """Pull nothing more from the caller's iterator."""
         if self._feeder is not None:
             self._feeder.close()
 
-    def _find(self, sources: object) -> Iterator[Instance | PassedOver | tuple[str, Outcome, str]]:
-        if isinstance(sources, list | tuple):
-            for source in sources:
-                yield from self._find(source)
-        elif _is_other_message(sources):
-            yield f"<{type(sources).__name__}>", Outcome.INVALID_MESSAGE, not_a_dicom_message(sources)
-        elif isinstance(sources, BaseException):
-            yield _broken_off(sources)
-        else:
-            try:
-                for found in find_instances(sources):
-                    yield (
-                        (found.source, Outcome.UNREADABLE, found.detail)
-                        if isinstance(found, Unreadable)
-                        else found
-                    )
-            except TypeError as error:
-                yield f"<{type(sources).__name__}>", Outcome.INVALID_MESSAGE, str(error)
-            except UnreadableError as error:
-                yield f"<{type(sources).__name__}>", Outcome.UNREADABLE, str(error)
-            except Exception as error:  # noqa: BLE001 - an iterable of the caller's; what it raised becomes a row
-                yield _broken_off(error)
-
     def _as_task(self, index: int, instance: Instance) -> Task | None:
         """To be sent, unless the ledger holds it as stored."""
+        task = Task(index, instance)
+        return task if self._is_to_be_sent(task, self._note_on(instance.sop_instance_uid)) else None
+
+    def _is_to_be_sent(self, task: Task, note: str) -> bool:
+        """Whether it is, with what the ledger knows of it; else it has its row."""
         if self._resume is None:
-            return Task(index, instance, self._note_on(instance.sop_instance_uid))
-        past = self._resume.look_up(instance)
+            task.note = note
+            return True
+        past = self._resume.look_up(task.instance)
         if past.is_held:
-            self.rows.append(self._row.unsent(index, 1, instance, Outcome.SKIPPED, past.sentence))
-            return None
-        notes = (self._note_on(instance.sop_instance_uid), past.sentence)
-        return Task(index, instance, "; ".join(filter(None, notes)), past.fingerprint)
+            row = self._row.unsent(task.index, task.number, task.instance, Outcome.SKIPPED, past.sentence)
+            self.rows.append(row)
+            return False
+        task.note = "; ".join(filter(None, (note, past.sentence)))
+        task.fingerprint = past.fingerprint
+        return True
 
     def _note_on(self, sop_instance_uid: str) -> str:
         # Hashes instead of the UIDs themselves: a tenth of the memory, and 64 bits tell a million UIDs apart.
@@ -131,33 +162,51 @@ class Lookout:
         return ""
 
 
-def _is_other_message(source: object) -> bool:
-    """Whether it is a message that is no DICOM; without importing `messages`, which whoever has one did."""
-    messages = sys.modules.get("dicomkit.messages")
-    return (
-        messages is not None
-        and isinstance(source, messages.Message)
-        and not isinstance(source, messages.DicomMessage)
-    )
+def _is_fed(sources: object) -> bool:
+    """Whether it is an iterator, which may take its time and come to an end only once."""
+    try:
+        # An open file iterates over lines, which are no sources; `find_all` has the words for it.
+        return isinstance(sources, Iterator) and not hasattr(type(sources), "read")
+    except BaseException:  # noqa: BLE001 - the caller's code; `find_all` asks again, and says what it raised
+        return False
 
 
-def _broken_off(error: BaseException) -> tuple[str, Outcome, str]:
-    return (
-        "<sources>",
-        Outcome.UNREADABLE,
-        f"the sources ended with {type(error).__name__}; what they gave before was sent, what they had not given "
-        "was not",
-    )
+def _told(found: Unreadable | Broken) -> tuple[str, Outcome, str]:
+    """Source, outcome and detail of what is no instance."""
+    if isinstance(found, NotDicomMessage):
+        message = found.message
+        return f"<{type(message).__name__}>", Outcome.INVALID_MESSAGE, not_a_dicom_message(message)
+    if isinstance(found, Broken) and found.is_strange:
+        return found.source, Outcome.INVALID_MESSAGE, found.detail
+    return found.source, Outcome.UNREADABLE, found.detail
+
+
+class _Ended(Frozen):
+    """The caller's iterator raised."""
+
+    error: BaseException
 
 
 class Feeder:
-    """Pulls from an iterator in a thread of its own, so that nobody waits for a slow one but those who must."""
+    """Pulls from an iterator in a thread of its own, so that nobody waits for a slow one but those who must.
 
-    def __init__(self, sources: Iterator[object], on_arrival: Callable[[], None]) -> None:
+    What it gives is kept as it is when it comes, since a generator may use its Dataset or buffer again. It is pulled
+    from for as long as what it gave, and is not sent so far, takes no more than `AHEAD_BYTES` of memory; one that
+    takes more is pulled when nothing else is held.
+    """
+
+    def __init__(
+        self, sources: Iterator[object], on_arrival: Callable[[], None], held_bytes: Callable[[], int]
+    ) -> None:
         self._sources = sources
         self._on_arrival = on_arrival
-        self._ready: deque[object] = deque()
+        self._held_bytes = held_bytes
+        self._ready: deque[tuple[object, int]] = deque()
+        self._ready_bytes = 0
+        self._given_bytes = 0
+        self._newest_bytes = 0
         self._changed = Condition()
+        self._is_waiting = False
         self._is_started = False
         self._is_closed = False
         self.is_exhausted = False
@@ -177,10 +226,17 @@ class Feeder:
                 self._is_started = True
                 # A daemon, because an iterator that never comes back cannot be ended from outside.
                 Thread(target=self._pull, daemon=True, name="dicomkit sources").start()
-            if self._ready:
-                if len(self._ready) == PULL_AHEAD // 2:
-                    self._changed.notify_all()
-                return self._ready.popleft()
+            # The last one is looked at to its end by now, and what was found in it is held elsewhere, or sent.
+            self._given_bytes = 0
+            source: object = None
+            is_there = bool(self._ready)
+            if is_there:
+                source, self._given_bytes = self._ready.popleft()
+                self._ready_bytes -= self._given_bytes
+            if self._is_waiting and len(self._ready) <= PULL_AHEAD // 2 and self._has_room():
+                self._changed.notify_all()
+            if is_there:
+                return source
             if self.is_exhausted or self._is_closed:
                 raise StopIteration
             raise NotYet
@@ -193,19 +249,56 @@ class Feeder:
     def _pull(self) -> None:
         try:
             for source in self._sources:
-                self._add(source)
+                self._add(*_as_it_is_now(source))
+                del source  # or it would be held while the next one is waited for
                 if self._is_closed:
                     return
         except BaseException as error:  # noqa: BLE001 - the caller's code; what it raised becomes a row
-            self._add(error)
+            self._add(_Ended(error), 0)
         self.is_exhausted = True
         self._on_arrival()
 
-    def _add(self, source: object) -> None:
+    def _add(self, source: object, size: int) -> None:
         with self._changed:
-            self._ready.append(source)
+            self._ready.append((source, size))
+            self._ready_bytes += size
+            self._newest_bytes = size
             is_first = len(self._ready) == 1
-            while len(self._ready) >= PULL_AHEAD and not self._is_closed:
-                self._changed.wait()
+        del source
         if is_first:
             self._on_arrival()
+        with self._changed:
+            self._is_waiting = True
+            while not self._has_room() and not self._is_closed:
+                self._changed.wait()
+            self._is_waiting = False
+
+    def _has_room(self) -> bool:
+        """Whether another one may be pulled, which is taken to be as large as the one before."""
+        held = self._ready_bytes + self._given_bytes + self._held_bytes()
+        return len(self._ready) < PULL_AHEAD and (not held or held + self._newest_bytes <= AHEAD_BYTES)
+
+
+def _as_it_is_now(source: object) -> tuple[object, int]:
+    """What a source is that may be used again for the next one, and how many bytes of memory it takes."""
+    try:
+        if type(source) in (list, tuple):
+            pictures = [_picture(one) for one in cast("list[object]", source)]
+            return pictures, sum(map(_size, pictures))
+        picture = _picture(source)
+        return picture, _size(picture)
+    except BaseException:  # noqa: BLE001 - the caller's code; `find_all` asks again, and says what it raised
+        return source, 0
+
+
+def _picture(source: object) -> object:
+    if isinstance(source, (bytearray, memoryview)):
+        return bytes(source)
+    is_held = hasattr(type(source), "instance") and cast("DicomMessage", source).source in IN_MEMORY
+    return next(find_instances(source)) if is_held or is_dataset(source) else source
+
+
+def _size(source: object) -> int:
+    if isinstance(source, bytes):
+        return len(source)
+    return source.held_bytes if isinstance(source, Instance) else 0

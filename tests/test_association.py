@@ -84,7 +84,6 @@ class Bytes:
         self._good = len(content) if good is None else good
         self._break_by = break_by
         self._position = 0
-        self.changed = False
 
     def readv(self, buffers: Sequence[memoryview]) -> int:
         start = self._position
@@ -95,6 +94,9 @@ class Bytes:
             buffer[: len(piece)] = piece
             self._position += len(piece)
         return self._position - start
+
+    def check_unchanged(self) -> None:
+        pass
 
     def close(self) -> None:
         self._position = 0

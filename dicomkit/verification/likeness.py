@@ -162,7 +162,7 @@ def _unreadable(archive: str, sent: Encoded, error: NotComparable) -> Finding:
 def _how_it_changed(subject: Subject, source: Instance) -> str:
     """Why a source is not what it was when it was sent; empty when nothing says so."""
     if source.stamp is not None and subject.started_at is not None:
-        modified = datetime.fromtimestamp(source.stamp[1] / 1e9, UTC)
+        modified = datetime.fromtimestamp(source.stamp.modified_ns / 1e9, UTC)
         if modified > subject.started_at:
             return f"was modified after it was sent (on {modified:%Y-%m-%d at %H:%M:%S} UTC)"
     is_as_sent = source.transfer_syntax == subject.sent_transfer_syntax
