@@ -45,6 +45,7 @@ __all__ = [
     "ended_with",
     "find_all",
     "find_instances",
+    "holds_itself",
     "look_at",
 ]
 
@@ -203,7 +204,7 @@ def find_all(sources: object, *, are_all: bool = True) -> Iterator[Found | Broke
                 yield cast("Found", source)
                 continue
             if id(source) in inside:
-                yield Unreadable(_label(source), "it holds itself, so it has no end; leave it out")
+                yield holds_itself(source)
                 continue
             if len(levels) > _DEEPEST:
                 yield Unreadable(
@@ -228,6 +229,11 @@ def find_all(sources: object, *, are_all: bool = True) -> Iterator[Found | Broke
         inside.discard(id(owner))
         if broken is not None:
             yield ended_with(broken) if are_all and len(levels) < 2 else _broken(owner, broken, _ENDED)
+
+
+def holds_itself(source: object) -> Unreadable:
+    """What is said of an iterable that gives itself."""
+    return Unreadable(_label(source), "it holds itself, so it has no end; leave it out")
 
 
 def ended_with(error: BaseException) -> Broken:

@@ -23,6 +23,7 @@ from dicomkit.instances import (
     ended_with,
     find_all,
     find_instances,
+    holds_itself,
 )
 from dicomkit.part10 import is_dataset
 from dicomkit.plan import AHEAD_BYTES, NotYet, Task
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
 SAME_UID = "its SOP Instance UID came before in this batch; both were sent"
 # How many sources of an iterator are pulled ahead of their being looked at; fewer, where they take much memory.
 PULL_AHEAD = 1000
+# After so many that hold nothing at all it is somebody else's turn.
+SOURCES_WITHOUT_FIND = 100
 
 
 class Lookout:
@@ -90,7 +93,7 @@ class Lookout:
         return self
 
     def __next__(self) -> Task | None:
-        while True:
+        for _ in range(SOURCES_WITHOUT_FIND):
             for found in self._finds:
                 if found is None:
                     return None
@@ -106,10 +109,12 @@ class Lookout:
             if self._feeder is None:
                 raise StopIteration
             source = self._feeder.next()
-            if isinstance(source, _Ended):
+            # By its type, since what else there is may be anything.
+            if type(source) is _Ended:
                 self._finds = iter((ended_with(source.error),))
             else:
                 self._finds = find_all(source, are_all=False)
+        return None
 
     def look_again(self, task: Task) -> bool:
         """Take a task for what its source is now; False when it makes none any more, and `rows` has its row."""
@@ -249,7 +254,8 @@ class Feeder:
     def _pull(self) -> None:
         try:
             for source in self._sources:
-                self._add(*_as_it_is_now(source))
+                # Only this thread may ask it for more.
+                self._add(*_as_it_is_now(holds_itself(source) if source is self._sources else source))
                 del source  # or it would be held while the next one is waited for
                 if self._is_closed:
                     return
