@@ -38,7 +38,7 @@ from dicomkit.second_look import look_again
 from dicomkit.sender import MOST_LOOKS, RowMaker, peer_of
 from dicomkit.uids import EXPLICIT_LE
 from tests.bare_peer import BarePeer, Conversation, ReceivedInstance, accept_pdu
-from tests.files import CT_IMAGE_STORAGE, ct_instance, instance_uid, write_ct_files
+from tests.files import CT_IMAGE_STORAGE, SERIES_UID, ct_instance, instance_uid, write_ct_files
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
@@ -46,6 +46,7 @@ POSIX_ONLY = pytest.mark.skipif(os.name == "nt", reason="Windows has no time of 
 MR_IMAGE_STORAGE = "1.2.840.10008.5.1.4.1.1.4"
 # More than the buffers between two ends of a loopback connection take.
 LARGE = {"rows": 4096, "columns": 2048}
+OTHER_SERIES = f"{SERIES_UID[:-1]}2"
 LOOKED_AGAIN = "the file changed after it was looked at, and was looked at again"
 
 
@@ -129,15 +130,15 @@ def test_a_file_that_was_replaced_in_the_look_ahead_goes_out_under_its_own_uids(
     tmp_path: Path, replace: Callable[[Path, bytes], None], rows: int
 ) -> None:
     files = write_ct_files(tmp_path, 3)
-    other = ct_instance(7, series_uid="1.2.3.4", rows=rows)
+    other = ct_instance(7, series_uid=OTHER_SERIES, rows=rows)
     with LocalSCP() as scp:
         change = when_first_is_sent(lambda: replace(files[2], other))
         batch = send_batch(scp.setting(), files, on_event=change)
         assert batch.ok
         row = batch.to_frame().iloc[2]
         assert (row.sop_instance_uid, row.series_instance_uid) == (
-            instance_uid(7, series_uid="1.2.3.4"),
-            "1.2.3.4",
+            instance_uid(7, series_uid=OTHER_SERIES),
+            OTHER_SERIES,
         )
         assert f"{LOOKED_AGAIN}: it was {instance_uid(2)} before" in row.detail
         assert row.size_bytes == look_at(other).length
@@ -151,7 +152,7 @@ def test_what_was_found_before_is_sent_as_it_is_now(
 ) -> None:
     files = write_ct_files(tmp_path, 6)
     found = [settled(path) for path in files]
-    others = [ct_instance(10 + index, series_uid=f"1.2.3.{index}") for index in range(3)]
+    others = [ct_instance(10 + index, series_uid=OTHER_SERIES) for index in range(3)]
     for path, other in zip(files, others, strict=False):
         replace(path, other)
     with LocalSCP() as scp:
@@ -160,6 +161,18 @@ def test_what_was_found_before_is_sent_as_it_is_now(
         assert holds_whole(scp, *others, *(ct_instance(index) for index in (3, 4, 5)))
     details = batch.to_frame().detail
     assert details.str.contains(LOOKED_AGAIN).tolist() == [True] * 3 + [False] * 3
+
+
+def test_what_may_have_been_written_within_a_tick_of_the_look_is_looked_at_again(tmp_path: Path) -> None:
+    (path,) = write_ct_files(tmp_path, 1)
+    before = settled(path).__getstate__()
+    in_place(path, ct_instance(1))
+    # As if both had been written within one tick: nothing of the stamp tells them apart.
+    stamp = Stamp.of(path.stat())._replace(is_settled=False)
+    found = Instance(*before[:-2], stamp, before[-1])  # type: ignore[arg-type]
+    with LocalSCP() as scp:
+        assert send_batch(scp.setting(), found).ok
+        assert holds_whole(scp, ct_instance(1))
 
 
 @POSIX_ONLY
@@ -593,6 +606,18 @@ def test_stamps_are_equal_whenever_they_were_taken(tmp_path: Path) -> None:
     assert hash(fresh) == hash(later)
     assert fresh != fresh._replace(inode=fresh.inode + 1)
     assert settled(path).stamp == fresh
+
+
+@pytest.mark.parametrize("field", ["size", "modified_ns", "device", "inode", "changed_ns"])
+def test_a_stamp_is_of_one_file_in_one_state(tmp_path: Path, field: str) -> None:
+    (path,) = write_ct_files(tmp_path, 1)
+    status = path.stat()
+    stamp = Stamp.of(status)
+    assert stamp.is_of(status)
+    assert stamp.has_content_of(status)
+    other = stamp._replace(**{field: getattr(stamp, field) + 1})
+    assert other.is_of(status) is (os.name == "nt" and field == "changed_ns")
+    assert other.has_content_of(status) is (field == "changed_ns")
 
 
 @pytest.mark.parametrize(
