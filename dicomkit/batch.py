@@ -228,7 +228,8 @@ def send_batch(
         Where to, in whose name, and how long each phase may take.
     sources
         A path, folder, glob, DICOMDIR, zip archive, bytes, Dataset, message, a frame with a ``source`` column, or
-        any iterable of them. An iterator is taken as it comes, and never held whole.
+        any iterable of them. An iterator is taken as it comes, and never held whole: no more than 64 MB of memory, or
+        one instance that takes more, is ahead of what is sent.
     associations
         How many to keep busy at once. A peer that does not take so many gets fewer. ``"auto"`` finds by trying, while
         it sends, how many pay and the peer admits; after 30 s, and then ever more seldom, it tries whether more do.

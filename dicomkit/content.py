@@ -75,6 +75,9 @@ class Stamp(NamedTuple):
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Stamp) and self[:-1] == other[:-1]
 
+    def __ne__(self, other: object) -> bool:  # or it would be the tuple's
+        return not self == other
+
     def __hash__(self) -> int:
         return hash(self[:-1])
 
@@ -162,6 +165,8 @@ class DataSource(Protocol):
         ------
         SourceChanged
             It was written to meanwhile.
+        UnreadableError
+            That cannot be told.
         """
         ...
 
@@ -245,7 +250,12 @@ class _OpenFile:
 
     def check_unchanged(self) -> None:
         """See `DataSource`."""
-        if self._stamp is not None and not self._stamp.has_content_of(os.fstat(self._descriptor)):
+        try:
+            status = os.fstat(self._descriptor)
+        except OSError as error:  # the share it was on is gone, say
+            reason = f"reading it failed ({describe_os_error(error)}); check the disk and send it again"
+            raise SourceError(self._name, reason) from error
+        if self._stamp is not None and not self._stamp.has_content_of(status):
             raise SourceChanged.meanwhile(self._name)
 
     def close(self) -> None:

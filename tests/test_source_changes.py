@@ -22,6 +22,7 @@ from dicomkit import (
     Instance,
     Ledger,
     LocalSCP,
+    UnreadableError,
     breaker,
     look_at,
     send,
@@ -441,6 +442,14 @@ def test_who_reads_for_himself_is_told_too(tmp_path: Path) -> None:
     assert again.read_all() == ct_instance(1)[again.offset :]
 
 
+def test_a_file_whose_state_cannot_be_asked_for_is_unreadable(tmp_path: Path) -> None:
+    (path,) = write_ct_files(tmp_path, 1)
+    source = look_at(path).open()
+    source.close()  # as the share that it is on goes away
+    with pytest.raises(UnreadableError, match="reading it failed"):
+        source.check_unchanged()
+
+
 def test_what_is_converted_is_what_was_looked_at_too(tmp_path: Path) -> None:
     files = write_ct_files(tmp_path, 2)
     found = [settled(path) for path in files]
@@ -603,6 +612,7 @@ def test_stamps_are_equal_whenever_they_were_taken(tmp_path: Path) -> None:
     fresh = Stamp.of(path.stat())
     later = fresh._replace(is_settled=not fresh.is_settled)
     assert fresh == later
+    assert (fresh != later) is False
     assert hash(fresh) == hash(later)
     assert fresh != fresh._replace(inode=fresh.inode + 1)
     assert settled(path).stamp == fresh
