@@ -239,7 +239,8 @@ def send_batch(
         Where to, in whose name, and how long each phase may take.
     sources
         A path, folder, glob, DICOMDIR, zip archive, bytes, Dataset, message, a frame with a ``source`` column, or
-        any iterable of them. An iterator is taken as it comes, and never held whole.
+        any iterable of them. An iterator is taken as it comes, and never held whole: no more than 64 MB of memory, or
+        one instance that takes more, is ahead of what is sent.
     associations
         How many to keep busy at once. A peer that does not take so many gets fewer. ``"auto"`` finds by trying, while
         it sends, how many pay and the peer admits; after 30 s, and then ever more seldom, it tries whether more do.
@@ -283,7 +284,8 @@ def send_batch(
     control
         Pauses and cancels the batch from elsewhere.
     on_event
-        Called with what happens (`dicomkit.events`), one event at a time, in the thread it happened in.
+        Called with what happens (`dicomkit.events`), one event at a time, in the thread it happened in. What it raises
+        is logged; SystemExit and KeyboardInterrupt are a cancel.
     max_decoded_bytes
         The most that the decompressed pixels of one instance may take; one that says it would take more is
         ``not_accepted``, and nothing of it is decompressed.
@@ -350,6 +352,7 @@ def send_batch(
     finally:
         control._give_back()
     record.tell(Done(tuple((str(o), n) for o, n in batch.outcomes.items()), batch.interrupted))
+    batch.interrupted = control.cancels > 0  # by now, since a listener may want an end until the last
     return batch
 
 

@@ -16,6 +16,7 @@ from time import monotonic, perf_counter
 from typing import TYPE_CHECKING, Protocol
 
 from dicomkit.breaker import Breaker, backoff_seconds, spread
+from dicomkit.content import SourceChanged
 from dicomkit.descriptors import NO_DESCRIPTOR, associations_that_fit, has_room, is_shortage, lowered
 from dicomkit.errors import AssociationRejected, ConnectionFailed, Interrupted, PeerTimedOut, WireError
 from dicomkit.events import Scanned, Sending, Waiting
@@ -114,7 +115,9 @@ class Run:
         self._refusal = why_not(setting)
         skips = policy.resume and self._refusal is None
         resume = record.resume(self.row.peer, self.row.batch_id, skips=skips)
-        self.lookout = Lookout(sources, self.row, lambda: self.plan.wake(), resume)
+        self.lookout = Lookout(
+            sources, self.row, lambda: self.plan.wake(), resume, held_bytes=lambda: self.plan.held_bytes
+        )
         self._most, limit = associations_that_fit(policy.associations)
         self._lowered = lowered(policy.associations, self._most, limit)
         self._short_of = ""
@@ -175,6 +178,7 @@ class Run:
             try:
                 self.record.begin(self.row.batch_id, self._setting)
                 self.control.listen(self._heed_control)
+                self.record.on_stop = self.control.cancel
                 if self._refusal is None:
                     self._run_workers()
                 self._finish()
@@ -319,8 +323,7 @@ class Run:
             notes.append(
                 f"for a while there were fewer associations than there might have been: {self._short_of}"
             )
-        if self.record.trouble:
-            notes.append(self.record.trouble)
+        notes += filter(None, (self.record.stopped_by, self.record.trouble))
         return "; ".join(notes)
 
     # ------------------------------------------------------------------------------------------ for the workers
@@ -680,7 +683,7 @@ class _Worker:
             return
         duration_ms = 1e3 * (perf_counter() - start)
         result = run.row.failed_to_open(
-            task.index, task.number, task.instance, error, started_at, duration_ms, which, task.note
+            task.index, task.number, task.instance, error, started_at, duration_ms, which, task.remarks
         )
         may_pass = error.may_pass if isinstance(error, AssociationRejected | ConnectionFailed) else None
         if may_pass is False:
@@ -743,11 +746,16 @@ class _Worker:
                 task.number,
                 task.instance,
                 self._run.row,
-                note=task.note,
+                note=task.remarks,
                 transcode=self._run.policy.transcode,
                 convert=self._run.convert,
             )
-            if attempt.load():
+            try:
+                is_loaded = attempt.load()
+            except SourceChanged:
+                self._plan.look_again(task, self._run.lookout.look_again)
+                continue
+            if is_loaded:
                 self._lacks = ""
                 line.taken += 1
                 return _Sent(task, attempt)
@@ -783,7 +791,7 @@ class _Worker:
         unpack = is_first and run.packs and result.outcome is Outcome.ABORTED and may_pass is not False
         if unpack:
             run.packs = False
-            task.note = "; ".join(filter(None, (task.note, UNPACKED)))
+            task.unpacked = UNPACKED
         else:
             run.got_stuck(result, sent.attempt.start)
         task.alone = True
@@ -851,5 +859,6 @@ class _Line:
         if self.is_full:
             return False
         if task.alone or self._only is not None:
-            return task is self._only
+            # Its kind is another one by now when its file is.
+            return task is self._only and task.kind in self._covered
         return task.kind in self._covered

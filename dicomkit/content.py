@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable, Generator, Iterator, Sequence
-from typing import Protocol
+from time import time_ns
+from typing import NamedTuple, Protocol
 
 from dicomkit.dataset_walk import Fetch
 from dicomkit.descriptors import NO_DESCRIPTOR, is_shortage
@@ -24,6 +25,7 @@ __all__ = [
     "HeaderFacts",
     "MEMBER_MARK",
     "MemberSource",
+    "SourceChanged",
     "SourceError",
     "Stamp",
     "ZipMember",
@@ -34,13 +36,71 @@ __all__ = [
     "open_file",
 ]
 
-Stamp = tuple[int, int]
-"""Size in bytes and modification time in nanoseconds: the same as before, or another file by now."""
+
+class Stamp(NamedTuple):
+    """What tells a file that was looked at from another one under its name, and from itself when it was written to.
+
+    The time of its last change of status (ctime) is part of it, because nobody can set it back: it tells of content
+    that was replaced by as many bytes under a modification time that was put back. It changes for less as well, when a
+    file is renamed, linked or given other rights. Before the first byte is sent it therefore has a file looked at
+    again, which does no harm. Once bytes are on their way it ends nothing on its own: an archive may sort its files
+    into other folders while they are sent, and what it would find besides is a writer who puts the modification time
+    back within the time that one instance takes.
+
+    Attributes
+    ----------
+    size, modified_ns : int
+        In bytes; in nanoseconds.
+    device, inode : int
+    changed_ns : int
+        0 on Windows, where it means something else.
+    is_settled : bool
+        Whether any later change shows. A file system has one time for all that happens within a tick of its clock, so
+        that of a file which was just written tells nothing of what is written to it next. It depends on when the file
+        was looked at, so stamps are equal without it.
+    """
+
+    size: int
+    modified_ns: int
+    device: int
+    inode: int
+    changed_ns: int
+    is_settled: bool = True
+
+    @classmethod
+    def of(cls, status: os.stat_result) -> Stamp:
+        """The stamp of a file that is looked at now."""
+        modified, changed = status.st_mtime_ns, 0 if os.name == "nt" else status.st_ctime_ns
+        tick = _COARSE_TICK_NS if modified % 1_000_000_000 == 0 else _TICK_NS
+        is_settled = abs(time_ns() - max(modified, changed)) > tick
+        return cls(status.st_size, modified, status.st_dev, status.st_ino, changed, is_settled)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Stamp) and self[:-1] == other[:-1]
+
+    def __ne__(self, other: object) -> bool:  # or it would be the tuple's
+        return not self == other
+
+    def __hash__(self) -> int:
+        return hash(self[:-1])
+
+    def is_of(self, status: os.stat_result) -> bool:
+        """Whether this is the file that was looked at, and nothing whatever happened to it since."""
+        return self.has_content_of(status) and (os.name == "nt" or self.changed_ns == status.st_ctime_ns)
+
+    def has_content_of(self, status: os.stat_result) -> bool:
+        """Whether this is the file that was looked at, and was not written to since."""
+        return self[:4] == (status.st_size, status.st_mtime_ns, status.st_dev, status.st_ino)
+
 
 # A pipe or terminal among the files must neither block us nor become our terminal; it is refused by its kind.
 _OPEN_FLAGS = os.O_RDONLY
 for _flag in ("O_BINARY", "O_CLOEXEC", "O_NOINHERIT", "O_NONBLOCK", "O_NOCTTY"):
     _OPEN_FLAGS |= getattr(os, _flag, 0)
+
+# The kernels' clocks for files tick every 10 ms at most; FAT has whole seconds, every other one.
+_TICK_NS = 20_000_000
+_COARSE_TICK_NS = 2_000_000_000
 
 _PIECE_SIZE = 1 << 16  # what is inflated at a time
 _MOST_BUFFERS = 1024  # IOV_MAX of Linux and macOS
@@ -86,16 +146,26 @@ class SourceError(UnreadableError):
         super().__init__(f"{file_name(source)}: {reason}")
 
 
+class SourceChanged(SourceError):
+    """The file is not what it was when it was looked at: look again, or end what was begun with it."""
+
+    @classmethod
+    def before(cls, source: str) -> SourceChanged:
+        """Nothing of it was sent."""
+        return cls(source, "it changed after it was looked at; look at it again")
+
+    @classmethod
+    def meanwhile(cls, source: str) -> SourceChanged:
+        """Part of it may have been sent."""
+        return cls(source, "it changed while it was sent; send it again when nothing writes to it any more")
+
+
 class DataSource(Protocol):
     """The bytes of one data set, opened for sending.
 
-    Attributes
-    ----------
-    changed : bool
-        Whether the file is another one than the one that was looked at, by its size and modification time.
+    Whoever opens one is given what was looked at, or `SourceChanged`. Whoever has read what he wants of it, once or
+    several times over, calls `check_unchanged` before he makes use of it for good.
     """
-
-    changed: bool
 
     def readv(self, buffers: Sequence[memoryview]) -> int:
         """Fill the buffers in order with what comes next of the data set.
@@ -110,6 +180,18 @@ class DataSource(Protocol):
         ------
         OSError
             When reading fails.
+        """
+        ...
+
+    def check_unchanged(self) -> None:
+        """Make sure that all that was read is of what was looked at.
+
+        Raises
+        ------
+        SourceChanged
+            It was written to meanwhile.
+        UnreadableError
+            That cannot be told.
         """
         ...
 
@@ -184,24 +266,52 @@ def describe_os_error(error: OSError | ValueError) -> str:
     return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 
-class FileSource:
-    """The data set in a file."""
+class _OpenFile:
+    """A file that was looked at, opened again.
 
-    __slots__ = ("_descriptor", "_end", "_position", "changed")
+    Raises
+    ------
+    SourceChanged
+        It is not what was looked at.
+    SourceError
+        It is gone, or may not be read.
+    """
 
-    def __init__(self, path: str, offset: int, length: int, stamp: Stamp | None) -> None:
+    __slots__ = ("_descriptor", "_name", "_stamp")
+
+    def __init__(self, path: str, name: str, stamp: Stamp | None) -> None:
         try:
             self._descriptor, status = open_file(path)
         except OSError as error:
-            raise SourceError(path, describe_os_error(error)) from without_folder(error)
-        if status.st_size < offset + length:
-            os.close(self._descriptor)
-            raise SourceError(
-                path,
-                f"it is {offset + length - status.st_size} bytes shorter than when it was looked at; "
-                "is it still being written? Send it again when it is complete",
-            )
-        self.changed = stamp is not None and stamp != (status.st_size, status.st_mtime_ns)
+            raise SourceError(name, describe_os_error(error)) from without_folder(error)
+        self._name = name
+        self._stamp = stamp
+        if stamp is not None and not stamp.is_of(status):
+            self.close()
+            raise SourceChanged.before(name)
+
+    def check_unchanged(self) -> None:
+        """See `DataSource`."""
+        try:
+            status = os.fstat(self._descriptor)
+        except OSError as error:  # the share it was on is gone, say
+            reason = f"reading it failed ({describe_os_error(error)}); check the disk and send it again"
+            raise SourceError(self._name, reason) from error
+        if self._stamp is not None and not self._stamp.has_content_of(status):
+            raise SourceChanged.meanwhile(self._name)
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self._descriptor)
+
+
+class FileSource(_OpenFile):
+    """The data set in a file."""
+
+    __slots__ = ("_end", "_position")
+
+    def __init__(self, path: str, name: str, offset: int, length: int, stamp: Stamp | None) -> None:
+        super().__init__(path, name, stamp)
         self._position = offset
         self._end = offset + length
 
@@ -221,10 +331,6 @@ class FileSource:
             if done < wanted:
                 buffers = _after(buffers, count)
         return done
-
-    def close(self) -> None:
-        """Close the file."""
-        os.close(self._descriptor)
 
 
 if hasattr(os, "preadv"):
@@ -264,10 +370,9 @@ def _after(buffers: Sequence[memoryview], count: int) -> list[memoryview]:
 class BytesSource:
     """The data set in bytes that are in memory anyway."""
 
-    __slots__ = ("_content", "_end", "_position", "changed")
+    __slots__ = ("_content", "_end", "_position")
 
     def __init__(self, content: bytes, offset: int, length: int) -> None:
-        self.changed = False
         self._content = memoryview(content)
         self._position = offset
         self._end = offset + length
@@ -281,6 +386,9 @@ class BytesSource:
             self._position += count
             done += count
         return done
+
+    def check_unchanged(self) -> None:
+        """See `DataSource`; bytes cannot change."""
 
     def close(self) -> None:
         """Let go of the bytes."""
@@ -421,18 +529,14 @@ class Forward:
             pass
 
 
-class MemberSource:
+class MemberSource(_OpenFile):
     """The data set in a member of a zip archive, inflated while it is sent."""
 
-    __slots__ = ("_descriptor", "_left", "_pieces", "_rest", "changed")
+    __slots__ = ("_left", "_pieces", "_rest")
 
     def __init__(self, member: ZipMember, offset: int, length: int, stamp: Stamp | None) -> None:
         name = member.source
-        try:
-            self._descriptor, status = open_file(member.archive)
-        except OSError as error:
-            raise SourceError(name, describe_os_error(error)) from without_folder(error)
-        self.changed = stamp is not None and stamp != (status.st_size, status.st_mtime_ns)
+        super().__init__(member.archive, name, stamp)
         self._pieces = member.pieces(fetch_from(self._descriptor))
         self._rest = memoryview(b"")
         self._left = length
@@ -465,6 +569,11 @@ class MemberSource:
                 self._left -= count
         return done
 
-    def close(self) -> None:
-        """Close the archive."""
-        os.close(self._descriptor)
+    def check_unchanged(self) -> None:
+        """See `DataSource`; the member's checksum, which comes at its end, is looked at too."""
+        super().check_unchanged()
+        try:
+            for _ in self._pieces:
+                pass
+        except OSError as error:
+            raise SourceChanged.meanwhile(self._name) from error

@@ -141,8 +141,8 @@ class Instance(Frozen, hidden=("content",)):
         Where in the content the data set begins, and how many bytes of it are to be sent.
     note : str
         What is odd about it, in a sentence; mostly empty.
-    stamp : tuple of int, or None
-        Size in bytes and modification time in nanoseconds of the file when it was looked at.
+    stamp : Stamp or None
+        What tells whether the file is the one that was looked at; None for what is in memory.
     encoding : str
         How the elements of the data set are encoded, as the uncompressed transfer syntax that does so: Implicit or
         Explicit VR Little Endian, or Explicit VR Big Endian; of a deflated data set, once it is inflated. This is the
@@ -174,11 +174,13 @@ class Instance(Frozen, hidden=("content",)):
 
         Raises
         ------
+        SourceChanged
+            It is not what was looked at; `dicomkit.instances.look_again` says what it is.
         UnreadableError
-            The file is gone, may not be read, or is shorter than it was.
+            The file is gone, or may not be read.
         """
         if isinstance(self.content, str):
-            return FileSource(self.content, self.offset, self.length, self.stamp)
+            return FileSource(self.content, self.source, self.offset, self.length, self.stamp)
         if isinstance(self.content, bytes):
             return BytesSource(self.content, self.offset, self.length)
         return MemberSource(self.content, self.offset, self.length, self.stamp)
@@ -196,6 +198,7 @@ class Instance(Frozen, hidden=("content",)):
         try:
             data = bytearray(self.length)
             got = source.readv([memoryview(data)])
+            source.check_unchanged()
         except OSError as error:
             raise UnreadableError(f"reading it failed ({error.strerror})") from error
         finally:
@@ -237,7 +240,7 @@ def look_at(
     try:
         fetch = fetch_from(descriptor)
         window = Window(fetch(0, HEAD_SIZE), status.st_size, fetch)
-        return _describe(window, name, path, (status.st_size, status.st_mtime_ns))
+        return _describe(window, name, path, Stamp.of(status))
     except OSError as error:
         raise SourceError(name, describe_os_error(error)) from error
     finally:
@@ -261,7 +264,7 @@ def look_at_member(member: ZipMember) -> Instance:
         packed = fetch_from(descriptor)
         content = Forward(lambda: member.pieces(packed))
         window = Window(content.fetch(0, HEAD_SIZE), member.size, content.fetch, seekable=False)
-        instance = _describe(window, name, member, (status.st_size, status.st_mtime_ns))
+        instance = _describe(window, name, member, Stamp.of(status))
         content.finish()
     except OSError as error:
         raise SourceError(name, describe_os_error(error)) from error

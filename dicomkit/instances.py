@@ -34,16 +34,30 @@ if TYPE_CHECKING:
 
 
 __all__ = [
+    "IN_MEMORY",
+    "Broken",
     "DataSource",
     "Found",
     "Instance",
+    "NotDicomMessage",
     "PassedOver",
     "Unreadable",
+    "ended_with",
+    "find_all",
     "find_instances",
+    "holds_itself",
     "look_at",
 ]
 
-_IN_MEMORY = ("<bytes>", "<dataset>")
+IN_MEMORY = ("<bytes>", "<dataset>")
+"""What the source of an instance is called that is in no file."""
+
+# As deep as sources may be nested; what is deeper has no end.
+_DEEPEST = 1_000_000
+_STEPS_WITHOUT_FIND = 1000
+_ENDED = (
+    "where it should have given the next one; what it gave before was sent, what it had not given was not"
+)
 
 
 class Unreadable(Frozen):
@@ -82,6 +96,38 @@ class PassedOver(Frozen):
 Found = Instance | Unreadable | PassedOver
 
 
+class NotDicomMessage(Unreadable):
+    """A message of another kind than `DicomMessage`."""
+
+    message: object = None
+
+
+class Broken(Frozen):
+    """Something of the caller's that is no source, or raised when it was asked for one.
+
+    Attributes
+    ----------
+    source : str
+        What to call it, by its type.
+    error : BaseException
+    detail : str
+        What happened, without the words of an error that is not ours, and what to do.
+    """
+
+    source: str
+    error: BaseException
+    detail: str
+
+    @property
+    def is_strange(self) -> bool:
+        """Whether it is no source at all."""
+        return isinstance(self.error, StrangeSourceError)
+
+
+class StrangeSourceError(TypeError):
+    """It is nothing that instances could be found in; the message says what is."""
+
+
 def find_instances(sources: object) -> Iterator[Found]:
     """Find what can be sent, one after the other, while the result is iterated over.
 
@@ -113,7 +159,106 @@ def find_instances(sources: object) -> Iterator[Found]:
         For anything else among the sources, when it is come to.
     """
     _refuse_strange(sources)
-    return _Search().find(sources)
+    return _or_raise(find_all(sources))
+
+
+def _or_raise(finds: Iterator[Found | Broken | None]) -> Iterator[Found]:
+    for found in finds:
+        if isinstance(found, Broken):
+            raise found.error
+        if found is not None:
+            yield found
+
+
+def find_all(sources: object, *, are_all: bool = True) -> Iterator[Found | Broken | None]:
+    """Find as `find_instances` does, but whatever a source raises is told of, and the sources beside it are gone on to.
+
+    `are_all` says that there are none but these.
+
+    Yields
+    ------
+    Broken
+        The caller's code raised, or gave what is no source.
+    None
+        Now and then where a long time nothing is found, so that nobody is held up by what has no end.
+    """
+    search = _Search()
+    # What is iterated over, the outermost first: with whom it is, and whether it gives what was found or further
+    # sources. No recursion, which lists in lists would exhaust.
+    levels: list[tuple[Iterator[object], object, bool]] = [(iter((sources,)), None, False)]
+    inside: set[int] = set()
+    steps = 0
+    while levels:
+        steps += 1
+        if steps % _STEPS_WITHOUT_FIND == 0:
+            yield None
+        iterator, owner, gives_found = levels[-1]
+        broken: BaseException | None = None
+        source: object = None
+        try:
+            source = next(iterator)
+        except StopIteration:
+            pass
+        except BaseException as error:  # noqa: BLE001 - the caller's code; what it raised is told of
+            broken = error
+        else:
+            if gives_found:
+                steps = 0
+                yield cast("Found", source)
+                continue
+            if id(source) in inside:
+                yield holds_itself(source)
+                continue
+            if len(levels) > _DEEPEST:
+                yield Unreadable(
+                    _label(source), f"it is nested deeper than {_DEEPEST}; give what is in it itself"
+                )
+                continue
+            try:
+                finds = search.find(source)
+                levels.append(
+                    (
+                        iter(cast("Iterable[object]", source)) if finds is None else finds,
+                        source,
+                        finds is not None,
+                    )
+                )
+            except BaseException as error:  # noqa: BLE001 - as above
+                yield _broken(source, error, "when it was asked what it holds, so nothing of it was sent")
+            else:
+                inside.add(id(source))
+            continue
+        levels.pop()
+        inside.discard(id(owner))
+        if broken is not None:
+            yield ended_with(broken) if are_all and len(levels) < 2 else _broken(owner, broken, _ENDED)
+
+
+def holds_itself(source: object) -> Unreadable:
+    """What is said of an iterable that gives itself."""
+    return Unreadable(_label(source), "it holds itself, so it has no end; leave it out")
+
+
+def ended_with(error: BaseException) -> Broken:
+    """What is said of sources that raised where they should have given the next one."""
+    return Broken(
+        "<sources>",
+        error,
+        f"the sources ended with {type(error).__name__}; what they gave before was sent, what they had not given "
+        "was not",
+    )
+
+
+def _broken(source: object, error: BaseException, when: str) -> Broken:
+    if isinstance(error, StrangeSourceError):
+        return Broken(_label(source), error, str(error))
+    name = _label(source)
+    return Broken(name, error, f"a source, {name}, ended with {type(error).__name__} {when}")
+
+
+def _label(source: object) -> str:
+    # Straight from `type`, since a class of the caller's may have a `__name__` of its own making.
+    return f"<{type.__dict__['__name__'].__get__(type(source))}>"
 
 
 def _refuse_strange(source: object) -> None:
@@ -124,7 +269,7 @@ def _refuse_strange(source: object) -> None:
         or hasattr(kind, "text")
     )
     if not is_one or isinstance(source, Mapping) or hasattr(kind, "read"):
-        raise TypeError(
+        raise StrangeSourceError(
             f"{kind.__name__} is no source of instances; give a path, a glob, bytes, a pydicom Dataset, a message, a "
             "frame with a column 'source', or an iterable of these"
         )
@@ -139,37 +284,35 @@ class _Search:
         self._archive = ""
         self._members: dict[str, ZipMember | SourceError] = {}
 
-    def find(self, source: object) -> Iterator[Found]:
+    def find(self, source: object) -> Iterator[Found] | None:
+        """What one source holds; None for an iterable of sources."""
         if isinstance(source, str):
-            yield from self._find_path(source)
-        elif isinstance(source, os.PathLike):
-            yield from self._find_path(os.fsdecode(source))
-        elif isinstance(source, (bytes, bytearray, memoryview)):
-            yield _attempt("<bytes>", lambda: look_at(source))
-        elif isinstance(source, (Instance, Unreadable)):
-            yield source
-        elif is_dataset(source):
-            yield _attempt("<dataset>", lambda: look_at(encode_dataset(cast("Dataset", source)), "<dataset>"))
-        elif hasattr(type(source), "instance"):
+            return self._find_path(source)
+        if isinstance(source, os.PathLike):
+            return self._find_path(os.fsdecode(source))
+        if isinstance(source, (bytes, bytearray, memoryview)):
+            return _one("<bytes>", lambda: look_at(source))
+        if isinstance(source, (Instance, Unreadable)):
+            return iter((source,))
+        if is_dataset(source):
+            return _one("<dataset>", lambda: look_at(encode_dataset(cast("Dataset", source)), "<dataset>"))
+        if hasattr(type(source), "instance"):
             message = cast("_HasInstance", source)
-            yield _attempt(message.source, lambda: message.instance)
-        elif hasattr(type(source), "text"):
+            return _one(message.source, lambda: message.instance)
+        if hasattr(type(source), "text"):
             kind = type(source).__name__
-            yield Unreadable(
-                "<message>", f"a {kind} cannot be sent, whatever MessageType says; make it a DicomMessage"
-            )
-        elif hasattr(source, "columns"):
-            yield from self._find_in_frame(source)
-        else:
-            _refuse_strange(source)
-            for one in cast("Iterable[object]", source):
-                yield from self.find(one)
+            refusal = f"a {kind} cannot be sent, whatever MessageType says; make it a DicomMessage"
+            return iter((NotDicomMessage("<message>", refusal, None, source),))
+        if hasattr(source, "columns"):
+            return self._find_in_frame(source)
+        _refuse_strange(source)
+        return None
 
     def _find_in_frame(self, frame: Any) -> Iterator[Found]:
         if "source" not in frame.columns:
-            raise TypeError("a frame of instances needs a column 'source' with their paths")
+            raise StrangeSourceError("a frame of instances needs a column 'source' with their paths")
         for source in dict.fromkeys(source for source in frame["source"] if isinstance(source, str)):
-            if source in _IN_MEMORY:
+            if source in IN_MEMORY:
                 yield Unreadable(
                     source, "it came from memory, and the frame does not hold it; give the object itself"
                 )
@@ -238,13 +381,14 @@ class _Search:
         return next(found)
 
 
-def _attempt(source: str, look: Callable[[], Instance]) -> Instance | Unreadable:
+def _one(source: str, look: Callable[[], Instance]) -> Iterator[Instance | Unreadable]:
     try:
-        return look()
+        yield look()
     except UnreadableError as error:
         if isinstance(error, SourceError):
-            return Unreadable(source, error.reason, error.header)
-        return Unreadable(source, str(error))
+            yield Unreadable(source, error.reason, error.header)
+        else:
+            yield Unreadable(source, str(error))
 
 
 def _scan(entries: Iterable[Entry]) -> Iterator[Found]:

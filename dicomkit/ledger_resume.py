@@ -36,8 +36,8 @@ def fingerprint(instance: Instance) -> str:
         digest = sha256(instance.transfer_syntax.encode() + b"\0")
         digest.update(memoryview(content)[instance.offset : instance.offset + instance.length])
         return f"sha256:{digest.hexdigest()}"
-    size, modified = instance.stamp or (0, 0)
-    mark = f"file:{size}:{modified}"
+    stamp = instance.stamp
+    mark = f"file:{stamp.size}:{stamp.modified_ns}" if stamp is not None else "file:0:0"
     if isinstance(content, str):
         return mark
     return f"{mark}:{content.header_offset}:{content.size}:{content.crc:08x}"

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import os
 from base64 import b64encode
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from dicomkit.content import SourceError, as_on_disk, describe_os_error
+from dicomkit.content import SourceChanged, SourceError, as_on_disk, describe_os_error
 from dicomkit.errors import UnreadableError, file_name, without_folder
 from dicomkit.frozen import Frozen
 from dicomkit.instances import Instance, look_at
 from dicomkit.part10 import encode_dataset
+from dicomkit.second_look import look_again
 from dicomkit.uids import uid_name
 
 if TYPE_CHECKING:
@@ -77,7 +78,8 @@ class DicomMessage(Message):
     """One SOP instance, by its path or by its bytes in the DICOM file format (PS3.10).
 
     Make one with `from_file`, `from_bytes` or `from_dataset`. Nothing is read before it is asked for, and what is read
-    stays: a `dataset` that is changed does not change the message; make a new message from it instead.
+    stays for as long as the file does: a `dataset` that is changed does not change the message; make a new message
+    from it instead.
     """
 
     __slots__ = ("_content", "_dataset", "_instance", "_source")
@@ -126,7 +128,7 @@ class DicomMessage(Message):
 
     @property
     def instance(self) -> Instance:
-        """What a send needs to know of it.
+        """What a send needs to know of it; a file that changed since is looked at again, and its note says so.
 
         Raises
         ------
@@ -134,7 +136,12 @@ class DicomMessage(Message):
             It cannot be sent.
         """
         if self._instance is None:
-            self._instance = look_at(self._content, self.source)
+            self._instance, self._dataset = look_at(self._content, self.source), None
+            return self._instance
+        try:
+            self._instance.open().close()
+        except SourceChanged:
+            self._instance, self._dataset = look_again(self._instance), None
         return self._instance
 
     @property
@@ -158,13 +165,17 @@ class DicomMessage(Message):
 
     @property
     def dataset(self) -> FileDataset:
-        """As pydicom reads it, once.
+        """As pydicom reads it, once, and again when its file has changed.
 
         Raises
         ------
         UnreadableError
             The file cannot be read, or pydicom finds nothing in it.
         """
+        if isinstance(self._content, str):
+            # So that it is known when the file is another one by the time it is sent.
+            with suppress(UnreadableError):
+                _ = self.instance
         if self._dataset is None:
             from io import BytesIO
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from dicomkit.instances import Instance
 
 LOOK_AHEAD = 1000
+# How many bytes of memory what is in sight may take, where its content is not on disk; one instance may take more.
+AHEAD_BYTES = 64 << 20
 # How much is looked at before the first association is proposed. Enough for a study of many kinds to be negotiated
 # at once; the rest of the look-ahead fills up while instances are on their way.
 FIRST_LOOK = 100
@@ -31,22 +33,33 @@ ARRIVAL_SECONDS = 0.1
 class Task:
     """One instance to be sent: where it stands in the batch, and how often it was tried."""
 
-    __slots__ = ("alone", "claimed_by", "fingerprint", "index", "instance", "not_before", "note", "number")
+    __slots__ = (
+        *("alone", "claimed_by", "fingerprint", "index", "instance", "looks", "not_before", "note", "number"),
+        "unpacked",
+    )
 
     def __init__(self, index: int, instance: Instance, note: str = "", fingerprint: str = "") -> None:
-        # `not_before` is set while it waits to be tried again; 0.0 otherwise.
+        # `not_before` is set while it waits to be tried again; 0.0 otherwise. `note` is about what was found, and
+        # `unpacked` about how it is sent.
         self.index = index
         self.instance = instance
         self.note = note
         self.fingerprint = fingerprint
         self.number = 1
+        self.looks = 1
         self.not_before = 0.0
         self.alone = False
+        self.unpacked = ""
         self.claimed_by: int | None = None
 
     @property
     def kind(self) -> tuple[str, str]:
         return self.instance.sop_class_uid, self.instance.transfer_syntax
+
+    @property
+    def remarks(self) -> str:
+        """What its row says besides what became of it."""
+        return "; ".join(filter(None, (self.note, self.unpacked)))
 
     def __lt__(self, other: Task) -> bool:
         return (self.not_before, self.index) < (other.not_before, other.index)
@@ -85,6 +98,8 @@ class Plan:
     is_crowded : bool
         Set when the kinds in sight need more presentation contexts than an association has: then what fits the
         association at hand goes first, rather than opening another for each change of kind.
+    held_bytes : int
+        How many bytes of memory what is in sight, or waits to be tried again, takes.
     """
 
     def __init__(
@@ -104,12 +119,14 @@ class Plan:
         self._busy: dict[str, int] = {}
         self._waiting: list[Task] = []
         self._size = 0
+        self._newest_bytes = 0
         self._under_way = 0
         self._exhausted = False
         self._came_across = False
         self._stopped = False
         self._hold_until = 0.0
         self.is_crowded = False
+        self.held_bytes = 0
         self.may_take: Callable[[], bool] = lambda: True
         self.is_short: Callable[[], bool] = lambda: False
 
@@ -208,10 +225,24 @@ class Plan:
             self._queue(task, first=True)
             self._changed.notify_all()
 
+    def look_again(self, task: Task, find: Callable[[Task], bool]) -> None:
+        """It was taken, and is not what was looked at any more: `find` makes it what it is now.
+
+        Then it comes first again; unless `find` says that it makes no task.
+        """
+        with self._changed:
+            self._let_go(task)  # while it still is of the series that it was taken from
+            if find(task):
+                self._queue(task, first=True)
+            else:
+                self._came_across = True
+            self._changed.notify_all()
+
     def try_again(self, task: Task, seconds: float) -> None:
         """Try it again after so many seconds."""
         with self._changed:
             self._let_go(task)
+            self.held_bytes += task.instance.held_bytes
             task.not_before = monotonic() + seconds
             heappush(self._waiting, task)
             self._changed.notify_all()
@@ -253,6 +284,7 @@ class Plan:
             left = [task for tasks in self._series.values() for task in tasks] + self._waiting
             self._series.clear()
             self._waiting.clear()
+            self.held_bytes = 0
         yield from sorted(left, key=lambda task: task.index)
         while True:
             task = None
@@ -358,6 +390,7 @@ class Plan:
 
     def _remove(self, worker: int, task: Task) -> None:
         self._under_way += 1
+        self.held_bytes -= task.instance.held_bytes
         key = self._key(task)
         self._busy[key] = self._busy.get(key, 0) + 1
         if task.not_before:
@@ -395,6 +428,7 @@ class Plan:
 
     def _queue(self, task: Task, *, first: bool) -> None:
         self._size += 1
+        self.held_bytes += task.instance.held_bytes
         tasks = self._series.setdefault(self._key(task), deque())
         if first:
             tasks.appendleft(task)
@@ -408,6 +442,9 @@ class Plan:
         if self._exhausted:
             return False
         for _ in range(count):
+            # The next one is taken to be as large as the one before.
+            if self.held_bytes and self.held_bytes + self._newest_bytes > AHEAD_BYTES:
+                return False
             try:
                 task = next(self._tasks)
             except StopIteration:
@@ -420,6 +457,7 @@ class Plan:
             if task is None:
                 self._came_across = True
                 continue
+            self._newest_bytes = task.instance.held_bytes
             self._queue(task, first=False)
             if self.workers > 1:
                 self._changed.notify_all()

@@ -57,6 +57,10 @@ class Record:
         How many instances ended in which outcome.
     held : int
         How many of the skipped ones were so because the ledger holds them as stored at this peer.
+    on_stop : callable
+        Called when the listener wants everything to end, by a SystemExit or KeyboardInterrupt, say; once.
+    stopped_by : str
+        What it raised, in a sentence; empty when it did not.
     trouble : str
         What kept rows from the ledger or the results file, in a sentence; empty when nothing did.
     """
@@ -70,6 +74,8 @@ class Record:
         self.finals: Counter[Outcome] = Counter()
         self.held = 0
         self.trouble = ""
+        self.stopped_by = ""
+        self.on_stop: Callable[[], None] = lambda: None
         self.associations: list[AssociationRow] = []
         self._on_event = on_event
         self._listener_failed = False
@@ -158,6 +164,10 @@ class Record:
 
                     name = type(event).__name__
                     getLogger("dicomkit").exception("on_event failed upon %s; said once in a batch", name)
+            except BaseException as error:  # noqa: BLE001 - it wants an end, which is a cancel: no row is lost
+                is_first, self.stopped_by = not self.stopped_by, _stopped_by(error)
+                if is_first:
+                    self.on_stop()
 
     def opened(self, which: int, association: Association) -> None:
         if self._on_event is not None:
@@ -297,3 +307,7 @@ class Record:
         while self._in_file < self._file.rows_written:
             self._unwritten.popleft()
             self._in_file += 1
+
+
+def _stopped_by(error: BaseException) -> str:
+    return f"on_event raised {type(error).__name__}, which ended the batch"

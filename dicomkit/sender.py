@@ -12,11 +12,12 @@ from datetime import UTC, datetime
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-from dicomkit.content import SourceError
+from dicomkit.content import SourceChanged, SourceError
 from dicomkit.descriptors import is_shortage
 from dicomkit.errors import PEER_SAYS, Interrupted, ProtocolError, UnreadableError, WireError
 from dicomkit.frozen import Frozen
 from dicomkit.results import Outcome, SendResult
+from dicomkit.second_look import look_again
 from dicomkit.statuses import SUCCESS, status_advice
 from dicomkit.uids import EXPLICIT_LE, IMPLICIT_LE, uid_name
 from dicomkit.wire.association import MAX_UID, Association
@@ -46,6 +47,11 @@ Kind = tuple[str, str]
 """SOP Class UID and transfer syntax UID: what has to be negotiated to send an instance."""
 
 STORED = "the peer stored it"
+# A source that changes each time between the look at it and its first byte is given up after so many looks.
+MOST_LOOKS = 5
+KEEPS_CHANGING = (
+    "it changed each time that it was looked at; send it again when nothing writes to it any more"
+)
 
 
 def send(
@@ -93,24 +99,57 @@ def send(
     except UnreadableError as error:
         header = error.header if isinstance(error, SourceError) else None
         return row.untried(0, source, Outcome.UNREADABLE, str(error), header)
+    try:
+        return _send_instance(instance, row, MOST_LOOKS)
+    except UnreadableError as error:
+        return row.unsent(0, 1, instance, Outcome.UNREADABLE, str(error))
+
+
+def _send_instance(instance: Instance, row: RowMaker, looks: int) -> SendResult:
+    """Send it over an association of its own; another one where it turns out to be of another kind meanwhile.
+
+    Raises
+    ------
+    UnreadableError
+        It changed, and cannot be sent as it is now; nothing of it was sent.
+    """
+    if not is_settled(instance):
+        instance = look_again(instance)
     started_at, start = datetime.now(UTC), perf_counter()
+    kind = instance.sop_class_uid, instance.transfer_syntax
     try:
         # Packing saves time only where many instances follow, and some peers abort upon it.
-        association = Association.open(
-            row.peer, propose([(instance.sop_class_uid, instance.transfer_syntax)])[0], packs=False
-        )
+        association = Association.open(row.peer, propose([kind])[0], packs=False)
     except WireError as error:
         return row.failed_to_open(0, 1, instance, error, started_at, 1e3 * (perf_counter() - start))
-    attempt = Attempt(association, 1, 0, 1, instance, row, since=(started_at, start))
+    attempt = None
     try:
-        if attempt.load():
-            attempt.transmit()
-            attempt.receive()
+        while looks > 0 and kind == (instance.sop_class_uid, instance.transfer_syntax):
+            looks -= 1
+            attempt = Attempt(association, 1, 0, 1, instance, row, since=(started_at, start))
+            try:
+                is_loaded = attempt.load()
+            except SourceChanged:
+                instance = look_again(instance)
+                continue
+            if is_loaded:
+                attempt.transmit()
+                attempt.receive()
+            association.end()
+            return attempt.result()
         association.end()
     finally:
-        attempt.close()
+        if attempt is not None:
+            attempt.close()
         association.abort()
-    return attempt.result()
+    if not looks:
+        raise UnreadableError(KEEPS_CHANGING)
+    return _send_instance(instance, row, looks)
+
+
+def is_settled(instance: Instance) -> bool:
+    """Whether it would show if the source were another one by now than the one that was looked at."""
+    return instance.stamp is None or instance.stamp.is_settled
 
 
 def why_not(setting: DicomSenderSetting) -> tuple[Outcome, str] | None:
@@ -351,31 +390,38 @@ class Attempt:
             self._started_at, self.start = since
 
     def load(self) -> bool:
-        """Choose the context and read the first megabyte; False when there is nothing to transmit."""
+        """Choose the context and read the first megabyte; False when there is nothing to transmit.
+
+        Raises
+        ------
+        SourceChanged
+            The instance is not what was looked at any more, or that cannot be told: it is to be looked at again.
+        """
+        if not is_settled(self.instance):
+            raise SourceChanged.before(self.instance.source)
         try:
             outgoing = self._in_accepted_syntax()
             if outgoing is None:
                 self._begin()
                 self._duration_ms = 1e3 * (perf_counter() - self.start)
                 return False
-            self._data = data = outgoing.open()
             self._sent_uids = self.instance.sop_class_uid, self.instance.sop_instance_uid
+            self._data = outgoing.open()
             self.association.load(
-                data,
+                self._data,
                 outgoing.length,
                 self._context_id,
                 *self._sent_uids,
             )
+        except SourceChanged:
+            self.close()
+            raise
         except UnreadableError as error:
             self.lacks_a_descriptor = is_shortage(error.__cause__)
             self._error = _without_frames(error)
             self._syntax = self._started_at = None  # nothing of it was tried
             self.close()
             return False
-        if data.changed:
-            self.note = _joined(
-                self.note, "the file changed after it was looked at, and was sent as it is now"
-            )
         return True
 
     def _in_accepted_syntax(self) -> Instance | Converted | None:

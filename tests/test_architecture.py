@@ -64,6 +64,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("messages",),
     ("native_xml",),
     ("instances",),
+    ("second_look",),
     ("archives", "folders"),
     ("instance_facts", "part10"),
     ("content", "contradictions", "strict_text"),

@@ -84,7 +84,6 @@ class Bytes:
         self._good = len(content) if good is None else good
         self._break_by = break_by
         self._position = 0
-        self.changed = False
 
     def readv(self, buffers: Sequence[memoryview]) -> int:
         start = self._position
@@ -95,6 +94,9 @@ class Bytes:
             buffer[: len(piece)] = piece
             self._position += len(piece)
         return self._position - start
+
+    def check_unchanged(self) -> None:
+        pass
 
     def close(self) -> None:
         self._position = 0
@@ -803,8 +805,9 @@ def test_a_peer_that_closed_before_our_first_byte_took_none_of_it() -> None:
         assert association.peer_took_none_of_it()
 
 
+@pytest.mark.parametrize("length", [9000, 2])
 @pytest.mark.parametrize("ending", ["abort", "close", "reset", "silence"])
-def test_a_peer_that_read_the_instance_and_went_took_some_of_it(ending: str) -> None:
+def test_a_peer_that_read_the_instance_and_went_took_some_of_it(ending: str, length: int) -> None:
     def script(conversation: Conversation) -> None:
         conversation.accept()
         for _ in range(3):  # the system acknowledges the first at once, later ones with a delay
@@ -814,9 +817,9 @@ def test_a_peer_that_read_the_instance_and_went_took_some_of_it(ending: str) -> 
 
     with BarePeer(script) as peer, opened(peer.port, 3 * SHORT_SECONDS) as association:
         for _ in range(3):
-            store(association, data_of(9000))
+            store(association, data_of(length))
         with pytest.raises(WireError) as caught:
-            store(association, data_of(9000))
+            store(association, data_of(length))
         assert caught.value.may_be_stored
         assert not association.peer_took_none_of_it()
 
@@ -926,6 +929,55 @@ def test_a_source_that_breaks_in_mid_transfer_aborts_at_the_end_of_a_pdu(
         wait_until(peer.finished, 5, "the peer saw the end")
     assert kinds[-1] == ABORT
     assert set(kinds[:-1]) == {4}
+
+
+def data_set_in(stream: bytes) -> bytes:
+    """What the fragments of P-DATA-TFs hold of a data set, the last one as far as it came (PS3.8 section 9.3.5)."""
+    data, start = b"", 0
+    while start + 6 < len(stream):
+        kind, end = stream[start], start + 6 + int.from_bytes(stream[start + 2 : start + 6], "big")
+        assert kind == 4
+        start += 6
+        while start + 6 <= min(end, len(stream)):
+            pdv_end = start + 4 + int.from_bytes(stream[start : start + 4], "big")
+            if not stream[start + 5] & 1:
+                data += stream[start + 6 : pdv_end]
+            start = pdv_end
+        start = end
+    return data
+
+
+@pytest.mark.parametrize("packs", [True, False])
+@pytest.mark.parametrize("max_pdu", [1024, 4097, 131072])
+@pytest.mark.parametrize("before", [0, 1 << 20, 5 << 19])
+def test_the_bytes_of_a_partial_send_are_those_that_the_peer_can_read(
+    max_pdu: int, packs: bool, before: int
+) -> None:
+    is_over = threading.Event()
+    streams: list[bytes] = []
+
+    def script(conversation: Conversation) -> None:
+        conversation.accept(max_pdu=max_pdu)
+        stream = bytearray()
+        while len(stream) <= before:
+            stream += conversation.read_pdu()
+        conversation.send(ABORT_PDU)
+        assert is_over.wait(5)
+        streams.append(bytes(stream) + conversation.read_to_the_end())
+
+    with BarePeer(script, receive_buffer=SMALL_BUFFER) as peer:
+        with opened(peer.port, packs=packs) as association:
+            association._sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SMALL_BUFFER)
+            load(association, data_of(6 << 20))
+            with pytest.raises(AssociationAborted):
+                association.transmit()
+            is_over.set()
+            sent = association.data_bytes_sent
+        wait_until(peer.finished, 5, "the peer has read all of it")
+    arrived = data_set_in(streams[0])
+    assert 0.9 * before < sent < 6 << 20  # headers take their part
+    assert sent == len(arrived)
+    assert data_of(sent) == arrived
 
 
 @pytest.mark.parametrize("packs", [True, False])

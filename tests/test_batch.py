@@ -16,7 +16,7 @@ from io import BytesIO
 from pathlib import Path
 from time import monotonic
 from types import FrameType
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -29,17 +29,20 @@ from dicomkit import (
     BatchControl,
     DicomMessage,
     DicomSenderSetting,
+    Instance,
     LocalSCP,
     Outcome,
     TextMessage,
     batch_run,
     breaker,
     echo,
+    look_at,
     probe,
     read_results,
     send,
     send_batch,
 )
+from dicomkit.content import DataSource
 from dicomkit.events import (
     AssociationClosed,
     AssociationOpened,
@@ -306,6 +309,19 @@ def test_an_abort_upon_the_first_packed_instance_is_tried_again_unpacked_and_say
     assert attempts_of(sent_to(Abort("command"), sources=ct_instance(), pack_pdv=False, retries=0)) == [
         (0, 1, "aborted")
     ]
+
+
+@pytest.mark.parametrize(
+    ("fault", "outcome"),
+    [(Abort("command", after=3, times=1), "aborted"), (Silence("response", times=1), "timed_out")],
+    ids=["not the first", "no abort"],
+)
+def test_nothing_else_is_tried_again_unpacked(ct_files: list[Path], fault: Fault, outcome: str) -> None:
+    batch = sent_to(fault, sources=ct_files, retries=0, timeout_seconds=1)
+    frame = batch.to_frame()
+    assert frame.attempt.tolist() == [1] * 10
+    assert sorted(frame.outcome) == sorted([outcome, *["stored"] * 9])
+    assert not frame.detail.str.contains("separate PDUs").any()
 
 
 @pytest.mark.parametrize("fault", [Abort, Close, Reset])
@@ -786,6 +802,38 @@ def test_a_pause_lets_the_peer_go_and_a_resume_goes_on(
     assert attempts_of(batch) == [(number, 1, "stored") for number in range(10)]
 
 
+def test_what_is_put_back_in_a_pause_is_not_counted_as_carried() -> None:
+    control, is_ready = BatchControl(), threading.Event()
+
+    class Watched(Instance):
+        """It says when it is made ready to be sent."""
+
+        def open(self) -> DataSource:
+            is_ready.set()
+            return super().open()
+
+    sources: list[object] = [look_at(ct_instance(index)) for index in range(6)]
+    sources[1] = Watched(*cast("Instance", sources[1]).__getstate__())  # type: ignore[arg-type]
+
+    def pause(received: dict[str, object]) -> None:
+        if received["sop_instance_uid"] == instance_uid(0):  # whose response is yet to come
+            assert is_ready.wait(5.0)
+            control.pause()
+
+    def resume(event: Event) -> None:
+        if isinstance(event, RowAdded) and event.result.instance == 0:
+            assert control.is_paused
+            control.resume()
+
+    with LocalSCP(on_received=pause) as scp:
+        batch = send_batch(
+            scp.setting(), sources, instances_per_association=3, control=control, on_event=resume
+        )
+    assert batch.ok
+    assert attempts_of(batch) == [(number, 1, "stored") for number in range(6)]
+    assert batch.associations.instances.tolist() == [3, 3]
+
+
 def on_sending(instance: int, act: Callable[[], object]) -> Callable[[Event], None]:
     def listener(event: Event) -> None:
         if isinstance(event, Sending) and event.instance == instance:
@@ -838,13 +886,16 @@ def test_a_second_cancel_aborts_the_instance_under_way_from_its_own_thread_too()
     assert batch.associations.ended[0] == "aborted by us"
 
 
-def test_a_cancel_ends_an_association_that_is_being_opened(ct_files: list[Path]) -> None:
+@pytest.mark.parametrize("associations", [1, 2])
+def test_a_cancel_ends_an_association_that_is_being_opened(ct_files: list[Path], associations: int) -> None:
     control = BatchControl()
     with LocalSCP(faults=[Silence("association")]) as scp:
         canceller = threading.Thread(target=lambda: (scp.wait_for("fault"), control.cancel()))
         canceller.start()
         started = monotonic()
-        batch = send_batch(scp.setting(timeout_seconds=30), ct_files, control=control, associations=2)
+        batch = send_batch(
+            scp.setting(timeout_seconds=30), ct_files, control=control, associations=associations
+        )
         assert monotonic() - started < 5
         canceller.join()
     assert batch.outcomes == {Outcome.CANCELLED: 10}

@@ -231,6 +231,105 @@ def test_nothing_is_handed_out_while_the_peer_is_given_a_rest() -> None:
     assert monotonic() - started >= 0.03
 
 
+# At a pace, and within a memory
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """What time it is for the plan; set its only item."""
+    now = [100.0]
+    monkeypatch.setattr(plan_module, "monotonic", lambda: now[0])
+    return now
+
+
+def test_a_turn_that_came_late_is_made_up_for_by_one_and_no_more(clock: list[float]) -> None:
+    plan = Plan(tasks_of(["a"] * 20), 1, max_rate=8.0)
+    take(plan)
+    assert plan.take(0, anything) is None, "its turn has not come"
+    clock[0] += 0.1875  # a turn and a half
+    take(plan)
+    assert plan.take(0, anything) is None
+    clock[0] += 0.0625
+    assert take(plan).index == 2, "half a turn later is on time, on the average"
+    assert plan.take(0, anything) is None
+    clock[0] += 60.0
+    take(plan)
+    take(plan)
+    assert plan.take(0, anything) is None, "a minute without work is no minute's worth of work at once"
+
+
+def test_the_rate_is_held_on_the_average_though_each_turn_comes_a_little_late(clock: list[float]) -> None:
+    plan = Plan(tasks_of(["a"] * 100), 1, max_rate=8.0)
+    taken = 0
+    for _ in range(100):
+        taken += plan.take(0, anything) is not None if taken else take(plan) is not None
+        clock[0] += 0.0703125  # the turns are at every 0.125
+    assert 55 <= taken <= 57
+
+
+def sized(index: int, size: int) -> Task:
+    content = bytes(size)
+    return Task(
+        index, Instance("<bytes>", CT, "1.2.3", "1.2", "1", "CT", EXPLICIT_LE, 0, size, "", None, content)
+    )
+
+
+@pytest.mark.parametrize(
+    ("sizes", "ahead"),
+    [([10] * 9, 6), ([20] * 9, 3), ([40] * 9, 1), ([100] * 9, 1), ([0] * 9, 9), ([1, 1, 100, 1], 3)],
+)
+def test_no_more_is_in_sight_than_its_memory(
+    monkeypatch: pytest.MonkeyPatch, sizes: list[int], ahead: int
+) -> None:
+    monkeypatch.setattr(plan_module, "AHEAD_BYTES", 64)
+    looked = 0
+
+    def found() -> Iterator[Task]:
+        nonlocal looked
+        for looked, size in enumerate(sizes, start=1):
+            yield sized(looked - 1, size)
+
+    plan = Plan(found(), 1)
+    assert plan.wait_for_work(0)
+    assert looked == ahead
+    assert plan.held_bytes == sum(sizes[:ahead])
+    tasks = [take(plan) for _ in sizes]
+    assert [task.index for task in tasks] == list(range(len(sizes)))
+    assert plan.held_bytes == 0, "what is being sent is not ahead any more"
+    plan.try_again(tasks[0], 0.0)
+    assert plan.held_bytes == sizes[0]
+    plan.put_back(tasks[1])
+    assert plan.held_bytes == sizes[0] + sizes[1]
+    assert len([task for task in plan.rest() if task]) == 2
+    assert plan.held_bytes == 0
+
+
+# Looked at again
+
+
+@pytest.mark.parametrize("associations", [1, 2])
+def test_what_was_looked_at_again_comes_first_as_what_it_is_now(associations: int) -> None:
+    plan = plan_of(["a", "b"] * 3, associations)
+    task = take(plan)
+
+    def find(task: Task) -> bool:
+        task.instance = instance("c", (MR, EXPLICIT_LE))
+        return True
+
+    plan.look_again(task, find)
+    assert plan.peek(0) is task
+    assert plan.kinds_in_sight(0)[0] == (MR, EXPLICIT_LE)
+    assert sorted(indexes_of(plan)) == list(range(6)), "and nothing of its old series is lost"
+    assert plan.is_over
+
+
+def test_what_is_no_task_any_more_is_told_of_at_once() -> None:
+    plan = plan_of(["a"])
+    plan.look_again(take(plan), lambda task: False)
+    assert plan.wait_for_work(0) is False
+    assert plan.is_over
+
+
 # Pause, stop, the rest
 
 

@@ -15,7 +15,7 @@ from dicomkit.conversion._errors import NotConverted
 from dicomkit.conversion._headers import READINGS, Reading
 from dicomkit.conversion._rewriter import Native, Reference, Rewriter
 from dicomkit.conversion._sending import Inflated, Rewritten, Segment, segments
-from dicomkit.conversion._source import changed, encoding_of, is_deflated, opened
+from dicomkit.conversion._source import encoding_of, is_deflated, opened
 from dicomkit.dataset_walk import Encoding, Malformed, Truncated, Window
 from dicomkit.frozen import Frozen
 from dicomkit.instances import Instance
@@ -98,9 +98,6 @@ class Converted(Frozen, hidden=("out", "references", "again")):
         """
         instance = self.instance
         source = instance.open()
-        if source.changed:
-            source.close()
-            raise changed(instance)
         parts = segments(self.out, self.references) if self.again is None else _parts_of(self.again)
         if is_deflated(instance):
             return Rewritten(Inflated(source, instance.length), 0, parts)

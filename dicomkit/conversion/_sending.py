@@ -46,10 +46,9 @@ class Rewritten:
         What to send; large values in the order of the source.
     """
 
-    __slots__ = ("_at", "_current", "_done", "_parts", "_rest", "_source", "changed")
+    __slots__ = ("_at", "_current", "_done", "_parts", "_rest", "_source")
 
     def __init__(self, source: DataSource, origin: int, parts: Generator[Segment]) -> None:
-        self.changed = source.changed
         self._source = source
         self._at = origin  # the position that the source has come to
         self._parts = parts
@@ -136,6 +135,10 @@ class Rewritten:
         self._at += got
         return max(0, got - gap)
 
+    def check_unchanged(self) -> None:
+        """See `DataSource`."""
+        self._source.check_unchanged()
+
     def close(self) -> None:
         """Close the source."""
         self._parts.close()
@@ -145,12 +148,11 @@ class Rewritten:
 class Inflated:
     """What a deflated data set inflates to while it is read; see `DataSource`."""
 
-    __slots__ = ("_inflater", "_left", "_packed", "_rest", "changed")
+    __slots__ = ("_inflater", "_left", "_packed", "_rest")
 
     def __init__(self, packed: DataSource, length: int) -> None:
         import zlib
 
-        self.changed = packed.changed
         self._packed = packed
         self._left = length  # of the deflated bytes
         self._inflater = zlib.decompressobj(-zlib.MAX_WBITS)
@@ -194,6 +196,10 @@ class Inflated:
             if not self._left and not inflater.unconsumed_tail:
                 return False
         return False
+
+    def check_unchanged(self) -> None:
+        """See `DataSource`."""
+        self._packed.check_unchanged()
 
     def close(self) -> None:
         """Close what it is read from."""

@@ -7,7 +7,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from dicomkit.content import Forward, SourceError, describe_os_error, fetch_from, inflate, open_file
+from dicomkit.content import (
+    Forward,
+    SourceChanged,
+    SourceError,
+    describe_os_error,
+    fetch_from,
+    inflate,
+    open_file,
+)
 from dicomkit.dataset_walk import (
     BIG_EXPLICIT,
     HEAD_SIZE,
@@ -24,7 +32,7 @@ from dicomkit.uids import DEFLATED_SYNTAXES, EXPLICIT_BE, GE_PRIVATE_LE, IMPLICI
 if TYPE_CHECKING:
     from dicomkit.instances import Instance
 
-__all__ = ["changed", "encoding_of", "is_deflated", "opened"]
+__all__ = ["encoding_of", "is_deflated", "opened"]
 
 _ENCODINGS = {IMPLICIT_LE: IMPLICIT, GE_PRIVATE_LE: IMPLICIT, EXPLICIT_BE: BIG_EXPLICIT}
 
@@ -55,8 +63,8 @@ def opened(instance: Instance) -> Iterator[tuple[Window, int]]:
     except OSError as error:
         raise SourceError(name, describe_os_error(error)) from without_folder(error)
     try:
-        if instance.stamp not in (None, (status.st_size, status.st_mtime_ns)):
-            raise changed(instance)
+        if instance.stamp is not None and not instance.stamp.is_of(status):
+            raise SourceChanged.before(name)
         packed = fetch_from(descriptor)
         if isinstance(content, str):
             yield _window(instance, packed, is_forward=False)
@@ -66,13 +74,6 @@ def opened(instance: Instance) -> Iterator[tuple[Window, int]]:
         raise SourceError(name, describe_os_error(error)) from without_folder(error)
     finally:
         os.close(descriptor)
-
-
-def changed(instance: Instance) -> SourceError:
-    """What is to be said of a source that is another one than the one that was looked at."""
-    return SourceError(
-        instance.source, "it changed after it was looked at; send it again once it is complete"
-    )
 
 
 def _window(instance: Instance, fetch: Fetch, *, is_forward: bool) -> tuple[Window, int]:

@@ -107,9 +107,13 @@ class Layout:
         try:
             got = source.readv(pieces)
         except OSError as error:
+            source.check_unchanged()
             raise UnreadableError(
                 f"reading it failed ({os_reason(error)}); check the disk and send it again"
             ) from error
+        # Before the last fragment is in anybody's hands. Where bytes are missing, that it changed says more.
+        if got < wanted or wanted == remaining:
+            source.check_unchanged()
         if got < wanted:
             raise UnreadableError(
                 f"it ended {wanted - got} bytes early while it was being read: it was truncated meanwhile; "
