@@ -23,9 +23,12 @@ __all__ = [
     "IMPLICIT",
     "LITTLE_EXPLICIT",
     "Malformed",
+    "OddVrs",
+    "READINGS_OF_ODD_VRS",
     "Truncated",
     "Window",
     "guess_encoding",
+    "is_capitals",
     "read_file_meta",
     "tag_name",
     "walk_data_set",
@@ -188,7 +191,7 @@ class OddVrs(Frozen):
 # DCMTK's rule comes first, by which its storescu finds the way: two capitals are a VR of the future, for which PS3.5
 # 6.2 announces the long form, and anything else was written in place of a VR that has the short one. Then pydicom's:
 # it takes capitals for a VR of the short form, and anything else for an implicit element among explicit ones.
-_READINGS_OF_ODD_VRS = (
+READINGS_OF_ODD_VRS = (
     OddVrs(True, False, True),
     OddVrs(True, False, False),
     OddVrs(False, True, True),
@@ -215,7 +218,7 @@ class Findings:
 
     __slots__ = ("is_guessed", "odd", "odd_vrs", "pixels", "values")
 
-    def __init__(self, odd_vrs: OddVrs = _READINGS_OF_ODD_VRS[0]) -> None:
+    def __init__(self, odd_vrs: OddVrs = READINGS_OF_ODD_VRS[0]) -> None:
         self.values: dict[int, bytes] = {}
         self.pixels: Header | None = None
         self.odd = 0
@@ -303,7 +306,7 @@ def guess_encoding(first: bytes) -> Encoding | None:
     vr = int.from_bytes(first[4:6], "little")
     if vr in _SHORT or vr in _LONG:
         return BIG_EXPLICIT if first[0] == 0 and first[1] > 0 else LITTLE_EXPLICIT
-    if _is_capitals(first[4:6]):
+    if is_capitals(first[4:6]):
         return None
     return IMPLICIT if first[0] or first[1] else None
 
@@ -495,7 +498,7 @@ def walk_data_set(window: Window, position: int, encoding: Encoding, found: Find
     except (Malformed, Truncated, Damaged):
         if not (found.odd or found.is_guessed):
             raise
-        for odd_vrs in _READINGS_OF_ODD_VRS[1:]:
+        for odd_vrs in READINGS_OF_ODD_VRS[1:]:
             other = Findings(odd_vrs)
             try:
                 end = _walk(window, position, encoding, other)
@@ -567,8 +570,8 @@ def _read_header(window: Window, position: int, encoding: Encoding, found: Findi
         if tag >> 16 == _DELIMITERS:
             raise Malformed(f"{tag_name(tag)} stands where an element should")
         found.odd = found.odd or tag
-        is_long = found.odd_vrs.capitals_are_long and _is_capitals(window.buffer[offset + 4 : offset + 6])
-        if found.odd_vrs.others_are_implicit and not _is_capitals(window.buffer[offset + 4 : offset + 6]):
+        is_long = found.odd_vrs.capitals_are_long and is_capitals(window.buffer[offset + 4 : offset + 6])
+        if found.odd_vrs.others_are_implicit and not is_capitals(window.buffer[offset + 4 : offset + 6]):
             (length,) = encoding.length.unpack_from(window.buffer, offset + 4)
     if not is_long:
         return Header(tag, vr, length, position + 8)
@@ -580,7 +583,8 @@ def _read_header(window: Window, position: int, encoding: Encoding, found: Findi
     return Header(tag, vr, length, position + 12)
 
 
-def _is_capitals(vr: bytes) -> bool:
+def is_capitals(vr: bytes) -> bool:
+    """Whether it looks like a VR, be it known or not."""
     return vr.isalpha() and vr.isupper()  # of bytes: A to Z alone
 
 
@@ -670,7 +674,7 @@ def _item_encoding(window: Window, position: int, encoding: Encoding, found: Fin
     offset = window.offset_of(position, 8)
     first = window.buffer[offset + 4 : offset + 6]
     vr = int.from_bytes(first, "little")
-    if vr in _SHORT or vr in _LONG or _is_capitals(first):
+    if vr in _SHORT or vr in _LONG or is_capitals(first):
         return LITTLE_EXPLICIT
     found.is_guessed = True
     return IMPLICIT if found.odd_vrs.items_are_implicit else LITTLE_EXPLICIT

@@ -41,7 +41,10 @@ TEMPLATE = look_at(ct_instance())
 
 
 def instance_of(data: bytes, syntax: str) -> Instance:
-    return replace(TEMPLATE, transfer_syntax=syntax, content=data, offset=0, length=len(data))
+    encoding = IMPLICIT if syntax in (IMPLICIT, GE) else BIG if syntax == BIG else EXPLICIT
+    return replace(
+        TEMPLATE, transfer_syntax=syntax, encoding=encoding, content=data, offset=0, length=len(data)
+    )
 
 
 def content(converted: Converted, piece: int = 1 << 30) -> bytes:

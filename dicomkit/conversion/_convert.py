@@ -12,11 +12,10 @@ from typing import Final
 
 from dicomkit.content import DataSource
 from dicomkit.conversion._errors import NotConverted
-from dicomkit.conversion._headers import READINGS, Reading
 from dicomkit.conversion._rewriter import Native, Reference, Rewriter
 from dicomkit.conversion._sending import Inflated, Rewritten, Segment, segments
 from dicomkit.conversion._source import encoding_of, is_deflated, opened
-from dicomkit.dataset_walk import Encoding, Malformed, Truncated, Window
+from dicomkit.dataset_walk import READINGS_OF_ODD_VRS, Encoding, Malformed, OddVrs, Truncated, Window
 from dicomkit.frozen import Frozen
 from dicomkit.instances import Instance
 from dicomkit.uids import EXPLICIT_LE, GE_PRIVATE_LE, IMPLICIT_LE, UNCOMPRESSED, uid_name
@@ -37,7 +36,7 @@ class _Pass(Frozen, kw_only=True, hidden=("natives",)):
 
     instance: Instance
     implicit: bool
-    reading: Reading
+    reading: OddVrs
     opaque: frozenset[int]
     known: dict[int, dict[int, bytes]]
     natives: dict[int, Native]
@@ -139,9 +138,9 @@ def convert(instance: Instance, target: str, *, max_decoded_bytes: int = 2**31) 
     """
     decoding: list[str] = []
     with opened(instance) as (window, begin):
-        encoding = encoding_of(window, begin, instance.transfer_syntax)
+        encoding = encoding_of(instance)
         first: NotConverted | None = None
-        for reading in READINGS:
+        for reading in READINGS_OF_ODD_VRS:
             plan = _Pass(
                 instance=instance,
                 implicit=target == IMPLICIT_LE,
@@ -244,7 +243,7 @@ def _parts_of(again: _Pass) -> Generator[Segment]:
     """Make the last pass once more, and give what it writes as it is written."""
     instance = again.instance
     with opened(instance) as (window, begin):
-        rewriter = again.over(window, begin, encoding_of(window, begin, instance.transfer_syntax))
+        rewriter = again.over(window, begin, encoding_of(instance))
         rewriter.flush_at = _STEP
         try:
             for _ in rewriter.steps():

@@ -6,13 +6,10 @@ import struct
 from array import array
 
 from dicomkit.dataset_walk import LITTLE_EXPLICIT
-from dicomkit.frozen import Frozen
 
 __all__ = [
     "LENGTH",
     "LONG_HEADER",
-    "READINGS",
-    "Reading",
     "SHORT_HEADER",
     "SHORT_VRS",
     "TAG_LENGTH",
@@ -37,21 +34,6 @@ VR_LENGTH = struct.Struct("<HH")
 
 # The VRs with a 16-bit length.
 SHORT_VRS = frozenset(vr for vr in (number.to_bytes(2, "little") for number in LITTLE_EXPLICIT.short_vrs))
-
-
-class Reading(Frozen):
-    """What an element of Explicit VR is whose VR is none that PS3.5 knows.
-
-    DCMTK's way comes first: two capitals are a VR of the future, for which PS3.5 6.2 announces 32 bits of length, and
-    anything else stands in place of a VR with 16 bits. pydicom's is the other one: 16 bits after capitals, and no VR at
-    all where there are none.
-    """
-
-    capitals_are_long: bool
-    others_are_implicit: bool
-
-
-READINGS = (Reading(True, False), Reading(False, True), Reading(False, False), Reading(True, True))
 
 
 def swapped(value: bytes | bytearray, word: int) -> bytes:

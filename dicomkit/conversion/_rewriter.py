@@ -18,7 +18,6 @@ from dicomkit.conversion._headers import (
     SHORT_VRS,
     TAG_LENGTH,
     WORDS,
-    Reading,
     swapped,
 )
 from dicomkit.conversion._representations import (
@@ -39,8 +38,10 @@ from dicomkit.dataset_walk import (
     UNDEFINED_LENGTH,
     Encoding,
     Malformed,
+    OddVrs,
     Truncated,
     Window,
+    is_capitals,
     tag_name,
 )
 from dicomkit.frozen import Frozen
@@ -160,7 +161,7 @@ class Rewriter:
         Whether the transfer syntax has its Pixel Data compressed.
     swaps_pixels : bool
         Whether Pixel Data alone is big endian.
-    reading : Reading
+    reading : OddVrs
         What an element is whose VR is none.
     opaque : frozenset of int
         Where sequences begin whose content is no items and is copied as it is.
@@ -178,7 +179,8 @@ class Rewriter:
     references : list of Reference
         Large values.
     is_odd : bool
-        Whether an element was met whose VR is none that PS3.5 knows.
+        Whether an element was met whose VR is none that PS3.5 knows, or an item that looks as if it was in Implicit VR:
+        what can be read in more than one way.
     length : int
         Of the data set as it is written, once `steps` has ended.
     """
@@ -192,7 +194,7 @@ class Rewriter:
         implicit: bool,
         is_encapsulated: bool,
         swaps_pixels: bool,
-        reading: Reading,
+        reading: OddVrs,
         opaque: frozenset[int],
         known: Mapping[int, Mapping[int, bytes]],
         natives: Mapping[int, Native],
@@ -346,8 +348,10 @@ class Rewriter:
         if vr in encoding.short_vrs or vr in encoding.long_vrs or encoding.tag(written) == ITEM_DELIMITATION:
             return encoding
         _, length = IMPLICIT.header.unpack_from(self.window.buffer, offset)
-        fits = length == UNDEFINED_LENGTH or position + 8 + length <= limit
-        return IMPLICIT if fits else encoding
+        if length != UNDEFINED_LENGTH and position + 8 + length > limit:
+            return encoding
+        self.is_odd = True
+        return IMPLICIT if self._reading.items_are_implicit else encoding
 
     # ------------------------------------------------------------------------------------------ elements
 
@@ -403,7 +407,7 @@ class Rewriter:
                     vr = letters
                 else:
                     self.is_odd = True
-                    is_future = letters.isalpha() and letters.isupper()
+                    is_future = is_capitals(letters)
                     is_long = is_future and self._reading.capitals_are_long
                     is_implicit = not is_future and self._reading.others_are_implicit
                 if is_long:

@@ -18,23 +18,21 @@ from dicomkit.content import (
 )
 from dicomkit.dataset_walk import (
     BIG_EXPLICIT,
-    HEAD_SIZE,
     IMPLICIT,
     LITTLE_EXPLICIT,
     Encoding,
     Fetch,
     Window,
-    guess_encoding,
 )
 from dicomkit.errors import UnreadableError, without_folder
-from dicomkit.uids import DEFLATED_SYNTAXES, EXPLICIT_BE, GE_PRIVATE_LE, IMPLICIT_LE
+from dicomkit.uids import DEFLATED_SYNTAXES, EXPLICIT_BE, EXPLICIT_LE, IMPLICIT_LE
 
 if TYPE_CHECKING:
     from dicomkit.instances import Instance
 
 __all__ = ["encoding_of", "is_deflated", "opened"]
 
-_ENCODINGS = {IMPLICIT_LE: IMPLICIT, GE_PRIVATE_LE: IMPLICIT, EXPLICIT_BE: BIG_EXPLICIT}
+_ENCODINGS = {IMPLICIT_LE: IMPLICIT, EXPLICIT_LE: LITTLE_EXPLICIT, EXPLICIT_BE: BIG_EXPLICIT}
 
 
 def is_deflated(instance: Instance) -> bool:
@@ -94,14 +92,6 @@ def _window(instance: Instance, fetch: Fetch, *, is_forward: bool) -> tuple[Wind
     return Window(b"", size, Forward(lambda: inflate(fetch, begin, end)).fetch, seekable=False), 0
 
 
-def encoding_of(window: Window, begin: int, syntax: str) -> Encoding:
-    """Return how the data set is encoded: as its transfer syntax says, or as its first element does.
-
-    Where the two contradict each other the bytes are believed, as they are when an instance is looked at.
-    """
-    encoding = LITTLE_EXPLICIT if syntax in DEFLATED_SYNTAXES else _ENCODINGS.get(syntax, LITTLE_EXPLICIT)
-    first = window.bytes_at(begin, min(HEAD_SIZE, window.size - begin))[:8]
-    guess = guess_encoding(first)
-    if guess is None or guess is encoding or first[guess is not BIG_EXPLICIT]:
-        return encoding
-    return guess
+def encoding_of(instance: Instance) -> Encoding:
+    """Return how the elements of the data set are encoded, inflated if it is deflated."""
+    return _ENCODINGS[instance.encoding]
