@@ -487,9 +487,7 @@ class Run:
 
     def reject(self, kinds: Collection[Kind], error: AssociationRejected) -> None:
         """The peer would have none of these kinds; others may be to its liking."""
-        self.proposals.were_rejected(
-            kinds, f"not tried again, since the peer rejected what was proposed for it: {error}"
-        )
+        self.proposals.were_rejected(kinds, f"not tried again: {error}")
         if self.proposals.are_futile:
             self.give_up(
                 Outcome.REJECTED,

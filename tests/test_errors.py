@@ -16,6 +16,8 @@ import pytest
 
 import dicomkit
 from dicomkit import DicomMessage, DicomSenderSetting, Ledger, LedgerError, SendError, SettingError, send
+from dicomkit.content import HeaderFacts
+from dicomkit.dataset_walk import Malformed
 from dicomkit.errors import Problem
 from tests.files import ct_instance
 from tests.test_results import STORED
@@ -29,6 +31,8 @@ SAMPLES: dict[str, Any] = {
     "object": ("said", 7),
     "Path": Path("folder/batch.sqlite"),
     "SendResult": STORED,
+    "HeaderFacts | None": HeaderFacts("1.2", "1.3", "1.4", "1.5", "CT", "1.2.840.10008.1.2"),
+    "Malformed | Truncated": Malformed("said"),
     "list[Problem] | tuple[Problem, ...]": [PROBLEM, PROBLEM],
 }
 

@@ -194,7 +194,7 @@ def test_what_a_peer_rejects_does_not_keep_other_kinds_from_it(study: Path) -> N
     assert rejected.str.contains("enable there what it should take").all()
     assert rejected.str.contains("result 1, source 1, reason 1").all()
     assert frame.association[:100].notna().tolist() == [True] + [False] * 99
-    assert rejected[1:].str.startswith("not tried again, since the peer rejected").all()
+    assert rejected[1:].str.startswith("not tried again: ").all()
 
 
 def test_what_arrives_after_a_rejection_is_tried(study: Path) -> None:

@@ -166,11 +166,11 @@ def test_what_was_found_before_is_sent_as_it_is_now(
 
 def test_what_may_have_been_written_within_a_tick_of_the_look_is_looked_at_again(tmp_path: Path) -> None:
     (path,) = write_ct_files(tmp_path, 1)
-    before = settled(path).__getstate__()
+    before = settled(path)
     in_place(path, ct_instance(1))
     # As if both had been written within one tick: nothing of the stamp tells them apart.
     stamp = Stamp.of(path.stat())._replace(is_settled=False)
-    found = Instance(*before[:-2], stamp, before[-1])  # type: ignore[arg-type]
+    found = before.__replace__(stamp=stamp)
     with LocalSCP() as scp:
         assert send_batch(scp.setting(), found).ok
         assert holds_whole(scp, ct_instance(1))

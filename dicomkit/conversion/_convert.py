@@ -16,6 +16,7 @@ from dicomkit.conversion._rewriter import Native, Reference, Rewriter
 from dicomkit.conversion._sending import Inflated, Rewritten, Segment, segments
 from dicomkit.conversion._source import encoding_of, is_deflated, opened
 from dicomkit.dataset_walk import READINGS_OF_ODD_VRS, Encoding, Malformed, OddVrs, Truncated, Window
+from dicomkit.errors import Picklable
 from dicomkit.frozen import Frozen
 from dicomkit.instances import Instance
 from dicomkit.uids import EXPLICIT_LE, GE_PRIVATE_LE, IMPLICIT_LE, UNCOMPRESSED, uid_name
@@ -174,7 +175,7 @@ def convert(instance: Instance, target: str, *, max_decoded_bytes: int = 2**31) 
     )
 
 
-class _Unfollowable(Exception):
+class _Unfollowable(Picklable, Exception):
     """The source cannot be followed; another reading of odd VRs may help where there are some."""
 
     def __init__(self, error: Malformed | Truncated, *, is_odd: bool) -> None:
