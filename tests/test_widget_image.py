@@ -28,6 +28,9 @@ from dicomkit.widgets import ImageViewer
 from dicomkit.widgets.image_answers import Curves, Notice, Pdf, Report, message_of
 from tests.peers import wait_until
 from tests.test_preview import TEST_FILES, image, image_names, read
+from tests.test_preview_bits import overlay
+from tests.test_preview_looks import mammogram
+from tests.test_preview_oracle import GENERATED
 from tests.viewer_page import SECONDS, ViewerPage, Wire, browser, receive
 
 if TYPE_CHECKING:
@@ -514,6 +517,179 @@ def test_lookup_tables_are_applied_in_the_browser(name: str, open_page: Any) -> 
     expected = viewer.to_8bit()
     assert expected is not None
     assert np.abs(read_back(page, (512, 512)) - expected).max() <= 1
+
+
+def test_every_look_on_offer_is_drawn_when_it_is_chosen(open_page: Any) -> None:
+    dataset = mammogram()
+    dataset.Rows, dataset.Columns, dataset.NumberOfFrames = 64, 64, 1
+    dataset.PixelData = np.tile(np.arange(256, dtype="u1"), 16).tobytes()
+    viewer = ImageViewer(dataset, zoom=1.0)
+    page = open_page(viewer)
+    labels = list(viewer.presets)
+    seen = set()
+    for label in [*labels, *labels[:2]]:
+        page.page.get_by_label("Window preset").select_option(label=label)
+        page.serve()
+        expected = viewer.to_8bit()
+        assert expected is not None
+        assert np.array_equal(to_8bit(viewer.picture, viewer.presets[label]), expected)  # type: ignore[arg-type]
+        assert np.abs(read_back(page, (64, 64)) - expected).max() <= 1
+        seen.add(expected.tobytes())
+    assert len(seen) == 4  # the window NORMAL and the full range look alike
+
+
+def test_the_browser_shows_the_range_that_the_stack_has_by_now(open_page: Any) -> None:
+    columns = np.tile(np.linspace(0, 1, 64), (64, 1))
+    frames = np.stack([columns * most for most in [100] * 30 + [1000] + [100] * 9]).astype("<u2")
+    viewer = ImageViewer(image(frames), zoom=1.0)
+    page = open_page(viewer)
+
+    def is_as_python_says() -> bool:
+        expected = viewer.to_8bit()
+        assert expected is not None
+        return bool(np.abs(read_back(page, (64, 64)) - expected).max() <= 1)
+
+    assert is_as_python_says()
+    viewer.frame = 30
+    page.serve()
+    assert viewer.window_width == 1001
+    assert is_as_python_says()
+    page.page.keyboard.press("Escape")
+    page.page.locator(".dk-slider").fill("5")
+    page.serve()
+    assert viewer.frame == 4
+    assert is_as_python_says()
+    page.page.get_by_role("button", name="Per frame").click()
+    page.serve()
+    assert viewer.range_per_frame
+    assert viewer.window_width == 101
+    assert is_as_python_says()
+    viewer.window_width = 500
+    page.serve()
+    assert is_as_python_says()
+    assert page.page.get_by_role("button", name="Per frame").is_hidden()
+    page.page.get_by_role("button", name="Reset").click()
+    page.serve()
+    assert viewer.automatic
+    assert is_as_python_says()
+
+
+@pytest.mark.parametrize("dtype", ["u1", "<i4"])
+def test_a_shutter_is_closed_in_the_browser(dtype: str, open_page: Any) -> None:
+    stored = (np.arange(64 * 64) % 200).reshape(64, 64).astype(dtype)
+    dataset = image(
+        stored, ShutterShape="CIRCULAR", CenterOfCircularShutter=[30, 34], RadiusOfCircularShutter=20
+    )
+    dataset.ShutterPresentationValue = 0x4000
+    viewer = ImageViewer(dataset, zoom=1.0, invert=True)
+    expected = viewer.to_8bit()
+    assert expected is not None
+    assert (expected[0, 0], expected[29, 33]) != (0, 64)
+    assert np.abs(read_back(open_page(viewer), (64, 64)) - expected).max() <= 1
+
+
+def large(rows: int, columns: int) -> np.ndarray[Any, Any]:
+    """Return a picture of more columns or rows than a canvas has, in which no place is like another nearby."""
+    return ((np.arange(rows)[:, None] * 7 + np.arange(columns) * 3) % 251).astype("u1")
+
+
+def in_sight(
+    levels: np.ndarray[Any, Any], pan: tuple[float, float], rows: int, columns: int
+) -> np.ndarray[Any, Any]:
+    """Return the part of a picture around its middle, moved by `pan`, at zoom 1."""
+    top = (levels.shape[0] - rows) // 2 - int(pan[1])
+    left = (levels.shape[1] - columns) // 2 - int(pan[0])
+    return levels[top : top + rows, left : left + columns].astype(int)
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns", "pan"),
+    [
+        (40, 20000, (0.0, 0.0)),
+        (40, 20000, (9000.0, 0.0)),
+        (40, 65000, (-30000.0, 0.0)),
+        (20000, 40, (0.0, -9000.0)),
+    ],
+)
+def test_a_picture_larger_than_a_canvas_is_drawn_where_it_is_seen(
+    rows: int, columns: int, pan: tuple[float, float], open_page: Any
+) -> None:
+    dataset = image(large(rows, columns), WindowCenter=128, WindowWidth=256)
+    viewer = ImageViewer(dataset, zoom=1.0, pan=pan)
+    page = open_page(viewer)
+    levels = viewer.to_8bit()
+    assert levels is not None
+    seen = (min(rows, 200), min(columns, 400))
+    assert np.array_equal(read_back(page, seen), in_sight(levels, pan, *seen))
+
+
+def test_a_large_picture_keeps_few_tiles(open_page: Any) -> None:
+    viewer = ImageViewer(image(large(8, 60000)), zoom=1.0)
+    page = open_page(viewer)
+    kept = []
+    for column in range(-29000, 29001, 1500):
+        page.page.evaluate("pan => model.take({ pan })", [column, 0.0])
+        page.drawn()
+        kept.append(page.page.evaluate("document.querySelector('.dk-viewer').tiles"))
+    assert 1 <= kept[0] <= 4
+    assert max(kept) == 32
+
+
+def test_a_large_picture_fits_into_its_place(open_page: Any) -> None:
+    levels = np.full((9000, 1200), 40, "u1")
+    levels[:4500] = 200
+    viewer = ImageViewer(image(levels, WindowCenter=128, WindowWidth=256))
+    page = open_page(viewer)
+    seen = read_back(page, (100, 20))
+    assert set(np.unique(seen[:40])) == {200}
+    assert set(np.unique(seen[60:])) == {40}
+
+
+def test_a_large_coloured_picture_and_its_overlay_are_drawn(open_page: Any) -> None:
+    rgb = np.zeros((24, 17000, 3), "u1")
+    rgb[..., 0], rgb[..., 2] = large(24, 17000), 255 - large(24, 17000)
+    dataset = image(rgb[..., 0])
+    dataset.SamplesPerPixel, dataset.PlanarConfiguration, dataset.PhotometricInterpretation = 3, 0, "RGB"
+    dataset.PixelData = rgb.tobytes()
+    marks = np.zeros((24, 17000), bool)
+    marks[4, 8500] = True
+    overlay(dataset, rows=24, columns=17000, data=np.packbits(marks.reshape(-1), bitorder="little").tobytes())
+    viewer = ImageViewer(dataset, zoom=1.0)
+    page = open_page(viewer)
+    seen = read_back(page, (24, 300, 3))
+    expected = rgb[:, 8350:8650].astype(int)
+    different = np.argwhere((seen != expected).any(axis=2))
+    assert different.tolist() == [[4, 150]]
+
+
+LOOKED_AT = [
+    *(str(path.relative_to(sample_folder())) for path in sorted(sample_folder().rglob("*.dcm"))),
+    *(name for name in GENERATED if "bits" not in name),  # which bits are values is over before it crosses
+]
+
+
+@pytest.mark.parametrize("name", LOOKED_AT)
+def test_every_look_of_every_sample_is_drawn_as_preview_computes_it(name: str, open_page: Any) -> None:
+    dataset = GENERATED[name]() if name in GENERATED else pydicom.dcmread(sample_folder() / name)
+    for keyword in ("PixelAspectRatio", "PixelSpacing", "ImagerPixelSpacing"):
+        if keyword in dataset:
+            setattr(dataset, keyword, [1, 1])
+    viewer = ImageViewer(dataset, zoom=1.0, show_overlays=False)
+    if viewer.picture is None:
+        viewer.close()
+        return  # a report or a document
+    page = open_page(viewer)
+    expected = viewer.to_8bit()
+    assert expected is not None
+    make_room(page, *expected.shape[:2])
+    page.serve()
+    assert np.abs(read_back(page, expected.shape) - expected).max() <= 1
+    for label in viewer.presets:
+        viewer.use(label)
+        page.serve()
+        expected = viewer.to_8bit()
+        assert expected is not None
+        assert np.abs(read_back(page, expected.shape) - expected).max() <= 1
 
 
 def draws(page: ViewerPage) -> int:

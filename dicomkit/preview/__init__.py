@@ -2,10 +2,19 @@
 
 The one idea: everything between the stored values and the screen is a pure function, so that the browser can do the
 same arithmetic and be held against it.
+
+The order of operations is that of PS3.3 C.7.6.3, C.11.1 and C.11.2: decoding; the stored bits out of the bits allocated,
+once; the modality transformation; a VOI LUT or a window; then inversion, and the display shutter. A look is one of
+`Grey.vois`, told by its place there and never by its name: first what the file has, its VOI LUTs and then its windows in
+their order, then the full range, then the customary windows of CT; `labels_of` gives each a name of its own.
+
+Not done: presentation states, blending and supplemental palettes (`Grey.notes` says so), ICC profiles, video.
 """
 
 from __future__ import annotations
 
+from dicomkit.preview.attributes import frame_rate_of as frame_rate_of
+from dicomkit.preview.decoding import frame_count as frame_count
 from dicomkit.preview.documents import ReportLine as ReportLine
 from dicomkit.preview.documents import Waveform as Waveform
 from dicomkit.preview.documents import encapsulated_pdf as encapsulated_pdf
@@ -19,7 +28,6 @@ from dicomkit.preview.overlays import overlays_of as overlays_of
 from dicomkit.preview.pictures import Colour as Colour
 from dicomkit.preview.pictures import Grey as Grey
 from dicomkit.preview.pictures import Picture as Picture
-from dicomkit.preview.pictures import frame_count as frame_count
 from dicomkit.preview.pictures import picture_of as picture_of
 from dicomkit.preview.pictures import to_8bit as to_8bit
 from dicomkit.preview.series import Series as Series
@@ -30,3 +38,5 @@ from dicomkit.preview.windows import LookupTable as LookupTable
 from dicomkit.preview.windows import Rescale as Rescale
 from dicomkit.preview.windows import Window as Window
 from dicomkit.preview.windows import full_range as full_range
+from dicomkit.preview.windows import labels_of as labels_of
+from dicomkit.preview.windows import spanning as spanning

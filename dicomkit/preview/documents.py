@@ -171,14 +171,22 @@ class Waveform:
 
 
 def waveforms(dataset: Dataset) -> list[Waveform]:
-    """Return the curves of a data set.
+    """Return the curves of a data set: the multiplex groups whose samples can be decoded.
 
     Raises
     ------
     UnreadableError
-        The samples cannot be decoded.
+        None of them can.
     """
-    return [_waveform(dataset, index) for index in range(len(dataset.get("WaveformSequence") or []))]
+    found, problem = [], None
+    for index in range(len(dataset.get("WaveformSequence") or [])):
+        try:
+            found.append(_waveform(dataset, index))
+        except UnreadableError as error:
+            problem = error
+    if problem is not None and not found:
+        raise problem
+    return found
 
 
 def _waveform(dataset: Dataset, index: int) -> Waveform:

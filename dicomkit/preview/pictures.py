@@ -5,33 +5,35 @@ The one idea: a grey picture keeps its stored values, and everything that makes 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from dicomkit.errors import DicomkitError, UnreadableError
 from dicomkit.preview.attributes import (
+    as_stored_of,
     modality_of,
-    numbers,
     padding_of,
     pixel_aspect,
     unit_of,
     vois_of,
 )
-from dicomkit.preview.colours import palette_to_rgb, partial_ybr_to_rgb, to_bytes
+from dicomkit.preview.colours import palette_to_rgb, to_rgb
 from dicomkit.preview.decoding import Pixels, decode
 from dicomkit.preview.overlays import Overlay, overlays_of
-from dicomkit.preview.windows import CT_WINDOWS, Modality, Rescale, Voi, Window, full_range
+from dicomkit.preview.shutters import Shutter, shutter_of
+from dicomkit.preview.windows import CT_WINDOWS, LookupTable, Modality, Rescale, Voi, Window, spanning, strips
 from dicomkit.quiet import PYDICOM_QUIET
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
     from pydicom import Dataset
 
-__all__ = ["Colour", "Grey", "Picture", "frame_count", "picture_of", "to_8bit"]
+__all__ = ["Colour", "Grey", "Picture", "picture_of", "to_8bit"]
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -45,7 +47,8 @@ class Grey:
     modality : Rescale or LookupTable
         What makes modality values of stored ones.
     vois : tuple of Window or LookupTable
-        The looks on offer, the preferred one first; never empty.
+        The looks on offer, the preferred one first; never empty. Two may have the same name (`labels_of` tells them
+        apart). The full range among them is that of this frame; see `over` for that of a stack.
     inverse : bool
         Whether the smallest value is white (MONOCHROME1, or Presentation LUT Shape INVERSE).
     padding : tuple of float, or None
@@ -55,6 +58,12 @@ class Grey:
     aspect : float
         How many times as high as wide a pixel is.
     overlays : tuple of Overlay
+    span : tuple of float, or None
+        Smallest and largest modality value, padding left out: what the look "Full range" is over. None without one.
+    notes : tuple of str
+        What is odd about the object and was made up for, in words.
+    shutter : Shutter or None
+        What is not to be seen.
     """
 
     stored: NDArray[Any]
@@ -65,26 +74,46 @@ class Grey:
     unit: str
     aspect: float
     overlays: tuple[Overlay, ...]
+    span: tuple[float, float] | None = None
+    notes: tuple[str, ...] = ()
+    shutter: Shutter | None = None
 
     @property
     def values(self) -> NDArray[np.float64]:
         """The modality values (HU for CT)."""
         return self.modality.values(self.stored)
 
+    @property
+    def range_at(self) -> int | None:
+        """Which of `vois` is the full range, None where there is none."""
+        if self.span is None:
+            return None
+        mine = spanning(*self.span)
+        return next((at for at, voi in enumerate(self.vois) if voi == mine), None)
+
+    def over(self, low: float, high: float) -> Grey:
+        """Return the picture with its full range from `low` to `high`, such as that of a stack it belongs to."""
+        at = self.range_at
+        if at is None:
+            return self
+        wider = (*self.vois[:at], spanning(low, high), *self.vois[at + 1 :])
+        return replace(self, vois=wider, span=(low, high))
+
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Colour:
-    """A picture in colours: `rgb` is rows by columns by 3, in bytes; the rest as in `Grey`."""
+    """A picture in colours: `rgb` is rows by columns by 3, in bytes, its shutter closed; the rest as in `Grey`."""
 
     rgb: NDArray[np.uint8]
     aspect: float
     overlays: tuple[Overlay, ...]
+    notes: tuple[str, ...] = ()
 
 
 Picture = Grey | Colour
 
 
-def to_8bit(picture: Picture, voi: Voi | None = None) -> NDArray[np.uint8]:
+def to_8bit(picture: Picture, voi: Voi | None = None, *, invert: bool = False) -> NDArray[np.uint8]:
     """Return what to show of a picture.
 
     Parameters
@@ -92,6 +121,8 @@ def to_8bit(picture: Picture, voi: Voi | None = None) -> NDArray[np.uint8]:
     picture : Grey or Colour
     voi : Window or LookupTable, optional
         How to look at a grey picture; by default as it prefers. Colours are shown as they are.
+    invert : bool
+        Whether black and white of a grey picture are swapped; its shutter is not.
 
     Returns
     -------
@@ -100,14 +131,15 @@ def to_8bit(picture: Picture, voi: Voi | None = None) -> NDArray[np.uint8]:
     """
     if isinstance(picture, Colour):
         return picture.rgb
-    levels = (voi or picture.vois[0]).to_8bit(picture.values)
-    return 255 - levels if picture.inverse else levels
-
-
-def frame_count(dataset: Dataset) -> int:
-    """Return how many frames a data set with pixels has, at least 1."""
-    stated = numbers(dataset.get("NumberOfFrames"))
-    return max(1, int(stated[0])) if stated else 1
+    look, modality, stored = voi or picture.vois[0], picture.modality, picture.stored
+    levels = np.empty(stored.shape, np.uint8)
+    for values, shown in zip(strips(stored), strips(levels), strict=True):
+        shown[:] = look.to_8bit(modality.values(values))
+    if picture.inverse != invert:
+        np.subtract(255, levels, out=levels)
+    if picture.shutter is not None:
+        levels[picture.shutter.hidden] = picture.shutter.level
+    return levels
 
 
 def picture_of(dataset: Dataset, index: int = 0, file: Path | None = None) -> Picture:
@@ -143,48 +175,88 @@ def picture_of(dataset: Dataset, index: int = 0, file: Path | None = None) -> Pi
 def _picture(dataset: Dataset, index: int, pixels: Pixels) -> Picture:
     shared: dict[str, Any] = {
         "aspect": pixel_aspect(dataset, index),
-        "overlays": overlays_of(dataset, index, pixels.unmasked),
+        "overlays": overlays_of(dataset, index, pixels),
     }
-    kind = str(dataset.get("PhotometricInterpretation", "")).strip()
+    kind = pixels.kind
+    rows, columns = pixels.stored.shape[:2]
+    shutter = shutter_of(dataset, index, (rows, columns), shared["aspect"])
     if kind == "PALETTE COLOR":
-        return Colour(rgb=palette_to_rgb(pixels.stored, dataset), **shared)
+        rgb, notes = palette_to_rgb(pixels.stored, dataset)
+        return Colour(rgb=_shut(rgb, shutter), notes=(*pixels.notes, *notes), **shared)
     if pixels.stored.ndim == 3:
-        if kind.startswith("YBR_PARTIAL"):
-            return Colour(rgb=partial_ybr_to_rgb(pixels.stored), **shared)
-        bits = int(dataset.get("BitsStored") or 8)
-        return Colour(rgb=to_bytes(pixels.stored[..., :3], bits), **shared)
-    return _grey(dataset, index, pixels.stored, inverse=kind == "MONOCHROME1", shared=shared)
+        rgb = to_rgb(pixels.stored[..., :3], kind, pixels.bits.stored)
+        return Colour(rgb=_shut(rgb, shutter), notes=pixels.notes, **shared)
+    return _grey(dataset, index, pixels, {"shutter": shutter, **shared})
 
 
-def _grey(
-    dataset: Dataset, index: int, stored: NDArray[Any], *, inverse: bool, shared: dict[str, Any]
-) -> Grey:
+def _shut(rgb: NDArray[np.uint8], shutter: Shutter | None) -> NDArray[np.uint8]:
+    if shutter is None:
+        return rgb
+    return np.where(shutter.hidden[..., np.newaxis], np.uint8(shutter.level), rgb)
+
+
+def _grey(dataset: Dataset, index: int, pixels: Pixels, shared: dict[str, Any]) -> Grey:
+    stored, notes = pixels.stored, list(pixels.notes)
     modality, padding = modality_of(dataset, index), padding_of(dataset)
     own = vois_of(dataset, index)
+    as_stored = None if own else as_stored_of(dataset, modality)
+    if as_stored is not None:
+        own = [as_stored]
     unit = unit_of(dataset, index)
     known = {(voi.center, voi.width) for voi in own if isinstance(voi, Window)}
     customary = [voi for voi in CT_WINDOWS if unit == "HU" and (voi.center, voi.width) not in known]
     # PS3.3 C.11.6: INVERSE says the same as MONOCHROME1, which an image may say as well.
-    inverse = inverse or dataset.get("PresentationLUTShape") == "INVERSE"
+    inverse = pixels.kind == "MONOCHROME1" or dataset.get("PresentationLUTShape") == "INVERSE"
+    if "RedPaletteColorLookupTableDescriptor" in dataset:
+        notes.append("the colours of its supplemental palette are not shown")  # PS3.3 C.7.6.19
+    # One bit is black or white, whatever the frame happens to hold.
+    is_binary = 1 in (dataset.get("BitsAllocated"), dataset.get("BitsStored"))
+    span = _span(np.array([0, 1], np.uint8) if is_binary else stored, modality, padding)
     return Grey(
         stored=stored,
         modality=modality,
-        vois=(*own, full_range(_picture_values(stored, modality, padding)), *customary),
+        vois=(*own, spanning(*span), *customary),
         inverse=inverse,
         padding=padding,
         unit=unit,
+        span=span,
+        notes=(*notes, *_table_notes(modality, own)),
         **shared,
     )
 
 
-def _picture_values(
+def _table_notes(modality: Modality, own: list[Voi]) -> Iterator[str]:
+    if isinstance(modality, LookupTable) and modality.note:
+        yield f"the Modality LUT {modality.note}"
+    for voi in own:
+        if isinstance(voi, LookupTable) and voi.note:
+            yield (
+                f"{voi.name} {voi.note}"
+                if voi.name.startswith("VOI LUT")
+                else f"the VOI LUT {voi.name} {voi.note}"
+            )
+
+
+def _span(
     stored: NDArray[Any], modality: Modality, padding: tuple[float, float] | None
-) -> NDArray[np.float64]:
-    """Return modality values among which are the smallest and the largest of the picture, padding left out."""
-    counted = stored[np.isfinite(stored)]
-    if padding is not None:
-        inside = counted[(counted < padding[0]) | (counted > padding[1])]
-        counted = inside if inside.size else counted
-    if isinstance(modality, Rescale) and counted.size:
-        counted = np.array([counted.min(), counted.max()])
-    return modality.values(counted)
+) -> tuple[float, float]:
+    """Return the smallest and the largest modality value, padding and what is no finite number left out."""
+    found = _ends(stored, modality, padding) or _ends(stored, modality, None)
+    return found or (0.0, 0.0)
+
+
+def _ends(
+    stored: NDArray[Any], modality: Modality, padding: tuple[float, float] | None
+) -> tuple[float, float] | None:
+    lows, highs = [], []
+    for strip in strips(stored):
+        counted = strip if strip.dtype.kind in "iu" else strip[np.isfinite(strip)]
+        if padding is not None:
+            counted = counted[(counted < padding[0]) | (counted > padding[1])]
+        if isinstance(modality, Rescale) and counted.size:
+            counted = np.array([counted.min(), counted.max()])
+        if counted.size:
+            values = modality.values(counted)
+            lows.append(float(values.min()))
+            highs.append(float(values.max()))
+    return (min(lows), max(highs)) if lows else None

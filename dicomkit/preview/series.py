@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dicomkit.preview.attributes import numbers
-from dicomkit.preview.pictures import frame_count
+from dicomkit.preview.attributes import frame_attribute, numbers
+from dicomkit.preview.decoding import frame_count
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from numpy.typing import NDArray
     from pydicom import Dataset
 
 __all__ = ["SORTING_KEYWORDS", "Series", "Slice", "series_of"]
@@ -32,7 +33,10 @@ SORTING_KEYWORDS = (
     "InstanceNumber",
     "ImagePositionPatient",
     "ImageOrientationPatient",
+    "ImageType",
     "NumberOfFrames",
+    "SharedFunctionalGroupsSequence",
+    "PerFrameFunctionalGroupsSequence",
     "Rows",
 )
 """What `series_of` looks at, so that no more has to be read."""
@@ -67,8 +71,9 @@ def series_of(objects: Iterable[tuple[Dataset | Path, Dataset]]) -> list[Series]
     Returns
     -------
     list of Series
-        In order of appearance. Slices follow their position along the normal of their planes where all have a
-        position and the same orientation (PS3.3 C.7.6.2), else acquisition and instance numbers.
+        In order of appearance. Slices follow their position along the normal of their planes where all have a position
+        (PS3.3 C.7.6.2; frames by their functional groups, C.7.6.16.2.3 and C.7.6.16.2.4), else acquisition and instance
+        numbers. Slices of other orientations, such as localizers, stay together; what has the lowest number is first.
     """
     groups: dict[object, list[tuple[Dataset | Path, Dataset]]] = {}
     for origin, header in objects:
@@ -77,31 +82,75 @@ def series_of(objects: Iterable[tuple[Dataset | Path, Dataset]]) -> list[Series]
     return [_one_series(group) for group in groups.values()]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Place:
+    """Where a frame lies: its slice, its corner and direction cosines (empty where it does not say), its numbers."""
+
+    slice: Slice
+    corner: list[float]
+    cosines: list[float]
+    numbers: tuple[float, float]
+    is_localizer: bool
+
+    @property
+    def is_known(self) -> bool:
+        return len(self.corner) == 3 and len(self.cosines) == 6
+
+
 def _one_series(objects: list[tuple[Dataset | Path, Dataset]]) -> Series:
-    positions = _positions([header for _, header in objects])
-    order = sorted(range(len(objects)), key=lambda at: (positions[at], *_numbers_of(objects[at][1])))
-    slices = [Slice(objects[at][0], index) for at in order for index in range(_frames(objects[at][1]))]
+    places = [place for origin, header in objects for place in _places(origin, header)]
+    # A localizer without a position does not take the order from the others.
+    placed = [place for place in places if place.is_known or not place.is_localizer]
+    apart = [place for place in places if not (place.is_known or not place.is_localizer)]
+    stacks = _stacks(placed) if all(place.is_known for place in placed) else [_by_number(placed)]
+    ordered = sorted(
+        [*stacks, _by_number(apart)], key=lambda stack: min((one.numbers for one in stack), default=())
+    )
+    slices = [place.slice for stack in ordered for place in stack]
     return Series(_name_of(objects[0][1]), tuple(slices))
+
+
+def _places(origin: Dataset | Path, header: Dataset) -> list[_Place]:
+    is_localizer = "LOCALIZER" in (header.get("ImageType") or [])
+    numbers_of = _numbers_of(header)
+    return [
+        _Place(
+            Slice(origin, index),
+            numbers(frame_attribute(header, index, "PlanePositionSequence", "ImagePositionPatient")),
+            numbers(frame_attribute(header, index, "PlaneOrientationSequence", "ImageOrientationPatient")),
+            numbers_of,
+            is_localizer,
+        )
+        for index in range(_frames(header))
+    ]
 
 
 def _frames(header: Dataset) -> int:
     return frame_count(header) if "Rows" in header else 1
 
 
-def _positions(headers: list[Dataset]) -> list[float]:
-    """Return how far along the common normal each lies, or zeros where there is no such thing."""
-    nowhere = [0.0] * len(headers)
-    orientations = [numbers(header.get("ImageOrientationPatient")) for header in headers]
-    corners = [numbers(header.get("ImagePositionPatient")) for header in headers]
-    if any(len(one) != 6 for one in orientations) or any(len(one) != 3 for one in corners):
-        return nowhere
-    first = np.array(orientations[0])
-    if np.abs(np.array(orientations) - first).max() > _SAME_DIRECTION:
-        return nowhere
-    normal = np.cross(first[:3], first[3:])
-    return [
-        round(float(np.dot(normal, corner)), 3) for corner in corners
-    ]  # to the micrometre: equal ones stay equal
+def _by_number(places: list[_Place]) -> list[_Place]:
+    return sorted(places, key=lambda place: place.numbers)
+
+
+def _stacks(places: list[_Place]) -> list[list[_Place]]:
+    """Return places of the same orientation together, each stack in order along its normal."""
+    stacks: list[tuple[NDArray[np.float64], list[_Place]]] = []
+    for place in places:
+        cosines = np.array(place.cosines)
+        known = (stack for first, stack in stacks if np.abs(first - cosines).max() <= _SAME_DIRECTION)
+        stack = next(known, None)
+        if stack is None:
+            stacks.append((cosines, [place]))
+        else:
+            stack.append(place)
+    return [_along_normal(first, stack) for first, stack in stacks]
+
+
+def _along_normal(cosines: NDArray[np.float64], stack: list[_Place]) -> list[_Place]:
+    normal = np.cross(cosines[:3], cosines[3:])
+    # To the micrometre: equal positions stay equal, and then numbers decide, and frames their own order.
+    return sorted(stack, key=lambda place: (round(float(np.dot(normal, place.corner)), 3), *place.numbers))
 
 
 def _numbers_of(header: Dataset) -> tuple[float, float]:

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from numpy.typing import NDArray
 
 __all__ = [
@@ -23,6 +25,9 @@ __all__ = [
     "Voi",
     "Window",
     "full_range",
+    "labels_of",
+    "spanning",
+    "strips",
 ]
 
 Function = Literal["LINEAR", "LINEAR_EXACT", "SIGMOID"]
@@ -38,6 +43,16 @@ _LINEAR_CENTER_SHIFT = 0.5  # the same
 _LINEAR_WIDTH_SHIFT = 1.0  # the same
 _NARROWEST = float(np.finfo(np.float32).tiny)  # of a picture that is of one value
 _SIGMOID_STEEPNESS = -4.0  # PS3.3 C.11.2.1.3.1
+
+
+_STRIP = 1 << 18  # values that are computed at a time: double floats of them fit a processor's cache
+
+
+def strips(array: NDArray[Any]) -> Iterator[NDArray[Any]]:
+    """Yield an array's values in order, so many at a time that temporary ones take little memory."""
+    flat = array.reshape(-1)
+    for start in range(0, flat.size, _STRIP):
+        yield flat[start : start + _STRIP]
 
 
 def round_half_up(levels: NDArray[np.float64]) -> NDArray[np.uint8]:
@@ -73,12 +88,15 @@ class LookupTable:
         How many bits an output has.
     name : str
         What the data set calls it (LUT Explanation), may be empty.
+    note : str
+        What is odd about it, in words; empty where nothing is.
     """
 
     first: int
     entries: NDArray[np.uint16]
     bits: int
     name: str = ""
+    note: str = ""
 
     def values(self, inputs: NDArray[Any]) -> NDArray[np.float64]:
         """Return the outputs for the inputs, which are rounded half up where they are no integers."""
@@ -159,6 +177,26 @@ CT_WINDOWS = (
 """Windows in HU that radiologists start from; custom, no standard."""
 
 
+def labels_of(vois: Iterable[Voi]) -> list[str]:
+    """Return a name for each look, no two alike.
+
+    A look is what it is (a window or a table, the first or the second of its kind); what the data set calls it is free
+    text, and may be said twice (PS3.3 C.11.2.1.1 and C.11.2.1.2). The first of a name keeps it; a later one gets its
+    kind and its number among its kind, as in ``NORMAL (window 1)``.
+    """
+    labels: list[str] = []
+    counts = {"window": 0, "VOI LUT": 0}
+    for voi in vois:
+        kind = "VOI LUT" if isinstance(voi, LookupTable) else "window"
+        counts[kind] += 1
+        place = f"{kind} {counts[kind]}"
+        label = voi.name or place
+        while label in labels:
+            label = f"{label} ({place})"
+        labels.append(label)
+    return labels
+
+
 def full_range(values: NDArray[Any], name: str = "Full range") -> Window:
     """Return the window that shows the smallest value as black and the largest as white.
 
@@ -166,6 +204,12 @@ def full_range(values: NDArray[Any], name: str = "Full range") -> Window:
     """
     finite = values[np.isfinite(values)]
     low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
+    return spanning(low, high, name)
+
+
+def spanning(low: float, high: float, name: str = "Full range") -> Window:
+    """Return the window that shows `low` as black and `high` as white."""
+    low, high = float(low), float(high)
     if low.is_integer() and high.is_integer():
         return Window((low + high + 1) / 2, high - low + 1, name=name)
     return Window((low + high) / 2, max(high - low, _NARROWEST), "LINEAR_EXACT", name)

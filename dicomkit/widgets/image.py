@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 import anywidget
 import traitlets as t
 
-from dicomkit.preview import Colour, Grey, LookupTable, Window, to_8bit
+from dicomkit.preview import Colour, Grey, LookupTable, Window, frame_rate_of, labels_of, spanning, to_8bit
 from dicomkit.preview.windows import WINDOW_FUNCTIONS
 from dicomkit.widgets.assets import javascript, stylesheet
-from dicomkit.widgets.image_answers import Notice, message_of, shown_of, size_of
+from dicomkit.widgets.image_answers import Notice, message_of, shown_of, size_of, window_message
 from dicomkit.widgets.image_sources import load, series_from
 
 if TYPE_CHECKING:
@@ -33,9 +33,13 @@ __all__ = ["ImageViewer"]
 
 _CACHE_BYTES = 128 * 1024 * 1024
 _DATASETS_KEPT = 4  # of files; their pixels stay on disk
-_FASTEST_HZ = 60.0
+_SLOWEST_HZ, _FASTEST_HZ = 0.1, 60.0
 _LARGEST_ZOOM = 64.0
 _NO_TABLE = -1
+_SAMPLED_FRAMES = 16  # of a stack, for its range before all of it was seen
+_SAMPLED_BYTES = 32 * 1024 * 1024
+_RANGE_PER_FRAME = ("PT", "NM")  # uptake differs from slice to slice, and people expect to see each
+_LOOK = ("window_center", "window_width", "window_function", "voi_lut")
 
 
 class ImageViewer(anywidget.AnyWidget):
@@ -63,6 +67,12 @@ class ImageViewer(anywidget.AnyWidget):
         LINEAR, LINEAR_EXACT or SIGMOID (PS3.3 C.11.2.1.2).
     voi_lut : int
         Which VOI LUT of the frame is applied instead of the window; -1 for none.
+    automatic : bool
+        Whether each frame is looked at as it prefers: by its own window or VOI LUT, and without one over the full
+        range. Ends when a window is chosen, and begins again with `reset_window`.
+    range_per_frame : bool
+        Whether the full range is that of each frame; otherwise it is that of the stack, which is sampled when the stack
+        is opened and settles with the frames that are looked at. True to begin with for PET and NM.
     invert, show_overlays : bool
     zoom : float
         Screen pixels per column; 0 fits the picture into its place.
@@ -71,6 +81,7 @@ class ImageViewer(anywidget.AnyWidget):
     playing : bool
         Whether the stack runs as a film, at `rate` frames a second.
     rate : float
+        As the film says that it is meant to run, else 10.
 
     Raises
     ------
@@ -84,6 +95,7 @@ class ImageViewer(anywidget.AnyWidget):
         "kernel.js",
         "image_pixels.js",
         "image_store.js",
+        "image_tiles.js",
         "image_documents.js",
         "image_stage.js",
         "image_keys.js",
@@ -99,23 +111,29 @@ class ImageViewer(anywidget.AnyWidget):
     window_width = t.Float(None, allow_none=True).tag(sync=True)
     window_function = t.Enum(WINDOW_FUNCTIONS, default_value="LINEAR").tag(sync=True)
     voi_lut = t.Int(_NO_TABLE).tag(sync=True)
+    automatic = t.Bool(True).tag(sync=True)
+    range_per_frame = t.Bool(False).tag(sync=True)
     invert = t.Bool(False).tag(sync=True)
     show_overlays = t.Bool(True).tag(sync=True)
     zoom = t.Float(0.0, min=0.0, max=_LARGEST_ZOOM).tag(sync=True)
     pan = t.Tuple(t.Float(), t.Float(), default_value=(0.0, 0.0)).tag(sync=True)
     playing = t.Bool(False).tag(sync=True)
-    rate = t.Float(10.0, min=0.1, max=_FASTEST_HZ).tag(sync=True)
+    rate = t.Float(10.0, min=_SLOWEST_HZ, max=_FASTEST_HZ).tag(sync=True)
 
     def __init__(self, source: object, *, cache_bytes: int = _CACHE_BYTES, **traits: Any) -> None:
         self._series: tuple[Series, ...] = tuple(series_from(source))
         self._cache_bytes = cache_bytes
         self._shown: OrderedDict[tuple[int, int], Shown] = OrderedDict()
         self._datasets: OrderedDict[Path, Dataset] = OrderedDict()
+        self._spans: dict[int, tuple[float, float]] = {}  # of each series, as far as it was seen
+        self._follows = False
         super().__init__()
         self.series_count = len(self._series)
         self.frame_count = len(self._series[0].slices)
-        self.reset_window()
+        self._open_series()
         self.observe(self._turn_to_series, "series")
+        self.observe(self._follow, ["frame", "automatic", "range_per_frame", "playing"])
+        self.observe(self._choose, list(_LOOK))
         self.on_msg(self._answer)
         try:
             for name, value in traits.items():
@@ -129,7 +147,7 @@ class ImageViewer(anywidget.AnyWidget):
     @property
     def shown(self) -> Shown:
         """What the current frame shows: a picture, a report, a document, curves, or a notice."""
-        return self._at(self.series, self.frame)
+        return self._ranged(self.series, self._at(self.series, self.frame))
 
     @property
     def picture(self) -> Picture | None:
@@ -155,9 +173,12 @@ class ImageViewer(anywidget.AnyWidget):
 
     @property
     def presets(self) -> dict[str, Voi]:
-        """The looks on offer for the current frame by name, the preferred one first."""
+        """The looks on offer for the current frame by name, the preferred one first; a name that the file gives twice
+        is told apart by kind and number, as `dicomkit.preview.labels_of` says.
+        """
         picture = self.picture
-        return {voi.name: voi for voi in picture.vois} if isinstance(picture, Grey) else {}
+        vois = picture.vois if isinstance(picture, Grey) else ()
+        return dict(zip(labels_of(vois), vois, strict=True))
 
     @property
     def voi(self) -> Voi | None:
@@ -165,6 +186,8 @@ class ImageViewer(anywidget.AnyWidget):
         picture = self.picture
         if not isinstance(picture, Grey):
             return None
+        if self.automatic:
+            return picture.vois[0]
         tables = [voi for voi in picture.vois if isinstance(voi, LookupTable)]
         if 0 <= self.voi_lut < len(tables):
             return tables[self.voi_lut]
@@ -177,41 +200,46 @@ class ImageViewer(anywidget.AnyWidget):
         picture = self.picture
         if picture is None:
             return None
-        levels = to_8bit(picture, self.voi)
-        return 255 - levels if self.invert and isinstance(picture, Grey) else levels
+        return to_8bit(picture, self.voi, invert=self.invert)
 
     def use(self, voi: Voi | str) -> None:
-        """Look at the picture through a Window, or a preset by its name (see `presets`).
+        """Look at the picture through a Window, a VOI LUT of it, or a preset by its name (see `presets`).
 
         Raises
         ------
         KeyError
             There is no preset of that name.
+        ValueError
+            The VOI LUT is none of the current frame's.
         """
         presets = self.presets
         if isinstance(voi, str) and voi not in presets:
             raise KeyError(f"there is no preset {voi!r} here; there are {', '.join(presets) or 'none'}")
         chosen = presets[voi] if isinstance(voi, str) else voi
-        with self.hold_trait_notifications():
-            if isinstance(chosen, LookupTable):
-                tables = [one for one in presets.values() if isinstance(one, LookupTable)]
-                self.voi_lut = tables.index(chosen)
-                self.window_function = "LINEAR"
-                self.window_center = chosen.first + len(chosen.entries) / 2
-                self.window_width = float(len(chosen.entries))
-            else:
-                self.voi_lut = _NO_TABLE
-                self.window_function = chosen.function
-                self.window_center, self.window_width = float(chosen.center), float(chosen.width)
+        self._set_look(chosen)
+        self._choose()
 
     def reset_window(self) -> None:
-        """Look at the current frame as it prefers."""
-        picture = self.picture
-        if isinstance(picture, Grey):
-            self.use(next(iter(picture.vois)))
-        else:
-            with self.hold_trait_notifications():
-                self.voi_lut, self.window_center, self.window_width = _NO_TABLE, None, None
+        """Look at each frame as it prefers."""
+        self.automatic = True
+        self._follow()
+
+    def _set_look(self, voi: Voi) -> None:
+        with self.hold_trait_notifications():
+            if isinstance(voi, LookupTable):
+                picture = self.picture
+                vois = picture.vois if isinstance(picture, Grey) else ()
+                tables = [one for one in vois if isinstance(one, LookupTable)]
+                if voi not in tables:
+                    raise ValueError(f"the VOI LUT is none of the {len(tables)} that this frame has")
+                self.voi_lut = tables.index(voi)
+                self.window_function = "LINEAR"
+                self.window_center = voi.first + len(voi.entries) / 2
+                self.window_width = float(len(voi.entries))
+            else:
+                self.voi_lut = _NO_TABLE
+                self.window_function = voi.function
+                self.window_center, self.window_width = float(voi.center), float(voi.width)
 
     def close(self) -> None:
         """Free data sets, frames, observers and models; the view goes, too."""
@@ -263,7 +291,56 @@ class ImageViewer(anywidget.AnyWidget):
         with self.hold_trait_notifications():
             self.frame = 0
             self.frame_count = self._count_of(self.series)
+        self._open_series()
+
+    def _open_series(self) -> None:
+        first = self._at(self.series, 0)
+        if isinstance(first, Grey) and first.range_at == 0:
+            self._sample(first.stored.nbytes)
+        dataset = self.dataset
+        self.range_per_frame = dataset is not None and dataset.get("Modality") in _RANGE_PER_FRAME
+        rate = frame_rate_of(dataset) if dataset is not None else None
+        if rate is not None:
+            self.rate = min(max(rate, _SLOWEST_HZ), _FASTEST_HZ)
         self.reset_window()
+
+    def _sample(self, frame_bytes: int) -> None:
+        """Look at some frames of the stack, first and last among them, so that its range is about known."""
+        count = self._count_of(self.series)
+        most = max(2, min(_SAMPLED_FRAMES, count, _SAMPLED_BYTES // max(1, frame_bytes)))
+        for sample in range(most):
+            self._at(self.series, sample * (count - 1) // (most - 1))
+
+    def _follow(self, _change: Any = None) -> None:
+        """Let the numbers say how the current frame prefers to be looked at, as long as nobody chose a look.
+
+        The browser knows by itself, and is not told: what it hears late would undo what was chosen there meanwhile. A
+        film is not followed until it stops: its frames may be in the browser only, and would be decoded again.
+        """
+        if not self.automatic or self.playing or not self._series:
+            return
+        self._follows = True
+        try:
+            picture = self.picture
+            if isinstance(picture, Grey):
+                self._set_look(picture.vois[0])
+            else:
+                with self.hold_trait_notifications():
+                    self.voi_lut, self.window_center, self.window_width = _NO_TABLE, None, None
+        finally:
+            self._follows = False
+
+    def _choose(self, _change: Any = None) -> None:
+        if self._follows:
+            return
+        if self.automatic:
+            self.automatic = False
+            self.send_state(list(_LOOK))
+
+    def send_state(self, key: Any = None) -> None:
+        """Send the state to the browser, but for the numbers of a look that it finds by itself."""
+        if not self._follows:
+            super().send_state(key)
 
     def _answer(self, _widget: object, content: Any, _buffers: object) -> None:
         """Answer a custom message; one that is not ours, or asks for what is not there, is passed over."""
@@ -276,7 +353,9 @@ class ImageViewer(anywidget.AnyWidget):
             is_there = isinstance(series, int) and isinstance(index, int) and 0 <= series < len(self._series)
             if is_there and 0 <= index < self._count_of(series):
                 message, buffers = message_of(self._at(series, index))
-                self.send({**message, "series": series, "index": index}, buffers)
+                span = self._spans.get(series)
+                range_ = {"range": window_message(spanning(*span))} if span else {}
+                self.send({**message, **range_, "series": series, "index": index}, buffers)
 
     # What is kept
 
@@ -287,10 +366,20 @@ class ImageViewer(anywidget.AnyWidget):
         if key not in self._shown:
             place = self._series[series].slices[index]
             file = place.origin if isinstance(place.origin, Path) else None
-            self._shown[key] = self._look(series, index, place.index, file)
+            shown = self._look(series, index, place.index, file)
+            if isinstance(shown, Grey) and shown.span is not None:
+                low, high = self._spans.get(series, shown.span)
+                self._spans[series] = min(low, shown.span[0]), max(high, shown.span[1])
+            self._shown[key] = shown
             self._forget_until(self._cache_bytes)
         self._shown.move_to_end(key)
         return self._shown[key]
+
+    def _ranged(self, series: int, shown: Shown) -> Shown:
+        """Return a picture with the full range that is switched on: its own, or the stack's."""
+        if self.range_per_frame or not isinstance(shown, Grey) or series not in self._spans:
+            return shown
+        return shown.over(*self._spans[series])
 
     def _look(self, series: int, index: int, frame: int, file: Path | None) -> Shown:
         from dicomkit.errors import UnreadableError

@@ -20,8 +20,10 @@ from dicomkit.preview import (
     Overlay,
     ReportLine,
     Waveform,
+    Window,
     encapsulated_pdf,
     kind_of,
+    labels_of,
     picture_of,
     report_lines,
     waveforms,
@@ -33,7 +35,17 @@ if TYPE_CHECKING:
 
     from pydicom import Dataset
 
-__all__ = ["Curves", "Notice", "Pdf", "Report", "Shown", "message_of", "shown_of", "size_of"]
+__all__ = [
+    "Curves",
+    "Notice",
+    "Pdf",
+    "Report",
+    "Shown",
+    "message_of",
+    "shown_of",
+    "size_of",
+    "window_message",
+]
 
 Buffers = list[memoryview]
 
@@ -103,7 +115,8 @@ def size_of(shown: Shown) -> int:
     overlays = sum(one.bitmap.nbytes for one in shown.overlays) if isinstance(shown, (Grey, Colour)) else 0
     match shown:
         case Grey():
-            return shown.stored.nbytes + overlays
+            shutter = shown.shutter.hidden.nbytes if shown.shutter is not None else 0
+            return shown.stored.nbytes + overlays + shutter
         case Colour():
             return shown.rgb.nbytes + overlays
         case Pdf():
@@ -139,6 +152,11 @@ def message_of(shown: Shown) -> tuple[dict[str, Any], Buffers]:
             return {"kind": "notice", "text": shown.text, "is_error": shown.is_error}, buffers
 
 
+def window_message(window: Window) -> dict[str, Any]:
+    """Return a window's numbers, as a message has them."""
+    return {"center": window.center, "width": window.width, "function": window.function}
+
+
 def _add(buffers: Buffers, data: memoryview) -> int:
     buffers.append(data)
     return len(buffers) - 1
@@ -169,12 +187,17 @@ def _grey(picture: Grey, buffers: Buffers) -> dict[str, Any]:
     else:
         message["modality"] = {"slope": modality.slope, "intercept": modality.intercept}
     message["vois"] = [
-        _table(voi, buffers)
+        {"name": label, **_table(voi, buffers)}
         if isinstance(voi, LookupTable)
-        else {"name": voi.name, "center": voi.center, "width": voi.width, "function": voi.function}
-        for voi in picture.vois
+        else {"name": label, **window_message(voi)}
+        for label, voi in zip(labels_of(picture.vois), picture.vois, strict=True)
     ]
+    message["range_at"] = picture.range_at
+    if picture.shutter is not None:
+        hidden = np.packbits(picture.shutter.hidden.reshape(-1), bitorder="little")
+        message["shutter"] = {"level": picture.shutter.level, "buffer": _add(buffers, _bytes(hidden))}
     message["overlays"] = [_overlay(overlay, buffers) for overlay in picture.overlays]
+    message["notes"] = list(picture.notes)
     return message
 
 
@@ -189,12 +212,13 @@ def _colour(picture: Colour, buffers: Buffers) -> dict[str, Any]:
         "buffer": _add(buffers, _bytes(opaque)),
         "aspect": picture.aspect,
         "overlays": [_overlay(overlay, buffers) for overlay in picture.overlays],
+        "notes": list(picture.notes),
     }
 
 
 def _table(table: LookupTable, buffers: Buffers) -> dict[str, Any]:
     buffer = _add(buffers, _bytes(table.entries))
-    return {"name": table.name, "first": table.first, "bits": table.bits, "buffer": buffer}
+    return {"first": table.first, "bits": table.bits, "buffer": buffer}
 
 
 def _overlay(overlay: Overlay, buffers: Buffers) -> dict[str, Any]:

@@ -6,6 +6,12 @@
 const CUSTOM = "custom";
 const GONE = "The kernel does not know this viewer any more. Run the cell again; what was loaded can still be looked at.";
 
+/** What was made up for in a picture, as a sentence. */
+function noted(notes = []) {
+  const text = notes.join("; ");
+  return text && `${text[0].toUpperCase()}${text.slice(1)}.`;
+}
+
 class ImageView {
   constructor(store, el) {
     this.store = store;
@@ -59,8 +65,9 @@ class ImageView {
       this.aloud,
     );
     keepKeys(this.element);
-    // For tests and for the curious: how often was drawn.
+    // For tests and for the curious: how often was drawn, and how many tiles of a large picture are kept.
     Object.defineProperty(this.element, "draws", { get: () => this.stage.draws });
+    Object.defineProperty(this.element, "tiles", { get: () => this.stage.tiles?.kept.size ?? 0 });
     el.append(this.element);
   }
 
@@ -95,7 +102,8 @@ class ImageView {
     this.tools = make("div", { class: "dk-group", role: "group", "aria-label": "Dragging" }, this.windowTool, this.panTool);
     this.invertButton = this.toggle("Invert", "Swap black and white (I)", "invert");
     this.overlaysButton = this.toggle("Overlays", "Show or hide overlays (O)", "show_overlays");
-    this.resetButton = button("Reset", "The window the picture prefers (R)", () => this.usePreset(0));
+    this.rangeButton = this.toggle("Per frame", "The full range is that of each frame, not of the stack", "range_per_frame");
+    this.resetButton = button("Reset", "The window the picture prefers (R)", () => this.resetWindow());
     this.zooms = make(
       "div",
       { class: "dk-group", role: "group", "aria-label": "Zoom" },
@@ -114,6 +122,7 @@ class ImageView {
       this.presetSelect,
       this.centerField,
       this.widthField,
+      this.rangeButton,
       this.resetButton,
       this.tools,
       this.invertButton,
@@ -156,15 +165,20 @@ class ImageView {
     this.refresh();
   }
 
+  resetWindow() {
+    this.store.set({ automatic: true }, { atOnce: true });
+  }
+
   usePreset(position) {
-    const voi = this.stage.frame?.vois?.[position];
+    const vois = this.stage.frame?.vois ? this.store.vois(this.stage.frame) : [];
+    const voi = vois[position];
     if (!voi) return;
-    const tables = this.stage.frame.vois.filter((one) => one.entries);
+    const tables = vois.filter((one) => one.entries);
     const count = voi.entries?.length;
     const window = voi.entries
       ? { voi_lut: tables.indexOf(voi), window_function: "LINEAR", window_center: voi.first + count / 2, window_width: count }
       : { voi_lut: -1, window_function: voi.function, window_center: voi.center, window_width: voi.width };
-    this.store.set(window, { atOnce: true });
+    this.store.set({ ...window, automatic: false }, { atOnce: true });
   }
 
   /** Set center or width as typed; returns what is wrong with it, or nothing. */
@@ -173,7 +187,7 @@ class ImageView {
     if (window.width <= 0) return "has to be above 0.";
     if (window.function === "LINEAR" && window.width < 1) return "at least 1 for a LINEAR window.";
     const { center, width } = window;
-    this.store.set({ voi_lut: -1, window_function: window.function, window_center: center, window_width: width });
+    this.store.set({ automatic: false, voi_lut: -1, window_function: window.function, window_center: center, window_width: width });
     return "";
   }
 
@@ -250,7 +264,8 @@ class ImageView {
     this.overlaysButton.setAttribute("aria-pressed", String(this.store.state.show_overlays));
     const isWrong = shown.kind === "notice" && shown.is_error;
     if (this.problem || isWrong) this.say(this.problem || shown.text, "error");
-    else this.say(this.store.isGone ? GONE : "", this.store.isGone ? "warning" : "");
+    else if (this.store.isGone) this.say(GONE, "warning");
+    else this.say(noted(shown.notes), shown.notes?.length ? "warning" : "");
     if (isPicture) {
       this.stage.draw();
       this.showCorners(shown);
@@ -290,19 +305,19 @@ class ImageView {
     this.windowTool.setAttribute("aria-pressed", String(this.stage.tool === "window"));
     this.panTool.setAttribute("aria-pressed", String(this.stage.tool === "pan" || !isGrey));
     this.invertButton.setAttribute("aria-pressed", String(this.store.state.invert));
+    const { automatic, frame_count, range_per_frame } = this.store.state;
+    this.rangeButton.hidden = !isGrey || !automatic || shown.range_at !== 0 || frame_count < 2;
+    this.rangeButton.setAttribute("aria-pressed", String(range_per_frame));
     if (!isGrey) return;
+    const look = this.store.look(shown);
     if (this.offered !== shown) {
       this.offered = shown;
       const options = shown.vois.map((voi, at) => make("option", { value: at, text: voi.name }));
       options.push(make("option", { value: CUSTOM, text: "Own window" }));
       this.presetSelect.replaceChildren(...options);
     }
-    const look = this.store.look(shown);
-    const isSame = (voi) =>
-      look.table
-        ? voi === look.table
-        : voi.center === look.center && voi.width === look.width && voi.function === look.function;
-    const position = shown.vois.findIndex(isSame);
+    const isSame = (voi) => (look.table ? voi === look.table : isSameWindow(voi, look));
+    const position = this.store.vois(shown).findIndex(isSame);
     this.presetSelect.value = position < 0 ? CUSTOM : String(position);
     this.presetSelect.lastChild.hidden = position >= 0;
     const { center, width } = look.table ? { center: "", width: "" } : look;

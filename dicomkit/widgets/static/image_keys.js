@@ -56,7 +56,7 @@ function actionFor({ key, shiftKey }, view) {
     d: () => stage.panBy(-PAN_STEP, 0),
     i: () => store.set({ invert: !store.state.invert }),
     o: () => store.set({ show_overlays: !store.state.show_overlays }),
-    r: () => view.usePreset(0),
+    r: () => view.resetWindow(),
     p: () => view.setProbe(stage.probe ? null : view.middle()),
     "?": () => view.showKeys(view.keys.hidden),
   };

@@ -43,6 +43,15 @@ function modalityFunction(modality) {
   return (stored) => stored * slope + intercept;
 }
 
+/** Whether two looks give the same picture of the same frame; a table is itself, whatever it is called. */
+function isSameLook(one, other) {
+  return one === other || (one && other && ["table", "center", "width", "function", "invert"].every((part) => one[part] === other[part]));
+}
+
+function isSameWindow(one, other) {
+  return one.center === other.center && one.width === other.width && one.function === other.function;
+}
+
 /** What makes a grey level 0..255 of a modality value: a VOI LUT, or a window (PS3.3 C.11.2.1.2). */
 function levelFunction(look) {
   if (look.table) {
@@ -70,31 +79,63 @@ function greyColour(level) {
   return (0xff000000 | (level << 16) | (level << 8) | level) >>> 0;
 }
 
-/** Draw a grey frame as seen through `look` into `pixels`, a Uint32Array of its size. */
-function paintGrey(frame, look, pixels) {
+/** What makes a colour of a stored value as seen through `look`. */
+function colourOfStored(frame, look) {
   const valueOf = modalityFunction(frame.modality);
   const levelOf = levelFunction(look);
   const isInverse = frame.inverse !== look.invert;
-  const colourOf = (stored) => {
+  return (stored) => {
     const level = levelOf(valueOf(stored));
     return greyColour(isInverse ? WHITE - level : level);
   };
-  const { stored, dtype } = frame;
+}
+
+/** A colour for every stored value that its type can tell; null where there are too many. */
+function colourTable({ dtype }, colourOf) {
   const size = TABLE_SIZES[dtype];
-  if (!size) {
-    for (let at = 0; at < pixels.length; at++) pixels[at] = colourOf(stored[at]);
-    return;
-  }
+  if (!size) return null;
   const table = new Uint32Array(size);
   const firstNegative = dtype.startsWith("int") ? size / 2 : size;
   for (let at = 0; at < size; at++) table[at] = colourOf(at < firstNegative ? at : at - size);
-  const mask = size - 1;
-  for (let at = 0; at < pixels.length; at++) pixels[at] = table[stored[at] & mask];
+  return table;
+}
+
+/** Whether the bit of a place is set; the lowest comes first. */
+function isMarked(bits, place) {
+  return (bits[place >> 3] >> (place & 7)) & 1;
+}
+
+/** What makes the colour of a place in a grey frame. */
+function colourFunction(frame, look) {
+  const { stored, shutter } = frame;
+  const colourOf = colourOfStored(frame, look);
+  const table = colourTable(frame, colourOf);
+  const mask = table && table.length - 1;
+  const open = table ? (place) => table[stored[place] & mask] : (place) => colourOf(stored[place]);
+  if (!shutter) return open;
+  const shut = greyColour(shutter.level);
+  return (place) => (isMarked(shutter.bits, place) ? shut : open(place));
+}
+
+/** Draw a grey frame as seen through `look` into `pixels`, a Uint32Array of its size. */
+function paintGrey(frame, look, pixels) {
+  const { stored, shutter } = frame;
+  const colourOf = colourOfStored(frame, look);
+  const table = colourTable(frame, colourOf);
+  if (table) {
+    const mask = table.length - 1;
+    for (let at = 0; at < pixels.length; at++) pixels[at] = table[stored[at] & mask];
+  } else {
+    for (let at = 0; at < pixels.length; at++) pixels[at] = colourOf(stored[at]);
+  }
+  if (!shutter) return;
+  const shut = greyColour(shutter.level);
+  for (let at = 0; at < pixels.length; at++) if (isMarked(shutter.bits, at)) pixels[at] = shut;
 }
 
 /** Unpack an overlay's bits, the lowest first, into `pixels` as one colour or nothing. */
 function paintOverlay(bits, colour, pixels) {
-  for (let at = 0; at < pixels.length; at++) pixels[at] = (bits[at >> 3] >> (at & 7)) & 1 ? colour : 0;
+  for (let at = 0; at < pixels.length; at++) pixels[at] = isMarked(bits, at) ? colour : 0;
 }
 
 /** A number as people write it: no more digits than it has, no less than it needs. */

@@ -1,7 +1,7 @@
 // The place where a picture is drawn, and what a pointer does there.
 //
-// Strategy: a frame is painted at its own size once per window, and drawn from there at any zoom; however often something
-// changes, there is one drawing per screen refresh.
+// Strategy: a frame is painted at its own size once per window, and drawn from there at any zoom, or from tiles where it is
+// large; however often something changes, there is one drawing per screen refresh.
 
 const OVERLAY_COLOUR = 0xff40c8ff; // amber, bytes in reverse
 const MOST_ZOOM = 64;
@@ -25,7 +25,8 @@ class Stage {
     this.element = make("div", { class: "dk-stage-picture" }, this.canvas);
     this.paper = this.canvas.getContext("2d");
     this.picture = document.createElement("canvas"); // the frame at its own size
-    this.overlays = new WeakMap(); // a canvas for each overlay that was drawn
+    this.overlays = new WeakMap(); // a canvas, or tiles, for each overlay that was drawn
+    this.tiles = null; // of a large frame
     this.painted = null;
     // A notebook takes its outputs off the page and puts them back; what was seen last stays until there is room again.
     this.size = { width: 0, height: 0 };
@@ -71,7 +72,8 @@ class Stage {
     paper.imageSmoothingEnabled = scale * density < SHARP_FROM;
     paper.imageSmoothingQuality = this.drag ? "low" : "high";
     paper.setTransform(scale * density, 0, 0, scale * density * frame.aspect, x * density, y * density);
-    paper.drawImage(this.picture, 0, 0);
+    if (this.tiles) this.drawTiles(this.tiles, 0, 0);
+    else paper.drawImage(this.picture, 0, 0);
     if (this.store.state.show_overlays) this.drawOverlays(frame);
     if (this.probe) this.drawProbe(frame, scale * density);
     this.draws += 1;
@@ -80,8 +82,14 @@ class Stage {
 
   paint(frame) {
     const look = frame.kind === "grey" ? this.store.look(frame) : null;
-    const state = look && [look.table, look.center, look.width, look.function, look.invert].join();
-    if (this.painted?.frame === frame && this.painted.state === state) return;
+    if (this.painted?.frame === frame && isSameLook(this.painted.look, look)) return;
+    this.painted = { frame, look };
+    this.tiles = isLarge(frame) ? new Tiles(frame, look ? greyTiles(frame, look) : colourTiles(frame)) : null;
+    if (this.tiles) {
+      this.picture.width = this.picture.height = 0;
+      this.image = null;
+      return;
+    }
     if (this.picture.width !== frame.columns || this.picture.height !== frame.rows || !this.image) {
       this.picture.width = frame.columns;
       this.picture.height = frame.rows;
@@ -90,22 +98,39 @@ class Stage {
     if (look) paintGrey(frame, look, new Uint32Array(this.image.data.buffer));
     else this.image.data.set(frame.rgba);
     this.picture.getContext("2d", { willReadFrequently: true }).putImageData(this.image, 0, 0);
-    this.painted = { frame, state };
+  }
+
+  /** Draw tiles whose corner lies at a column and row of the picture; each takes its own place on the screen. */
+  drawTiles(tiles, column, row) {
+    const { paper } = this;
+    const { a: across, d: down, e, f } = paper.getTransform();
+    paper.save();
+    paper.setTransform(1, 0, 0, 1, 0, 0);
+    tiles.draw(paper, { x: e + column * across, y: f + row * down, across, down }, this.drag ? 1 : undefined);
+    paper.restore();
   }
 
   drawOverlays(frame) {
     for (const one of frame.overlays) {
-      if (!this.overlays.has(one)) {
-        const canvas = document.createElement("canvas");
-        canvas.width = one.columns;
-        canvas.height = one.rows;
-        const image = new ImageData(one.columns, one.rows);
-        paintOverlay(one.bits, OVERLAY_COLOUR, new Uint32Array(image.data.buffer));
-        canvas.getContext("2d").putImageData(image, 0, 0);
-        this.overlays.set(one, canvas);
-      }
-      this.paper.drawImage(this.overlays.get(one), one.column, one.row);
+      if (!this.overlays.has(one)) this.overlays.set(one, isLarge(one) ? this.tilesOf(one) : this.canvasOf(one));
+      const drawn = this.overlays.get(one);
+      if (drawn instanceof Tiles) this.drawTiles(drawn, one.column, one.row);
+      else this.paper.drawImage(drawn, one.column, one.row);
     }
+  }
+
+  tilesOf(overlay) {
+    return new Tiles(overlay, overlayTiles(overlay, OVERLAY_COLOUR));
+  }
+
+  canvasOf(overlay) {
+    const canvas = document.createElement("canvas");
+    canvas.width = overlay.columns;
+    canvas.height = overlay.rows;
+    const image = new ImageData(overlay.columns, overlay.rows);
+    paintOverlay(overlay.bits, OVERLAY_COLOUR, new Uint32Array(image.data.buffer));
+    canvas.getContext("2d").putImageData(image, 0, 0);
+    return canvas;
   }
 
   drawProbe(frame, scale) {
@@ -160,9 +185,7 @@ class Stage {
   /** The window to start from: the one that is set, or the span of the table that is. */
   window() {
     const look = this.store.look(this.frame);
-    const { window_center, window_width, window_function } = this.store.state;
     if (!look.table) return { center: look.center, width: look.width, function: look.function };
-    if (window_center !== null) return { center: window_center, width: window_width, function: window_function };
     const count = look.table.entries.length;
     return { center: look.table.first + count / 2, width: count, function: "LINEAR" };
   }
@@ -175,6 +198,7 @@ class Stage {
     const round = (value) => (isWhole ? Math.round(value) : value);
     this.store.set(
       {
+        automatic: false,
         voi_lut: -1,
         window_function: start.function,
         window_center: round(start.center - y * step),

@@ -17,6 +17,8 @@ const SHARED = [
   "window_width",
   "window_function",
   "voi_lut",
+  "automatic",
+  "range_per_frame",
   "invert",
   "show_overlays",
   "zoom",
@@ -30,6 +32,7 @@ class ViewerStore {
     this.model = model;
     this.state = Object.fromEntries(SHARED.map((name) => [name, model.get(name)]));
     this.listing = [];
+    this.ranges = new Map(); // of each series, as far as Python has seen it
     this.isSilent = false;
     this.isGone = false; // there is nobody to answer: the kernel was started again
     this.views = new Set();
@@ -126,13 +129,22 @@ class ViewerStore {
     return frame;
   }
 
+  /** The looks on offer for a frame, its full range being its own or the stack's. */
+  vois(frame) {
+    const range = this.state.range_per_frame ? null : this.ranges.get(this.state.series);
+    if (!range || frame.range_at === null) return frame.vois;
+    return frame.vois.map((voi, at) => (at === frame.range_at ? { ...voi, ...range } : voi));
+  }
+
   /** How the current frame is looked at. */
   look(frame) {
-    const { window_center: center, window_width: width, window_function, voi_lut, invert } = this.state;
-    const tables = frame.vois.filter((voi) => voi.entries);
-    if (tables[voi_lut]) return { table: tables[voi_lut], invert };
-    if (center !== null && width !== null) return { center, width, function: window_function, invert };
-    const [first] = frame.vois;
+    const { window_center: center, window_width: width, window_function, voi_lut, invert, automatic } = this.state;
+    if (!automatic) {
+      const table = frame.vois.filter((voi) => voi.entries)[voi_lut];
+      if (table) return { table, invert };
+      if (center !== null && width !== null) return { center, width, function: window_function, invert };
+    }
+    const [first] = this.vois(frame);
     return first.entries ? { table: first, invert } : { ...first, invert };
   }
 
@@ -174,6 +186,7 @@ class ViewerStore {
     } else if ("index" in message) {
       const key = `${message.series}:${message.index}`;
       this.asked.delete(key);
+      if (message.range) this.ranges.set(message.series, message.range);
       this.keep(key, unpacked(message, buffers));
     } else {
       return;
@@ -227,6 +240,8 @@ function unpacked(message, buffers) {
     frame.stored = numbersOf(buffers[message.buffer], message.dtype);
     frame.modality = table(message.modality);
     frame.vois = message.vois.map(table);
+    const { shutter } = message;
+    frame.shutter = shutter && { ...shutter, bits: numbersOf(buffers[shutter.buffer], "uint8") };
   } else if (message.kind === "colour") {
     frame.rgba = numbersOf(buffers[message.buffer], "uint8");
   } else if (message.kind === "pdf") {
