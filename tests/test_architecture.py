@@ -69,8 +69,8 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("content", "contradictions", "strict_text"),
     ("dataset_walk",),
     ("preview",),
-    ("tag_rows",),
-    ("identifying", "tag_values"),
+    ("tags",),
+    ("identifying",),
     ("samples",),
     ("statuses",),
     ("uids",),
@@ -99,7 +99,7 @@ MAY_BE_HEAVY = (
     "preview",
     "samples",
     "scp",
-    "tag_",
+    "tags",
     "pynetdicom_",
 )
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 from dicomkit.identifying import profile_action
 from dicomkit.quiet import PYDICOM_QUIET
-from dicomkit.tag_values import (
+from dicomkit.tags.values import (
     element_of,
     one_line,
     read_errors,
@@ -25,7 +25,7 @@ from dicomkit.tag_values import (
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-    from dicomkit.tag_values import Element
+    from dicomkit.tags.values import Element
 
 __all__ = [
     "Difference",

@@ -13,7 +13,7 @@ import traitlets as t
 
 from dicomkit.errors import UnreadableError
 from dicomkit.part10 import is_dataset
-from dicomkit.tag_values import element_of
+from dicomkit.tags.values import element_of
 from dicomkit.uids import uid_name
 from dicomkit.widgets.image_sources import load, series_from
 from dicomkit.widgets.rows import Rows
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pydicom import Dataset
     from pydicom.tag import BaseTag
 
-    from dicomkit.tag_values import Element
+    from dicomkit.tags.values import Element
 
 __all__ = ["TagBrowser"]
 
