@@ -70,7 +70,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("dataset_walk",),
     ("preview",),
     ("tags",),
-    ("identifying",),
+    ("character_sets", "identifying"),
     ("samples",),
     ("statuses",),
     ("uids",),

@@ -7,6 +7,7 @@ what a row says is read when it is looked at.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import compress
 from typing import TYPE_CHECKING
 
 from dicomkit import tags
@@ -27,6 +28,7 @@ _DUMPED_BYTES = 1024
 _WHOLE_CHARACTERS = 1_000_000
 _DIFFERENCE_TONE: dict[Difference, Tone] = {
     "": "",
+    "written": "muted",
     "changed": "changed",
     "left": "removed",
     "right": "added",
@@ -120,30 +122,59 @@ class TagSource(RowSource):
 
     def _opened(self, pair: Pair) -> list[Pair]:
         """A row and what is open under it."""
-        self._hits += pair.row.kind == "element"
-        rows = [pair]
-        if pair.row.key in self._open:
-            for child in self._children(pair):
-                rows.extend(self._opened(child))
+        rows = []
+        waiting = [pair]  # a sequence may be nested deeper than Python calls
+        while waiting:
+            one = waiting.pop()
+            self._hits += one.row.kind == "element"
+            rows.append(one)
+            if one.row.key in self._open:
+                waiting.extend(reversed(self._children(one)))
         return rows
 
-    def _narrowed(self, pair: Pair) -> list[Pair]:
+    def _narrowed(self, root: Pair) -> list[Pair]:
         """A row and those under it that are wanted, none when there are none."""
-        is_element = pair.row.kind == "element"
-        is_it = self._wants(pair)
-        self._walked += is_element
-        below = [row for child in self._children(pair) for row in self._narrowed(child)]
-        if not is_it and not below:
-            return []
-        self._hits += is_it and is_element
-        if below:
-            return [pair] if pair.row.key in self._shut else [pair, *below]
-        if pair.row.key in self._open and pair.row.kind != "group":  # it is wanted, and so is what it has
-            hits = self._hits
-            rows = self._opened(pair)
-            self._hits = hits
-            return rows
-        return [pair]
+        wanted, leading = self._wanted(root)
+        rows: list[Pair] = []
+        waiting = [root] if root.row.key in wanted or root.row.key in leading else []
+        while waiting:
+            one = waiting.pop()
+            key = one.row.key
+            if key in leading:
+                rows.append(one)
+                if key not in self._shut:
+                    below = [
+                        child
+                        for child in self._children(one)
+                        if child.row.key in wanted or child.row.key in leading
+                    ]
+                    waiting.extend(reversed(below))
+            elif key in self._open and one.row.kind != "group":  # it is wanted, and so is what it has
+                hits = self._hits
+                rows.extend(self._opened(one))
+                self._hits = hits
+            else:
+                rows.append(one)
+        return rows
+
+    def _wanted(self, root: Pair) -> tuple[set[Key], set[Key]]:
+        """The rows that are wanted for themselves, and those that lead to one."""
+        wanted: set[Key] = set()
+        leading: set[Key] = set()
+        waiting = [root]
+        while waiting:
+            one = waiting.pop()
+            key, is_element = one.row.key, one.row.kind == "element"
+            self._walked += is_element
+            if self._wants(one):
+                wanted.add(key)
+                self._hits += is_element
+                parent = self._parents[key]
+                while parent is not None and parent not in leading:
+                    leading.add(parent)
+                    parent = self._parents[parent]
+            waiting.extend(reversed(self._children(one)))
+        return wanted, leading
 
     def _wants(self, pair: Pair) -> bool:
         if not all(wanted(pair) for wanted in self._is_wanted.values()):
@@ -184,7 +215,7 @@ class TagSource(RowSource):
             return ""
         key = pair.row.key
         if key not in self._difference:
-            self._difference[key] = tags.difference(pair)
+            tags.difference(pair, self._difference)
         return self._difference[key]
 
     # What the table asks
@@ -241,11 +272,14 @@ class TagSource(RowSource):
         text = one_line(tags.value(row)[0])
         if row.kind != "element":
             return text if row.kind == "item" else Cell("", note=text)
-        return Cell(text, note=tags.meaning(row))
+        return Cell(
+            text, note="not in its character set" if tags.character_problem(row) else tags.meaning(row)
+        )
 
     def _difference_cell(self, difference: Difference) -> str | Cell:
         words = {
             "": "",
+            "written": "written differently",
             "changed": "changed",
             "left": f"only {self._labels[0]}",
             "right": f"only {self._labels[1]}",
@@ -264,7 +298,7 @@ class TagSource(RowSource):
         self._listed = None
 
     def search(self, text: str) -> None:
-        self._words = tuple(text.lower().split())
+        self._words = tuple(tags.searchable(text).split())
         self._shut.clear()
         self._listed = None
 
@@ -357,6 +391,9 @@ def _value_facts(row: TagRow, label: str) -> list[Fact]:
     facts = [Fact(label, one_line(text, keep_lines=True) or "(no value)", can_copy=bool(text))]
     if row.kind != "element" or row.tag is None:
         return facts
+    problem = tags.character_problem(row)
+    if problem:
+        facts.append(Fact("Characters", f"It {problem}.", tone="warning"))
     if tags.vr(row) == "UI" and uid_meaning(text):
         facts.append(Fact("Meaning", uid_meaning(text)))
     if is_binary(tags.vr(row)) and not is_whole:
