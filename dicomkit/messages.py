@@ -166,15 +166,10 @@ class DicomMessage(Message):
             The file cannot be read, or pydicom finds nothing in it.
         """
         if self._dataset is None:
-            from io import BytesIO
-
-            from pydicom import dcmread
+            from dicomkit.dataset_reader import read_dataset
 
             with self._reading():
-                dataset = dcmread(BytesIO(self.data), force=True)
-            if not len(dataset) and not len(dataset.file_meta):
-                raise SourceError(self.source, "not DICOM")
-            self._dataset = dataset
+                self._dataset = read_dataset(self._content)
         return self._dataset
 
     @contextmanager

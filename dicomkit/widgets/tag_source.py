@@ -7,7 +7,6 @@ what a row says is read when it is looked at.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from itertools import compress
 from typing import TYPE_CHECKING
 
 from dicomkit import tags

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import traitlets as t
 
+from dicomkit.dataset_reader import note_of
 from dicomkit.errors import UnreadableError
 from dicomkit.part10 import is_dataset
 from dicomkit.tags.values import element_of
@@ -171,4 +172,6 @@ def _name_of(source: object, dataset: Dataset) -> str:
     meta = getattr(dataset, "file_meta", None)
     syntax = str(meta.get("TransferSyntaxUID", "")) if meta is not None else ""
     kind = str(dataset.get("SOPClassUID", ""))
-    return ", ".join(part for part in (name, uid_name(kind), uid_name(syntax)) if part)
+    said = ", ".join(part for part in (name, uid_name(kind), uid_name(syntax)) if part)
+    note = note_of(dataset)
+    return f"{said}  \u25b2 {note}" if note else said
