@@ -58,6 +58,7 @@ class Syntax(Frozen):
 def read_dataset(
     content: str | os.PathLike[str] | bytes | Instance,
     *,
+    source: str = "",
     keywords: Iterable[str] = (),
     stop_before_pixels: bool = False,
     defer_size: int | None = None,
@@ -68,6 +69,8 @@ def read_dataset(
     ----------
     content : path, bytes or Instance
         A path with or without preamble and File Meta Information; an instance of any kind of source.
+    source : str
+        What to call it; by default the path, or ``<bytes>``.
     keywords : iterable of str
         To read nothing else.
     stop_before_pixels : bool
@@ -89,9 +92,11 @@ def read_dataset(
     if keywords:
         options["specific_tags"] = list(keywords)
     if isinstance(content, Instance):
+        options["source"] = source or content.source
         place = content.content if isinstance(content.content, str) else _whole(content)
         return _read(place, content, content.note, options)
     place = content if isinstance(content, bytes) else as_on_disk(os.fspath(content))
+    options["source"] = source or (place if isinstance(place, str) else "<bytes>")
     try:
         instance = look_at(place)
     except DirectoryFileError as error:
@@ -111,7 +116,7 @@ def _whole(instance: Instance) -> bytes:
 def _read(place: str | bytes, instance: Instance | None, note: str, options: dict[str, Any]) -> FileDataset:
     from pydicom import dcmread
 
-    source = instance.source if instance is not None else place if isinstance(place, str) else "<bytes>"
+    source = options.pop("source")
     try:
         with PYDICOM_QUIET:
             if instance is not None and not _is_read_right(instance):
@@ -119,7 +124,7 @@ def _read(place: str | bytes, instance: Instance | None, note: str, options: dic
             else:
                 dataset = dcmread(place if isinstance(place, str) else BytesIO(place), force=True, **options)
     except OSError as error:
-        raise SourceError(source, describe_os_error(error)) from without_folder(error)
+        raise SourceError(source, error.strerror or describe_os_error(error)) from without_folder(error)
     except RecursionError:
         raise SourceError(
             source, "its sequences are nested more deeply than pydicom can read; DCMTK's dcmdump may show it"

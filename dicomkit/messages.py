@@ -169,7 +169,7 @@ class DicomMessage(Message):
             from dicomkit.dataset_reader import read_dataset
 
             with self._reading():
-                self._dataset = read_dataset(self._content)
+                self._dataset = read_dataset(self.data, source=self.source)
         return self._dataset
 
     @contextmanager

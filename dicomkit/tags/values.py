@@ -31,6 +31,7 @@ __all__ = [
     "one_line",
     "read_errors",
     "reading_vr",
+    "shortest_float",
     "size_of",
     "terms_of",
     "text_of",
@@ -343,7 +344,7 @@ def _single(value: Any, vr: str) -> str:
 
         return str(Tag(value)) if value != "" else ""
     if vr == "FL" and isinstance(value, float):
-        return _shortest(value)
+        return shortest_float(value)
     if isinstance(value, bytes | bytearray):
         return bytes(value).decode("latin-1")
     if isinstance(value, list | tuple) or type(value).__name__ == "MultiValue":
@@ -351,7 +352,7 @@ def _single(value: Any, vr: str) -> str:
     return str(value)
 
 
-def _shortest(value: float) -> str:
+def shortest_float(value: float) -> str:
     """Return the shortest text that is read as the same float of 32 bits: 0.1 for what a double calls 0.10000000149."""
     try:
         packed = struct.pack("<f", value)
@@ -394,7 +395,7 @@ def _numbers_text(element: Element, holder: Dataset, vr: str, limit: int) -> tup
     if len(data) % one.size:
         return _binary_text(element, vr, limit)
     numbers = (number for (number,) in one.iter_unpack(data))
-    texts = (_shortest(number) if vr == "OF" else str(number) for number in numbers)
+    texts = (shortest_float(number) if vr == "OF" else str(number) for number in numbers)
     return _joined(texts, len(data) // one.size, limit)
 
 
