@@ -7,6 +7,8 @@ What was odd is kept with the Dataset, and what somebody else has read is asked 
 from __future__ import annotations
 
 import os
+import sys
+import threading
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
@@ -21,7 +23,7 @@ from dicomkit.quiet import PYDICOM_QUIET
 from dicomkit.uids import DEFLATED_LE, EXPLICIT_BE, EXPLICIT_LE, IMPLICIT_LE, uid_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from pydicom import Dataset, FileDataset
     from pydicom.tag import BaseTag
@@ -34,6 +36,8 @@ _PIXEL_TAGS = frozenset((0x7FE00008, 0x7FE00009, 0x7FE00010))
 _PIXEL_DATA = 0x7FE00010
 _COMMAND_GROUP = 0x0000  # is Implicit VR, whatever the data set is: PS3.7 6.3.1
 _DEFERRED_BYTES = 65536
+_DEEP_CALLS = 50_000  # of which pydicom needs four for each level
+_DEEP_STACK_BYTES = 1 << 28  # reserved, and used as far as calls go
 _ITEM_BYTES = b"\xfe\xff\x00\xe0"
 
 
@@ -117,12 +121,18 @@ def _read(place: str | bytes, instance: Instance | None, note: str, options: dic
     from pydicom import dcmread
 
     source = options.pop("source")
+
+    def read() -> FileDataset:
+        if instance is not None and not _is_read_right(instance):
+            return _parse(place, instance, options)
+        return dcmread(place if isinstance(place, str) else BytesIO(place), force=True, **options)
+
     try:
         with PYDICOM_QUIET:
-            if instance is not None and not _is_read_right(instance):
-                dataset = _parse(place, instance, options)
-            else:
-                dataset = dcmread(place if isinstance(place, str) else BytesIO(place), force=True, **options)
+            try:
+                dataset = read()
+            except RecursionError:
+                dataset = _with_room(read)
     except OSError as error:
         raise SourceError(source, error.strerror or describe_os_error(error)) from without_folder(error)
     except RecursionError:
@@ -135,6 +145,37 @@ def _read(place: str | bytes, instance: Instance | None, note: str, options: dic
         raise SourceError(source, note if note.startswith("not DICOM") else "not DICOM")
     dataset.reading_note = note
     return dataset
+
+
+def _with_room(read: Callable[[], FileDataset]) -> FileDataset:
+    """Read once more where sequences of undefined length may be nested, by which pydicom calls itself, thousands deep.
+
+    Raises
+    ------
+    RecursionError
+        They are deeper still.
+    """
+    results: list[FileDataset] = []
+    problems: list[Exception] = []
+
+    def work() -> None:
+        try:
+            results.append(read())
+        except Exception as error:  # noqa: BLE001 (raised again by who waits)
+            problems.append(error)
+
+    limit, stack = sys.getrecursionlimit(), threading.stack_size(_DEEP_STACK_BYTES)
+    sys.setrecursionlimit(max(limit, _DEEP_CALLS))
+    try:
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+    finally:
+        threading.stack_size(stack)
+        sys.setrecursionlimit(limit)
+    for error in problems:
+        raise error
+    return results[0]
 
 
 def _stumbled(error: Exception) -> str:

@@ -12,7 +12,7 @@ from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any, Literal
 from unicodedata import normalize
 
-from dicomkit.tags.rows import TagRow, children, groups, items, terms, vr
+from dicomkit.tags.rows import TagRow, children, groups, items, vr
 from dicomkit.tags.values import element_of, is_binary, item_at, reading_vr, text_of, with_value
 
 if TYPE_CHECKING:
@@ -188,7 +188,7 @@ def _is_same_bytes(left: TagRow, right: TagRow) -> bool:
         and first.value == second.value
         and (first.VR, first.is_implicit_VR, first.is_little_endian)
         == (second.VR, second.is_implicit_VR, second.is_little_endian)
-        and (first.value.isascii() or terms(left) == terms(right))
+        and (first.value.isascii() or left.terms == right.terms)
     )
 
 
@@ -204,7 +204,7 @@ def _content(row: TagRow, by: str) -> Any:
     from pydicom.dataelem import DataElement, RawDataElement
 
     assert row.tag is not None
-    said = text_of(row.holder, row.tag, terms(row), by)
+    said = text_of(row.holder, row.tag, row.terms, by)
     if said is not None:
         return said[0]
     element = item_at(row.holder, row.tag)

@@ -48,7 +48,6 @@ __all__ = [
     "search_text",
     "searchable",
     "tag_text",
-    "terms",
     "value",
     "vr",
 ]
@@ -77,6 +76,8 @@ class TagRow:
         Tag of the element, for an item that of its sequence, None for a group.
     parent : TagRow or None
         The row it is under, None for a group.
+    terms : tuple of str
+        The Specific Character Set that is in force there: its own item's, or of what that is in.
     written_vr : str
         The VR that the file has; empty where it has none, or where that is not known any more.
     """
@@ -87,6 +88,7 @@ class TagRow:
     holder: Dataset = field(repr=False)
     tag: int | None
     parent: TagRow | None = field(default=None, repr=False, compare=False)
+    terms: tuple[str, ...] = ()
     written_vr: str = ""
 
     @property
@@ -124,7 +126,7 @@ def groups(dataset: Dataset) -> list[TagRow]:
     meta = getattr(dataset, "file_meta", None)
     if meta is not None and len(meta):
         rows.append(TagRow("meta", "group", 1, meta, None))
-    rows.append(TagRow("data", "group", 1, dataset, None))
+    rows.append(TagRow("data", "group", 1, dataset, None, None, terms_of(dataset)))
     return rows
 
 
@@ -140,7 +142,9 @@ def children(row: TagRow) -> list[TagRow]:
     """Return the rows right under a row: the elements of a group or item, the items of a sequence."""
     if row.kind == "element":
         return [
-            TagRow(f"{row.key}/{number}", "item", row.level + 1, item, row.tag, row)
+            TagRow(
+                f"{row.key}/{number}", "item", row.level + 1, item, row.tag, row, terms_of(item) or row.terms
+            )
             for number, item in enumerate(items(row) or ())
         ]
     return [
@@ -151,6 +155,7 @@ def children(row: TagRow) -> list[TagRow]:
             row.holder,
             int(tag),
             row,
+            row.terms,
             _written_vr(row.holder, int(tag)),
         )
         for tag in sorted(row.holder.keys())
@@ -251,21 +256,11 @@ def vr(row: TagRow) -> str:
     return row.written_vr or reading_vr(element(row), row.holder)
 
 
-def terms(row: TagRow) -> tuple[str, ...]:
-    """Return the Specific Character Set that is in force for a row: its own item's, or of what that is in."""
-    for one in _upwards(row):
-        if one.kind != "element":
-            found = terms_of(one.holder)
-            if found:
-                return found
-    return ()
-
-
 def character_problem(row: TagRow) -> str:
     """Return in what the bytes of a value do not fit its character set, in words that follow "it"; mostly empty."""
     if row.kind != "element" or row.tag is None:
         return ""
-    said = text_of(row.holder, row.tag, terms(row))
+    said = text_of(row.holder, row.tag, row.terms)
     return said[1] if said is not None else ""
 
 
@@ -280,7 +275,7 @@ def value(row: TagRow, limit: int = CELL_CHARACTERS) -> tuple[str, bool]:
         About how many characters to return at most.
     """
     if row.kind == "element" and row.tag is not None:
-        return value_text(row.holder, row.tag, limit, terms(row))
+        return value_text(row.holder, row.tag, limit, row.terms)
     count = len(row.holder)
     said = _item_text(row.holder) if row.kind == "item" else ""
     return (said or (f"{count} element" if count == 1 else f"{count} elements")), True

@@ -84,6 +84,7 @@ def read_errors() -> tuple[type[Exception], ...]:
         LookupError,
         NotImplementedError,
         OSError,
+        RecursionError,
         TypeError,
         ValueError,
         struct_error,
@@ -319,10 +320,12 @@ def value_text(holder: Dataset, tag: int, limit: int, terms: Sequence[str] = ())
     if said is not None:
         texts = said[0]
         return _joined(iter(texts), len(texts), limit) if len(texts) > 1 else _cut("".join(texts), limit)
-    element = element_of(holder, tag)
+    element = item_at(holder, tag)
     vr = reading_vr(element, holder)
     if vr in _NUMBERS and isinstance(element.value, bytes | bytearray):
         return _numbers_text(element, holder, vr, limit)
+    element = element_of(holder, tag)
+    vr = reading_vr(element, holder)
     if is_binary(vr):
         return _binary_text(element, vr, limit)
     if isinstance(element, RawDataElement):
