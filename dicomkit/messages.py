@@ -177,15 +177,10 @@ class DicomMessage(Message):
             with suppress(UnreadableError):
                 _ = self.instance
         if self._dataset is None:
-            from io import BytesIO
-
-            from pydicom import dcmread
+            from dicomkit.dataset_reader import read_dataset
 
             with self._reading():
-                dataset = dcmread(BytesIO(self.data), force=True)
-            if not len(dataset) and not len(dataset.file_meta):
-                raise SourceError(self.source, "not DICOM")
-            self._dataset = dataset
+                self._dataset = read_dataset(self.data, source=self.source)
         return self._dataset
 
     @contextmanager

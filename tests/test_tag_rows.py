@@ -18,7 +18,7 @@ from pydicom.uid import ImplicitVRLittleEndian
 
 from dicomkit.identifying import action_words, profile_action
 from dicomkit.samples import sample_folder
-from dicomkit.tag_rows import (
+from dicomkit.tags import (
     Pair,
     TagRow,
     children,
@@ -36,7 +36,7 @@ from dicomkit.tag_rows import (
     value,
     vr,
 )
-from dicomkit.tag_values import element_of, hex_dump, one_line, value_bytes
+from dicomkit.tags.values import element_of, hex_dump, one_line, value_bytes
 
 SAMPLES = sorted(sample_folder().rglob("*.dcm"))
 ODD_FILES = sorted(Path(pydicom.__file__).parent.joinpath("data", "test_files").glob("*.dcm"))

@@ -16,10 +16,9 @@ from __future__ import annotations
 
 from dicomkit.preview.attributes import frame_rate_of as frame_rate_of
 from dicomkit.preview.decoding import frame_count as frame_count
-from dicomkit.preview.documents import ReportLine as ReportLine
 from dicomkit.preview.documents import Waveform as Waveform
 from dicomkit.preview.documents import encapsulated_pdf as encapsulated_pdf
-from dicomkit.preview.documents import report_lines as report_lines
+from dicomkit.preview.documents import read_waveforms as read_waveforms
 from dicomkit.preview.documents import waveforms as waveforms
 from dicomkit.preview.kinds import Kind as Kind
 from dicomkit.preview.kinds import kind_of as kind_of
@@ -31,6 +30,9 @@ from dicomkit.preview.pictures import Grey as Grey
 from dicomkit.preview.pictures import Picture as Picture
 from dicomkit.preview.pictures import picture_of as picture_of
 from dicomkit.preview.pictures import to_8bit as to_8bit
+from dicomkit.preview.reports import ReportLine as ReportLine
+from dicomkit.preview.reports import read_report as read_report
+from dicomkit.preview.reports import report_lines as report_lines
 from dicomkit.preview.series import Series as Series
 from dicomkit.preview.series import Slice as Slice
 from dicomkit.preview.series import series_of as series_of

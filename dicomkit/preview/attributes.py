@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dicomkit.dataset_reader import encoding_of
 from dicomkit.preview.windows import WINDOW_FUNCTIONS, Function, LookupTable, Modality, Rescale, Voi, Window
+from dicomkit.uids import EXPLICIT_BE
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -81,8 +83,7 @@ def frame_attribute(dataset: Dataset, index: int, sequence: str, keyword: str) -
 
 def is_little_endian(dataset: Dataset) -> bool:
     """Tell the byte order that bulk data of a data set are in; a data set made from nothing is little-endian."""
-    syntax = getattr(dataset, "file_meta", {}).get("TransferSyntaxUID")
-    return syntax != "1.2.840.10008.1.2.2" and dataset.original_encoding[1] is not False
+    return encoding_of(dataset) != EXPLICIT_BE
 
 
 def modality_of(dataset: Dataset, index: int) -> Modality:

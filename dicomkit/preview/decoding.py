@@ -12,17 +12,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dicomkit.contradictions import is_encapsulated
+from dicomkit.dataset_reader import Syntax, encoding_of, syntax_of
 from dicomkit.errors import MissingExtraError, UnreadableError
 from dicomkit.preview.attributes import is_little_endian, numbers
 from dicomkit.preview.codestreams import Codestream, codestream_of
-from dicomkit.uids import DEFLATED_LE, EXPLICIT_BE, EXPLICIT_LE, IMPLICIT_LE, uid_name
+from dicomkit.uids import DEFLATED_LE, uid_name
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from pydicom import Dataset
     from pydicom.pixels.decoders.base import Decoder
 
-__all__ = ["PIXEL_KEYWORDS", "Bits", "Pixels", "decode", "frame_count", "transfer_syntax_of"]
+__all__ = ["PIXEL_KEYWORDS", "Bits", "Pixels", "decode", "frame_count"]
 
 PIXEL_KEYWORDS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 _DECODING_PACKAGES = {
@@ -76,17 +78,6 @@ class Pixels:
     notes: tuple[str, ...] = ()
 
 
-def transfer_syntax_of(dataset: Dataset) -> str:
-    """Return the transfer syntax a data set says it has, or, saying nothing, was read in."""
-    stated = getattr(dataset, "file_meta", {}).get("TransferSyntaxUID")
-    if stated:
-        return str(stated)
-    return {(True, True): IMPLICIT_LE, (False, False): EXPLICIT_BE}.get(
-        dataset.original_encoding,  # type: ignore[arg-type]
-        EXPLICIT_LE,
-    )
-
-
 def frame_count(dataset: Dataset) -> int:
     """Return how many frames a data set with pixels has, at least 1; a number that is none counts as 1."""
     return max(1, _stated_frames(dataset) or 1)
@@ -116,11 +107,19 @@ def decode(dataset: Dataset, index: int, file: Path | None) -> Pixels:
     kind = str(dataset.get("PhotometricInterpretation", "")).strip()
     if kind in _NOT_SHOWN:
         raise UnreadableError(f"Photometric Interpretation {kind} is retired, and not shown")
+    syntax = syntax_of(dataset)
+    notes: tuple[str, ...] = (syntax.note,) if syntax.note else ()
+    if syntax.actual in (DEFLATED_LE, "") or (syntax.note and is_encapsulated(syntax.actual)):
+        file = None  # its frames are not where pydicom would look for them
     stated = _stated_frames(dataset)
-    if stated is not None and stated > 0:
-        return _frame(dataset, index, file, kind)
-    note = "Number of Frames is no number above 0, and one frame is shown"
-    return replace(_frame(_of_one_frame(dataset), index, None, kind), notes=(note,))
+    is_counted = stated is not None and stated > 0
+    if syntax.note or not is_counted:
+        dataset = _described(dataset, syntax.actual)
+    if not is_counted:
+        file = None
+        del dataset[_NUMBER_OF_FRAMES]
+        notes += ("Number of Frames is no number above 0, and one frame is shown",)
+    return replace(_frame(dataset, index, file, kind, syntax), notes=notes)
 
 
 def _is_empty(dataset: Dataset, keyword: str) -> bool:
@@ -132,26 +131,30 @@ def _is_empty(dataset: Dataset, keyword: str) -> bool:
     return element is None or not element.value
 
 
-def _of_one_frame(dataset: Dataset) -> Dataset:
-    """Return what describes the pixels, and the pixels, without a Number of Frames."""
+def _described(dataset: Dataset, syntax: str) -> Dataset:
+    """Return what describes the pixels, and the pixels, under the transfer syntax that they are in."""
+    from pydicom.dataset import FileMetaDataset
+    from pydicom.uid import UID
+
+    encoding = UID(encoding_of(dataset))
     described = dataset.group_dataset(0x0028)
-    if hasattr(dataset, "file_meta"):
-        described.file_meta = dataset.file_meta
-    described.set_original_encoding(*dataset.original_encoding)
+    described.file_meta = FileMetaDataset()
+    described.file_meta.TransferSyntaxUID = UID(syntax)
+    described.set_original_encoding(encoding.is_implicit_VR, encoding.is_little_endian)
     for keyword in PIXEL_KEYWORDS:
         if keyword in dataset:
             described[keyword] = dataset[keyword]
-    del described[_NUMBER_OF_FRAMES]
     return described
 
 
-def _frame(dataset: Dataset, index: int, file: Path | None, kind: str) -> Pixels:
-    syntax = transfer_syntax_of(dataset)
-    decoder = _decoder(syntax)
+def _frame(dataset: Dataset, index: int, file: Path | None, kind: str, syntax: Syntax) -> Pixels:
+    if not syntax.actual:
+        raise UnreadableError(f"{syntax.note}; export it again from where it came from")
+    decoder = _decoder(syntax.actual)
     if dataset.get("BitsAllocated") == 1 and not decoder.UID.is_encapsulated:
         return Pixels(_packed_frame(dataset, index), kind, Bits(1, 1, 0), None)
     coded = _codestream(dataset, decoder, file)
-    array = _decoded(decoder, dataset, index, file if syntax != DEFLATED_LE else None, kind)
+    array = _decoded(decoder, dataset, index, file, kind)
     bits = _bits_of(dataset, coded)
     if not _is_integer(array):
         return Pixels(_of_displayable_type(array), kind, bits, None)

@@ -1,4 +1,4 @@
-"""Objects that are no pictures, as something to read: structured reports, encapsulated PDF, waveforms.
+"""Objects that are no pictures, as something to look at: encapsulated PDF, and waveforms.
 
 The one idea: each becomes plain values, text and numbers, that any front end can lay out.
 """
@@ -11,105 +11,26 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dicomkit.errors import UnreadableError
-from dicomkit.uids import uid_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from numpy.typing import NDArray
     from pydicom import Dataset
 
-__all__ = ["ReportLine", "Waveform", "encapsulated_pdf", "report_lines", "waveforms"]
+__all__ = ["Waveform", "encapsulated_pdf", "is_pdf", "read_waveforms", "waveforms"]
 
-_DEEPEST = 64  # a report is a few levels deep; a file made to harm us might be thousands
+_PDF_TYPE = "application/pdf"
 _PDF_START = b"%PDF-"  # ISO 32000-1 7.5.2, anywhere in the first 1024 bytes by its annex H
 _PDF_START_WITHIN = 1024
 
 
-@dataclass(frozen=True, slots=True)
-class ReportLine:
-    """One content item of a structured report (PS3.3 C.17.3).
-
-    Attributes
-    ----------
-    depth : int
-        How deep in the tree, the title being 0.
-    relation : str
-        How it relates to the item above ("contains", "has concept mod", ...), empty for the title.
-    name : str
-        The meaning of its Concept Name, may be empty.
-    value : str
-        What it says, with its unit; empty for a container.
-    """
-
-    depth: int
-    relation: str
-    name: str
-    value: str
-
-    def __str__(self) -> str:
-        return "  " * self.depth + ": ".join(part for part in (self.name, self.value) if part)
-
-
-def report_lines(dataset: Dataset) -> list[ReportLine]:
-    """Return a structured report as lines, in reading order."""
-    return list(_lines(dataset, 0))
-
-
-def _lines(item: Dataset, depth: int) -> Iterator[ReportLine]:
-    relation = str(item.get("RelationshipType", "")).lower()
-    yield ReportLine(depth, relation, _meaning(item.get("ConceptNameCodeSequence")), _value(item))
-    if depth < _DEEPEST:
-        for below in item.get("ContentSequence") or []:
-            yield from _lines(below, depth + 1)
-
-
-def _meaning(codes: Any) -> str:
-    for code in codes or []:
-        for keyword in ("CodeMeaning", "CodeValue", "LongCodeValue", "URNCodeValue"):
-            if code.get(keyword):
-                return str(code.get(keyword))
-    return ""
-
-
-_TEXT_KEYWORDS = {
-    "TEXT": "TextValue",
-    "PNAME": "PersonName",
-    "UIDREF": "UID",
-    "DATE": "Date",
-    "TIME": "Time",
-    "DATETIME": "DateTime",
-}
-
-
-def _value(item: Dataset) -> str:
-    kind = str(item.get("ValueType", ""))
-    if kind in _TEXT_KEYWORDS:
-        value = item.get(_TEXT_KEYWORDS[kind])
-        return "" if value is None else str(value)
-    if kind == "CODE":
-        return _meaning(item.get("ConceptCodeSequence"))
-    if kind == "NUM":
-        return "; ".join(_measured(one) for one in item.get("MeasuredValueSequence") or [])
-    if kind in ("IMAGE", "COMPOSITE", "WAVEFORM"):
-        return "; ".join(
-            f"{uid_name(str(one.get('ReferencedSOPClassUID', '')))} {one.get('ReferencedSOPInstanceUID', '')}"
-            for one in item.get("ReferencedSOPSequence") or []
-        )
-    if kind in ("SCOORD", "SCOORD3D"):
-        points = item.get("GraphicData")
-        return f"{item.get('GraphicType', '')} of {len(points) if points is not None else 0} numbers"
-    if kind == "TCOORD":
-        return str(item.get("TemporalRangeType", ""))
-    return ""
-
-
-def _measured(measurement: Dataset) -> str:
-    """Return "42 mm": the unit by its code, which is the symbol people write (UCUM)."""
-    units = measurement.get("MeasurementUnitsCodeSequence") or []
-    unit = str(units[0].get("CodeValue", "")) if units else ""
-    number = measurement.get("NumericValue", "")
-    return f"{number} {'' if unit == '1' else unit}".strip()
+def is_pdf(dataset: Dataset) -> bool:
+    """Whether a data set says that it holds a PDF, or holds one whatever it says."""
+    stated = str(dataset.get("MIMETypeOfEncapsulatedDocument") or "").partition(";")[0].strip().lower()
+    if stated == _PDF_TYPE:
+        return True
+    document = dataset.get("EncapsulatedDocument")
+    begins_so = isinstance(document, bytes) and _PDF_START in document[:_PDF_START_WITHIN]
+    return begins_so or ("MIMETypeOfEncapsulatedDocument" not in dataset and document is not None)
 
 
 def encapsulated_pdf(dataset: Dataset) -> bytes:
@@ -178,15 +99,26 @@ def waveforms(dataset: Dataset) -> list[Waveform]:
     UnreadableError
         None of them can.
     """
-    found, problem = [], None
+    return read_waveforms(dataset)[0]
+
+
+def read_waveforms(dataset: Dataset) -> tuple[list[Waveform], tuple[str, ...]]:
+    """Return the curves of a data set, and for each group that is left out why it is.
+
+    Raises
+    ------
+    UnreadableError
+        None of them can be decoded.
+    """
+    found, problems = [], []
     for index in range(len(dataset.get("WaveformSequence") or [])):
         try:
             found.append(_waveform(dataset, index))
         except UnreadableError as error:
-            problem = error
-    if problem is not None and not found:
-        raise problem
-    return found
+            problems.append(str(error))
+    if problems and not found:
+        raise UnreadableError("; ".join(problems))
+    return found, tuple(problems)
 
 
 def _waveform(dataset: Dataset, index: int) -> Waveform:
@@ -211,6 +143,10 @@ def _waveform(dataset: Dataset, index: int) -> Waveform:
     ]
     units = [_unit(channel.get("ChannelSensitivityUnitsSequence")) for channel in channels]
     return Waveform(str(group.get("MultiplexGroupLabel", "")), rate, tuple(names), tuple(units), samples)
+
+
+def _meaning(codes: Any) -> str:
+    return str(codes[0].get("CodeMeaning") or codes[0].get("CodeValue") or "") if codes else ""
 
 
 def _unit(codes: Any) -> str:

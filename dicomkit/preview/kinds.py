@@ -9,14 +9,13 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from dicomkit.preview.decoding import PIXEL_KEYWORDS
+from dicomkit.preview.documents import is_pdf
 from dicomkit.uids import uid_name
 
 if TYPE_CHECKING:
     from pydicom import Dataset
 
 __all__ = ["Kind", "kind_of", "why_no_picture"]
-
-_PDF = "application/pdf"
 
 
 class Kind(StrEnum):
@@ -36,9 +35,8 @@ def kind_of(dataset: Dataset) -> Kind:
     if dataset.get("WaveformSequence"):
         return Kind.WAVEFORM
     if "EncapsulatedDocument" in dataset:
-        is_pdf = str(dataset.get("MIMETypeOfEncapsulatedDocument", _PDF)).strip().lower() == _PDF
-        return Kind.PDF if is_pdf else Kind.NOTHING
-    if dataset.get("ContentSequence") and "ValueType" in dataset:
+        return Kind.PDF if is_pdf(dataset) else Kind.NOTHING
+    if "ValueType" in dataset or dataset.get("ContentSequence"):  # a report may be empty
         return Kind.REPORT
     return Kind.NOTHING
 
@@ -48,7 +46,8 @@ def why_no_picture(dataset: Dataset) -> str:
     name = uid_name(str(dataset.get("SOPClassUID", ""))) or "An object without a SOP Class"
     if "EncapsulatedDocument" in dataset:
         kind = dataset.get("MIMETypeOfEncapsulatedDocument")
-        return f"{name}: holds a document of type {kind}, which is not shown; only PDF is."
+        said = f"of type {kind}" if kind else "that does not say of which type it is"
+        return f"{name}: holds a document {said}, which is not shown; only PDF is."
     if "Rows" in dataset:
         return f"{name}: describes pixels and holds none; they may have been left out on purpose."
     return f"{name}: nothing to look at, no pixels, report, document or waveform. Its tags tell what it says."

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dicomkit.dataset_reader import reread_if_misread
 from dicomkit.errors import DicomkitError, UnreadableError
 from dicomkit.preview.attributes import (
     as_stored_of,
@@ -163,6 +164,7 @@ def picture_of(dataset: Dataset, index: int = 0, file: Path | None = None) -> Pi
     """
     with PYDICOM_QUIET:  # what is odd shows in the picture
         try:
+            dataset = reread_if_misread(dataset, file)
             return _picture(dataset, index, decode(dataset, index, file))
         except DicomkitError:
             raise

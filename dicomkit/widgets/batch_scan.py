@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from dicomkit.errors import UnreadableError
 from dicomkit.instances import Instance, PassedOver, Unreadable, find_instances
 from dicomkit.quiet import PYDICOM_QUIET
-from dicomkit.tag_values import one_line
+from dicomkit.tags.values import one_line
 from dicomkit.uids import uid_name
 from dicomkit.widgets.image_sources import header_of
 

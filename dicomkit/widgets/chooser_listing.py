@@ -19,7 +19,7 @@ from threading import Lock, RLock, Thread
 from dicomkit.content import describe_os_error
 from dicomkit.instance_facts import PREFIX_END, has_prefix
 from dicomkit.quantities import in_bytes
-from dicomkit.tag_values import one_line
+from dicomkit.tags.values import one_line
 from dicomkit.widgets.record_source import cell_text
 from dicomkit.widgets.row_sources import Cell, Column, Fact, Key, Order, Row, RowSource
 from dicomkit.widgets.rows import UPDATE_SECONDS

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dicomkit.dataset_reader import syntax_of
 from dicomkit.errors import DicomkitError, UnreadableError
 from dicomkit.preview import (
     Colour,
@@ -25,8 +26,8 @@ from dicomkit.preview import (
     kind_of,
     labels_of,
     picture_of,
-    report_lines,
-    waveforms,
+    read_report,
+    read_waveforms,
     why_no_picture,
 )
 
@@ -49,6 +50,7 @@ __all__ = [
 
 Buffers = list[memoryview]
 
+_DEEPEST_LIST = 100  # lists within lists; a browser lays them out by recursion
 _MOST_SAMPLES = 16384  # a channel of a waveform; a screen has a few thousand columns
 
 
@@ -57,6 +59,7 @@ class Report:
     """A structured report, line by line."""
 
     lines: tuple[ReportLine, ...]
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,7 @@ class Pdf:
     """A PDF document."""
 
     document: bytes
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +75,7 @@ class Curves:
     """The waveforms of an object."""
 
     groups: tuple[Waveform, ...]
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +95,16 @@ def shown_of(dataset: Dataset, index: int, file: Path | None) -> Shown:
         kind = kind_of(dataset)
         if kind is Kind.IMAGE:
             return picture_of(dataset, index, file)
+        contradiction = syntax_of(dataset).note
+        notes = (contradiction,) if contradiction else ()
         if kind is Kind.PDF:
-            return Pdf(encapsulated_pdf(dataset))
+            return Pdf(encapsulated_pdf(dataset), notes)
         if kind is Kind.WAVEFORM:
-            return Curves(tuple(waveforms(dataset)))
+            groups, problems = read_waveforms(dataset)
+            return Curves(tuple(groups), (*notes, *problems))
         if kind is Kind.REPORT:
-            return Report(tuple(report_lines(dataset)))
+            lines, problems = read_report(dataset)
+            return Report(tuple(lines), (*notes, *problems))
         return Notice(why_no_picture(dataset), is_error=False)
     except DicomkitError as error:
         return Notice(_sentence(str(error)), is_error=True)
@@ -139,15 +148,21 @@ def message_of(shown: Shown) -> tuple[dict[str, Any], Buffers]:
             return _colour(shown, buffers), buffers
         case Report():
             lines = [
-                {"depth": one.depth, "relation": one.relation, "name": one.name, "value": one.value}
+                {
+                    "depth": min(one.depth, _DEEPEST_LIST),
+                    "relation": one.relation,
+                    "name": one.name,
+                    "value": one.value,
+                }
                 for one in shown.lines
             ]
-            return {"kind": "report", "lines": lines}, buffers
+            return {"kind": "report", "lines": lines, "notes": list(shown.notes)}, buffers
         case Pdf():
-            return {"kind": "pdf", "buffer": _add(buffers, memoryview(shown.document))}, buffers
+            buffer = _add(buffers, memoryview(shown.document))
+            return {"kind": "pdf", "buffer": buffer, "notes": list(shown.notes)}, buffers
         case Curves():
             groups = [_curves(group.thinned(_MOST_SAMPLES), buffers) for group in shown.groups]
-            return {"kind": "waveform", "groups": groups}, buffers
+            return {"kind": "waveform", "groups": groups, "notes": list(shown.notes)}, buffers
         case Notice():
             return {"kind": "notice", "text": shown.text, "is_error": shown.is_error}, buffers
 

@@ -6,16 +6,15 @@ The one idea: only headers are read here, and a file keeps its pixels until a fr
 from __future__ import annotations
 
 import os
-from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
-from dicomkit.errors import UnreadableError, file_name, without_folder
+from dicomkit.dataset_reader import read_dataset, reread_if_misread
+from dicomkit.errors import UnreadableError, file_name
 from dicomkit.instances import Instance, Unreadable, find_instances
 from dicomkit.messages import DicomMessage
 from dicomkit.part10 import is_dataset
 from dicomkit.preview.series import SORTING_KEYWORDS, Series, series_of
-from dicomkit.quiet import PYDICOM_QUIET
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -57,7 +56,7 @@ def load(origin: Dataset | Path) -> Dataset:
     UnreadableError
         The file cannot be read, or is no DICOM.
     """
-    return origin if not isinstance(origin, Path) else _read(origin, defer_size=_DEFERRED_BYTES)
+    return origin if not isinstance(origin, Path) else read_dataset(origin, defer_size=_DEFERRED_BYTES)
 
 
 def header_of(instance: Instance, keywords: Iterable[str]) -> Dataset:
@@ -69,43 +68,27 @@ def header_of(instance: Instance, keywords: Iterable[str]) -> Dataset:
         It is gone, or pydicom cannot read it.
     """
     if isinstance(instance.content, str):
-        return _read(Path(instance.content), specific_tags=list(keywords), stop_before_pixels=True)
-    return _dataset_of(instance)
+        return read_dataset(instance, keywords=keywords, stop_before_pixels=True)
+    return read_dataset(instance)
 
 
 def _header(origin: Dataset | Path) -> Dataset:
     if not isinstance(origin, Path):
         return origin
-    return _read(origin, specific_tags=list(SORTING_KEYWORDS), stop_before_pixels=True)
-
-
-def _read(file: Path | BytesIO, **options: Any) -> Dataset:
-    from pydicom import dcmread
-
-    name = file.name if isinstance(file, Path) else "<bytes>"
-    try:
-        with PYDICOM_QUIET:
-            dataset = dcmread(str(file) if isinstance(file, Path) else file, force=True, **options)
-    except OSError as error:
-        raise UnreadableError(f"{name}: {error.strerror}") from without_folder(error)
-    except Exception as error:  # noqa: BLE001 (pydicom raises whatever its parts raise, and may quote a patient)
-        raise UnreadableError(f"{name}: pydicom cannot read it ({type(error).__name__})") from None
-    if not len(dataset) and not len(dataset.file_meta):
-        raise UnreadableError(f"{name}: not DICOM")
-    return dataset
+    return read_dataset(origin, keywords=SORTING_KEYWORDS, stop_before_pixels=True)
 
 
 def _origins(source: object) -> Iterator[Dataset | Path]:
     if is_dataset(source):
-        yield cast("Dataset", source)
+        yield reread_if_misread(cast("Dataset", source), None)
     elif isinstance(source, DicomMessage):
         yield source.dataset
     elif isinstance(source, (bytes, bytearray, memoryview)):
-        yield _read(BytesIO(source))
+        yield read_dataset(bytes(source))
     elif isinstance(source, (str, os.PathLike)):
         yield from _named(os.fsdecode(source))
     elif isinstance(source, Instance):
-        yield _dataset_of(source)
+        yield _origin_of(source)
     elif hasattr(source, "columns"):
         for name in dict.fromkeys(source["source"]):  # type: ignore[index]
             yield from _named(str(name))
@@ -132,7 +115,7 @@ def _named(name: str) -> Iterator[Dataset | Path]:
         return
     for found in find_instances(name):
         if isinstance(found, Instance):
-            yield Path(found.content) if isinstance(found.content, str) else _dataset_of(found)
+            yield _origin_of(found)
         elif isinstance(found, Unreadable) and found.source == name:
             raise UnreadableError(f"{file_name(name)}: {found.detail}")
 
@@ -141,18 +124,6 @@ def _is_container(path: Path) -> bool:
     return path.name.upper().startswith("DICOMDIR") or path.suffix.lower() == ".zip"
 
 
-def _dataset_of(instance: Instance) -> Dataset:
-    """Return the Dataset of an instance that lies in memory or in an archive."""
-    if isinstance(instance.content, str):
-        return load(Path(instance.content))
-    from pydicom.dataset import FileMetaDataset
-    from pydicom.filebase import DicomBytesIO
-    from pydicom.filewriter import write_file_meta_info
-    from pydicom.uid import UID
-
-    meta = FileMetaDataset()
-    meta.TransferSyntaxUID = UID(instance.transfer_syntax)
-    header = DicomBytesIO()
-    write_file_meta_info(header, meta, enforce_standard=False)
-    preamble = b"\0" * 128 + b"DICM"  # PS3.10 7.1
-    return _read(BytesIO(preamble + header.getvalue() + instance.read_all()))
+def _origin_of(instance: Instance) -> Dataset | Path:
+    """A path, or the Dataset of what lies in memory or in an archive."""
+    return Path(instance.content) if isinstance(instance.content, str) else read_dataset(instance)

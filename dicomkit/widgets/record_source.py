@@ -12,7 +12,7 @@ from datetime import datetime
 from threading import RLock
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from dicomkit.tag_values import one_line
+from dicomkit.tags.values import one_line
 from dicomkit.widgets.row_sources import Cell, Choice, Column, Fact, Filter, Key, Order, Row, RowSource
 
 if TYPE_CHECKING:

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from dicomkit import tag_rows
+from dicomkit import tags
 from dicomkit.identifying import action_words, profile_action
-from dicomkit.tag_rows import Difference, Pair, TagRow
-from dicomkit.tag_values import hex_dump, is_binary, one_line, uid_meaning, value_bytes
+from dicomkit.tags import Difference, Pair, TagRow
+from dicomkit.tags.values import hex_dump, is_binary, one_line, uid_meaning, value_bytes
 from dicomkit.widgets.row_sources import Cell, Choice, Column, Fact, Filter, Key, Order, Row, RowSource, Tone
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ _DUMPED_BYTES = 1024
 _WHOLE_CHARACTERS = 1_000_000
 _DIFFERENCE_TONE: dict[Difference, Tone] = {
     "": "",
+    "written": "muted",
     "changed": "changed",
     "left": "removed",
     "right": "added",
@@ -59,7 +60,7 @@ class TagSource(RowSource):
         self._order: Order = None
         self._words: tuple[str, ...] = ()
         self._is_wanted: dict[str, Callable[[Pair], bool]] = {}
-        self._roots = tag_rows.pair_groups(dataset, other)
+        self._roots = tags.pair_groups(dataset, other)
         self._open: set[Key] = {pair.row.key for pair in self._roots}
         self._shut: set[Key] = set()  # branches shut by hand while only what is wanted is listed
         self._under: dict[Key, list[Pair]] = {}
@@ -120,30 +121,59 @@ class TagSource(RowSource):
 
     def _opened(self, pair: Pair) -> list[Pair]:
         """A row and what is open under it."""
-        self._hits += pair.row.kind == "element"
-        rows = [pair]
-        if pair.row.key in self._open:
-            for child in self._children(pair):
-                rows.extend(self._opened(child))
+        rows = []
+        waiting = [pair]  # a sequence may be nested deeper than Python calls
+        while waiting:
+            one = waiting.pop()
+            self._hits += one.row.kind == "element"
+            rows.append(one)
+            if one.row.key in self._open:
+                waiting.extend(reversed(self._children(one)))
         return rows
 
-    def _narrowed(self, pair: Pair) -> list[Pair]:
+    def _narrowed(self, root: Pair) -> list[Pair]:
         """A row and those under it that are wanted, none when there are none."""
-        is_element = pair.row.kind == "element"
-        is_it = self._wants(pair)
-        self._walked += is_element
-        below = [row for child in self._children(pair) for row in self._narrowed(child)]
-        if not is_it and not below:
-            return []
-        self._hits += is_it and is_element
-        if below:
-            return [pair] if pair.row.key in self._shut else [pair, *below]
-        if pair.row.key in self._open and pair.row.kind != "group":  # it is wanted, and so is what it has
-            hits = self._hits
-            rows = self._opened(pair)
-            self._hits = hits
-            return rows
-        return [pair]
+        wanted, leading = self._wanted(root)
+        rows: list[Pair] = []
+        waiting = [root] if root.row.key in wanted or root.row.key in leading else []
+        while waiting:
+            one = waiting.pop()
+            key = one.row.key
+            if key in leading:
+                rows.append(one)
+                if key not in self._shut:
+                    below = [
+                        child
+                        for child in self._children(one)
+                        if child.row.key in wanted or child.row.key in leading
+                    ]
+                    waiting.extend(reversed(below))
+            elif key in self._open and one.row.kind != "group":  # it is wanted, and so is what it has
+                hits = self._hits
+                rows.extend(self._opened(one))
+                self._hits = hits
+            else:
+                rows.append(one)
+        return rows
+
+    def _wanted(self, root: Pair) -> tuple[set[Key], set[Key]]:
+        """The rows that are wanted for themselves, and those that lead to one."""
+        wanted: set[Key] = set()
+        leading: set[Key] = set()
+        waiting = [root]
+        while waiting:
+            one = waiting.pop()
+            key, is_element = one.row.key, one.row.kind == "element"
+            self._walked += is_element
+            if self._wants(one):
+                wanted.add(key)
+                self._hits += is_element
+                parent = self._parents[key]
+                while parent is not None and parent not in leading:
+                    leading.add(parent)
+                    parent = self._parents[parent]
+            waiting.extend(reversed(self._children(one)))
+        return wanted, leading
 
     def _wants(self, pair: Pair) -> bool:
         if not all(wanted(pair) for wanted in self._is_wanted.values()):
@@ -158,21 +188,21 @@ class TagSource(RowSource):
         key = pair.row.key
         if key not in self._text:
             self._text[key] = "\n".join(
-                tag_rows.search_text(row) for row in (pair.left, pair.right) if row is not None
+                tags.search_text(row) for row in (pair.left, pair.right) if row is not None
             )
         return self._text[key]
 
     def _children(self, pair: Pair) -> list[Pair]:
         key = pair.row.key
         if key not in self._under:
-            self._under[key] = tag_rows.pair_children(pair)
+            self._under[key] = tags.pair_children(pair)
             for child in self._under[key]:
                 self._remember(child, key)
         children = self._under[key]
         if self._order is None or pair.row.kind == "element":  # items keep their order
             return children
         name, is_descending = self._order
-        say = {"tag": tag_rows.tag_text, "keyword": tag_rows.keyword, "vr": tag_rows.vr}[name]
+        say = {"tag": tags.tag_text, "keyword": tags.keyword, "vr": tags.vr}[name]
         return sorted(children, key=lambda child: say(child.row).casefold(), reverse=is_descending)
 
     def _remember(self, pair: Pair, parent: Key | None) -> None:
@@ -184,7 +214,7 @@ class TagSource(RowSource):
             return ""
         key = pair.row.key
         if key not in self._difference:
-            self._difference[key] = tag_rows.difference(pair)
+            tags.difference(pair, self._difference)
         return self._difference[key]
 
     # What the table asks
@@ -219,8 +249,8 @@ class TagSource(RowSource):
         return Row(
             row.key,
             (
-                tag_rows.tag_text(row),
-                one_line(tag_rows.keyword(row)),
+                tags.tag_text(row),
+                one_line(tags.keyword(row)),
                 self._vr(pair),
                 *values,
                 Cell(action_words(action), "accent") if action else "",
@@ -232,20 +262,23 @@ class TagSource(RowSource):
         )
 
     def _vr(self, pair: Pair) -> str:
-        both = dict.fromkeys(tag_rows.vr(row) for row in (pair.left, pair.right) if row is not None)
+        both = dict.fromkeys(tags.vr(row) for row in (pair.left, pair.right) if row is not None)
         return " / ".join(both)
 
     def _value(self, row: TagRow | None) -> str | Cell:
         if row is None:
             return ""
-        text = one_line(tag_rows.value(row)[0])
+        text = one_line(tags.value(row)[0])
         if row.kind != "element":
             return text if row.kind == "item" else Cell("", note=text)
-        return Cell(text, note=tag_rows.meaning(row))
+        return Cell(
+            text, note="not in its character set" if tags.character_problem(row) else tags.meaning(row)
+        )
 
     def _difference_cell(self, difference: Difference) -> str | Cell:
         words = {
             "": "",
+            "written": "written differently",
             "changed": "changed",
             "left": f"only {self._labels[0]}",
             "right": f"only {self._labels[1]}",
@@ -255,7 +288,7 @@ class TagSource(RowSource):
     def _is_open(self, place: int) -> bool | None:
         listed = self._list()
         pair = listed[place]
-        if not any(tag_rows.has_children(row) for row in (pair.left, pair.right) if row is not None):
+        if not any(tags.has_children(row) for row in (pair.left, pair.right) if row is not None):
             return None
         return place + 1 < len(listed) and listed[place + 1].row.level > pair.row.level
 
@@ -264,7 +297,7 @@ class TagSource(RowSource):
         self._listed = None
 
     def search(self, text: str) -> None:
-        self._words = tuple(text.lower().split())
+        self._words = tuple(tags.searchable(text).split())
         self._shut.clear()
         self._listed = None
 
@@ -322,7 +355,7 @@ class TagSource(RowSource):
                 facts.extend(_value_facts(side, f"Value, {label}" if self._has_two else "Value"))
         if row.kind == "element" and row.tag is not None:
             action = profile_action(row.tag)
-            facts.append(Fact("Keyword", tag_rows.keyword(row)))
+            facts.append(Fact("Keyword", tags.keyword(row)))
             facts.append(Fact("VR", self._vr(pair)))
             if action:
                 facts.append(
@@ -336,10 +369,10 @@ class TagSource(RowSource):
         return facts
 
     def _title(self, row: TagRow) -> str:
-        return " ".join(part for part in (tag_rows.tag_text(row), one_line(tag_rows.name(row))) if part)
+        return " ".join(part for part in (tags.tag_text(row), one_line(tags.name(row))) if part)
 
     def copy_text(self, key: Key) -> str:
-        return tag_rows.value(self.pair(key).row, _WHOLE_CHARACTERS)[0]
+        return tags.value(self.pair(key).row, _WHOLE_CHARACTERS)[0]
 
     def close(self) -> None:
         self._roots = []
@@ -353,13 +386,16 @@ def _capital(label: str) -> str:
 
 
 def _value_facts(row: TagRow, label: str) -> list[Fact]:
-    text, is_whole = tag_rows.value(row, _WHOLE_CHARACTERS)
+    text, is_whole = tags.value(row, _WHOLE_CHARACTERS)
     facts = [Fact(label, one_line(text, keep_lines=True) or "(no value)", can_copy=bool(text))]
     if row.kind != "element" or row.tag is None:
         return facts
-    if tag_rows.vr(row) == "UI" and uid_meaning(text):
+    problem = tags.character_problem(row)
+    if problem:
+        facts.append(Fact("Characters", f"It {problem}.", tone="warning"))
+    if tags.vr(row) == "UI" and uid_meaning(text):
         facts.append(Fact("Meaning", uid_meaning(text)))
-    if is_binary(tag_rows.vr(row)) and not is_whole:
+    if is_binary(tags.vr(row)) and not is_whole:
         data = value_bytes(row.holder, row.tag, _DUMPED_BYTES)
         if data:
             facts.append(Fact("First bytes", hex_dump(data), is_code=True))

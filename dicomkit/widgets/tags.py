@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 import traitlets as t
 
+from dicomkit.dataset_reader import note_of
 from dicomkit.errors import UnreadableError
 from dicomkit.part10 import is_dataset
-from dicomkit.tag_values import element_of
+from dicomkit.tags.values import element_of
 from dicomkit.uids import uid_name
 from dicomkit.widgets.image_sources import load, series_from
 from dicomkit.widgets.rows import Rows
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from pydicom import Dataset
     from pydicom.tag import BaseTag
 
-    from dicomkit.tag_values import Element
+    from dicomkit.tags.values import Element
 
 __all__ = ["TagBrowser"]
 
@@ -171,4 +172,6 @@ def _name_of(source: object, dataset: Dataset) -> str:
     meta = getattr(dataset, "file_meta", None)
     syntax = str(meta.get("TransferSyntaxUID", "")) if meta is not None else ""
     kind = str(dataset.get("SOPClassUID", ""))
-    return ", ".join(part for part in (name, uid_name(kind), uid_name(syntax)) if part)
+    said = ", ".join(part for part in (name, uid_name(kind), uid_name(syntax)) if part)
+    note = note_of(dataset)
+    return f"{said}  \u25b2 {note}" if note else said

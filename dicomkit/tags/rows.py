@@ -6,53 +6,56 @@ thousand elements is listed as fast as those of it that somebody opens.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
+from unicodedata import normalize
 
 from dicomkit.identifying import profile_action
 from dicomkit.quiet import PYDICOM_QUIET
-from dicomkit.tag_values import (
+from dicomkit.tags.values import (
+    creator_of,
     element_of,
+    is_binary,
+    item_at,
     one_line,
     read_errors,
-    same_value,
+    reading_vr,
+    terms_of,
+    text_of,
     uid_meaning,
     value_text,
-    vr_of,
 )
 
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-    from dicomkit.tag_values import Element
+    from dicomkit.tags.values import Element
 
 __all__ = [
-    "Difference",
-    "Pair",
     "TagRow",
+    "character_problem",
     "children",
-    "difference",
     "element",
     "find_rows",
     "groups",
     "has_children",
+    "items",
     "keyword",
     "meaning",
     "name",
-    "pair_children",
-    "pair_groups",
     "search_text",
+    "searchable",
     "tag_text",
     "value",
     "vr",
 ]
 
 Kind = Literal["group", "element", "item"]
-Difference = Literal["", "changed", "left", "right"]
 
 CELL_CHARACTERS = 200
-_SEARCHED_CHARACTERS = 65536  # of one value
+_SEARCHED_CHARACTERS = 65536  # of an array of numbers; of text, all are
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +74,12 @@ class TagRow:
         What the element is in; for a group or an item, its own data set.
     tag : int or None
         Tag of the element, for an item that of its sequence, None for a group.
-    expression : str
-        The way to it in Python, beginning with ``dataset``.
+    parent : TagRow or None
+        The row it is under, None for a group.
+    terms : tuple of str
+        The Specific Character Set that is in force there: its own item's, or of what that is in.
+    written_vr : str
+        The VR that the file has; empty where it has none, or where that is not known any more.
     """
 
     key: str
@@ -80,12 +87,34 @@ class TagRow:
     level: int
     holder: Dataset = field(repr=False)
     tag: int | None
-    expression: str
+    parent: TagRow | None = field(default=None, repr=False, compare=False)
+    terms: tuple[str, ...] = ()
+    written_vr: str = ""
+
+    @property
+    def expression(self) -> str:
+        """The way to it in Python, beginning with ``dataset``."""
+        steps = []
+        for row in _upwards(self):
+            if row.kind == "group":
+                steps.append("dataset.file_meta" if row.key == "meta" else "dataset")
+            elif row.kind == "item":
+                steps.append(f"[{row.key.rpartition('/')[2]}]")
+            elif row.tag is not None:
+                steps.append(_member(row.tag))
+        return "".join(reversed(steps))
 
     @property
     def is_identifying(self) -> bool:
         """Whether the basic profile of PS3.15 Annex E changes or removes it."""
         return self.kind == "element" and self.tag is not None and profile_action(self.tag) is not None
+
+
+def _upwards(row: TagRow) -> Iterator[TagRow]:
+    current: TagRow | None = row
+    while current is not None:
+        yield current
+        current = current.parent
 
 
 # The tree
@@ -96,16 +125,16 @@ def groups(dataset: Dataset) -> list[TagRow]:
     rows = []
     meta = getattr(dataset, "file_meta", None)
     if meta is not None and len(meta):
-        rows.append(TagRow("meta", "group", 1, meta, None, "dataset.file_meta"))
-    rows.append(TagRow("data", "group", 1, dataset, None, "dataset"))
+        rows.append(TagRow("meta", "group", 1, meta, None))
+    rows.append(TagRow("data", "group", 1, dataset, None, None, terms_of(dataset)))
     return rows
 
 
 def has_children(row: TagRow) -> bool:
     """Return whether there is something under the row; a sequence is parsed for that."""
     if row.kind == "element":
-        items = _items(row)
-        return items is not None and len(items) > 0
+        below = items(row)
+        return below is not None and len(below) > 0
     return len(row.holder) > 0
 
 
@@ -113,8 +142,10 @@ def children(row: TagRow) -> list[TagRow]:
     """Return the rows right under a row: the elements of a group or item, the items of a sequence."""
     if row.kind == "element":
         return [
-            TagRow(f"{row.key}/{number}", "item", row.level + 1, item, row.tag, f"{row.expression}[{number}]")
-            for number, item in enumerate(_items(row) or ())
+            TagRow(
+                f"{row.key}/{number}", "item", row.level + 1, item, row.tag, row, terms_of(item) or row.terms
+            )
+            for number, item in enumerate(items(row) or ())
         ]
     return [
         TagRow(
@@ -123,10 +154,19 @@ def children(row: TagRow) -> list[TagRow]:
             row.level + 1,
             row.holder,
             int(tag),
-            _member(row.expression, int(tag)),
+            row,
+            row.terms,
+            _written_vr(row.holder, int(tag)),
         )
         for tag in sorted(row.holder.keys())
     ]
+
+
+def _written_vr(holder: Dataset, tag: int) -> str:
+    from pydicom.dataelem import RawDataElement
+
+    found = item_at(holder, tag)
+    return found.VR or "" if isinstance(found, RawDataElement) else ""
 
 
 def find_rows(dataset: Dataset) -> Iterator[TagRow]:
@@ -138,21 +178,22 @@ def find_rows(dataset: Dataset) -> Iterator[TagRow]:
         waiting.extend(reversed(children(row)))
 
 
-def _items(row: TagRow) -> list[Dataset] | None:
+def items(row: TagRow) -> list[Dataset] | None:
+    """Return the items of a sequence, None for what is none; a sequence is parsed for that."""
     from pydicom import DataElement
 
     found = element(row)
     if not isinstance(found, DataElement) or found.VR != "SQ":  # one that is damaged stays raw
         return None
-    items: list[Dataset] = found.value
-    return items
+    below: list[Dataset] = found.value
+    return below
 
 
-def _member(expression: str, tag: int) -> str:
+def _member(tag: int) -> str:
     from pydicom.datadict import keyword_for_tag
 
     word = keyword_for_tag(tag)
-    return f"{expression}.{word}" if word else f"{expression}[0x{tag >> 16:04x}, 0x{tag & 0xFFFF:04x}]"
+    return f".{word}" if word else f"[0x{tag >> 16:04x}, 0x{tag & 0xFFFF:04x}]"
 
 
 # What a row says
@@ -199,7 +240,7 @@ def name(row: TagRow) -> str:
             return dictionary_description(tag)
         except KeyError:
             return "Unknown"
-    creator = _creator(row.holder, row.tag)
+    creator = one_line(creator_of(row.holder, row.tag))
     if not creator:
         return "Private, creator missing"
     try:
@@ -208,17 +249,19 @@ def name(row: TagRow) -> str:
         return f"{creator}: {tag.element & 0xFF:02x}"
 
 
-def _creator(holder: Dataset, tag: int) -> str:
-    """The creator who reserved the block of a private tag (PS3.5 section 7.8.1)."""
-    reserving = (tag & 0xFFFF0000) | (tag >> 8 & 0xFF)
-    if reserving not in holder:
-        return ""
-    return one_line(value_text(element_of(holder, reserving), holder, CELL_CHARACTERS)[0].strip())
-
-
 def vr(row: TagRow) -> str:
-    """Return the VR, nothing for groups and items."""
-    return vr_of(element(row), row.holder) if row.kind == "element" else ""
+    """Return the VR that the file has, else the one of the dictionary; nothing for groups and items."""
+    if row.kind != "element":
+        return ""
+    return row.written_vr or reading_vr(element(row), row.holder)
+
+
+def character_problem(row: TagRow) -> str:
+    """Return in what the bytes of a value do not fit its character set, in words that follow "it"; mostly empty."""
+    if row.kind != "element" or row.tag is None:
+        return ""
+    said = text_of(row.holder, row.tag, row.terms)
+    return said[1] if said is not None else ""
 
 
 def value(row: TagRow, limit: int = CELL_CHARACTERS) -> tuple[str, bool]:
@@ -231,8 +274,8 @@ def value(row: TagRow, limit: int = CELL_CHARACTERS) -> tuple[str, bool]:
     limit : int
         About how many characters to return at most.
     """
-    if row.kind == "element":
-        return value_text(element(row), row.holder, limit)
+    if row.kind == "element" and row.tag is not None:
+        return value_text(row.holder, row.tag, limit, row.terms)
     count = len(row.holder)
     said = _item_text(row.holder) if row.kind == "item" else ""
     return (said or (f"{count} element" if count == 1 else f"{count} elements")), True
@@ -258,77 +301,21 @@ def _item_text(item: Dataset) -> str:
 
 
 def search_text(row: TagRow) -> str:
-    """Return what a search looks through, in lower case: tag with and without comma, keyword, name, VR, value."""
-    if row.kind != "element" or row.tag is None:
-        return f"{tag_text(row)} {value(row)[0]}".lower() if row.kind == "item" else ""
-    text = value(row, _SEARCHED_CHARACTERS)[0]
-    words = (tag_text(row), f"{row.tag:08x}", keyword(row), name(row), vr(row), text)
-    return "\n".join((*words, uid_meaning(text) if words[4] == "UI" else "")).lower()
+    """Return what a search looks through: tag with and without comma, keyword, name, VR, value; as `searchable` has it.
 
-
-# Two data sets
-
-
-@dataclass(frozen=True, slots=True)
-class Pair:
-    """The same row of two data sets; None on the side that does not have it. One data set has no right side."""
-
-    left: TagRow | None
-    right: TagRow | None
-
-    @property
-    def row(self) -> TagRow:
-        """The row of the left side, or of the right when there is no other."""
-        row = self.left or self.right
-        assert row is not None
-        return row
-
-
-def pair_groups(left: Dataset, right: Dataset | None) -> list[Pair]:
-    """Return the outermost rows of one data set or two."""
-    return _paired(groups(left), groups(right) if right is not None else [])
-
-
-def pair_children(pair: Pair) -> list[Pair]:
-    """Return the rows right under a pair: elements matched by their tag, items by their number."""
-    return _paired(
-        children(pair.left) if pair.left else [],
-        children(pair.right) if pair.right else [],
-    )
-
-
-def _paired(left: list[TagRow], right: list[TagRow]) -> list[Pair]:
-    others = {row.key: row for row in right}
-    pairs = [Pair(row, others.pop(row.key, None)) for row in left]
-    if others:
-        pairs.extend(Pair(None, row) for row in others.values())
-        pairs.sort(key=_place)
-    return pairs
-
-
-def _place(pair: Pair) -> tuple[int, int]:
-    row = pair.row
-    if row.kind == "item":
-        return 0, int(row.key.rpartition("/")[2])
-    return (0, row.tag) if row.tag is not None else (0 if row.key == "meta" else 1, 0)
-
-
-def difference(pair: Pair) -> Difference:
-    """Return how two data sets differ in a row and in all that is under it.
-
-    Returns
-    -------
-    {"", "changed", "left", "right"}
-        The same; different; only on the left; only on the right.
+    The lower case of it stands there as well.
     """
-    left, right = pair.left, pair.right
-    if left is None:
-        return "right"
-    if right is None:
-        return "left"
-    if left.kind == "element" and left.tag is not None:
-        if "SQ" not in (vr(left), vr(right)):
-            return "" if same_value(left.holder, right.holder, left.tag) else "changed"
-        if vr(left) != vr(right):
-            return "changed"
-    return "changed" if any(difference(child) for child in pair_children(pair)) else ""
+    if row.kind != "element" or row.tag is None:
+        said = f"{tag_text(row)} {value(row)[0]}" if row.kind == "item" else ""
+    else:
+        is_array = is_binary(reading_vr(item_at(row.holder, row.tag), row.holder))
+        text = value(row, _SEARCHED_CHARACTERS if is_array else sys.maxsize)[0]
+        words = (tag_text(row), f"{row.tag:08x}", keyword(row), name(row), vr(row), text)
+        said = "\n".join((*words, uid_meaning(text) if words[4] == "UI" else ""))
+    lower, folded = normalize("NFC", said).lower(), searchable(said)
+    return lower if lower == folded else f"{lower}\n{folded}"
+
+
+def searchable(text: str) -> str:
+    """Return text in one spelling of all there are: composed or not, wide or narrow, upper or lower case."""
+    return normalize("NFKC", normalize("NFKC", text).casefold())
