@@ -78,7 +78,33 @@ def files() -> Iterator[Path]:
             yield path
 
 
-FILES = list(files())
+def syntaxes() -> Iterator[tuple[Path, str]]:
+    """The instances among them, with their transfer syntaxes."""
+    for path in files():
+        try:
+            yield path, look_at(path).transfer_syntax
+        except UnreadableError:
+            continue
+
+
+def stored(path: Path) -> list[Element] | None:
+    """The data set of a file as it is, where it and its File Meta Information are as PS3.10 has them."""
+    data = path.read_bytes()
+    if data[128:132] != b"DICM" or data[132:136] != b"\2\0\0\0":
+        return None
+    try:
+        return part10(data)[0]
+    except (AssertionError, KeyError):
+        return None
+
+
+SYNTAXES = dict(syntaxes())
+LARGE = 600_000  # bytes; a larger file differs from a smaller one in its pixels alone
+TARGETS = (IMPLICIT, EXPLICIT)
+
+
+def name_of(value: object) -> str:
+    return value.name if isinstance(value, Path) else str(value)
 
 
 def content(path: Path, target: str) -> bytes:
@@ -90,44 +116,23 @@ def content(path: Path, target: str) -> bytes:
     return bytes(data)
 
 
-def native(path: Path) -> str:
-    """Its transfer syntax; skips what is no instance."""
-    try:
-        return look_at(path).transfer_syntax
-    except UnreadableError:
-        pytest.skip("no instance")
-
-
 def by_path(elements: list[Element]) -> dict[tuple[int | str, ...], Element]:
     """The elements by where they are; group lengths are of another length in another encoding."""
     return {path: element for path, element in flat(elements) if not str(path[-1]).endswith("0000")}
 
 
-def stored(path: Path) -> list[Element] | None:
-    """The data set of a file as it is, where it is as PS3.10 has it."""
-    data = path.read_bytes()
-    if data[128:132] != b"DICM" or data[132:136] != b"\2\0\0\0":
-        return None
-    return part10(data)[0]
-
-
-@pytest.mark.parametrize("target", [IMPLICIT, EXPLICIT])
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("path", [path for path in SYNTAXES if stored(path) is not None], ids=name_of)
 def test_values_are_those_of_the_source(path: Path, target: str) -> None:
-    syntax = native(path)
-    try:
-        before = stored(path)
-    except (AssertionError, KeyError):
-        before = None
-    if before is None:
-        pytest.skip("its File Meta Information is not as PS3.10 has it")
+    before = stored(path)
+    assert before is not None
     if path.name in BROKEN:
         with pytest.raises(NotConverted):
             content(path, target)
         return
     one = by_path(before)
     other = by_path(read(content(path, target), implicit=target == IMPLICIT, sequences=sequences_of(before)))
-    may_differ = PIXEL_GROUPS if syntax not in UNCOMPRESSED else ()
+    may_differ = PIXEL_GROUPS if SYNTAXES[path] not in UNCOMPRESSED else ()
     pixels = (
         {where for where in {*one, *other} if str(where[-1]).startswith(may_differ)} if may_differ else set()
     )
@@ -144,15 +149,13 @@ def test_values_are_those_of_the_source(path: Path, target: str) -> None:
             assert its.vr == mine.vr or (its.vr == "UN" and len(its.value) % WORDS.get(mine.vr, 1)), where
 
 
-def made_by_dcmtk(path: Path, options: list[str], folder: Path) -> bytes | None:
+def made_by_dcmtk(path: Path, options: list[str], folder: Path) -> bytes:
     tool, *rest = options
     out = folder / "dcmtk.dcm"
     done = subprocess.run(
         [program(tool), *rest, str(path), str(out)], capture_output=True, timeout=60, check=False
     )
-    if done.returncode:
-        assert path.name in NOT_BY_DCMTK or path.name in BROKEN, done.stderr[-300:]
-        return None
+    assert not done.returncode, done.stderr[-300:]
     return out.read_bytes()
 
 
@@ -186,36 +189,46 @@ def assert_like_dcmtk(path: Path, ours: bytes, theirs: bytes, target: str, *, is
     assert not unexplained
 
 
-@pytest.mark.parametrize("target", [IMPLICIT, EXPLICIT])
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def tool_of(path: Path) -> tuple[str, ...] | None:
+    """What of DCMTK encodes a file anew; None where nothing does."""
+    if path.name in BROKEN or path.name in NOT_BY_DCMTK:
+        return None
+    return ("dcmconv",) if SYNTAXES[path] in NATIVE else DECODERS.get(SYNTAXES[path])
+
+
+@pytest.mark.parametrize(
+    ("path", "target"),
+    [
+        (path, target)
+        for path, syntax in SYNTAXES.items()
+        for target in TARGETS
+        if syntax != target and tool_of(path) is not None
+    ],
+    ids=name_of,
+)
 def test_elements_are_those_that_dcmtk_writes(path: Path, target: str, tmp_path: Path) -> None:
-    syntax = native(path)
-    if path.name in BROKEN:
-        pytest.skip(BROKEN[path.name])
-    tool = ("dcmconv",) if syntax in NATIVE else DECODERS.get(syntax)
-    if tool is None:
-        pytest.skip("DCMTK has no decoder for it")
-    if syntax == target:
-        pytest.skip("it is sent as it is stored")
+    tool = tool_of(path)
+    assert tool is not None
     theirs = made_by_dcmtk(path, [*tool, OPTIONS[target]], tmp_path)
-    if theirs is None:
-        pytest.skip(NOT_BY_DCMTK[path.name])
-    assert_like_dcmtk(path, content(path, target), theirs, target, is_decoded=syntax not in NATIVE)
+    assert_like_dcmtk(path, content(path, target), theirs, target, is_decoded=SYNTAXES[path] not in NATIVE)
 
 
-@pytest.mark.parametrize("syntax", [BIG, IMPLICIT, DEFLATED])
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    ("path", "syntax"),
+    [
+        (path, syntax)
+        for path, its in SYNTAXES.items()
+        for syntax in (BIG, IMPLICIT, DEFLATED)
+        if its in NATIVE and its != syntax and path.stat().st_size < LARGE
+    ],
+    ids=name_of,
+)
 def test_what_dcmtk_encodes_is_encoded_back_as_dcmtk_does(path: Path, syntax: str, tmp_path: Path) -> None:
     """The native files once more, each in the other encodings."""
-    if native(path) not in NATIVE or native(path) == syntax:
-        pytest.skip("compressed, or in this encoding already")
-    encoded = made_by_dcmtk(path, ["dcmconv", OPTIONS[syntax]], tmp_path)
-    assert encoded is not None
     source = tmp_path / path.name
-    source.write_bytes(encoded)
-    for target in {IMPLICIT, EXPLICIT} - {syntax}:
+    source.write_bytes(made_by_dcmtk(path, ["dcmconv", OPTIONS[syntax]], tmp_path))
+    for target in {*TARGETS} - {syntax}:
         theirs = made_by_dcmtk(source, ["dcmconv", OPTIONS[target]], tmp_path)
-        assert theirs is not None
         assert_like_dcmtk(source, content(source, target), theirs, target, is_decoded=False)
 
 
