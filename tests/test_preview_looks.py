@@ -257,6 +257,27 @@ def test_the_modality_transformation_of_angiography_is_not_for_display(sop_class
         assert np.array_equal(to_8bit(grey(dataset)), RAMP)
 
 
+@pytest.mark.parametrize(("attributes", "rate"), [({"FrameTime": 40}, 25), ({"CineRate": 500}, 60), ({}, 10)])
+def test_a_film_opens_at_the_rate_that_it_says(attributes: dict[str, Any], rate: float) -> None:
+    viewer = ImageViewer(stack((0, 1), (0, 2), **attributes))
+    assert viewer.rate == rate
+    viewer.close()
+    given = ImageViewer(stack((0, 1), (0, 2), **attributes), rate=3.0)
+    assert given.rate == 3
+    given.close()
+
+
+def test_a_film_is_followed_when_it_stops() -> None:
+    viewer = ImageViewer(stack((0, 10), (0, 20), Modality="PT"))
+    viewer.playing = True
+    viewer.frame = 1
+    assert viewer.window_width == 11
+    assert viewer.voi == spanning(0, 20)
+    viewer.playing = False
+    assert viewer.window_width == 21
+    viewer.close()
+
+
 # Memory
 
 
