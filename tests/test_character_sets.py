@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from pydicom import dcmread
 
 from dicomkit.character_sets import decode_text
-from dicomkit.tags import character_problem, find_rows, value
+from dicomkit.tags import character_problem, find_rows, text_at, value
+from dicomkit.widgets.image_sources import series_from
 from tests.peers import program
 
 IR_13 = "ISO 2022 IR 13"
@@ -235,3 +236,12 @@ def test_items_inherit_their_character_set_or_have_their_own(tmp_path: Path) -> 
     path = file_of(tmp_path / "items.dcm", ["ISO_IR 203"], sequence)
     said = [value(row)[0] for row in find_rows(dcmread(path)) if row.tag == 0x00080104]
     assert said == ["\u0391", "€"]
+
+
+def test_series_and_patients_are_named_by_their_character_set(tmp_path: Path) -> None:
+    described = b"\x1b$)A\xd0\xd8\xb2\xbf"
+    path = file_of(tmp_path / "s.dcm", ["", IR_58], explicit(0x0008103E, b"LO", described))
+    assert text_at(dcmread(path), "SeriesDescription") == "胸部"
+    assert text_at(dcmread(path), "PatientName") == ""
+    (series,) = series_from(path)
+    assert series.name == "胸部"

@@ -15,10 +15,9 @@ from typing import TYPE_CHECKING, Any
 from dicomkit.analysis.attempts import STORED, attempts_of, ends_of, final_of, is_held, plain_rows
 from dicomkit.analysis.tables import by_study, failures, summary
 from dicomkit.batch import Batch
-from dicomkit.errors import file_name, without_folder
+from dicomkit.errors import UnreadableError, file_name, without_folder
 from dicomkit.markup import Marked, as_text, facts_table, marked, note, rows_table, shown
 from dicomkit.quantities import counted, in_bytes, in_time
-from dicomkit.quiet import PYDICOM_QUIET
 from dicomkit.results import Outcome, in_words, tone_of
 
 if TYPE_CHECKING:
@@ -303,15 +302,15 @@ def _read(sources: pd.Series[Any]) -> list[str]:
 
 
 def _values_in(path: str) -> list[str]:
-    from pydicom import dcmread
+    from dicomkit.dataset_reader import read_dataset
+    from dicomkit.tags import text_at
 
     keywords = [keyword for _, _, keyword in _PATIENT]
     try:
-        with PYDICOM_QUIET:
-            dataset = dcmread(path, force=True, stop_before_pixels=True, specific_tags=keywords)
-            return [str(dataset.get(keyword, "")) for keyword in keywords]
-    except Exception:  # noqa: BLE001 - pydicom raises whatever its parts raise; another source may do
+        dataset = read_dataset(path, keywords=keywords, stop_before_pixels=True)
+    except UnreadableError:  # another source may do
         return []
+    return [text_at(dataset, keyword) for keyword in keywords]
 
 
 def _moment(moment: Any) -> str:

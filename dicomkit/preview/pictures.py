@@ -6,6 +6,7 @@ The one idea: a grey picture keeps its stored values, and everything that makes 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,7 +30,6 @@ from dicomkit.quiet import PYDICOM_QUIET
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from numpy.typing import NDArray
     from pydicom import Dataset
@@ -143,16 +143,16 @@ def to_8bit(picture: Picture, voi: Voi | None = None, *, invert: bool = False) -
     return levels
 
 
-def picture_of(dataset: Dataset, index: int = 0, file: Path | None = None) -> Picture:
+def picture_of(dataset: Dataset, index: int = 0, path: str | Path | None = None) -> Picture:
     """Return a frame of a data set as a picture.
 
     Parameters
     ----------
     dataset : Dataset
-        Is not changed.
+        Is not changed. One that pydicom has misread, since its File Meta is wrong, is read again from where it came.
     index : int
         Which frame, from 0.
-    file : Path, optional
+    path : path, optional
         Where the data set was read from; its frames are then read one by one from there.
 
     Raises
@@ -162,6 +162,7 @@ def picture_of(dataset: Dataset, index: int = 0, file: Path | None = None) -> Pi
     UnreadableError
         The pixels are truncated, of a kind that is not known, or contradict their description; or there are none.
     """
+    file = Path(path) if path is not None else None
     with PYDICOM_QUIET:  # what is odd shows in the picture
         try:
             dataset = reread_if_misread(dataset, file)

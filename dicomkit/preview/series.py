@@ -13,6 +13,7 @@ import numpy as np
 
 from dicomkit.preview.attributes import frame_attribute, numbers
 from dicomkit.preview.decoding import frame_count
+from dicomkit.tags import text_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -159,5 +160,5 @@ def _numbers_of(header: Dataset) -> tuple[float, float]:
 
 
 def _name_of(header: Dataset) -> str:
-    parts = (header.get("Modality"), header.get("SeriesNumber"), header.get("SeriesDescription"))
-    return " · ".join(str(part) for part in parts if part not in (None, "")) or "Series"
+    parts = (text_at(header, keyword) for keyword in ("Modality", "SeriesNumber", "SeriesDescription"))
+    return " · ".join(filter(None, parts)) or "Series"

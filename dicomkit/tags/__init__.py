@@ -25,3 +25,4 @@ from dicomkit.tags.rows import searchable as searchable
 from dicomkit.tags.rows import tag_text as tag_text
 from dicomkit.tags.rows import value as value
 from dicomkit.tags.rows import vr as vr
+from dicomkit.tags.values import text_at as text_at

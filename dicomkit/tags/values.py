@@ -8,6 +8,7 @@ converted them.
 from __future__ import annotations
 
 import struct
+import sys
 from collections.abc import Iterator, Sequence
 from functools import cache
 from itertools import chain
@@ -34,6 +35,7 @@ __all__ = [
     "shortest_float",
     "size_of",
     "terms_of",
+    "text_at",
     "text_of",
     "uid_meaning",
     "value_bytes",
@@ -337,6 +339,14 @@ def value_text(holder: Dataset, tag: int, limit: int, terms: Sequence[str] = ())
     if element.VM > 1:
         return _joined((_single(one, vr) for one in value), element.VM, limit)
     return _cut(_single(value, vr), limit)
+
+
+def text_at(dataset: Dataset, keyword: str) -> str:
+    """Return the value of an attribute of a data set itself, read by its character set; empty without one."""
+    from pydicom.tag import Tag
+
+    tag = Tag(keyword)
+    return value_text(dataset, tag, sys.maxsize, terms_of(dataset))[0] if tag in dataset else ""
 
 
 def _single(value: Any, vr: str) -> str:

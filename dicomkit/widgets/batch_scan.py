@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from dicomkit.errors import UnreadableError
 from dicomkit.instances import Instance, PassedOver, Unreadable, find_instances
-from dicomkit.quiet import PYDICOM_QUIET
+from dicomkit.tags import text_at
 from dicomkit.tags.values import one_line
 from dicomkit.uids import uid_name
 from dicomkit.widgets.image_sources import header_of
@@ -20,7 +20,6 @@ from dicomkit.widgets.image_sources import header_of
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from pydicom import Dataset
 
 __all__ = ["Cargo", "Scan", "SeriesFound", "UNREADABLE", "key_of"]
 
@@ -197,15 +196,6 @@ def _head(key: str, one: Cargo) -> SeriesFound:
     except UnreadableError:  # it is found out, and said, when it is sent
         return SeriesFound(key, kind, modality)
     patient, patient_id, date, study, number, description = (
-        _value(header, keyword) for keyword in _KEYWORDS[:-1]
+        one_line(text_at(header, keyword)) for keyword in _KEYWORDS[:-1]
     )
     return SeriesFound(key, kind, modality, patient, patient_id, date, study, number, description)
-
-
-def _value(header: Dataset, keyword: str) -> str:
-    try:
-        with PYDICOM_QUIET:
-            value = header.get(keyword)
-    except Exception:  # noqa: BLE001 - pydicom converts when asked, and raises whatever a bad value makes it
-        return "?"
-    return "" if value is None else one_line(str(value))
