@@ -493,6 +493,33 @@ def test_jpeg_is_upsampled_and_not_transformed(said: str, options: dict[str, Any
     assert (said in ("RGB", "MONOCHROME2")) == ("Photometric Interpretation was" in converted.notes)
 
 
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        *((said, said) for said in ("RGB", "YBR_FULL", "HSV", "YBR_ICT_LIKE", "")),
+        ("YBR_FULL_422", "YBR_FULL"),
+        ("YBR_RCT", "RGB"),
+    ],
+)
+@pytest.mark.parametrize("coding", ["JPEG Lossless", "JPEG-LS", "JPEG 2000", "RLE"])
+def test_only_the_data_set_knows_the_colour_space_of_what_is_coded_without_loss(
+    coding: str, said: str, expected: str
+) -> None:
+    """PS3.5 8.2: whatever the components of a code stream are named."""
+    syntax, encode = {
+        "JPEG Lossless": (JPEGLosslessSV1, jpeg_lossless),
+        "JPEG-LS": (JPEGLSLossless, jpeg_ls),
+        "JPEG 2000": (JPEG2000Lossless, jpeg_2000),
+        "RLE": (RLELossless, rle),
+    }[coding]
+    ds = image(COLOUR, PhotometricInterpretation=said or None)
+    converted = convert(ds, [encode(COLOUR)], syntax)
+    after = described(ds, converted)
+    assert after.get("PhotometricInterpretation", "") == expected
+    assert value(converted) == COLOUR.tobytes()
+    assert (said == "YBR_RCT") == ("Photometric Interpretation was YBR_RCT" in converted.notes)
+
+
 def test_samples_per_pixel_is_that_of_the_code_stream() -> None:
     ds = image(GREY_8)
     converted = convert(ds, [jpeg_2000(COLOUR)], JPEG2000Lossless)

@@ -29,7 +29,7 @@ from dicomkit.conversion._frames import (
     rle_frames_in,
     rle_segments,
 )
-from dicomkit.conversion._image import Image, Layout, changes, colour_of, high_bit_of, lay_out
+from dicomkit.conversion._image import Image, Layout, changes, colour_of, colour_of_rle, high_bit_of, lay_out
 from dicomkit.dataset_walk import Fetch
 from dicomkit.errors import UnreadableError
 from dicomkit.frozen import Frozen
@@ -253,13 +253,16 @@ class _Decoding:
             )
         photometric, contradicts = colour_of(image, found)
         if contradicts:
-            self.note(
-                f"Photometric Interpretation was {image.photometric or 'missing'}, and is {photometric}"
-            )
+            self._note_colour(photometric)
         layout = lay_out(image, found, photometric)
         if (image.stored or found.precision) < layout.stored:
             self._note_bits(found)
         return layout
+
+    def _note_colour(self, photometric: str) -> None:
+        self.note(
+            f"Photometric Interpretation was {self.image.photometric or 'missing'}, and is {photometric}"
+        )
 
     def _look_at_bits(self, samples: Samples, found: Codestream, layout: Layout) -> None:
         """Find out whether bits above Bits Stored are used, where a code stream has some that its cells have not.
@@ -309,12 +312,14 @@ class _Decoding:
         if allocated not in _RLE_CELLS and (allocated, samples) != (1, 1):
             raise Broken(f"Bits Allocated is {allocated}")
         stored = min(image.stored or allocated, allocated)
+        photometric, contradicts = colour_of_rle(image)
+        if contradicts:
+            self._note_colour(photometric)
         return Layout(
             rows=image.rows,
             columns=image.columns,
             samples=samples,
-            # Three planes have all of their colour (PS3.3 C.7.6.3.1.2).
-            photometric="YBR_FULL" if image.photometric == "YBR_FULL_422" else image.photometric,
+            photometric=photometric,
             planar=1 if image.planar == 1 else 0,
             allocated=allocated,
             stored=stored,
