@@ -868,6 +868,22 @@ def test_the_limit_is_exact(syntax: UID) -> None:
         convert(attributes, [b"".join(frames)], syntax, max_decoded_bytes=len(expected) - 1)
 
 
+@each_coding
+def test_noise_that_takes_more_than_it_holds_is_measured_by_what_it_holds(syntax: UID) -> None:
+    """PS3.5 G.3.1: a run of literals has a byte more; each code stream has a header."""
+    frames, expected = frames_of(syntax, 1)
+    assert RLELossless != syntax or len(frames[0]) > len(expected)
+    convert(image(), frames, syntax, max_decoded_bytes=len(expected))
+    frame = rle(GREY_8[:1, :9])
+    ds = image(GREY_8[:1, :9])
+    assert value(convert(ds, [frame], RLELossless, max_decoded_bytes=9)) == GREY_8[:1, :9].tobytes()
+
+
+def test_a_compressed_frame_far_larger_than_the_limit_is_not_read() -> None:
+    with pytest.raises(NotConverted, match=r"would take compressed .* max_decoded_bytes is 4.0 KB"):
+        convert(image(), [rle(GREY_16) + bytes(1 << 21)], RLELossless, max_decoded_bytes=4000)
+
+
 def with_size(syntax: UID, rows: int, columns: int) -> bytes:
     """The code stream of `syntax` that says another size."""
     stream = bytearray(ONE_OF_EACH[syntax])

@@ -57,6 +57,7 @@ _HTJ2K_METHOD: Final = "ISO_15444_15"
 
 # Bytes that a decoder may need beside what it returns, however low the limit.
 _ALWAYS_ALLOWED: Final = 1 << 31
+_ALWAYS_READ: Final = 1 << 20  # bytes of a compressed frame
 _EXTENDED_OFFSETS: Final = (0x7FE00001, 0x7FE00002)
 _RLE_CELLS: Final = (8, 16, 24, 32, 40, 48, 56, 64)  # bits; and single ones
 _AS_STORED: Final = "have the peer accept it as it is stored"
@@ -204,7 +205,9 @@ class _Decoding:
         if any(length for offset, length in fragments if offset < groups[0][0][0]):
             raise Broken("there are bytes before the first code stream")
         for group in groups:
-            self._check_size(sum(length for _, length in group), "compressed ")
+            compressed = sum(length for _, length in group)
+            if compressed > 2 * self._limit + _ALWAYS_READ:  # noise takes more than it holds, but not so much
+                self._check_size(compressed, "compressed ")
         self._expected_frames = max(self._expected_frames, len(groups))
         return groups
 
