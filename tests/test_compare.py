@@ -813,6 +813,10 @@ def test_what_cannot_be_decoded_is_not_known() -> None:
     assert unheard_of.differences == ()
     (doubt,) = unheard_of.doubts
     assert "dicomkit[codecs]" in doubt
+    garbage = Encoded(back.data[:-300] + bytes(292) + back.data[-8:], back.transfer_syntax)
+    (doubt,) = compare(garbage, encoded(a_picture())).doubts
+    assert "could not be decoded" in doubt
+    assert "use method='find' or 'commit'" in doubt
 
 
 def test_a_small_stream_that_says_it_is_huge_is_not_decoded() -> None:

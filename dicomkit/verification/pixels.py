@@ -163,7 +163,14 @@ def compare_pixels(sent: Pixels, back: Pixels) -> PixelVerdict:
     except _Unknown as reason:
         return PixelVerdict("unknown", str(reason))
     except Exception as error:  # noqa: BLE001 (decoders raise whatever their parts raise)
-        return PixelVerdict("unknown", f"its pixels could not be decoded ({type(error).__name__})")
+        return PixelVerdict("unknown", _undecoded(error))
+
+
+def _undecoded(error: Exception | None) -> str:
+    return (
+        f"its pixels could not be decoded ({type(error).__name__}) by any decoder but the one that sending uses; use "
+        "method='find' or 'commit'"
+    )
 
 
 def _compare(sent: Pixels, back: Pixels) -> PixelVerdict:
@@ -196,7 +203,7 @@ def _compare(sent: Pixels, back: Pixels) -> PixelVerdict:
         if verdict.same == "yes" or not tolerance:
             break
     if verdict is None:
-        raise _Unknown(f"its pixels could not be decoded ({type(failure).__name__})")
+        raise _Unknown(_undecoded(failure))
     if verdict.same == "yes":
         _expect_description(sent, back, count)
     return verdict
