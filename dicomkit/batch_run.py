@@ -340,10 +340,11 @@ class Run:
         rows = self.lookout.rows
         while rows:
             try:
-                row = rows.popleft()
+                row, fingerprint = rows.popleft()
             except IndexError:  # another worker was faster
                 return
-            self.record.add(row, is_final=True, is_held=row.outcome is Outcome.SKIPPED)
+            is_held = row.outcome is Outcome.SKIPPED
+            self.record.add(row, is_final=True, fingerprint=fingerprint, is_held=is_held)
         if self.record.has_listener:
             self._tell_scanned()
 

@@ -25,6 +25,7 @@ __all__ = [
     "HeaderFacts",
     "MEMBER_MARK",
     "MemberSource",
+    "Padded",
     "SourceChanged",
     "SourceError",
     "Stamp",
@@ -198,6 +199,43 @@ class DataSource(Protocol):
     def close(self) -> None:
         """Give back what is held open."""
         ...
+
+
+class Padded:
+    """A data set of odd length with the NUL after it that makes it even; see `DataSource`.
+
+    PS3.5 has data sets of even length only (7.1.1; A.5 adds such a NUL to deflated ones), and of an odd one peers wait
+    for the rest, or abort.
+    """
+
+    __slots__ = ("_left", "_source")
+
+    def __init__(self, source: DataSource, length: int) -> None:
+        self._source = source
+        self._left = length  # without the NUL
+
+    def readv(self, buffers: Sequence[memoryview]) -> int:
+        """Fill the buffers in order; see `DataSource`."""
+        got = self._source.readv(buffers)
+        self._left -= got
+        if self._left:
+            return got
+        at = got
+        for buffer in buffers:
+            if at < len(buffer):
+                buffer[at : at + 1] = b"\0"
+                self._left = -1
+                return got + 1
+            at -= len(buffer)
+        return got
+
+    def check_unchanged(self) -> None:
+        """See `DataSource`."""
+        self._source.check_unchanged()
+
+    def close(self) -> None:
+        """Close the source."""
+        self._source.close()
 
 
 if hasattr(os, "pread"):

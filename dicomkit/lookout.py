@@ -55,9 +55,9 @@ class Lookout:
 
     Attributes
     ----------
-    rows : deque of SendResult
+    rows : deque of (SendResult, str)
         For what can never be sent, and (skipped) for what the ledger holds as stored at this peer; whoever asks for
-        tasks takes them from here.
+        tasks takes them from here. The text is what a ledger knows the source by.
     passed_over : list of PassedOver
     found : int
         How many numbers were given.
@@ -81,7 +81,7 @@ class Lookout:
         *,
         held_bytes: Callable[[], int] = lambda: 0,
     ) -> None:
-        self.rows: deque[SendResult] = deque()
+        self.rows: deque[tuple[SendResult, str]] = deque()
         self.passed_over: list[PassedOver] = []
         self.found = 0
         self.is_short = False
@@ -118,7 +118,7 @@ class Lookout:
                 self.found += 1
                 if isinstance(found, Instance):
                     return self._as_task(index, found)
-                self.rows.append(self._row.untried(index, *_told(found)))
+                self.rows.append((self._row.untried(index, *_told(found)), ""))
                 return None
             if self._feeder is None:
                 raise StopIteration
@@ -139,7 +139,7 @@ class Lookout:
             task.instance = look_again(before)
         except UnreadableError as error:
             row = self._row.unsent(task.index, task.number, before, Outcome.UNREADABLE, str(error))
-            self.rows.append(row)
+            self.rows.append((row, ""))
             return False
         note = SAME_UID if task.note.startswith(SAME_UID) else ""
         if task.instance.sop_instance_uid != before.sop_instance_uid:
@@ -166,7 +166,7 @@ class Lookout:
         past = self._resume.look_up(task.instance)
         if past.is_held:
             row = self._row.unsent(task.index, task.number, task.instance, Outcome.SKIPPED, past.sentence)
-            self.rows.append(row)
+            self.rows.append((row, past.fingerprint))
             return False
         task.note = "; ".join(filter(None, (note, past.sentence)))
         task.fingerprint = past.fingerprint

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-from dicomkit.content import SourceChanged, SourceError
+from dicomkit.content import Padded, SourceChanged, SourceError
 from dicomkit.descriptors import is_shortage
 from dicomkit.errors import PEER_SAYS, Interrupted, ProtocolError, UnreadableError, WireError
 from dicomkit.frozen import Frozen
@@ -406,10 +406,13 @@ class Attempt:
                 self._duration_ms = 1e3 * (perf_counter() - self.start)
                 return False
             self._sent_uids = self.instance.sop_class_uid, self.instance.sop_instance_uid
-            self._data = outgoing.open()
+            self._data, length = outgoing.open(), outgoing.length
+            if length & 1:
+                self._data, length = Padded(self._data, length), length + 1
+                self.note = _joined(self.note, "its data set has an odd length, and a NUL was added after it")
             self.association.load(
                 self._data,
-                outgoing.length,
+                length,
                 self._context_id,
                 *self._sent_uids,
             )

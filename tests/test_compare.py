@@ -384,6 +384,43 @@ def test_what_comes_after_the_last_element_and_could_be_none_means_nothing() -> 
     assert str(compare(longer, sent)) == "(0008,0070) Manufacturer missing"
 
 
+def test_items_of_the_other_kind_are_read_as_what_they_are() -> None:
+    """Explicit items in UN, against PS3.5 6.2.2, and implicit ones in an explicit sequence: some write both."""
+
+    def item(content: bytes, *, is_open: bool) -> bytes:
+        length = 0xFFFFFFFF if is_open else len(content)
+        end = struct.pack("<HHI", 0xFFFE, 0xE00D, 0) if is_open else b""
+        return struct.pack("<HHI", 0xFFFE, 0xE000, length) + content + end
+
+    explicit = element(0x00080060, b"CS", b"CT") + element(0x00280010, b"US", b"\1\2")
+    implicit = struct.pack("<HHI2sHHI2s", 8, 0x60, 2, b"CT", 0x28, 0x10, 2, b"\1\2")
+    kinds = {
+        (vr, is_open, kind): Encoded(
+            struct.pack("<HH2sHI", 0x0009, 0x1010, vr, 0, 0xFFFFFFFF)
+            + item(content, is_open=is_open)
+            + struct.pack("<HHI", 0xFFFE, 0xE0DD, 0)
+            + element(0x00100020, b"LO", b"P1"),
+            EXPLICIT_LE,
+        )
+        for vr in (b"UN", b"SQ")
+        for is_open in (True, False)
+        for kind, content in (("explicit", explicit), ("implicit", implicit))
+    }
+    for sent in kinds.values():
+        for back in kinds.values():
+            assert compare(sent, back).differences == ()
+        changed = Encoded(sent.data.replace(b"\1\2", b"\1\3"), EXPLICIT_LE)
+        assert str(compare(sent, changed)).startswith("(0009,1010)[1] > (0028,0010) Rows changed")
+
+
+def test_a_value_that_is_no_whole_number_of_words_is_not_turned() -> None:
+    """Nobody knows how: what is sent of it is its bytes, as UN."""
+    big = Encoded(struct.pack(">HH2sH", 0x0028, 0x0010, b"US", 3) + b"\0\1\2", EXPLICIT_BE)
+    as_it_was = Encoded(element(0x00280010, b"UN", b"\0\1\2"), EXPLICIT_LE)
+    assert compare(big, as_it_was).differences == ()
+    assert compare(big, Encoded(element(0x00280010, b"UN", b"\1\0\2"), EXPLICIT_LE)).differences
+
+
 def test_an_element_that_is_there_twice_is_compared_twice() -> None:
     once = element(0x00080060, b"CS", b"CT")
     comparison = compare(Encoded(once + once, EXPLICIT_LE), Encoded(once, EXPLICIT_LE))
@@ -631,6 +668,98 @@ def test_the_sign_may_be_repeated_in_the_bits_above_and_nothing_else() -> None:
     assert "has bits that the other one has no room for" in str(compare(sent, encoded(signed(broken))))
 
 
+def rle_frame(segments: list[bytes]) -> bytes:
+    """Segments in literal runs (PS3.5 G.3, G.5)."""
+    body, offsets = b"", []
+    for segment in segments:
+        offsets.append(64 + len(body))
+        for start in range(0, len(segment), 128):
+            run = segment[start : start + 128]
+            body += bytes([len(run) - 1]) + run
+        body += bytes(len(body) % 2)
+    return struct.pack("<16I", len(segments), *offsets, *[0] * (15 - len(segments))) + body
+
+
+@pytest.mark.parametrize("samples", [1, 3, 4])
+@pytest.mark.parametrize("width", [1, 2, 3, 4, 5, 8])
+def test_rle_of_samples_as_wide_and_as_many_as_any(width: int, samples: int) -> None:
+    """PS3.5 G.2: a segment for each byte of each sample, the most significant first."""
+    if width * samples > 15:
+        pytest.skip("RLE has no more than 15 segments")
+    data = np.random.default_rng(1).integers(0, 256, (32, 32, samples, width)).astype("u1")
+    ds = with_changes(a_picture(), BitsAllocated=8 * width, BitsStored=8 * width, HighBit=8 * width - 1)
+    if samples > 1:
+        ds.SamplesPerPixel, ds.PlanarConfiguration = samples, 0
+        ds.PhotometricInterpretation = "RGB" if samples == 3 else "CMYK"
+    native = encoded(with_changes(ds, PixelData=data.tobytes()))
+    segments = [
+        data[..., sample, byte].tobytes() for sample in range(samples) for byte in reversed(range(width))
+    ]
+    sent = Encoded(
+        encoded(with_changes(ds, PixelData=b"")).data
+        + struct.pack("<HH2sHI", 0x7FE0, 0x0010, b"OB", 0, 0xFFFFFFFF)
+        + struct.pack("<HHI", 0xFFFE, 0xE000, 0)
+        + struct.pack("<HHI", 0xFFFE, 0xE000, len(rle_frame(segments)))
+        + rle_frame(segments)
+        + struct.pack("<HHI", 0xFFFE, 0xE0DD, 0),
+        str(RLELossless),
+    )
+    sent = Encoded(sent.data.replace(element(0x7FE00010, b"OW", b""), b""), sent.transfer_syntax)
+    same = compare(sent, native)
+    assert (same.differences, same.doubts, same.has_decoded) == ((), (), True)
+    data.flat[100] ^= 1
+    changed = compare(sent, encoded(with_changes(ds, PixelData=data.tobytes())))
+    assert "1 of the" in str(changed)
+
+
+def test_single_bits_are_compared() -> None:
+    """PS3.5 8.1.1: frames of native ones begin within a byte, those of RLE with one of their own."""
+    bits = np.random.default_rng(1).integers(0, 2, (3, 7, 5)).astype("u1")
+
+    def described(**changes: object) -> Dataset:
+        one = {"BitsAllocated": 1, "BitsStored": 1, "HighBit": 0, "Rows": 7, "Columns": 5}
+        return with_changes(a_picture(), **one, NumberOfFrames=3, **changes)
+
+    def native(values: np.ndarray) -> Encoded:
+        packed = np.packbits(values.reshape(-1), bitorder="little").tobytes()
+        return encoded(described(PixelData=packed + bytes(len(packed) % 2)))
+
+    frames = [rle_frame([np.packbits(one.reshape(-1), bitorder="little").tobytes()]) for one in bits]
+    ds = described(PixelData=encapsulate(frames))
+    ds["PixelData"].VR = "OB"
+    ds["PixelData"].is_undefined_length = True
+    sent = Encoded(encoded(ds).data, str(RLELossless))
+    same = compare(sent, native(bits))
+    assert (same.differences, same.doubts, same.has_decoded) == ((), (), True)
+    for frame in range(3):
+        changed = bits.copy()
+        changed[frame, 6, 4] ^= 1
+        assert f"1 of the 35 decoded values of frame {frame + 1} differ" in str(
+            compare(sent, native(changed))
+        )
+    short = encoded(described(PixelData=native(bits).data[-14:-2]))
+    assert "12 bytes of native pixels are not the 14" in str(compare(sent, short))
+
+
+@pytest.mark.parametrize("said", [None, "MONOCHROME2", "PALETTE COLOR"])
+def test_colour_that_the_source_gives_no_name_may_be_given_one(said: str | None) -> None:
+    ds = a_picture(colours=3)
+    ds.compress(JPEGLSLossless, generate_instance_uid=False)
+    if said is None:
+        del ds.PhotometricInterpretation
+    else:
+        ds.PhotometricInterpretation = said
+    sent = Encoded(encoded(ds).data, str(JPEGLSLossless))
+    assert compare(sent, encoded(a_picture(colours=3))).differences == ()
+    named = compressed(a_picture(colours=3), JPEGLSLossless)
+    ds = a_picture(colours=3)
+    if said is None:
+        del ds.PhotometricInterpretation
+    else:
+        ds.PhotometricInterpretation = said
+    assert "PhotometricInterpretation" in str(compare(named, encoded(ds)))
+
+
 def with_icon(icon: bytes, fragments: bytes | None = None) -> bytes:
     item = encoded(a_picture()).data
     begin = item.index(struct.pack("<HH2s", 0x0028, 0x0002, b"US"))
@@ -684,6 +813,10 @@ def test_what_cannot_be_decoded_is_not_known() -> None:
     assert unheard_of.differences == ()
     (doubt,) = unheard_of.doubts
     assert "dicomkit[codecs]" in doubt
+    garbage = Encoded(back.data[:-300] + bytes(292) + back.data[-8:], back.transfer_syntax)
+    (doubt,) = compare(garbage, encoded(a_picture())).doubts
+    assert "could not be decoded" in doubt
+    assert "use method='find' or 'commit'" in doubt
 
 
 def test_a_small_stream_that_says_it_is_huge_is_not_decoded() -> None:

@@ -478,6 +478,47 @@ def test_what_storescu_sends_of_an_odd_file_we_send(tmp_path: Path, taking_all: 
     assert len(theirs) > 2
 
 
+ODD_TEXT = element(0x00104000, "LT", b"abc")
+AN_ODD_STREAM = next(
+    stream
+    for stream in (deflated(BODY + element(0x00104000, "LT", b"ab" * count)) for count in range(99))
+    if len(stream) % 2
+)
+
+
+@pytest.mark.parametrize("packs", [True, False])
+@pytest.mark.parametrize(
+    ("data_set", "syntax", "sent_syntax"),
+    [
+        (BODY + ODD_TEXT, EXPLICIT_LE, EXPLICIT_LE),
+        (BODY + ODD_TEXT + PIXELS, EXPLICIT_LE, EXPLICIT_LE),
+        (BODY + element(0x7FE00010, "OB", bytes(40001)), EXPLICIT_LE, EXPLICIT_LE),
+        (BODY_IMPLICIT + implicit(0x00104000, b"abc"), IMPLICIT_LE, IMPLICIT_LE),
+        (AN_ODD_STREAM, DEFLATED_LE, DEFLATED_LE),
+        (BODY + ODD_TEXT, EXPLICIT_LE, IMPLICIT_LE),
+        (BODY + element(0x7FE00010, "OB", bytes(40001)), EXPLICIT_LE, IMPLICIT_LE),
+    ],
+)
+def test_a_data_set_of_odd_length_is_made_even(
+    tmp_path: Path, data_set: bytes, syntax: str, sent_syntax: str, packs: bool
+) -> None:
+    """PS3.5 7.1.1, A.5: for the rest of an odd one DCMTK waits, or it aborts."""
+    assert len(data_set) % 2
+    path = tmp_path / "odd.dcm"
+    path.write_bytes(part10(data_set, syntax))
+    option = {EXPLICIT_LE: "+xe", IMPLICIT_LE: "+xi", DEFLATED_LE: "+xd"}[sent_syntax]
+    with Storescp(bit_preserving=True, options=[option]) as peer:
+        (row,) = send_batch(peer.setting(), path, retries=0, pack_pdv=packs).to_frame().itertuples()
+        assert (row.outcome, row.sent_transfer_syntax) == ("stored", sent_syntax)
+        assert "its data set has an odd length, and a NUL was added after it" in row.detail
+        (arrived,) = peer.received().values()
+        content = arrived.read_bytes()
+        assert row.size_bytes % 2 == 0
+    if syntax == sent_syntax:
+        assert content.endswith(data_set + b"\0")
+        assert row.size_bytes == len(data_set) + 1
+
+
 @pytest.mark.parametrize(
     ("data_set", "syntax"),
     [

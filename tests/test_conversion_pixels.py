@@ -493,6 +493,33 @@ def test_jpeg_is_upsampled_and_not_transformed(said: str, options: dict[str, Any
     assert (said in ("RGB", "MONOCHROME2")) == ("Photometric Interpretation was" in converted.notes)
 
 
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        *((said, said) for said in ("RGB", "YBR_FULL", "HSV", "YBR_ICT_LIKE", "")),
+        ("YBR_FULL_422", "YBR_FULL"),
+        ("YBR_RCT", "RGB"),
+    ],
+)
+@pytest.mark.parametrize("coding", ["JPEG Lossless", "JPEG-LS", "JPEG 2000", "RLE"])
+def test_only_the_data_set_knows_the_colour_space_of_what_is_coded_without_loss(
+    coding: str, said: str, expected: str
+) -> None:
+    """PS3.5 8.2: whatever the components of a code stream are named."""
+    syntax, encode = {
+        "JPEG Lossless": (JPEGLosslessSV1, jpeg_lossless),
+        "JPEG-LS": (JPEGLSLossless, jpeg_ls),
+        "JPEG 2000": (JPEG2000Lossless, jpeg_2000),
+        "RLE": (RLELossless, rle),
+    }[coding]
+    ds = image(COLOUR, PhotometricInterpretation=said or None)
+    converted = convert(ds, [encode(COLOUR)], syntax)
+    after = described(ds, converted)
+    assert after.get("PhotometricInterpretation", "") == expected
+    assert value(converted) == COLOUR.tobytes()
+    assert (said == "YBR_RCT") == ("Photometric Interpretation was YBR_RCT" in converted.notes)
+
+
 def test_samples_per_pixel_is_that_of_the_code_stream() -> None:
     ds = image(GREY_8)
     converted = convert(ds, [jpeg_2000(COLOUR)], JPEG2000Lossless)
@@ -839,6 +866,22 @@ def test_the_limit_is_exact(syntax: UID) -> None:
         convert(attributes, frames, syntax, max_decoded_bytes=len(expected) - 1)
     with pytest.raises(NotConverted, match="max_decoded_bytes"):
         convert(attributes, [b"".join(frames)], syntax, max_decoded_bytes=len(expected) - 1)
+
+
+@each_coding
+def test_noise_that_takes_more_than_it_holds_is_measured_by_what_it_holds(syntax: UID) -> None:
+    """PS3.5 G.3.1: a run of literals has a byte more; each code stream has a header."""
+    frames, expected = frames_of(syntax, 1)
+    assert RLELossless != syntax or len(frames[0]) > len(expected)
+    convert(image(), frames, syntax, max_decoded_bytes=len(expected))
+    frame = rle(GREY_8[:1, :9])
+    ds = image(GREY_8[:1, :9])
+    assert value(convert(ds, [frame], RLELossless, max_decoded_bytes=9)) == GREY_8[:1, :9].tobytes()
+
+
+def test_a_compressed_frame_far_larger_than_the_limit_is_not_read() -> None:
+    with pytest.raises(NotConverted, match=r"would take compressed .* max_decoded_bytes is 4.0 KB"):
+        convert(image(), [rle(GREY_16) + bytes(1 << 21)], RLELossless, max_decoded_bytes=4000)
 
 
 def with_size(syntax: UID, rows: int, columns: int) -> bytes:

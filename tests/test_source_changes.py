@@ -254,7 +254,7 @@ def test_a_source_that_never_stays_the_same_is_given_up(tmp_path: Path) -> None:
     for _ in range(MOST_LOOKS - 1):
         assert lookout.look_again(task)
     assert not lookout.look_again(task)
-    (row,) = lookout.rows
+    ((row, _),) = lookout.rows
     assert (row.outcome, row.instance) == ("unreadable", 0)
     assert "changed each time that it was looked at" in row.detail
 

@@ -375,6 +375,19 @@ def test_a_source_that_changed_is_told_by_the_ledger_whatever_the_clock_said(
     assert found(dcmqrscp, batch)[0] == "no"
 
 
+def test_a_source_that_changed_after_it_was_skipped_proves_nothing(
+    dcmqrscp: Dcmqrscp, tmp_path: Path
+) -> None:
+    source = file_of(an_instance(), EXPLICIT_LE, tmp_path / "one.dcm")
+    for _ in range(2):
+        batch = send_batch(dcmqrscp.setting(our_aet=OURS), source, ledger=tmp_path / "ledger.sqlite")
+    assert list(batch.to_frame().outcome) == ["skipped"]
+    assert found(dcmqrscp, batch)[0] == "yes"
+    source.write_bytes(source.read_bytes().replace(b"dicomkit tests", b"dicomkit other"))
+    verdict, detail = found(dcmqrscp, batch)
+    assert (verdict, "is another file than the one that was sent" in detail) == ("unknown", True)
+
+
 # A copy that is damaged
 
 

@@ -1,7 +1,7 @@
 """Conversions that are made before their turn comes, on the other cores: decoding takes longer than sending.
 
 How it thinks: whoever sends says which instances come next, and asks for one when its turn has come. What was begun by
-then is waited for, anything else is converted there and then. What is held is bounded by the number of conversions
+then is waited for, anything else is converted there and then. What is held is bounded, by the number of conversions
 and by the size of each: what is larger, or fails, is left for its turn, where the whole of memory is its own and
 the reason is asked for.
 """
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ConversionsAhead"]
 
+_MOST_HELD: Final = 1 << 29  # bytes, in all of them together
 _MOST_BYTES: Final = 1 << 26  # that one of them may be decoded to
 _LARGEST_SOURCE: Final = 1 << 24  # compressed
 
@@ -49,6 +50,7 @@ class ConversionsAhead:
         self._threads = os.cpu_count() or 1
         self.depth = self._threads + 1
         self._most = self._threads + senders * 2
+        self._limit = min(max_decoded_bytes, _MOST_BYTES, _MOST_HELD // self._most)  # of one
         self._begun: dict[tuple[int, str], tuple[Instance, Future[Converted]]] = {}
         self._pool: ThreadPoolExecutor | None = None
         self._lock = Lock()
@@ -83,8 +85,8 @@ class ConversionsAhead:
         if begun is not None:
             try:
                 return begun[1].result()
-            except UnreadableError:
-                pass  # once more, without the smaller bound, for the reason
+            except (UnreadableError, MemoryError):
+                pass  # once more, without the smaller bound and with nothing beside it, for the reason
         return convert(instance, target, max_decoded_bytes=self._max_decoded_bytes)
 
     def close(self) -> None:
@@ -108,5 +110,4 @@ class ConversionsAhead:
             from concurrent.futures import ThreadPoolExecutor
 
             self._pool = ThreadPoolExecutor(self._threads, "dicomkit decoding")
-        limit = min(self._max_decoded_bytes, _MOST_BYTES)
-        return self._pool.submit(convert, instance, target, max_decoded_bytes=limit)
+        return self._pool.submit(convert, instance, target, max_decoded_bytes=self._limit)

@@ -212,10 +212,10 @@ def _read_jpeg(data: bytes, start: int) -> Codestream:
     if len(scans.components) < samples:
         raise Broken("it ends before all of its components")
     lossless = marker_of_frame in _LOSSLESS_FRAMES
-    if identifiers in _RGB_IDS:
+    if lossless or marker_of_frame == _SOF_LS:
+        colour = ""  # JFIF, Adobe and the names of components speak of the cosine transform's
+    elif identifiers in _RGB_IDS:
         colour = "RGB"
-    elif lossless or marker_of_frame == _SOF_LS:
-        colour = ""  # JFIF and Adobe speak of the cosine transform's
     return Codestream(
         coding=JPEG_LS if marker_of_frame == _SOF_LS else JPEG,
         rows=rows,

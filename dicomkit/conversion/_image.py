@@ -14,7 +14,7 @@ from typing import Final
 from dicomkit.conversion._codestreams import JPEG, JPEG_2000, Broken, Codestream
 from dicomkit.frozen import Frozen
 
-__all__ = ["Image", "Layout", "changes", "colour_of", "high_bit_of", "lay_out"]
+__all__ = ["Image", "Layout", "changes", "colour_of", "colour_of_rle", "high_bit_of", "lay_out"]
 
 SAMPLES_PER_PIXEL: Final = 0x00280002
 PHOTOMETRIC_INTERPRETATION: Final = 0x00280004
@@ -31,14 +31,9 @@ LOSSY_METHOD: Final = 0x00282114
 
 _LARGEST_CELL: Final = 32
 _GREY: Final = frozenset({"MONOCHROME1", "MONOCHROME2", "PALETTE COLOR"})
-# What colour is in when every pixel has its own, by what it was in while it was compressed.
-_DECODED_COLOURS: Final = {
-    "RGB": "RGB",
-    "YBR_FULL": "YBR_FULL",
-    "YBR_FULL_422": "YBR_FULL",
-    "YBR_RCT": "RGB",
-    "YBR_ICT": "RGB",
-}
+# What colour is in when every pixel has its own, where that is not what it was in while it was compressed.
+_DECODED_COLOURS: Final = {"YBR_FULL_422": "YBR_FULL", "YBR_RCT": "RGB", "YBR_ICT": "RGB"}
+_TRANSFORMS: Final = frozenset({"YBR_RCT", "YBR_ICT"})  # of JPEG 2000 alone, which undoes them
 
 
 class Image(Frozen, kw_only=True):
@@ -148,7 +143,8 @@ def colour_of(image: Image, found: Codestream) -> tuple[str, bool]:
     """The Photometric Interpretation of decoded samples, and whether it contradicts that of the data set.
 
     Nothing is transformed but what is part of the coding (the RCT and ICT of JPEG 2000, after which colour is RGB),
-    and every pixel gets a colour of its own (PS3.3 C.7.6.3.1.2). A code stream that declares its colour is believed.
+    and every pixel gets a colour of its own (PS3.3 C.7.6.3.1.2). Only lossy JPEG has a say in what its colour is, and
+    is believed; anything else holds the samples of any colour space, and the data set alone knows which (PS3.5 8.2).
     """
     said = image.photometric
     if found.samples == 1:
@@ -157,14 +153,21 @@ def colour_of(image: Image, found: Codestream) -> tuple[str, bool]:
         return said, False
     if said.startswith("YBR_PARTIAL"):
         raise Broken(f"Photometric Interpretation {said} has no form with a colour for every pixel")
-    usual = _DECODED_COLOURS.get(said, "")
-    if found.coding == JPEG_2000:
-        is_wrong = said in ("YBR_RCT", "YBR_ICT") and not found.colour
-        return (usual, is_wrong) if usual else ("RGB", True)
-    if said in ("YBR_RCT", "YBR_ICT") or not usual:
-        usual = ""
-    colour = found.colour or usual or ("YBR_FULL" if found.lossy and found.coding == JPEG else "RGB")
-    return colour, colour != usual
+    usual = "" if said in _GREY else _DECODED_COLOURS.get(said, said)
+    if found.coding == JPEG and found.lossy:
+        usual = "" if said in _TRANSFORMS else usual
+        colour = found.colour or usual or "YBR_FULL"
+        return colour, colour != usual
+    if said in _TRANSFORMS:
+        return usual, found.coding != JPEG_2000 or not found.colour
+    if said in _GREY:
+        return "RGB", True
+    return usual or found.colour, not usual and bool(found.colour)
+
+
+def colour_of_rle(image: Image) -> tuple[str, bool]:
+    """The same of RLE, whose planes all have their whole size."""
+    return _DECODED_COLOURS.get(image.photometric, image.photometric), image.photometric in _TRANSFORMS
 
 
 def changes(image: Image, layout: Layout, frames: int, lossy_method: str) -> dict[int, bytes | None]:

@@ -29,7 +29,7 @@ from dicomkit.conversion._frames import (
     rle_frames_in,
     rle_segments,
 )
-from dicomkit.conversion._image import Image, Layout, changes, colour_of, high_bit_of, lay_out
+from dicomkit.conversion._image import Image, Layout, changes, colour_of, colour_of_rle, high_bit_of, lay_out
 from dicomkit.dataset_walk import Fetch
 from dicomkit.errors import UnreadableError
 from dicomkit.frozen import Frozen
@@ -57,6 +57,7 @@ _HTJ2K_METHOD: Final = "ISO_15444_15"
 
 # Bytes that a decoder may need beside what it returns, however low the limit.
 _ALWAYS_ALLOWED: Final = 1 << 31
+_ALWAYS_READ: Final = 1 << 20  # bytes of a compressed frame
 _EXTENDED_OFFSETS: Final = (0x7FE00001, 0x7FE00002)
 _RLE_CELLS: Final = (8, 16, 24, 32, 40, 48, 56, 64)  # bits; and single ones
 _AS_STORED: Final = "have the peer accept it as it is stored"
@@ -204,7 +205,9 @@ class _Decoding:
         if any(length for offset, length in fragments if offset < groups[0][0][0]):
             raise Broken("there are bytes before the first code stream")
         for group in groups:
-            self._check_size(sum(length for _, length in group), "compressed ")
+            compressed = sum(length for _, length in group)
+            if compressed > 2 * self._limit + _ALWAYS_READ:  # noise takes more than it holds, but not so much
+                self._check_size(compressed, "compressed ")
         self._expected_frames = max(self._expected_frames, len(groups))
         return groups
 
@@ -253,13 +256,16 @@ class _Decoding:
             )
         photometric, contradicts = colour_of(image, found)
         if contradicts:
-            self.note(
-                f"Photometric Interpretation was {image.photometric or 'missing'}, and is {photometric}"
-            )
+            self._note_colour(photometric)
         layout = lay_out(image, found, photometric)
         if (image.stored or found.precision) < layout.stored:
             self._note_bits(found)
         return layout
+
+    def _note_colour(self, photometric: str) -> None:
+        self.note(
+            f"Photometric Interpretation was {self.image.photometric or 'missing'}, and is {photometric}"
+        )
 
     def _look_at_bits(self, samples: Samples, found: Codestream, layout: Layout) -> None:
         """Find out whether bits above Bits Stored are used, where a code stream has some that its cells have not.
@@ -309,12 +315,14 @@ class _Decoding:
         if allocated not in _RLE_CELLS and (allocated, samples) != (1, 1):
             raise Broken(f"Bits Allocated is {allocated}")
         stored = min(image.stored or allocated, allocated)
+        photometric, contradicts = colour_of_rle(image)
+        if contradicts:
+            self._note_colour(photometric)
         return Layout(
             rows=image.rows,
             columns=image.columns,
             samples=samples,
-            # Three planes have all of their colour (PS3.3 C.7.6.3.1.2).
-            photometric="YBR_FULL" if image.photometric == "YBR_FULL_422" else image.photometric,
+            photometric=photometric,
             planar=1 if image.planar == 1 else 0,
             allocated=allocated,
             stored=stored,

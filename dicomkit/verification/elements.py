@@ -213,9 +213,22 @@ class _Reader:
                 raise NotComparable("a sequence in it is not made of items")
             is_item_open = length == _UNDEFINED
             item_end = end if is_item_open else position + length
-            item, position = self.data_set(position, item_end, layout, is_open=is_item_open)
+            item_layout = self._layout_of_item(position, item_end, layout)
+            item, position = self.data_set(position, item_end, item_layout, is_open=is_item_open)
             found.append(item)
         return tuple(found), position
+
+    def _layout_of_item(self, begin: int, end: int, around: Layout) -> Layout:
+        """How an item is laid out: some writers put explicit ones into UN (against PS3.5 6.2.2), or the reverse.
+
+        Its first element is believed where it can be read in one way only.
+        """
+        if around.is_big or end - begin < 8 or self._tag(begin, around) in (_ITEM_END, _SEQUENCE_END):
+            return around
+        length = self._number(begin + 4, 4, around)
+        could_be_implicit = length == _UNDEFINED or begin + 8 + length <= end
+        has_vr = self._data[begin + 4 : begin + 6] in _SHORT | _LONG
+        return around if could_be_implicit == has_vr else Layout(is_implicit=not has_vr, is_big=False)
 
     def _element(
         self, tag: int, vr: str, length: int, begin: int, end: int, around: Layout

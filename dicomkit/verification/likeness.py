@@ -82,6 +82,7 @@ def _how_it_changed(subject: Subject, source: Source) -> str:
         return f"was modified after it was sent (on {modified:%Y-%m-%d at %H:%M:%S} UTC)"
     is_as_sent = source.encoded.transfer_syntax == subject.sent_transfer_syntax
     length = len(source.encoded.data)
+    length += length % 2  # as it is sent
     if is_as_sent and subject.size_bytes is not None and length < subject.size_bytes:
         return f"is smaller than it was sent ({length} bytes, not {subject.size_bytes})"
     return ""

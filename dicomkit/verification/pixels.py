@@ -8,7 +8,7 @@ headers say, and held against what the other side's header makes of its native b
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
@@ -45,6 +45,9 @@ _MOST_SAMPLES = 1 << 27  # of a frame; what says it has more takes gigabytes, an
 _RLE = "1.2.840.10008.1.2.5"
 _LOSSY_JPEG = frozenset(("1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51"))
 _RGB_AND_YBR = {"RGB", "YBR_FULL"}
+_NO_COLOURS = frozenset({"", "MONOCHROME1", "MONOCHROME2", "PALETTE COLOR"})  # of three samples
+_CELLS = (1, 8, 16, 24, 32, 40, 48, 56, 64)  # bits
+_RLE_HEADER = 64  # bytes, PS3.5 G.5
 
 # What describes samples, and what it is where it is absent.
 _DESCRIBED = (
@@ -160,7 +163,14 @@ def compare_pixels(sent: Pixels, back: Pixels) -> PixelVerdict:
     except _Unknown as reason:
         return PixelVerdict("unknown", str(reason))
     except Exception as error:  # noqa: BLE001 (decoders raise whatever their parts raise)
-        return PixelVerdict("unknown", f"its pixels could not be decoded ({type(error).__name__})")
+        return PixelVerdict("unknown", _undecoded(error))
+
+
+def _undecoded(error: Exception | None) -> str:
+    return (
+        f"its pixels could not be decoded ({type(error).__name__}) by any decoder but the one that sending uses; use "
+        "method='find' or 'commit'"
+    )
 
 
 def _compare(sent: Pixels, back: Pixels) -> PixelVerdict:
@@ -193,7 +203,7 @@ def _compare(sent: Pixels, back: Pixels) -> PixelVerdict:
         if verdict.same == "yes" or not tolerance:
             break
     if verdict is None:
-        raise _Unknown(f"its pixels could not be decoded ({type(failure).__name__})")
+        raise _Unknown(_undecoded(failure))
     if verdict.same == "yes":
         _expect_description(sent, back, count)
     return verdict
@@ -282,7 +292,9 @@ def _in_one_colour(one: _Frame, other: _Frame, tolerance: int) -> tuple[Any, Any
     """The samples of both in the same colour space, and by how much they may differ there."""
     import numpy as np
 
-    if one.colours & other.colours or not one.colours or not other.colours:
+    # What is no colour space of three samples says nothing of those that were sent.
+    sent = one.colours - _NO_COLOURS if one.samples.shape[-1] == 3 else one.colours
+    if sent & other.colours or not sent or not other.colours:
         return one.samples, other.samples, tolerance
     colour, other_colour = (" or ".join(sorted(frame.colours)) for frame in (one, other))
     if {colour, other_colour} != _RGB_AND_YBR or one.bits != 8 or other.bits != 8:
@@ -342,20 +354,26 @@ def _native_frames(pixels: Pixels, *, may_be_padded: bool) -> int:
     if not length:
         return 0
     shape = _native_shape(pixels)
-    size = prod(shape) * pixels.number(0x00280100, 0)
+    bits = pixels.number(0x00280100, 0)
+    size = prod(shape) * bits
     if shape[2] == 3 and pixels.colour in ("YBR_FULL_422", "YBR_PARTIAL_422"):
         raise _Different(
             f"native pixels are called {pixels.colour}, as only half of their colour would be there"
         )
-    if size <= 0 or size % 8 or pixels.number(0x00280100, 0) not in (8, 16, 32, 64):
+    if size <= 0 or bits not in _CELLS:
         raise _Unknown("its header does not say how large a native frame is")
+    said = pixels.number(0x00280008, 1)
+    if bits == 1:  # of which a frame begins where the one before it ends (PS3.5 8.1.1)
+        needed = -(-size * said // 8)
+        if length < needed or (not may_be_padded and length - needed > needed % 2):
+            raise _Different(f"{length} bytes of native pixels are not the {needed} that their header says")
+        return said
     size //= 8
     count = length // size
     if not may_be_padded and length - count * size > (count * size) % 2:  # one NUL, to an even length
         raise _Different(
             f"{length} bytes of native pixels are no whole number of frames of {size} bytes, by their header"
         )
-    said = pixels.number(0x00280008, 1)
     if said != count:
         raise _Different(f"it has {count} frames of native pixels, and its header says {said}")
     return count
@@ -376,13 +394,30 @@ def _native(pixels: Pixels) -> Iterator[_Frame]:
     shape = _native_shape(pixels)
     is_planar = shape[2] > 1 and pixels.number(0x00280006, 0) == 1
     data = np.frombuffer(in_little_endian(pixels.data, pixels.data.vr or "OW"), np.uint8)
-    size = prod(shape) * bits // 8
-    for begin in range(0, len(data) - size + 1, size):
-        flat = data[begin : begin + size].view(f"<u{bits // 8}")
+    is_signed = pixels.number(0x00280103, 0) == 1
+    if bits == 1:
+        cells = np.unpackbits(data, bitorder="little").astype(np.uint64)
+    else:
+        width = bits // 8
+        cells = _joined(list(data[: len(data) - len(data) % width].reshape(-1, width).T))
+    size = prod(shape)
+    for begin in range(0, len(cells) - size + 1, size):
+        flat = cells[begin : begin + size]
         planes = flat.reshape(shape[2], shape[0], shape[1]) if is_planar else None
         samples = flat.reshape(shape) if planes is None else np.moveaxis(planes, 0, 2)
-        is_signed = pixels.number(0x00280103, 0) == 1
-        yield _Frame(samples.astype(np.uint64), bits, is_signed, frozenset({pixels.colour}))
+        yield _Frame(samples, bits, is_signed, frozenset({pixels.colour}))
+        if bits == 1 and begin // size + 1 == pixels.number(0x00280008, 1):
+            return
+
+
+def _joined(parts: Sequence[Any]) -> Any:
+    """Samples out of their bytes, the least significant first."""
+    import numpy as np
+
+    joined = parts[0].astype(np.uint64)
+    for number, part in enumerate(parts[1:], 1):
+        joined |= part.astype(np.uint64) << np.uint64(8 * number)
+    return joined
 
 
 # Code streams
@@ -417,12 +452,29 @@ def _decoder(syntax: str) -> Decoder | None:
 
 def _decoded(stream: bytes, pixels: Pixels, plugin: str) -> _Frame:
     import numpy as np
-    from pydicom.encaps import encapsulate
 
     said = _measure(stream, pixels)
+    if pixels.transfer_syntax == _RLE:
+        named = frozenset({DECODED_AS.get(pixels.colour, pixels.colour)})
+        return _Frame(_decoded_rle(stream, said, plugin), said.bits, pixels.number(0x00280103, 0) == 1, named)
     allocated = next(size for size in (8, 16, 32, 64) if said.bits <= size)
     colour = pixels.colour if said.samples == 3 else "MONOCHROME2"
-    decoder = _decoder(pixels.transfer_syntax)
+    array = _by_pydicom(stream, said, pixels.transfer_syntax, plugin, allocated, colour or "RGB")
+    unsigned = array.view(f"u{array.dtype.itemsize}").astype(np.uint64) & np.uint64((1 << said.bits) - 1)
+    unsigned = unsigned.reshape(said.rows, said.columns, said.samples)
+    is_signed = said.is_signed or pixels.number(0x00280103, 0) == 1
+    # What a header that speaks of other samples says of their colour, is not known of these.
+    is_known = said.samples == pixels.number(0x00280002, 1)
+    colours = {DECODED_AS.get(pixels.colour, pixels.colour)} if is_known else set()
+    return _Frame(unsigned, said.bits, is_signed, frozenset(colours | ({"RGB"} if said.is_in_rgb else set())))
+
+
+def _by_pydicom(
+    stream: bytes, said: _Stream, syntax: str, plugin: str, allocated: int, colour: str
+) -> np.ndarray[Any, Any]:
+    from pydicom.encaps import encapsulate
+
+    decoder = _decoder(syntax)
     assert decoder is not None, "there is a plugin of it"
     frames = decoder.iter_array(
         encapsulate([stream], has_bot=False),
@@ -433,20 +485,38 @@ def _decoded(stream: bytes, pixels: Pixels, plugin: str) -> _Frame:
         number_of_frames=1,
         samples_per_pixel=said.samples,
         planar_configuration=0,
-        photometric_interpretation=colour or "RGB",
+        photometric_interpretation=colour,
         pixel_representation=int(said.is_signed),
         bits_allocated=allocated,
         bits_stored=said.bits,
         pixel_keyword="PixelData",
     )
-    array, _ = next(frames)
-    unsigned = array.view(f"u{array.dtype.itemsize}").astype(np.uint64) & np.uint64((1 << said.bits) - 1)
-    unsigned = unsigned.reshape(said.rows, said.columns, said.samples)
-    is_signed = said.is_signed or pixels.number(0x00280103, 0) == 1
-    # What a header that speaks of other samples says of their colour, is not known of these.
-    is_known = said.samples == pixels.number(0x00280002, 1)
-    colours = {DECODED_AS.get(pixels.colour, pixels.colour)} if is_known else set()
-    return _Frame(unsigned, said.bits, is_signed, frozenset(colours | ({"RGB"} if said.is_in_rgb else set())))
+    return next(frames)[0]
+
+
+def _decoded_rle(stream: bytes, said: _Stream, plugin: str) -> Any:
+    """The samples of an RLE frame, whose segments are decoded one by one: so samples may be as many and as wide as any.
+
+    Those of a sample come with the most significant byte first, and a sample's after the other's (PS3.5 G.2).
+    """
+    import numpy as np
+
+    count = int.from_bytes(stream[:4], "little")
+    begins = [int.from_bytes(stream[at : at + 4], "little") for at in range(4, 4 + 4 * count, 4)]
+    head = (1).to_bytes(4, "little") + _RLE_HEADER.to_bytes(4, "little") + bytes(_RLE_HEADER - 8)
+    # Of single bits a segment is the bytes that they are packed into, which are no rows.
+    shape = (said.rows, said.columns) if said.bits > 1 else (1, -(-said.rows * said.columns // 8))
+    plane = _Stream(*shape, 1, 8, False, True)
+    segments = [
+        _by_pydicom(head + stream[begin:end], plane, _RLE, plugin, 8, "MONOCHROME2")
+        for begin, end in zip(begins, [*begins[1:], len(stream)], strict=True)
+    ]
+    if said.bits == 1:
+        bits = np.unpackbits(segments[0].reshape(-1), bitorder="little", count=said.rows * said.columns)
+        return bits.astype(np.uint64).reshape(said.rows, said.columns, 1)
+    width = said.bits // 8
+    samples = [_joined(segments[at : at + width][::-1]) for at in range(0, count, width)]
+    return np.stack(samples, axis=-1)
 
 
 def _measure(stream: bytes, pixels: Pixels) -> _Stream:
@@ -457,7 +527,8 @@ def _measure(stream: bytes, pixels: Pixels) -> _Stream:
         if samples < 1 or segments < samples or segments % samples:
             raise _Unknown(f"its RLE frames have {segments} segments for {samples} samples a pixel")
         size = pixels.number(0x00280010, 0), pixels.number(0x00280011, 0)
-        return _Stream(*size, samples, 8 * segments // samples, False, True)
+        bits = 1 if segments == 1 == pixels.number(0x00280100, 0) else 8 * segments // samples
+        return _Stream(*size, samples, bits, False, True)
     begin = stream.find(_STREAM_2000)
     if begin >= 0 and not stream.startswith(b"\xff\xd8"):
         return _measure_2000(stream, begin)

@@ -47,12 +47,11 @@ def in_little_endian(element: Element, vr: str) -> bytes:
     """The value with the bytes of its words as Little Endian has them."""
     # What is in UN is in Little Endian in any syntax (PS3.5 6.2.2).
     size = _SIZES.get(vr, 1) if element.layout.is_big and element.vr != "UN" else 1
-    if size == 1:
+    if size == 1 or len(element.value) % size:  # of what is no whole number of words nobody turns any
         return element.value
-    whole = len(element.value) - len(element.value) % size
     words = bytearray(element.value)
     for byte in range(size):
-        words[byte:whole:size] = element.value[size - 1 - byte : whole : size]
+        words[byte::size] = element.value[size - 1 - byte :: size]
     return bytes(words)
 
 
