@@ -178,23 +178,31 @@ class Header(Frozen):
 class OddVrs(Frozen):
     """How an element in Explicit VR is read whose VR is none that PS3.5 knows."""
 
-    capitals_are_long: bool  # with two capitals: 32 bits of length after two reserved bytes, else 16 bits
-    others_are_implicit: bool  # with anything else: no VR at all and 32 bits of length, else 16 bits
+    capitals: int  # how it is read with two capitals: _SHORT_FORM or _LONG_FORM
+    others: int  # with anything else: _SHORT_FORM, _LONG_FORM or _NO_VR
     items_are_implicit: (
         bool  # an item that begins with anything else: in Implicit VR, as some writers have it
     )
 
 
+_SHORT_FORM = 0  # 16 bits of length
+_LONG_FORM = 1  # 32 bits of length after two reserved bytes
+_NO_VR = 2  # 32 bits of length in its place
+
+
 # DCMTK's rule comes first, by which its storescu finds the way: two capitals are a VR of the future, for which PS3.5
 # 6.2 announces the long form, and anything else was written in place of a VR that has the short one. Then pydicom's:
-# it takes capitals for a VR of the short form, and anything else for an implicit element among explicit ones.
+# it takes capitals for a VR of the short form, and anything else for an implicit element among explicit ones. At last
+# the long form for anything else: "ox", DCMTK's own name of "OB or OW", has got into files.
 _READINGS_OF_ODD_VRS = (
-    OddVrs(True, False, True),
-    OddVrs(True, False, False),
-    OddVrs(False, True, True),
-    OddVrs(False, False, True),
-    OddVrs(False, False, False),
-    OddVrs(True, True, True),
+    OddVrs(_LONG_FORM, _SHORT_FORM, True),
+    OddVrs(_LONG_FORM, _SHORT_FORM, False),
+    OddVrs(_SHORT_FORM, _NO_VR, True),
+    OddVrs(_SHORT_FORM, _SHORT_FORM, True),
+    OddVrs(_SHORT_FORM, _SHORT_FORM, False),
+    OddVrs(_LONG_FORM, _NO_VR, True),
+    OddVrs(_LONG_FORM, _LONG_FORM, True),
+    OddVrs(_LONG_FORM, _LONG_FORM, False),
 )
 
 
@@ -211,20 +219,24 @@ class Findings:
         The tag of the first element, at any depth, with a VR that PS3.5 does not know; 0 without one.
     is_guessed : bool
         Whether an item was taken to be in Implicit VR within Explicit VR.
+    encoding : Encoding or None
+        How the data set was read.
     """
 
-    __slots__ = ("is_guessed", "odd", "odd_vrs", "pixels", "values")
+    __slots__ = ("encoding", "is_guessed", "odd", "odd_vrs", "pixels", "values")
 
     def __init__(self, odd_vrs: OddVrs = _READINGS_OF_ODD_VRS[0]) -> None:
         self.values: dict[int, bytes] = {}
         self.pixels: Header | None = None
         self.odd = 0
         self.is_guessed = False
+        self.encoding: Encoding | None = None
         self.odd_vrs = odd_vrs
 
     def take(self, other: Findings) -> None:
         """Become what another walk has found."""
         self.values, self.pixels, self.odd = other.values, other.pixels, other.odd
+        self.encoding = other.encoding
 
 
 def tag_name(tag: int) -> str:
@@ -308,21 +320,20 @@ def guess_encoding(first: bytes) -> Encoding | None:
     return IMPLICIT if first[0] or first[1] else None
 
 
-def read_file_meta(window: Window, position: int) -> tuple[dict[int, bytes], int]:
-    """Read the File Meta Information (PS3.10 7.1) that begins at `position`, if it does.
+def read_file_meta(window: Window, position: int, values: dict[int, bytes]) -> int:
+    """Read the File Meta Information (PS3.10 7.1) that begins at `position`, if it does; return where it ends.
 
     It ends where its group length says, if that is after an element; writers get it wrong, and then elements count as
     long as they are of group 0002, as they do while there is no transfer syntax. The values of the transfer syntax,
-    SOP class and SOP instance are returned by tag, with the position where the data set begins; a content that ends
-    there must not end before the group length says. Implicit VR and big endian, which PS3.10 forbids here and writers
-    use, are read as well.
+    SOP class and SOP instance are put into `values` by tag, also when reading ends in an error. A content that ends
+    with the group must not end before the group length says. Implicit VR and big endian, which PS3.10 forbids here and
+    writers use, are read as well.
 
     Raises
     ------
     Malformed, Truncated
         What is there is no sequence of elements.
     """
-    values: dict[int, bytes] = {}
     begin = position
     position = _pass_ordinary_meta(window, position, values)
     encoding = LITTLE_EXPLICIT
@@ -336,11 +347,11 @@ def read_file_meta(window: Window, position: int) -> tuple[dict[int, bytes], int
     while position + _SHORTEST_HEADER <= window.size:
         first = window.bytes_at(position, _SHORTEST_HEADER)
         if not first.startswith(group):
-            return values, position
+            return position
         if position == _end_of_meta(values, begin, encoding) and (
             TRANSFER_SYNTAX in values or guess_encoding(first) is not encoding
         ):
-            return values, position
+            return position
         header = _read_header(window, position, encoding, Findings())
         if header.length == UNDEFINED_LENGTH:
             raise Malformed(f"{tag_name(header.tag)} of the File Meta Information has no length")
@@ -352,7 +363,7 @@ def read_file_meta(window: Window, position: int) -> tuple[dict[int, bytes], int
     missing = _end_of_meta(values, begin, encoding) - position
     if missing > 0:
         raise Truncated(0, missing)
-    return values, position
+    return position
 
 
 def _end_of_meta(values: dict[int, bytes], begin: int, encoding: Encoding) -> int:
@@ -490,23 +501,35 @@ def walk_data_set(window: Window, position: int, encoding: Encoding, found: Find
     Damaged
         What follows an element with a VR that PS3.5 does not know, or Pixel Data, are no elements by any reading.
     """
+    failure: Exception | None = None
+    end = -1
     try:
-        return _walk(window, position, encoding, found)
-    except (Malformed, Truncated, Damaged):
+        end = _walk(window, position, encoding, found)
+        if end == window.size or not found.odd:
+            return end
+    except (Malformed, Truncated, Damaged) as error:
         if not (found.odd or found.is_guessed):
             raise
-        for odd_vrs in _READINGS_OF_ODD_VRS[1:]:
-            other = Findings(odd_vrs)
-            try:
-                end = _walk(window, position, encoding, other)
-            except (Malformed, Truncated, Damaged):
-                continue
+        failure = error
+    # What a reading leaves over may be a part of the element with the odd VR, so one that comes to the end is better.
+    for odd_vrs in _READINGS_OF_ODD_VRS[1:]:
+        other = Findings(odd_vrs)
+        try:
+            other_end = _walk(window, position, encoding, other)
+        except (Malformed, Truncated, Damaged):
+            continue
+        if end < 0 or other_end == window.size:
             found.take(other)
+            end = other_end
+        if end == window.size:
             return end
-        raise
+    if failure is not None and end < 0:
+        raise failure
+    return end
 
 
 def _walk(window: Window, position: int, encoding: Encoding, found: Findings) -> int:
+    found.encoding = encoding
     size = window.size
     ordinary = _ORDINARY[encoding.implicit]
     begin = position
@@ -567,8 +590,10 @@ def _read_header(window: Window, position: int, encoding: Encoding, found: Findi
         if tag >> 16 == _DELIMITERS:
             raise Malformed(f"{tag_name(tag)} stands where an element should")
         found.odd = found.odd or tag
-        is_long = found.odd_vrs.capitals_are_long and _is_capitals(window.buffer[offset + 4 : offset + 6])
-        if found.odd_vrs.others_are_implicit and not _is_capitals(window.buffer[offset + 4 : offset + 6]):
+        is_capitals = _is_capitals(window.buffer[offset + 4 : offset + 6])
+        form = found.odd_vrs.capitals if is_capitals else found.odd_vrs.others
+        is_long = form == _LONG_FORM
+        if form == _NO_VR:
             (length,) = encoding.length.unpack_from(window.buffer, offset + 4)
     if not is_long:
         return Header(tag, vr, length, position + 8)

@@ -170,7 +170,7 @@ def test_what_may_have_been_written_within_a_tick_of_the_look_is_looked_at_again
     in_place(path, ct_instance(1))
     # As if both had been written within one tick: nothing of the stamp tells them apart.
     stamp = Stamp.of(path.stat())._replace(is_settled=False)
-    found = Instance(*before[:-2], stamp, before[-1])  # type: ignore[arg-type]
+    found = Instance(*before[:-3], stamp, *before[-2:])  # type: ignore[arg-type]
     with LocalSCP() as scp:
         assert send_batch(scp.setting(), found).ok
         assert holds_whole(scp, ct_instance(1))
