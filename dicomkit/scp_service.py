@@ -57,12 +57,8 @@ class ClaimedIdentity(NamedTuple):
             return f"who has {_NAMELESS.get(self.kind, f'an identity of type {self.kind}')}"
         passcode = " with a passcode" if self.kind == _USER_AND_PASSCODE else ""
         # Where the length of the name is wrong, the length of the passcode and the passcode follow in it.
-        name = bytes(takewhile(_is_printable, self.primary))
-        return f"user {name.decode('utf-8', 'replace')!r}{passcode}"
-
-
-def _is_printable(byte: int) -> bool:
-    return byte >= 0x20
+        name = "".join(takewhile(str.isprintable, self.primary.decode("utf-8", "replace")))
+        return f"user {name!r}{passcode}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
