@@ -147,9 +147,13 @@ def list_directory_file(path: str) -> Iterator[tuple[str, str]]:
 
 
 def _parts(file_id: object) -> list[str]:
-    """The components of a File ID; a slash separates them as well, and a dot stands for no folder."""
+    """The components of a File ID, without the spaces around each that CS does not count (PS3.5 6.2).
+
+    A slash separates them as well, and a dot stands for no folder.
+    """
     values = [file_id] if isinstance(file_id, str) else list(file_id)  # type: ignore[call-overload]
-    return [part for value in values for part in str(value).split("/") if part != "."]
+    parts = (part.strip(" ") for value in values for part in str(value).split("/"))
+    return [part for part in parts if part != "."]
 
 
 def _is_plain(part: str) -> bool:

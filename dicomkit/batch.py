@@ -305,9 +305,10 @@ def send_batch(
         The results are to be Parquet, and pyarrow is not installed.
     """
     most = _whole("max_associations", max_associations)
+    is_tuned = isinstance(associations, str) and associations == "auto"
     policy = Policy(
-        associations=most if associations == "auto" else _whole("associations", associations),
-        is_tuned=associations == "auto",
+        associations=most if is_tuned else _whole("associations", associations),
+        is_tuned=is_tuned,
         retries=_whole("retries", retries, least=0),
         give_up_after=_positive("give_up_after", give_up_after, "seconds", most=LONGEST_SECONDS),
         transcode=_truth("transcode", transcode),

@@ -21,6 +21,8 @@ __all__ = [
     "Findings",
     "Header",
     "IMPLICIT",
+    "LONG_FORM",
+    "NO_VR",
     "LITTLE_EXPLICIT",
     "Malformed",
     "OddVrs",
@@ -28,7 +30,6 @@ __all__ = [
     "Truncated",
     "Window",
     "guess_encoding",
-    "is_capitals",
     "read_file_meta",
     "tag_name",
     "walk_data_set",
@@ -178,26 +179,38 @@ class Header(Frozen):
     start: int  # of the value, in the content
 
 
+SHORT_FORM = 0  # 16 bits of length
+LONG_FORM = 1  # 32 bits of length after two reserved bytes
+NO_VR = 2  # 32 bits of length in its place
+
+
 class OddVrs(Frozen):
     """How an element in Explicit VR is read whose VR is none that PS3.5 knows."""
 
-    capitals_are_long: bool  # with two capitals: 32 bits of length after two reserved bytes, else 16 bits
-    others_are_implicit: bool  # with anything else: no VR at all and 32 bits of length, else 16 bits
+    capitals: int  # how it is read with two capitals: SHORT_FORM or LONG_FORM
+    others: int  # with anything else: SHORT_FORM, LONG_FORM or NO_VR
     items_are_implicit: (
         bool  # an item that begins with anything else: in Implicit VR, as some writers have it
     )
 
+    def form_of(self, vr: bytes) -> int:
+        """Return how the element is written that has these two bytes where a VR should be."""
+        return self.capitals if _is_capitals(vr) else self.others
+
 
 # DCMTK's rule comes first, by which its storescu finds the way: two capitals are a VR of the future, for which PS3.5
 # 6.2 announces the long form, and anything else was written in place of a VR that has the short one. Then pydicom's:
-# it takes capitals for a VR of the short form, and anything else for an implicit element among explicit ones.
+# it takes capitals for a VR of the short form, and anything else for an implicit element among explicit ones. At last
+# the long form for anything else: "ox", DCMTK's own name of "OB or OW", has got into files.
 READINGS_OF_ODD_VRS = (
-    OddVrs(True, False, True),
-    OddVrs(True, False, False),
-    OddVrs(False, True, True),
-    OddVrs(False, False, True),
-    OddVrs(False, False, False),
-    OddVrs(True, True, True),
+    OddVrs(LONG_FORM, SHORT_FORM, True),
+    OddVrs(LONG_FORM, SHORT_FORM, False),
+    OddVrs(SHORT_FORM, NO_VR, True),
+    OddVrs(SHORT_FORM, SHORT_FORM, True),
+    OddVrs(SHORT_FORM, SHORT_FORM, False),
+    OddVrs(LONG_FORM, NO_VR, True),
+    OddVrs(LONG_FORM, LONG_FORM, True),
+    OddVrs(LONG_FORM, LONG_FORM, False),
 )
 
 
@@ -214,20 +227,24 @@ class Findings:
         The tag of the first element, at any depth, with a VR that PS3.5 does not know; 0 without one.
     is_guessed : bool
         Whether an item was taken to be in Implicit VR within Explicit VR.
+    encoding : Encoding or None
+        How the data set was read.
     """
 
-    __slots__ = ("is_guessed", "odd", "odd_vrs", "pixels", "values")
+    __slots__ = ("encoding", "is_guessed", "odd", "odd_vrs", "pixels", "values")
 
     def __init__(self, odd_vrs: OddVrs = READINGS_OF_ODD_VRS[0]) -> None:
         self.values: dict[int, bytes] = {}
         self.pixels: Header | None = None
         self.odd = 0
         self.is_guessed = False
+        self.encoding: Encoding | None = None
         self.odd_vrs = odd_vrs
 
     def take(self, other: Findings) -> None:
         """Become what another walk has found."""
         self.values, self.pixels, self.odd = other.values, other.pixels, other.odd
+        self.encoding = other.encoding
 
 
 def tag_name(tag: int) -> str:
@@ -306,26 +323,25 @@ def guess_encoding(first: bytes) -> Encoding | None:
     vr = int.from_bytes(first[4:6], "little")
     if vr in _SHORT or vr in _LONG:
         return BIG_EXPLICIT if first[0] == 0 and first[1] > 0 else LITTLE_EXPLICIT
-    if is_capitals(first[4:6]):
+    if _is_capitals(first[4:6]):
         return None
     return IMPLICIT if first[0] or first[1] else None
 
 
-def read_file_meta(window: Window, position: int) -> tuple[dict[int, bytes], int]:
-    """Read the File Meta Information (PS3.10 7.1) that begins at `position`, if it does.
+def read_file_meta(window: Window, position: int, values: dict[int, bytes]) -> int:
+    """Read the File Meta Information (PS3.10 7.1) that begins at `position`, if it does; return where it ends.
 
     It ends where its group length says, if that is after an element; writers get it wrong, and then elements count as
     long as they are of group 0002, as they do while there is no transfer syntax. The values of the transfer syntax,
-    SOP class and SOP instance are returned by tag, with the position where the data set begins; a content that ends
-    there must not end before the group length says. Implicit VR and big endian, which PS3.10 forbids here and writers
-    use, are read as well.
+    SOP class and SOP instance are put into `values` by tag, also when reading ends in an error. A content that ends
+    with the group must not end before the group length says. Implicit VR and big endian, which PS3.10 forbids here and
+    writers use, are read as well.
 
     Raises
     ------
     Malformed, Truncated
         What is there is no sequence of elements.
     """
-    values: dict[int, bytes] = {}
     begin = position
     position = _pass_ordinary_meta(window, position, values)
     encoding = LITTLE_EXPLICIT
@@ -339,11 +355,11 @@ def read_file_meta(window: Window, position: int) -> tuple[dict[int, bytes], int
     while position + _SHORTEST_HEADER <= window.size:
         first = window.bytes_at(position, _SHORTEST_HEADER)
         if not first.startswith(group):
-            return values, position
+            return position
         if position == _end_of_meta(values, begin, encoding) and (
             TRANSFER_SYNTAX in values or guess_encoding(first) is not encoding
         ):
-            return values, position
+            return position
         header = _read_header(window, position, encoding, Findings())
         if header.length == UNDEFINED_LENGTH:
             raise Malformed(f"{tag_name(header.tag)} of the File Meta Information has no length")
@@ -355,7 +371,7 @@ def read_file_meta(window: Window, position: int) -> tuple[dict[int, bytes], int
     missing = _end_of_meta(values, begin, encoding) - position
     if missing > 0:
         raise Truncated(0, missing)
-    return values, position
+    return position
 
 
 def _end_of_meta(values: dict[int, bytes], begin: int, encoding: Encoding) -> int:
@@ -493,23 +509,35 @@ def walk_data_set(window: Window, position: int, encoding: Encoding, found: Find
     Damaged
         What follows an element with a VR that PS3.5 does not know, or Pixel Data, are no elements by any reading.
     """
+    failure: Exception | None = None
+    end = -1
     try:
-        return _walk(window, position, encoding, found)
-    except (Malformed, Truncated, Damaged):
+        end = _walk(window, position, encoding, found)
+        if end == window.size or not found.odd:
+            return end
+    except (Malformed, Truncated, Damaged) as error:
         if not (found.odd or found.is_guessed):
             raise
-        for odd_vrs in READINGS_OF_ODD_VRS[1:]:
-            other = Findings(odd_vrs)
-            try:
-                end = _walk(window, position, encoding, other)
-            except (Malformed, Truncated, Damaged):
-                continue
+        failure = error
+    # What a reading leaves over may be a part of the element with the odd VR, so one that comes to the end is better.
+    for odd_vrs in READINGS_OF_ODD_VRS[1:]:
+        other = Findings(odd_vrs)
+        try:
+            other_end = _walk(window, position, encoding, other)
+        except (Malformed, Truncated, Damaged):
+            continue
+        if end < 0 or other_end == window.size:
             found.take(other)
+            end = other_end
+        if end == window.size:
             return end
-        raise
+    if failure is not None and end < 0:
+        raise failure
+    return end
 
 
 def _walk(window: Window, position: int, encoding: Encoding, found: Findings) -> int:
+    found.encoding = encoding
     size = window.size
     ordinary = _ORDINARY[encoding.implicit]
     begin = position
@@ -570,8 +598,9 @@ def _read_header(window: Window, position: int, encoding: Encoding, found: Findi
         if tag >> 16 == _DELIMITERS:
             raise Malformed(f"{tag_name(tag)} stands where an element should")
         found.odd = found.odd or tag
-        is_long = found.odd_vrs.capitals_are_long and is_capitals(window.buffer[offset + 4 : offset + 6])
-        if found.odd_vrs.others_are_implicit and not is_capitals(window.buffer[offset + 4 : offset + 6]):
+        form = found.odd_vrs.form_of(window.buffer[offset + 4 : offset + 6])
+        is_long = form == LONG_FORM
+        if form == NO_VR:
             (length,) = encoding.length.unpack_from(window.buffer, offset + 4)
     if not is_long:
         return Header(tag, vr, length, position + 8)
@@ -583,7 +612,7 @@ def _read_header(window: Window, position: int, encoding: Encoding, found: Findi
     return Header(tag, vr, length, position + 12)
 
 
-def is_capitals(vr: bytes) -> bool:
+def _is_capitals(vr: bytes) -> bool:
     """Whether it looks like a VR, be it known or not."""
     return vr.isalpha() and vr.isupper()  # of bytes: A to Z alone
 
@@ -674,7 +703,7 @@ def _item_encoding(window: Window, position: int, encoding: Encoding, found: Fin
     offset = window.offset_of(position, 8)
     first = window.buffer[offset + 4 : offset + 6]
     vr = int.from_bytes(first, "little")
-    if vr in _SHORT or vr in _LONG or is_capitals(first):
+    if vr in _SHORT or vr in _LONG or _is_capitals(first):
         return LITTLE_EXPLICIT
     found.is_guessed = True
     return IMPLICIT if found.odd_vrs.items_are_implicit else LITTLE_EXPLICIT

@@ -7,6 +7,8 @@ the pixels. What our walk cannot follow is shown to pydicom.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import suppress
 
 from dicomkit.content import (
     BytesSource,
@@ -59,6 +61,7 @@ from dicomkit.uids import (
     GE_PRIVATE_LE,
     IMPLICIT_LE,
     MEDIA_STORAGE_DIRECTORY,
+    TRANSFER_SYNTAXES,
     uid_name,
 )
 
@@ -265,7 +268,10 @@ def look_at_member(member: ZipMember) -> Instance:
         content = Forward(lambda: member.pieces(packed))
         window = Window(content.fetch(0, HEAD_SIZE), member.size, content.fetch, seekable=False)
         instance = _describe(window, name, member, Stamp.of(status))
-        content.finish()
+        try:
+            content.finish()
+        except OSError as error:
+            raise SourceError(name, describe_os_error(error), _facts_of(instance)) from error
     except OSError as error:
         raise SourceError(name, describe_os_error(error)) from error
     finally:
@@ -287,7 +293,7 @@ def _describe(window: Window, source: str, content: str | bytes | ZipMember, sta
     found = Findings()
     notes: list[str] = []
     try:
-        meta, offset = read_file_meta(window, begin)
+        offset = read_file_meta(window, begin, meta)
         syntax, encoding, end = _follow(window, offset, _uid_text(meta.get(TRANSFER_SYNTAX)), found, notes)
     except (Truncated, Malformed, Damaged, EOFError, _Contradiction) as error:
         if _uid_text(meta.get(MEDIA_SOP_CLASS)) == MEDIA_STORAGE_DIRECTORY:
@@ -302,6 +308,8 @@ def _describe(window: Window, source: str, content: str | bytes | ZipMember, sta
         else:
             reason = f"{error}; get a complete copy of it, and send that"
         raise SourceError(source, reason, header) from error
+    except OSError as error:
+        raise SourceError(source, describe_os_error(error), _header_facts(meta, found.values)) from error
     values = found.values
     if _uid_text(meta.get(MEDIA_SOP_CLASS)) == MEDIA_STORAGE_DIRECTORY:
         raise DirectoryFileError(source, "")
@@ -324,8 +332,8 @@ def _describe(window: Window, source: str, content: str | bytes | ZipMember, sta
         source,
         sop_class,
         sop_instance,
-        _uid_text(values.get(STUDY_INSTANCE)) or None,
-        _uid_text(values.get(SERIES_INSTANCE)) or None,
+        _other_uid("Study Instance UID", values.get(STUDY_INSTANCE), notes),
+        _other_uid("Series Instance UID", values.get(SERIES_INSTANCE), notes),
         _text(values.get(MODALITY)) or None,
         syntax,
         offset,
@@ -348,6 +356,17 @@ def _header_facts(meta: dict[int, bytes], values: dict[int, bytes]) -> HeaderFac
         _uid_text(values.get(SERIES_INSTANCE)) or None,
         _text(values.get(MODALITY)) or None,
         _uid_text(meta.get(TRANSFER_SYNTAX)) or None,
+    )
+
+
+def _facts_of(instance: Instance) -> HeaderFacts:
+    return HeaderFacts(
+        instance.sop_class_uid,
+        instance.sop_instance_uid,
+        instance.study_instance_uid,
+        instance.series_instance_uid,
+        instance.modality,
+        instance.transfer_syntax,
     )
 
 
@@ -392,7 +411,7 @@ def _follow(
         if SOP_INSTANCE not in found.values:
             raise
         notes.append(f"its elements cannot be followed to the end ({error}), so it is sent as it is")
-        encoding, end = guess or said, window.size
+        encoding, end = found.encoding or said, window.size
     if found.pixels is not None or is_encapsulated(syntax):
         problem = contradiction(window, syntax, encoding, found.pixels, lambda: _native_length(window))
         if problem:
@@ -401,9 +420,16 @@ def _follow(
         syntax = _NATIVE[encoding.name]
         notes.append(f"its Transfer Syntax UID is missing; the data set looks like {uid_name(syntax)}")
     elif encoding is not said:
-        notes.append(f"the File Meta says {uid_name(syntax)}, but the data set is in {encoding.name}")
         if syntax in _NATIVE.values():
+            notes.append(f"the File Meta says {uid_name(syntax)}, but the data set is in {encoding.name}")
             syntax = _NATIVE[encoding.name]
+        elif syntax in TRANSFER_SYNTAXES or syntax in _ENCODINGS:
+            raise _Contradiction(
+                f"its Transfer Syntax UID says {uid_name(syntax)} ({syntax}), which needs {said.name}, but its data "
+                f"set is in {encoding.name}; export it again from where it came from"
+            )
+        else:
+            notes.append(f"its Transfer Syntax UID is {syntax}, and the data set is in {encoding.name}")
     return syntax, encoding, end
 
 
@@ -413,15 +439,16 @@ def _walk_as(
     """Walk as the first element looks; where that leads nowhere, as the File Meta Information says."""
     try:
         return likely, walk_data_set(window, offset, likely, found)
-    except (Malformed, Truncated, Damaged):
+    except (Malformed, Truncated, Damaged) as error:
         if likely is said:
             raise
         other = Findings()
         try:
             end = walk_data_set(window, offset, said, other)
-        except (Malformed, Truncated, Damaged):
-            end = -1
-        if end < 0:
+        except (Malformed, Truncated, Damaged) as other_error:
+            if len(other.values) <= len(found.values):
+                raise error from other_error
+            found.take(other)  # this way led further
             raise
         found.take(other)
         return said, end
@@ -444,6 +471,7 @@ def _walk_deflated(window: Window, offset: int, syntax: str, found: Findings) ->
                 raise Malformed(f"the deflated data set grows beyond {_MOST_INFLATED} bytes")
     except (zlib.error, EOFError) as error:
         _refuse_plain(window, offset, syntax)
+        _pick_up(window, offset, size, found)
         if isinstance(error, EOFError):
             raise
         raise Malformed(f"the data set does not inflate: {error}") from error
@@ -462,6 +490,21 @@ def _walk_deflated(window: Window, offset: int, syntax: str, found: Findings) ->
     if window.size == end + 1 and window.bytes_at(end, 1) == b"\0":  # the padding that PS3.5 A.5 asks for
         end += 1
     return end
+
+
+def _pick_up(window: Window, offset: int, size: int, found: Findings) -> None:
+    """Find what there is to be found in a data set of which only so many bytes can be inflated."""
+
+    def pieces() -> Iterator[bytes]:
+        left = size
+        whole = inflate(window.fetch, offset, window.size)
+        while left > 0:
+            piece = next(whole)
+            left -= len(piece)
+            yield piece
+
+    with suppress(Malformed, Truncated, Damaged):
+        walk_data_set(Window(b"", size, Forward(pieces).fetch, seekable=False), 0, LITTLE_EXPLICIT, found)
 
 
 def _refuse_plain(window: Window, offset: int, syntax: str) -> None:
@@ -492,13 +535,18 @@ def _refuse_deflated(window: Window, offset: int, syntax: str) -> None:
         first = next(inflate(window.fetch, offset, window.size), b"")
     except (zlib.error, EOFError):
         return
-    if guess_encoding(first[:8]) is not LITTLE_EXPLICIT or first[:2] not in _FIRST_GROUPS:
+    inflated = guess_encoding(first[:8])
+    if inflated is None or first[:2] not in _FIRST_GROUPS:
         return
     said = (
         f"its Transfer Syntax UID says {uid_name(syntax)} ({syntax}), but its data set is deflated"
         if syntax
         else "it has no Transfer Syntax UID, and its data set is deflated"
     )
+    if inflated is not LITTLE_EXPLICIT:
+        raise _Contradiction(
+            f"{said}, and what it inflates to is in {inflated.name}; export it again from where it came from"
+        )
     raise _Contradiction(
         f"{said}; declare {uid_name(DEFLATED_LE)} ({DEFLATED_LE}) in its File Meta, or export it again from where it "
         "came from"
@@ -607,6 +655,23 @@ def _uid_text(value: bytes | None) -> str:
     if len(own) <= _LONGEST_UID and not own.translate(None, _OF_A_UID):
         return own.decode()
     return _text(_without_junk(value))
+
+
+def _other_uid(name: str, value: bytes | None, notes: list[str]) -> str | None:
+    """Return a UID that no request names; None where there is none that is text."""
+    if not value:
+        return None
+    uid = _uid_text(value)
+    plain = value.strip(_PADDING)
+    if uid and uid.encode() != plain:
+        notes.append(
+            f"its {name} has bytes around it that are none of a UID (PS3.5 9.1), and is sent as it is"
+        )
+    elif plain and (plain.translate(None, _OF_A_UID) or len(plain) > _LONGEST_UID):
+        notes.append(f"its {name} is not a valid UID (PS3.5 9.1)")
+    elif (b".0" in plain or plain[:1] == b"0") and _has_leading_zero(uid):
+        notes.append(f"its {name} is not a valid UID (PS3.5 9.1): a component begins with a zero")
+    return uid or None
 
 
 def _uid(name: str, value: bytes | None, media: bytes | None, notes: list[str]) -> str:

@@ -90,7 +90,9 @@ class Watch:
     def __init__(self, path: Path) -> None:
         self._path = path
         with named(path):
-            self._file = _identity(path.stat())
+            status = path.stat()
+        self._file = _identity(status)
+        self._written_ns = status.st_mtime_ns
 
     def look(self) -> None:
         """Raise LedgerError when the file was deleted, replaced or emptied."""
@@ -105,6 +107,18 @@ class Watch:
                 )
             if status.st_size < _HEADER_BYTES:
                 raise damaged(self._path, "it was emptied while it was written to")
+
+    def expect_sound(self, connection: sqlite3.Connection) -> None:
+        """Raise LedgerError when the file was damaged meanwhile, by what a connection that reads it finds.
+
+        All of it is only read when it was written to: by us too, when the log has grown long.
+        """
+        with named(self._path):
+            if self._path.stat().st_mtime_ns == self._written_ns:
+                return
+            (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+        if found != "ok":
+            raise damaged(self._path, "something else wrote to it")
 
     def remove_log(self, descriptor: int) -> None:
         """Take the log (by `open_log`) from where the ledger was, if that is gone.

@@ -223,6 +223,7 @@ class LedgerWriter:
                 )
                 if held.fetchone() != (self._written,):
                     raise damaged(self.path, "it lacks what was written to it")
+                self._watch.expect_sound(connection)
         except LedgerError as error:
             self.fail(error)
             self.is_lost = True

@@ -15,7 +15,7 @@ from dicomkit.content import SourceChanged, SourceError, as_on_disk, describe_os
 from dicomkit.errors import UnreadableError, file_name, without_folder
 from dicomkit.frozen import Frozen
 from dicomkit.instances import Instance, look_at
-from dicomkit.part10 import encode_dataset
+from dicomkit.part10 import encode_dataset, is_dataset
 from dicomkit.second_look import look_again
 from dicomkit.uids import uid_name
 
@@ -103,13 +103,28 @@ class DicomMessage(Message):
         ----------
         path : path
             May be missing or no DICOM: `instance` raises then, and `dicomkit.send` answers with ``unreadable``.
+
+        Raises
+        ------
+        TypeError
+            It is no path.
         """
-        name = os.fspath(path)
+        if not isinstance(path, str | os.PathLike):
+            raise TypeError(f"path is of type {type(path).__name__}; it takes the path of a file")
+        name = os.fsdecode(path)
         return cls(name, name)
 
     @classmethod
     def from_bytes(cls, data: bytes | bytearray | memoryview) -> DicomMessage:
-        """Return the message in the content of a DICOM file; what can still be written to is copied."""
+        """Return the message in the content of a DICOM file; what can still be written to is copied.
+
+        Raises
+        ------
+        TypeError
+            They are no bytes.
+        """
+        if not isinstance(data, bytes | bytearray | memoryview):
+            raise TypeError(f"data is of type {type(data).__name__}; it takes the bytes of a DICOM file")
         return cls(bytes(data), "<bytes>")
 
     @classmethod
@@ -123,7 +138,11 @@ class DicomMessage(Message):
         ------
         UnreadableError
             It has no SOP Class or Instance UID, or pydicom cannot encode it.
+        TypeError
+            It is no Dataset.
         """
+        if not is_dataset(dataset):
+            raise TypeError(f"dataset is of type {type(dataset).__name__}; it takes a pydicom Dataset")
         return cls(encode_dataset(dataset), "<dataset>")
 
     @property

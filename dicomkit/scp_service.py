@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 import struct
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import TYPE_CHECKING, NamedTuple
 
 from pydicom.uid import UID
@@ -55,7 +56,9 @@ class ClaimedIdentity(NamedTuple):
         if self.kind not in (_USER, _USER_AND_PASSCODE):
             return f"who has {_NAMELESS.get(self.kind, f'an identity of type {self.kind}')}"
         passcode = " with a passcode" if self.kind == _USER_AND_PASSCODE else ""
-        return f"user {self.primary.decode('utf-8', 'replace')!r}{passcode}"
+        # Where the length of the name is wrong, the length of the passcode and the passcode follow in it.
+        name = "".join(takewhile(str.isprintable, self.primary.decode("utf-8", "replace")))
+        return f"user {name!r}{passcode}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

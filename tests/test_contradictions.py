@@ -6,6 +6,7 @@ DCMTK's storescu is the guide to what can be sent: what it sends, we send, and w
 from __future__ import annotations
 
 import pickle
+import random
 import subprocess
 import zipfile
 import zlib
@@ -21,6 +22,7 @@ from pydicom import dcmread
 from dicomkit import DicomMessage, LocalSCP, UnreadableError, look_at, send, send_batch
 from dicomkit.content import SourceError
 from dicomkit.contradictions import syntax_of_code_stream
+from dicomkit.instance_facts import PREFIX_END
 from dicomkit.uids import DEFLATED_LE, EXPLICIT_BE, EXPLICIT_LE, IMPLICIT_LE
 from tests.peers import Storescp, program, storescu
 from tests.test_instances import (
@@ -65,7 +67,7 @@ def long_form(vr: bytes) -> bytes:
     "odd",
     [
         *map(short_form, (b"\0\0", b"  ", b"??", b"--", b"ab", b"\xff\xff", b"A\0", b"ZZ")),
-        long_form(b"ZZ"),
+        *map(long_form, (b"ZZ", b"ox", b"??", b"\0\0")),
         PRIVATE + b"\4\0\0\0abcd",
         PRIVATE + b"ZZ\0\0" + UNDEFINED + tag_bytes(0xFFFEE0DD) + bytes(4),
     ],
@@ -93,10 +95,23 @@ def test_zeros_after_pixel_data_are_no_part_of_it_all_the_same() -> None:
     assert data_set_of(look_at(part10(data_set + bytes(100)))) == data_set
 
 
+@pytest.mark.parametrize("vr", [b"\0\0", b"??", b"ox"])
+def test_no_half_of_a_header_is_left_out(vr: bytes) -> None:
+    data_set = BODY + PRIVATE + vr + bytes(2) + bytes(4)  # an empty value, by 32 bits of length
+    assert data_set_of(look_at(part10(data_set))) == data_set
+
+
 def test_an_unknown_one_may_be_the_first_and_the_syntax_missing() -> None:
     data_set = short_form(b"??") + BODY
     instance = look_at(part10(data_set, None))
     assert (instance.transfer_syntax, data_set_of(instance)) == (EXPLICIT_LE, data_set)
+
+
+def test_one_at_the_beginning_costs_a_truncated_file_no_identity() -> None:
+    with pytest.raises(SourceError) as caught:
+        look_at(part10(short_form(b"??") + BODY + PIXELS)[:-9])
+    assert caught.value.header is not None
+    assert (caught.value.header.sop_instance_uid, caught.value.header.modality) == (UID, "CT")
 
 
 @given(st.binary(min_size=2, max_size=2), st.binary(max_size=30))
@@ -327,8 +342,24 @@ def test_deflated_that_is_not_and_the_other_way_round_are_unreadable() -> None:
                 look_at(part10(body, said))
     with pytest.raises(UnreadableError, match=r"Deflated .* but its Pixel Data is compressed"):
         look_at(part10(deflated(BODY + fragments(RLE)), DEFLATED_LE))
-    with pytest.raises(UnreadableError, match=r"what it inflates to is in Implicit VR Little Endian"):
-        look_at(part10(deflated(BODY_IMPLICIT), DEFLATED_LE))
+    for said in (None, EXPLICIT_LE, IMPLICIT_LE, JPEG_BASELINE, DEFLATED_LE):
+        with pytest.raises(UnreadableError, match=r"what it inflates to is in Implicit VR Little Endian"):
+            look_at(part10(deflated(BODY_IMPLICIT), said))
+
+
+@pytest.mark.parametrize(
+    ("data_set", "said"),
+    [
+        (BODY_IMPLICIT, "1.2.840.10008.1.2.4.94"),
+        (BODY_BIG, "1.2.840.10008.1.2.4.94"),
+        (BODY, "1.2.840.113619.5.2"),
+        (BODY_BIG, "1.2.840.113619.5.2"),
+    ],
+    ids=["JPIP implicit", "JPIP big", "GE explicit", "GE big"],
+)
+def test_another_encoding_than_a_syntax_has_is_unreadable(data_set: bytes, said: str) -> None:
+    with pytest.raises(UnreadableError, match=rf"\({said}\), which needs .*, but its data set is in "):
+        look_at(part10(data_set, said))
 
 
 def test_how_a_data_set_is_encoded_is_told_beside_its_syntax() -> None:
@@ -369,7 +400,23 @@ def test_the_other_uids_are_without_it_too() -> None:
     content = bytes(128) + b"DICM" + element(0x00020010, "UI", EXPLICIT_LE.encode() + b"\n") + data_set
     instance = look_at(content)
     assert (instance.study_instance_uid, instance.series_instance_uid) == ("1.2.3", "1.2.4")
-    assert (instance.transfer_syntax, instance.note) == (EXPLICIT_LE, "")
+    assert instance.transfer_syntax == EXPLICIT_LE
+    for name in ("Study", "Series"):
+        assert f"its {name} Instance UID has bytes around it that are none of a UID" in instance.note
+
+
+@pytest.mark.parametrize(
+    ("value", "says"),
+    [
+        ("1.02", "is not a valid UID (PS3.5 9.1): a component begins"),
+        ("1.x", "is not a valid"),
+        ("1.0.2", ""),
+    ],
+)
+def test_the_uids_of_study_and_series_are_judged_too(value: str, says: str) -> None:
+    for tag, name in ((0x0020000D, "Study"), (0x0020000E, "Series")):
+        note = look_at(part10(IDENTITY + uid(tag, value))).note
+        assert f"its {name} Instance UID {says}" in note if says else not note
 
 
 @pytest.mark.parametrize("value", ["1.02.3", "01.2", "1.2.00", "1.2.3.0001"])
@@ -405,6 +452,42 @@ def test_what_is_truncated_or_contradicts_itself_keeps_its_identity() -> None:
             "1.2.3",
             "CT" if MODALITY in content else "MR",
         )
+
+
+def test_a_file_that_ends_in_its_file_meta_is_what_that_says() -> None:
+    whole = meta(EXPLICIT_LE)
+    content = part10(BODY)[: PREFIX_END + len(whole) - 3]
+    with pytest.raises(SourceError, match="truncated") as caught:
+        look_at(content)
+    header = caught.value.header
+    assert header is not None
+    assert (header.sop_class_uid, header.sop_instance_uid, header.modality) == (CT, UID, None)
+
+
+@pytest.mark.parametrize("kept", [400, -1])
+def test_a_deflated_file_that_is_cut_keeps_its_identity(kept: int) -> None:
+    noise = element(0x7FE00010, "OW", random.Random(1).randbytes(2000))
+    content = part10(deflated(BODY + noise), DEFLATED_LE)
+    begin = content.index(deflated(BODY + noise))
+    with pytest.raises(SourceError, match="ends early") as caught:
+        look_at(content[: begin + kept] if kept > 0 else content[:kept].rstrip(b"\0")[:-1])
+    header = caught.value.header
+    assert header is not None
+    assert (header.sop_instance_uid, header.study_instance_uid, header.modality) == (UID, "1.2.3", "CT")
+
+
+def test_a_member_that_fails_its_checksum_keeps_its_identity(tmp_path: Path) -> None:
+    path = tmp_path / "one.zip"
+    pixels = element(0x7FE00010, "OW", bytes(200_000))
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("one.dcm", part10(BODY + pixels))
+    archived = bytearray(path.read_bytes())
+    archived[archived.index(pixels) + len(pixels) - 1] ^= 1
+    path.write_bytes(archived)
+    with LocalSCP() as scp:
+        row = send_batch(scp.setting(), path).to_frame().iloc[0]
+    assert (row.outcome, row.sop_instance_uid, row.study_instance_uid) == ("unreadable", UID, "1.2.3")
+    assert "checksum" in row.detail
 
 
 def test_a_row_of_what_cannot_be_sent_says_what_it_is(tmp_path: Path) -> None:

@@ -724,6 +724,16 @@ def empty(path: Path) -> None:
     os.truncate(path, 0)
 
 
+def cut(path: Path) -> None:
+    os.truncate(path, path.stat().st_size // 2)
+
+
+def overwrite_all_but_the_header(path: Path) -> None:
+    with path.open("r+b") as file:
+        file.seek(4096)
+        file.write(b"no ledger" * 2000)
+
+
 def overwrite(path: Path) -> None:
     path.write_bytes(b"no ledger" * 5000)
 
@@ -731,7 +741,17 @@ def overwrite(path: Path) -> None:
 @posix_only
 @pytest.mark.parametrize("upon", [0, GROUP_ROWS + 20, 2 * GROUP_ROWS + 9])
 @pytest.mark.parametrize(
-    "harm", [delete, delete_all, replace_by_another, replace_by_a_folder, empty, overwrite]
+    "harm",
+    [
+        delete,
+        delete_all,
+        replace_by_another,
+        replace_by_a_folder,
+        empty,
+        cut,
+        overwrite_all_but_the_header,
+        overwrite,
+    ],
 )
 def test_a_ledger_that_is_harmed_meanwhile_is_said_and_costs_no_row(
     no_leaks: None, path: Path, harm: Callable[[Path], None], upon: int

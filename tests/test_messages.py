@@ -9,6 +9,7 @@ import subprocess
 import traceback
 import warnings
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
@@ -34,6 +35,20 @@ from tests.peers import program
 from tests.test_instances import PYDICOM, data_set_of
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
+
+
+@pytest.mark.parametrize("thing", [None, 5, 1.5, [1], object(), {"a": 1}])
+@pytest.mark.parametrize(
+    ("make", "name"),
+    [
+        (DicomMessage.from_file, "path"),
+        (DicomMessage.from_bytes, "data"),
+        (DicomMessage.from_dataset, "dataset"),
+    ],
+)
+def test_a_message_of_the_wrong_type_says_what_it_takes(make: Any, name: str, thing: object) -> None:
+    with pytest.raises(TypeError, match=f"^{name} is of type {type(thing).__name__}; it takes "):
+        make(thing)
 
 
 def sample(name: str) -> Path:

@@ -1042,8 +1042,20 @@ def _identity(kind: int, primary: bytes, secondary: bytes) -> bytes:
         _identity(1, b"jane", SECRET),
         _identity(2, b"jane", SECRET)[:-1] + b"",  # cut short
         _item(0x58, bytes.fromhex("0201 0004") + b"jane" + b"\xff\xff" + SECRET),
+        _item(0x58, bytes.fromhex("0201 0100") + b"jane" + struct.pack(">H", len(SECRET)) + SECRET),
     ],
-    ids=["passcode", "bytes", "kerberos", "saml", "jwt", "unknown", "user", "short", "overlong"],
+    ids=[
+        "passcode",
+        "bytes",
+        "kerberos",
+        "saml",
+        "jwt",
+        "unknown",
+        "user",
+        "short",
+        "overlong",
+        "all in the name",
+    ],
 )
 def test_no_log_has_the_secret_of_a_user(
     server: Server, identity: bytes, caplog: pytest.LogCaptureFixture

@@ -475,6 +475,7 @@ def test_a_dicomdir_is_followed_though_names_changed_their_case(medium: Path) ->
         (["A/B/IM1"], "a/b/im1.dcm"),
         ([".", "A", "IM1"], "A/IM1"),
         (["A", "B", "C", "IM1"], "a/B/c/IM1.dcm"),
+        (["A ", " B", "IM1 "], "A/B/IM1"),
     ],
 )
 def test_a_dicomdir_is_followed_though_names_are_not_as_it_says(
@@ -516,6 +517,7 @@ def refer_to(directory_file: Path, file_id: list[str]) -> None:
         ["", "etc"],
         ["a/../../b"],
         ["C:", "x"],
+        [".. ", "out.dcm"],
     ],
 )
 def test_a_dicomdir_does_not_lead_out_of_its_folder(medium: Path, file_id: list[str]) -> None:

@@ -33,6 +33,8 @@ from dicomkit.dataset_walk import (
     ITEM,
     ITEM_DELIMITATION,
     LITTLE_EXPLICIT,
+    LONG_FORM,
+    NO_VR,
     PIXEL_DATA,
     SEQUENCE_DELIMITATION,
     UNDEFINED_LENGTH,
@@ -41,7 +43,6 @@ from dicomkit.dataset_walk import (
     OddVrs,
     Truncated,
     Window,
-    is_capitals,
     tag_name,
 )
 from dicomkit.frozen import Frozen
@@ -407,9 +408,8 @@ class Rewriter:
                     vr = letters
                 else:
                     self.is_odd = True
-                    is_future = is_capitals(letters)
-                    is_long = is_future and self._reading.capitals_are_long
-                    is_implicit = not is_future and self._reading.others_are_implicit
+                    form = self._reading.form_of(letters)
+                    is_long, is_implicit = form == LONG_FORM, form == NO_VR
                 if is_long:
                     if left < 12:
                         raise Truncated(encoding.tag(written), 12 - left)
