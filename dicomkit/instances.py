@@ -23,7 +23,6 @@ from dicomkit.instance_facts import (
     look_at,
     look_at_member,
 )
-from dicomkit.part10 import encode_dataset, is_dataset
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -46,6 +45,7 @@ __all__ = [
     "find_all",
     "find_instances",
     "holds_itself",
+    "is_dataset",
     "look_at",
 ]
 
@@ -295,7 +295,7 @@ class _Search:
         if isinstance(source, (Instance, Unreadable)):
             return iter((source,))
         if is_dataset(source):
-            return _one("<dataset>", lambda: look_at(encode_dataset(cast("Dataset", source)), "<dataset>"))
+            return _one("<dataset>", lambda: _look_at_dataset(cast("Dataset", source)))
         if hasattr(type(source), "instance"):
             message = cast("_HasInstance", source)
             return _one(message.source, lambda: message.instance)
@@ -379,6 +379,19 @@ class _Search:
             return Unreadable(path, "the archive has no such member")
         found = _look_at_members([self._members[name]])
         return next(found)
+
+
+def is_dataset(thing: object) -> bool:
+    """Tell whether something is a pydicom Dataset, without importing pydicom: whoever has one, has."""
+    return any(
+        kind.__name__ == "Dataset" and kind.__module__ == "pydicom.dataset" for kind in type(thing).__mro__
+    )
+
+
+def _look_at_dataset(dataset: Dataset) -> Instance:
+    from dicomkit.part10 import encode_dataset  # which most who send have no use for
+
+    return look_at(encode_dataset(dataset), "<dataset>")
 
 
 def _one(source: str, look: Callable[[], Instance]) -> Iterator[Instance | Unreadable]:

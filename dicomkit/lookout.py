@@ -27,8 +27,8 @@ from dicomkit.instances import (
     find_all,
     find_instances,
     holds_itself,
+    is_dataset,
 )
-from dicomkit.part10 import is_dataset
 from dicomkit.plan import AHEAD_BYTES, NotYet, Task
 from dicomkit.results import Outcome
 from dicomkit.second_look import look_again

@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING
 from dicomkit.content import SourceChanged, SourceError, as_on_disk, describe_os_error
 from dicomkit.errors import UnreadableError, file_name, without_folder
 from dicomkit.frozen import Frozen
-from dicomkit.instances import Instance, look_at
-from dicomkit.part10 import encode_dataset, is_dataset
+from dicomkit.instances import Instance, is_dataset, look_at
 from dicomkit.second_look import look_again
 from dicomkit.uids import uid_name
 
@@ -143,6 +142,8 @@ class DicomMessage(Message):
         """
         if not is_dataset(dataset):
             raise TypeError(f"dataset is of type {type(dataset).__name__}; it takes a pydicom Dataset")
+        from dicomkit.part10 import encode_dataset
+
         return cls(encode_dataset(dataset), "<dataset>")
 
     @property

@@ -25,19 +25,12 @@ if TYPE_CHECKING:
 
     Encoding = tuple[bool, bool]  # whether VRs are implicit, and the byte order little endian
 
-__all__ = ["encode_dataset", "is_dataset"]
+__all__ = ["encode_dataset"]
 
 _CHARACTER_SET = 0x00080005
 _PIXEL_DATA = 0x7FE00010
 _NO_GROUPS_OF_A_DATA_SET = (0x0000, 0x0002)
 _PREAMBLE_SIZE = 128  # PS3.10 7.1
-
-
-def is_dataset(thing: object) -> bool:
-    """Tell whether something is a pydicom Dataset, without importing pydicom: whoever has one, has."""
-    return any(
-        kind.__name__ == "Dataset" and kind.__module__ == "pydicom.dataset" for kind in type(thing).__mro__
-    )
 
 
 def encode_dataset(dataset: Dataset) -> bytes:

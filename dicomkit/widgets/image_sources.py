@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, cast
 
 from dicomkit.dataset_reader import read_dataset, reread_if_misread
 from dicomkit.errors import UnreadableError, file_name
-from dicomkit.instances import Instance, Unreadable, find_instances
+from dicomkit.instances import Instance, Unreadable, find_instances, is_dataset
 from dicomkit.messages import DicomMessage
-from dicomkit.part10 import is_dataset
 from dicomkit.preview.series import SORTING_KEYWORDS, Series, series_of
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ import traitlets as t
 
 from dicomkit.dataset_reader import note_of
 from dicomkit.errors import UnreadableError
-from dicomkit.part10 import is_dataset
+from dicomkit.instances import is_dataset
 from dicomkit.tags.values import element_of
 from dicomkit.uids import uid_name
 from dicomkit.widgets.image_sources import load, series_from
