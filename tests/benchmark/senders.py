@@ -146,10 +146,13 @@ def _timed(command: Sequence[str], files: FileSet, receiver: Peer) -> Run:
 
 
 def _checked(command: Sequence[str], *, nodelay: bool) -> str:
+    variables = environment(nodelay=nodelay)
+    # Whoever installs it has its modules compiled; without this they would be compiled at every start.
+    variables.pop("PYTHONDONTWRITEBYTECODE", None)
     done = subprocess.run(
         command,
         cwd=ROOT,
-        env=environment(nodelay=nodelay),
+        env=variables,
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
