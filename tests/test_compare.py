@@ -79,6 +79,30 @@ def test_a_changed_name_is_told_by_tag_and_keyword_and_never_by_value() -> None:
     assert said(lambda ds: setattr(ds, "PatientName", "Other^Name")) == ["(0010,0010) PatientName changed"]
 
 
+@pytest.mark.parametrize(
+    ("tag", "vr", "values"),
+    [
+        (0x00080020, "DA", ("20260101", "20260102")),
+        (0x00080018, "UI", ("1.2.3", "1.2.4")),
+        (0x00100030, "DA", ("19700101", "19700102")),
+        (0x00100040, "CS", ("M", "F")),
+        (0x00101010, "AS", ("040Y", "041Y")),
+        (0x00101030, "DS", ("70", "71")),
+        (0x00111001, "US", (1, 2)),
+    ],
+)
+def test_what_may_identify_is_not_shown_though_its_kind_is(
+    tag: int, vr: str, values: tuple[object, object]
+) -> None:
+    """PS3.15 Table E.1-1, and every private attribute."""
+    one, other = Dataset(), Dataset()
+    one.add_new(tag, vr, values[0])
+    other.add_new(tag, vr, values[1])
+    (difference,) = compare(encoded(one), encoded(other)).differences
+    assert difference.what == "changed"
+    assert difference.values == ""
+
+
 def test_values_are_shown_where_they_identify_nobody() -> None:
     assert said(lambda ds: setattr(ds, "Modality", "MR")) == [
         "(0008,0060) Modality changed ('CT' became 'MR')"
