@@ -16,6 +16,7 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from pydicom import dcmread
+from pydicom.datadict import keyword_for_tag
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate, generate_fragments, generate_frames, parse_basic_offsets
@@ -79,6 +80,30 @@ def test_a_changed_name_is_told_by_tag_and_keyword_and_never_by_value() -> None:
     assert said(lambda ds: setattr(ds, "PatientName", "Other^Name")) == ["(0010,0010) PatientName changed"]
 
 
+@pytest.mark.parametrize(
+    ("tag", "vr", "values"),
+    [
+        (0x00080020, "DA", ("20260101", "20260102")),
+        (0x00080018, "UI", ("1.2.3", "1.2.4")),
+        (0x00100030, "DA", ("19700101", "19700102")),
+        (0x00100040, "CS", ("M", "F")),
+        (0x00101010, "AS", ("040Y", "041Y")),
+        (0x00101030, "DS", ("70", "71")),
+        (0x00111001, "US", (1, 2)),
+    ],
+)
+def test_what_may_identify_is_not_shown_though_its_kind_is(
+    tag: int, vr: str, values: tuple[object, object]
+) -> None:
+    """PS3.15 Table E.1-1, and every private attribute."""
+    one, other = Dataset(), Dataset()
+    one.add_new(tag, vr, values[0])
+    other.add_new(tag, vr, values[1])
+    (difference,) = compare(encoded(one), encoded(other)).differences
+    assert difference.what == "changed"
+    assert difference.values == ""
+
+
 def test_values_are_shown_where_they_identify_nobody() -> None:
     assert said(lambda ds: setattr(ds, "Modality", "MR")) == [
         "(0008,0060) Modality changed ('CT' became 'MR')"
@@ -133,6 +158,27 @@ def test_padding_group_lengths_and_trailing_padding_are_no_difference() -> None:
     other.add_new((0xFFFC, 0xFFFC), "OB", bytes(8))
     comparison = compare(encoded(one), encoded(other))
     assert (comparison.elements, comparison.differences) == (3, ())
+
+
+@pytest.mark.parametrize(
+    ("vr", "sent", "back", "is_same"),
+    [
+        (b"OB", b"abc", b"abc\0", True),
+        (b"OB", b"abc", b"abc ", False),
+        (b"OB", b"abc", b"abc\0\0\0", False),
+        (b"OB", b"ab", b"ab\0", False),
+        (b"UN", b"abc", b"abc ", True),
+        (b"UN", b"abc", b"abc\0", True),
+        (b"UN", b"ab", b"ab ", False),
+    ],
+)
+def test_one_byte_that_makes_a_length_even_is_no_difference(
+    vr: bytes, sent: bytes, back: bytes, is_same: bool
+) -> None:
+    """PS3.5 6.2, 7.1.1: bytes are padded with a NUL, and what stands in UN may have been a text."""
+    one, other = (Encoded(element(0x00091001, vr, value), EXPLICIT_LE) for value in (sent, back))
+    assert (compare(one, other).differences == ()) is is_same
+    assert (compare(other, one).differences == ()) is is_same
 
 
 def test_leading_spaces_of_a_comment_mean_something() -> None:
@@ -522,8 +568,8 @@ def compressed(ds: Dataset, syntax: UID) -> Encoded:
 
 
 def a_picture(changed: bool = False, *, frames: int = 1, colours: int = 1) -> Dataset:
-    ds = dcmread(io.BytesIO(ct_instance(rows=32, columns=32)))
-    shape = (frames, 32, 32, colours)
+    ds = dcmread(io.BytesIO(ct_instance(rows=64, columns=32)))
+    shape = (frames, 64, 32, colours)
     pixels = np.arange(np.prod(shape), dtype="<u2").reshape(shape) * 7 % 251
     if changed:
         pixels.flat[100] += 1
@@ -560,7 +606,7 @@ def test_pixels_compressed_without_loss_are_the_same_pixels(syntax: UID, frames:
 @pytest.mark.parametrize("syntax", LOSSLESS)
 def test_one_changed_pixel_is_found_through_the_compression(syntax: UID) -> None:
     verdict = compare(compressed(a_picture(), syntax), encoded(a_picture(changed=True)))
-    assert str(verdict) == "(7fe0,0010) PixelData changed (1 of the 1024 decoded values of frame 1 differ)"
+    assert str(verdict) == "(7fe0,0010) PixelData changed (1 of the 2048 decoded values of frame 1 differ)"
 
 
 @pytest.mark.parametrize("syntax", LOSSLESS)
@@ -568,17 +614,17 @@ def test_one_changed_pixel_is_found_through_the_compression(syntax: UID) -> None
     ("change", "said"),
     [
         (
-            lambda ds: with_changes(ds, NumberOfFrames=2, PixelData=ds.PixelData[: 2 * 3072]),
+            lambda ds: with_changes(ds, NumberOfFrames=2, PixelData=ds.PixelData[: 2 * 6144]),
             "2 frames instead of 3",
         ),
-        (lambda ds: with_changes(ds, PixelData=ds.PixelData[: 2 * 3072]), "2 frames of native pixels"),
+        (lambda ds: with_changes(ds, PixelData=ds.PixelData[: 2 * 6144]), "2 frames of native pixels"),
         (lambda ds: with_changes(ds, PixelData=ds.PixelData[:-100]), "no whole number of frames"),
         (lambda ds: with_changes(ds, PlanarConfiguration=1), "decoded values of frame 1 differ"),
         (lambda ds: with_changes(ds, PhotometricInterpretation="YBR_FULL"), "are called YBR_FULL now"),
         (lambda ds: with_changes(ds, PhotometricInterpretation="BGR"), "came back as BGR"),
         (lambda ds: with_changes(ds, BitsStored=7, HighBit=6), "Bits Stored was 8, and 7 came back"),
         (lambda ds: with_changes(ds, PixelRepresentation=1), "Pixel Representation was 0, and 1 came back"),
-        (lambda ds: with_changes(ds, Rows=16, Columns=64), "frame 1 has another size"),
+        (lambda ds: with_changes(ds, Rows=32, Columns=64), "frame 1 has another size"),
     ],
 )
 def test_what_decompressing_did_wrong_is_a_change(
@@ -591,7 +637,7 @@ def test_what_decompressing_did_wrong_is_a_change(
 
 
 def test_samples_in_planes_are_the_same_samples() -> None:
-    planes = np.frombuffer(a_picture(colours=3).PixelData, "u1").reshape(32, 32, 3).transpose(2, 0, 1)
+    planes = np.frombuffer(a_picture(colours=3).PixelData, "u1").reshape(64, 32, 3).transpose(2, 0, 1)
     in_planes = with_changes(a_picture(colours=3), PlanarConfiguration=1, PixelData=planes.tobytes())
     for sent in (encoded(a_picture(colours=3)), compressed(a_picture(colours=3), JPEGLSLossless)):
         assert compare(sent, encoded(in_planes)).differences == ()
@@ -650,11 +696,11 @@ def test_bits_above_those_stored_are_compared() -> None:
     assert compare(sent, encoded(overlaid())).differences == ()
     stripped = np.frombuffer(overlaid().PixelData, "<u2") & 0x0FFF
     back = encoded(with_changes(overlaid(), PixelData=stripped.tobytes()))
-    assert "205 of the 1024 decoded values of frame 1 differ" in str(compare(sent, back))
+    assert "410 of the 2048 decoded values of frame 1 differ" in str(compare(sent, back))
 
 
 def test_the_sign_may_be_repeated_in_the_bits_above_and_nothing_else() -> None:
-    samples = np.arange(-512, 512, dtype="<i2")
+    samples = np.arange(-1024, 1024, dtype="<i2")
 
     def signed(values: np.ndarray) -> Dataset:
         changes = {"PixelRepresentation": 1, "BitsStored": 12, "HighBit": 11, "PixelData": values.tobytes()}
@@ -783,7 +829,7 @@ def test_an_icon_is_compared_as_pixels_too() -> None:
     sent = Encoded(with_icon(b"", fragments), str(RLELossless))
     assert compare(sent, Encoded(with_icon(native), EXPLICIT_LE)).differences == ()
     changed = str(compare(sent, Encoded(with_icon(native[:-1] + b"x"), EXPLICIT_LE)))
-    assert changed.startswith("(0088,0200)[1] > (7fe0,0010) PixelData changed (1 of the 1024")
+    assert changed.startswith("(0088,0200)[1] > (7fe0,0010) PixelData changed (1 of the 2048")
     left = str(compare(sent, Encoded(with_icon(b"", fragments), EXPLICIT_LE)))
     assert left.startswith("(0088,0200)[1] > (7fe0,0010) PixelData changed (it is compressed still")
 
@@ -885,3 +931,45 @@ def test_what_decompressing_and_compressing_add_is_named_and_allowed_beside_deco
 def test_every_allowed_difference_has_a_reason_by_section() -> None:
     assert all("PS3." in one.reason for one in ALLOWED)
     assert all(bool(one.tags) == (one.when != "value") for one in ALLOWED)
+
+
+def test_what_may_differ_is_what_the_standard_calls_so() -> None:
+    keywords = {
+        when: {keyword_for_tag(tag) for one in ALLOWED if one.when == when for tag in one.tags}
+        for when in ("encapsulated", "decoded", "always", "coerced")
+    }
+    assert keywords == {
+        "encapsulated": {
+            *("ExtendedOffsetTable", "ExtendedOffsetTableLengths", "EncapsulatedPixelDataValueTotalLength"),
+        },
+        "decoded": {
+            *("NumberOfFrames", "Rows", "Columns", "SamplesPerPixel", "PhotometricInterpretation"),
+            *("PlanarConfiguration", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation"),
+            *("LossyImageCompression", "LossyImageCompressionRatio", "LossyImageCompressionMethod"),
+            *("DerivationDescription", "DerivationCodeSequence"),
+        },
+        "always": {
+            *(
+                "InstanceCoercionDateTime",
+                "RetrieveAETitle",
+                "InstanceAvailability",
+                "RetrieveURL",
+                "RetrieveURI",
+            ),
+            *("StorageMediaFileSetID", "StorageMediaFileSetUID", "OriginalAttributesSequence"),
+        },
+        "coerced": {
+            *("PatientName", "PatientID", "IssuerOfPatientID", "TypeOfPatientID"),
+            *("IssuerOfPatientIDQualifiersSequence", "PatientBirthDate", "PatientBirthTime", "PatientSex"),
+            *("OtherPatientIDs", "OtherPatientNames", "OtherPatientIDsSequence"),
+            *(
+                "StudyInstanceUID",
+                "SeriesInstanceUID",
+                "StudyID",
+                "StudyDate",
+                "StudyTime",
+                "StudyDescription",
+            ),
+            *("AccessionNumber", "IssuerOfAccessionNumberSequence", "ReferringPhysicianName"),
+        },
+    }

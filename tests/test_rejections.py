@@ -15,7 +15,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pynetdicom.pdu import A_ASSOCIATE_RQ
 
-from dicomkit import DicomMessage, DicomSenderSetting, LocalSCP, Outcome, breaker, probe, send, send_batch
+from dicomkit import (
+    DicomMessage,
+    DicomSenderSetting,
+    LocalSCP,
+    Outcome,
+    batch_run,
+    breaker,
+    probe,
+    send,
+    send_batch,
+)
 from dicomkit.errors import AssociationAborted, AssociationRejected, IdentityNotConfirmed, WireError
 from dicomkit.proposals import MOST_HALVINGS, MOST_REJECTIONS, Proposals
 from dicomkit.scp import RejectAssociation
@@ -343,6 +353,71 @@ def test_what_is_tried_alone_bears_what_becomes_of_its_own_association(associati
         assert failures[:1] == (["aborted"] if index in (1, 2) else [])
         if associations == 1:
             assert failures[1:] == (["rejected"] if index in (1, 2) else [])
+
+
+def test_of_several_that_are_turned_away_together_no_more_than_one_instance_bears_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Two workers ask while the first one sends, it is aborted and asks again, and all three are turned away."""
+    monkeypatch.setattr(batch_run, "FIRST_READMISSION_SECONDS", 0.01)
+    are_asking, answer_together = threading.Semaphore(0), threading.Barrier(3)
+    requests, sent = iter(range(100)), iter(range(100))
+
+    def judge(request: A_ASSOCIATE_RQ) -> bytes | None:
+        if next(requests) not in (1, 2, 3):
+            return ACCEPT
+        are_asking.release()
+        answer_together.wait(5)
+        return BUSY
+
+    def serve(conversation: Conversation) -> None:
+        while True:
+            received = conversation.read_instance()
+            if next(sent) == 0:
+                assert are_asking.acquire(timeout=5)
+                assert are_asking.acquire(timeout=5)
+                conversation.send(ABORT_PDU)
+                return
+            conversation.answer(received)
+
+    with Picky(judge, serve) as peer:
+        batch = send_batch(
+            peer.setting(), [ct_instance(index) for index in range(12)], associations=3, pack_pdv=False
+        )
+    frame = batch.to_frame()
+    assert batch.ok
+    assert (frame.outcome == "aborted").sum() == 1
+    # None does when an association is open again before the last of the three has heard of it.
+    assert (frame.outcome == "rejected").sum() <= 1
+
+
+def test_what_comes_due_meanwhile_does_not_bear_the_rejection_of_what_was_asked_for() -> None:
+    """The one that waits to be tried alone is due by the time that the association for the others is turned away."""
+    requests, sent = iter(range(100)), iter(range(100))
+
+    def judge(request: A_ASSOCIATE_RQ) -> bytes | None:
+        if next(requests) != 1:
+            return ACCEPT
+        threading.Event().wait(10 * breaker.LONGEST_WAIT_SECONDS)  # a slow answer
+        return BUSY
+
+    def serve(conversation: Conversation) -> None:
+        while True:
+            received = conversation.read_instance()
+            if next(sent) == 0:
+                conversation.send(ABORT_PDU)
+                return
+            conversation.answer(received)
+
+    with Picky(judge, serve) as peer:
+        batch = send_batch(
+            peer.setting(), [ct_instance(index) for index in range(4)], retries=1, pack_pdv=False
+        )
+    frame = batch.to_frame()
+    assert frame.groupby("instance").outcome.apply(list).tolist() == [
+        ["aborted", "stored"],
+        *[["stored"]] * 3,
+    ]
 
 
 # A peer that takes fewer contexts
