@@ -198,7 +198,7 @@ def test_dsrdump_says_the_same(tmp_path: Path) -> None:
     ]
     report(*items).save_as(tmp_path / "sr.dcm", enforce_file_format=True)
     dumped = subprocess.run(
-        [program("dsrdump"), "-Ee", "-Er", str(tmp_path / "sr.dcm")],
+        [program("dsrdump"), "-Ee", "-Er", "+Pl", str(tmp_path / "sr.dcm")],
         capture_output=True,
         text=True,
         check=True,

@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from pydicom import Dataset
 
 __all__ = [
-    "descriptor_of",
+    "BITS_MEANT",
     "as_stored_of",
+    "descriptor_of",
     "frame_attribute",
     "frame_items",
     "frame_rate_of",
@@ -31,6 +32,7 @@ __all__ = [
     "numbers",
     "padding_of",
     "pixel_aspect",
+    "pixel_presentation",
     "stored_range",
     "table_entries",
     "unit_of",
@@ -46,7 +48,7 @@ _CENTIMETRES = 3  # PS3.3 C.8.5.5.1.15
 _WHOLE_TABLE = 65536  # an entry count of 0 stands for it, PS3.3 C.11.1.1
 _SIGN_BIT, _ABOVE_16_BITS = 0x8000, 0x10000
 _USES = "uses"
-_BITS_MEANT = 2  # fewer used than said: less than a quarter of the scale, which nobody means
+BITS_MEANT = 2  # fewer used than said: less than a quarter of the scale, which nobody means
 _LUT_BITS = (8, 16)  # PS3.3 C.11.2.1.1 allows 8, and 10 to 16; modality LUTs 8 and 16
 
 
@@ -217,7 +219,7 @@ def lookup_table(item: Dataset, dataset: Dataset, *, inputs_signed: bool) -> Loo
         notes.append(f"has {len(entries)} of {count} entries, the last is used for the rest")
     bits = min(max(bits, _LUT_BITS[0]), _LUT_BITS[1])
     used = max(int(entries.max()).bit_length(), _LUT_BITS[0])
-    if used > bits or used <= bits - _BITS_MEANT:
+    if used > bits or used <= bits - BITS_MEANT:
         notes.append(f"{_USES} {used} bits where it says {bits}")
         bits = used
     return LookupTable(first, entries, bits, str(item.get("LUTExplanation") or ""), "; ".join(notes))
@@ -333,6 +335,25 @@ def _mapped_unit(dataset: Dataset, index: int) -> str:
 
 def _spelt(unit: object) -> str:
     return "" if unit in (None, "US") else str(unit)  # US: unspecified, PS3.3 C.11.1.1.2
+
+
+_FRAME_TYPES = (
+    "MRImageFrameTypeSequence",
+    "CTImageFrameTypeSequence",
+    "PETFrameTypeSequence",
+    "USImageDescriptionSequence",
+    "XRay3DFrameTypeSequence",
+    "ParametricMapFrameTypeSequence",
+)
+
+
+def pixel_presentation(dataset: Dataset, index: int) -> str:
+    """Return the Pixel Presentation of a frame, its own before that of the image (PS3.3 C.8.16.2.1.1), or nothing."""
+    for sequence in _FRAME_TYPES:
+        for item in frame_items(dataset, index, sequence):
+            if item.get("PixelPresentation"):
+                return str(item.PixelPresentation)
+    return str(dataset.get("PixelPresentation") or "")
 
 
 def pixel_aspect(dataset: Dataset, index: int) -> float:

@@ -240,8 +240,12 @@ function unpacked(message, buffers) {
     frame.stored = numbersOf(buffers[message.buffer], message.dtype);
     frame.modality = table(message.modality);
     frame.vois = message.vois.map(table);
-    const { shutter } = message;
-    frame.shutter = shutter && { ...shutter, bits: numbersOf(buffers[shutter.buffer], "uint8") };
+    const { shutter, palette } = message;
+    frame.shutter = shutter && {
+      colour: colourNumber(shutter.colour),
+      bits: numbersOf(buffers[shutter.buffer], "uint8"),
+    };
+    frame.palette = palette && { first: palette.first, colours: numbersOf(buffers[palette.buffer], "uint32") };
   } else if (message.kind === "colour") {
     frame.rgba = numbersOf(buffers[message.buffer], "uint8");
   } else if (message.kind === "pdf") {
