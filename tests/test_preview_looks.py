@@ -18,6 +18,8 @@ ULTRASOUND = "1.2.840.10008.5.1.4.1.1.6.1"
 ULTRASOUND_FRAMES = "1.2.840.10008.5.1.4.1.1.3.1"
 GRAYSCALE_BYTES = "1.2.840.10008.5.1.4.1.1.7.2"
 DX = "1.2.840.10008.5.1.4.1.1.1.1"
+ENDOSCOPY = "1.2.840.10008.5.1.4.1.1.77.1.1"
+FUNDUS = "1.2.840.10008.5.1.4.1.1.77.1.5.1"
 XA = "1.2.840.10008.5.1.4.1.1.12.1"
 XRF = "1.2.840.10008.5.1.4.1.1.12.2"
 
@@ -208,6 +210,8 @@ def test_a_slope_of_0_is_no_rescale() -> None:
         (ULTRASOUND_FRAMES, {}),
         (GRAYSCALE_BYTES, {"PresentationLUTShape": "IDENTITY"}),
         (DX, {"PresentationLUTShape": "IDENTITY"}),
+        (ENDOSCOPY, {}),
+        (FUNDUS, {"PresentationLUTShape": "IDENTITY"}),
     ],
 )
 def test_p_values_are_shown_as_they_are(sop_class: str, attributes: dict[str, Any]) -> None:
@@ -255,6 +259,16 @@ def test_the_modality_transformation_of_angiography_is_not_for_display(sop_class
     ):
         dataset = image(RAMP, SOPClassUID=sop_class, WindowCenter=128, WindowWidth=256, **attributes)
         assert np.array_equal(to_8bit(grey(dataset)), RAMP)
+
+
+def test_another_film_runs_at_its_own_rate() -> None:
+    fast = stack((0, 1), (0, 2), FrameTime=40, PreferredPlaybackSequencing=1, SeriesInstanceUID="2.25.1")
+    plain = stack((0, 1), (0, 2), SeriesInstanceUID="2.25.2")
+    viewer = ImageViewer([fast, plain])
+    assert (viewer.rate, viewer.sweeping) == (25, True)
+    viewer.series = 1
+    assert (viewer.rate, viewer.sweeping) == (10, False)
+    viewer.close()
 
 
 @pytest.mark.parametrize(("attributes", "rate"), [({"FrameTime": 40}, 25), ({"CineRate": 500}, 60), ({}, 10)])

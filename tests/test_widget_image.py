@@ -852,6 +852,23 @@ def test_a_film_goes_round_and_stops(open_page: Any) -> None:
     assert page.viewer.frame == stopped
 
 
+def test_a_film_that_sweeps_runs_back(open_page: Any) -> None:
+    frames = np.arange(4, dtype="u1").repeat(16).reshape(4, 4, 4)
+    page = open_page(ImageViewer(image(frames, PreferredPlaybackSequencing=1, RecommendedDisplayFrameRate=8)))
+    seen: list[int] = [0]
+    page.viewer.observe(lambda change: seen.append(change.new), "frame")
+    page.viewer.playing = True
+
+    def has_run_back() -> bool:
+        page.exchange()
+        return len(seen) > 8
+
+    wait_until(has_run_back, SECONDS, "a film to run")
+    page.viewer.playing = False
+    page.serve()
+    assert seen[:8] == [0, 1, 2, 3, 2, 1, 0, 1]
+
+
 def test_the_wheel_leafs_and_ctrl_zooms(open_page: Any) -> None:
     page = open_page(CT)
     page.page.mouse.move(*stage_middle(page))

@@ -34,6 +34,7 @@ __all__ = [
     "pixel_aspect",
     "pixel_presentation",
     "stored_range",
+    "sweeps",
     "table_entries",
     "unit_of",
     "vois_of",
@@ -44,6 +45,7 @@ _MODALITY_IS_NO_STEP = (
     "1.2.840.10008.5.1.4.1.1.12.2",  # X-Ray Radiofluoroscopic
     "1.2.840.10008.5.1.4.1.1.12.3",  # X-Ray Angiographic Bi-plane, retired
 )
+_SWEEPING = 1  # PS3.3 C.7.6.5: 0 is looping
 _CENTIMETRES = 3  # PS3.3 C.8.5.5.1.15
 _WHOLE_TABLE = 65536  # an entry count of 0 stands for it, PS3.3 C.11.1.1
 _SIGN_BIT, _ABOVE_16_BITS = 0x8000, 0x10000
@@ -123,12 +125,22 @@ _P_VALUE_BYTES = (
     "1.2.840.10008.5.1.4.1.1.6.1",  # Ultrasound
     "1.2.840.10008.5.1.4.1.1.3",  # Ultrasound Multi-frame, retired
     "1.2.840.10008.5.1.4.1.1.3.1",  # Ultrasound Multi-frame
+    "1.2.840.10008.5.1.4.1.1.77.1.1",  # VL Endoscopic
+    "1.2.840.10008.5.1.4.1.1.77.1.2",  # VL Microscopic
+    "1.2.840.10008.5.1.4.1.1.77.1.3",  # VL Slide-Coordinates Microscopic
+    "1.2.840.10008.5.1.4.1.1.77.1.4",  # VL Photographic
+    "1.2.840.10008.5.1.4.1.1.77.1.5.1",  # Ophthalmic Photography 8 Bit
+    "1.2.840.10008.5.1.4.1.1.77.1.6",  # VL Whole Slide Microscopy
 )
 _P_VALUE_BY_SHAPE = (
     "1.2.840.10008.5.1.4.1.1.7.3",  # Multi-frame Grayscale Word Secondary Capture
     "1.2.840.10008.5.1.4.1.1.1.1",  # Digital X-Ray, for presentation
     "1.2.840.10008.5.1.4.1.1.1.2",  # Digital Mammography X-Ray, for presentation
     "1.2.840.10008.5.1.4.1.1.1.3",  # Digital Intra-Oral X-Ray, for presentation
+    "1.2.840.10008.5.1.4.1.1.13.1.4",  # Breast Projection X-Ray, for presentation
+    "1.2.840.10008.5.1.4.1.1.77.1.5.1",  # Ophthalmic Photography 8 Bit
+    "1.2.840.10008.5.1.4.1.1.77.1.5.2",  # Ophthalmic Photography 16 Bit
+    "1.2.840.10008.5.1.4.1.1.77.1.5.4",  # Ophthalmic Tomography
 )
 
 
@@ -136,9 +148,9 @@ def as_stored_of(dataset: Dataset, modality: Modality) -> Window | None:
     """Return the window that shows stored values as they are, where they are P-Values; otherwise None.
 
     P-Values mean the same brightness in every image (PS3.14), so that nothing is to be stretched: the bytes of a
-    Secondary Capture (PS3.3 A.8.1.3, A.8.3.4) or an ultrasound image, and what a Presentation LUT Shape declares
-    (C.8.11.3.1.2, C.8.6.3), as long as no modality transformation makes something else of them. The caller sees to it
-    that there is no VOI.
+    Secondary Capture (PS3.3 A.8.1.3, A.8.3.4), of ultrasound or of visible light, whose IODs have no VOI, and what a
+    Presentation LUT Shape declares (C.8.11.3.1.2, C.8.6.3), as long as no modality transformation makes something else
+    of them. The caller sees to it that there is no VOI.
     """
     sop_class, bits = dataset.get("SOPClassUID"), dataset.get("BitsStored")
     is_declared = sop_class in _P_VALUE_BY_SHAPE and dataset.get("PresentationLUTShape") in (
@@ -308,14 +320,16 @@ def unit_of(dataset: Dataset, index: int) -> str:
         return _spelt(item.get("ModalityLUTType"))
     sequence = "PixelValueTransformationSequence"
     kind = frame_attribute(dataset, index, sequence, "RescaleType")
-    if kind:
+    if _spelt(kind):
         return _spelt(kind)
-    for keyword in ("Units", "DoseUnits"):
-        if dataset.get(keyword):
-            return _spelt(dataset.get(keyword))
+    if dataset.get("Units"):
+        return _spelt(dataset.get("Units"))
+    if numbers(dataset.get("DoseGridScaling")) and dataset.get("DoseUnits"):  # without it they are no doses
+        return _spelt(dataset.get("DoseUnits"))
     # PS3.3 C.8.2.1.1.2: rescaled values of a CT Image are Hounsfield units unless it says otherwise.
     slope = frame_attribute(dataset, index, sequence, "RescaleSlope")
-    return "HU" if dataset.get("Modality") == "CT" and slope is not None else _mapped_unit(dataset, index)
+    is_hounsfield = dataset.get("Modality") == "CT" and slope is not None and not kind
+    return "HU" if is_hounsfield else _mapped_unit(dataset, index)
 
 
 def _mapped_unit(dataset: Dataset, index: int) -> str:
@@ -389,6 +403,11 @@ def _region_spacing(dataset: Dataset) -> list[float]:
         if units == (_CENTIMETRES, _CENTIMETRES) and len(deltas) == 2:
             return [abs(delta) for delta in deltas]
     return []
+
+
+def sweeps(dataset: Dataset) -> bool:
+    """Tell whether a film is meant to run to its end and back, rather than from its beginning again (PS3.3 C.7.6.5)."""
+    return numbers(dataset.get("PreferredPlaybackSequencing")) == [_SWEEPING]
 
 
 def frame_rate_of(dataset: Dataset) -> float | None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dicomkit.dataset_reader import syntax_of
+from dicomkit.dataset_reader import syntax_of, why_unread
 from dicomkit.errors import DicomkitError, UnreadableError
 from dicomkit.preview import (
     Colour,
@@ -106,6 +106,8 @@ def shown_of(dataset: Dataset, index: int, file: Path | None) -> Shown:
         if kind is Kind.REPORT:
             lines, problems = read_report(dataset)
             return Report(tuple(lines), (*notes, *problems))
+        if why_unread(dataset):
+            raise UnreadableError(why_unread(dataset))
         return Notice(why_no_picture(dataset), is_error=False)
     except DicomkitError as error:
         return Notice(_sentence(str(error)), is_error=True)
