@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydicom.dataset import Dataset
 
-from dicomkit.preview import Colour, Grey, LookupTable, picture_of, to_8bit
+from dicomkit.preview import Colour, Grey, LookupTable, Window, picture_of, to_8bit
 from dicomkit.preview.colours import expanded
 from tests.test_preview import grey, image
 from tests.test_preview_bits import big_endian
@@ -126,6 +126,18 @@ def test_a_voi_lut_of_a_functional_group_is_offered(is_shared: bool) -> None:
         dataset.PerFrameFunctionalGroupsSequence = [groups(ramp), groups(ramp[::-1])]
     assert table_of(grey(dataset, 1)).name == "FRAME"
     assert np.array_equal(to_8bit(grey(dataset, 1)), 255 - np.arange(128, 256).reshape(8, 16))
+
+
+def test_a_window_has_the_function_and_the_names_that_stand_beside_it() -> None:
+    shared, own, groups, frame = Dataset(), Dataset(), Dataset(), Dataset()
+    shared.WindowCenter, shared.WindowWidth, shared.VOILUTFunction = 100, 50, "SIGMOID"
+    shared.WindowCenterWidthExplanation = "LUNG"
+    own.WindowCenter, own.WindowWidth = 700, 100
+    groups.FrameVOILUTSequence, frame.FrameVOILUTSequence = [shared], [own]
+    dataset = image(np.zeros((2, 2, 2), "<u2"), SharedFunctionalGroupsSequence=[groups])
+    dataset.PerFrameFunctionalGroupsSequence = [Dataset(), frame]
+    assert grey(dataset, 0).vois[0] == Window(100, 50, "SIGMOID", "LUNG")
+    assert grey(dataset, 1).vois[0] == Window(700, 100, "LINEAR", "Window 1")
 
 
 def test_a_unit_of_a_functional_group_is_that_of_the_frame() -> None:

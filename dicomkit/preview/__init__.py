@@ -9,7 +9,7 @@ one of `Grey.vois`, told by its place there and never by its name: first what th
 windows in their order (or P-Values as they are stored), then the full range, then the customary windows of CT;
 `labels_of` gives each a name of its own.
 
-Not done: presentation states (softcopy, colour and blending), structured and segmented display, ICC profiles, video.
+Not done: presentation states, ICC profiles, video.
 """
 
 from __future__ import annotations

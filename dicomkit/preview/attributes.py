@@ -79,10 +79,15 @@ def frame_items(dataset: Dataset, index: int, sequence: str) -> list[Dataset]:
 
 def frame_attribute(dataset: Dataset, index: int, sequence: str, keyword: str) -> Any:
     """Return the value of an attribute for a frame, from its functional group or the data set; None without."""
+    return _holder(dataset, index, sequence, keyword).get(keyword)
+
+
+def _holder(dataset: Dataset, index: int, sequence: str, keyword: str) -> Dataset:
+    """Return what holds an attribute for a frame: an item of its functional group, else the data set."""
     for item in frame_items(dataset, index, sequence):
         if item.get(keyword) is not None:
-            return item.get(keyword)
-    return dataset.get(keyword)
+            return item
+    return dataset
 
 
 def is_little_endian(dataset: Dataset) -> bool:
@@ -104,8 +109,8 @@ def modality_of(dataset: Dataset, index: int) -> Modality:
         # Of how many bits an output is matters to what a VOI LUT shows, and not to values.
         return replace(table, note=table.note.partition(_USES)[0].rstrip("; "))
     sequence = "PixelValueTransformationSequence"
-    slope = numbers(frame_attribute(dataset, index, sequence, "RescaleSlope"))
-    intercept = numbers(frame_attribute(dataset, index, sequence, "RescaleIntercept"))
+    holder = _holder(dataset, index, sequence, "RescaleSlope")
+    slope, intercept = numbers(holder.get("RescaleSlope")), numbers(holder.get("RescaleIntercept"))
     if slope and intercept and slope[0] != 0:
         return Rescale(slope[0], intercept[0])
     dose = numbers(dataset.get("DoseGridScaling"))  # PS3.3 C.8.8.3: what makes a dose of a stored value
@@ -186,12 +191,12 @@ def vois_of(dataset: Dataset, index: int) -> list[Voi]:
 
 
 def _windows(dataset: Dataset, index: int) -> list[Window]:
-    sequence = "FrameVOILUTSequence"
-    centers = numbers(frame_attribute(dataset, index, sequence, "WindowCenter"))
-    widths = numbers(frame_attribute(dataset, index, sequence, "WindowWidth"))
-    names = frame_attribute(dataset, index, sequence, "WindowCenterWidthExplanation") or []
+    # What explains a window stands beside it: names and a function of elsewhere are those of other windows.
+    holder = _holder(dataset, index, "FrameVOILUTSequence", "WindowCenter")
+    centers, widths = numbers(holder.get("WindowCenter")), numbers(holder.get("WindowWidth"))
+    names = holder.get("WindowCenterWidthExplanation") or []
     named = [names] if isinstance(names, str) else [str(name) for name in names]
-    stated = str(frame_attribute(dataset, index, sequence, "VOILUTFunction") or "LINEAR").strip().upper()
+    stated = str(holder.get("VOILUTFunction") or "LINEAR").strip().upper()
     function: Function = next((known for known in WINDOW_FUNCTIONS if known == stated), "LINEAR")
     windows = []
     for position, (center, width) in enumerate(zip(centers, widths, strict=False)):
