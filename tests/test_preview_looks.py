@@ -10,6 +10,7 @@ import pytest
 from pydicom.dataset import Dataset
 
 from dicomkit.preview import Grey, LookupTable, Rescale, Window, labels_of, spanning, to_8bit
+from dicomkit.preview.colours import to_rgb
 from dicomkit.widgets import ImageViewer
 from tests.test_preview import grey, image
 
@@ -314,3 +315,16 @@ def test_levels_take_little_more_memory_than_themselves(dtype: str) -> None:
     tracemalloc.stop()
     assert most < levels.nbytes + 16 * 2**20
     assert np.array_equal(levels, 255 - picture.vois[0].to_8bit(picture.values))
+
+
+@pytest.mark.parametrize(
+    ("kind", "dtype", "bits"), [("YBR_FULL", "u1", 8), ("YBR_FULL", "<u2", 12), ("RGB", "<u2", 12)]
+)
+def test_colours_take_little_more_memory_than_their_samples(kind: str, dtype: str, bits: int) -> None:
+    samples = (np.arange(1500 * 1000 * 3) % 2**bits).reshape(1500, 1000, 3).astype(dtype)
+    tracemalloc.start()
+    rgb = to_rgb(samples, kind, bits)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < rgb.nbytes + 32 * 2**20
+    assert np.array_equal(rgb[700, 400:500], to_rgb(samples[700:701, 400:500], kind, bits)[0])

@@ -64,16 +64,25 @@ def to_rgb(samples: NDArray[Any], kind: str, bits: int) -> NDArray[np.uint8]:
     kind : str
         Their Photometric Interpretation: RGB, or a YBR that is not subsampled any more (PS3.3 C.7.6.3.1.2).
     """
+    if bits == _BYTE and not kind.startswith("YBR"):
+        return samples.astype(np.uint8)
+    rgb = np.empty(samples.shape, np.uint8)
+    for some, shown in zip(strips(samples), strips(rgb), strict=True):
+        shown[:] = _rgb(some.reshape(-1, 3), kind, bits).reshape(-1)
+    return rgb
+
+
+def _rgb(samples: NDArray[Any], kind: str, bits: int) -> NDArray[np.uint8]:
     if kind.startswith("YBR_PARTIAL"):
         return round_half_up((_scaled(samples, bits) - _PARTIAL_OFFSET) @ _PARTIAL_TO_RGB)
     if kind.startswith("YBR_FULL"):
         from pydicom.pixels.processing import convert_color_space
 
-        if bits == 8:
+        if bits == _BYTE:
             converted: NDArray[np.uint8] = convert_color_space(samples.astype(np.uint8), "YBR_FULL", "RGB")
             return converted
         return round_half_up((_scaled(samples, bits) - _FULL_OFFSET) @ _FULL_TO_RGB)
-    return samples.astype(np.uint8) if bits == 8 else round_half_up(_scaled(samples, bits))
+    return round_half_up(_scaled(samples, bits))
 
 
 def _scaled(samples: NDArray[Any], bits: int) -> NDArray[np.float64]:
