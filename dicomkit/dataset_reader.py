@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pydicom import Dataset, FileDataset
     from pydicom.tag import BaseTag
 
-__all__ = ["Syntax", "encoding_of", "note_of", "read_dataset", "reread_if_misread", "syntax_of"]
+__all__ = ["Syntax", "encoding_of", "note_of", "read_dataset", "reread_if_misread", "syntax_of", "why_unread"]
 
 _ENCODINGS = {IMPLICIT_LE: (True, True), EXPLICIT_LE: (False, True), EXPLICIT_BE: (False, False)}
 _SYNTAXES: dict[object, str] = {encoding: syntax for syntax, encoding in _ENCODINGS.items()}
@@ -238,6 +238,16 @@ def note_of(dataset: Dataset) -> str:
     return said if own in said else "; ".join(note for note in (said, own) if note)
 
 
+def why_unread(dataset: Dataset) -> str:
+    """Return why nothing of use was found in a Dataset: it is not encoded as it says. Empty where that is not known.
+
+    Without a SOP Class UID, what pydicom found are hardly its elements.
+    """
+    if "SOPClassUID" in dataset:
+        return ""
+    return str(getattr(dataset, "reading_note", "")) or syntax_of(dataset).note
+
+
 def encoding_of(dataset: Dataset) -> str:
     """Return how the elements of a Dataset are encoded, as the uncompressed transfer syntax that does so.
 
@@ -318,9 +328,11 @@ def reread_if_misread(dataset: Dataset, path: Path | None) -> Dataset:
     if "SOPClassUID" in dataset or not isinstance(name, (str, Path)) or not Path(name).is_file():
         return dataset
     try:
-        instance = look_at(name)
-        if instance.encoding == encoding_of(dataset):
+        if look_at(name).encoding == encoding_of(dataset):
             return dataset
-        return read_dataset(instance, defer_size=_DEFERRED_BYTES)
+    except UnreadableError:  # and what is read then has a note of it
+        pass
+    try:
+        return read_dataset(name, defer_size=_DEFERRED_BYTES)
     except UnreadableError:
         return dataset

@@ -207,6 +207,28 @@ def test_a_data_set_that_is_not_deflated_though_it_says_so_tells_what_to_do() ->
         read_dataset(encoded(ExplicitVRLittleEndian, DeflatedExplicitVRLittleEndian))
 
 
+@pytest.mark.parametrize(
+    ("actual", "stated", "said"),
+    [
+        (ExplicitVRBigEndian, JPEGBaseline8Bit, "its data set is in Explicit VR Big Endian; declare"),
+        (ExplicitVRBigEndian, RLELossless, "its data set is in Explicit VR Big Endian; declare"),
+        (DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, "its data set is deflated; declare"),
+        (DeflatedExplicitVRLittleEndian, JPEGBaseline8Bit, "its data set is deflated; declare"),
+    ],
+)
+def test_what_was_not_read_as_it_is_encoded_is_said_in_place_of_a_picture(
+    actual: str, stated: str, said: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "wrong.dcm"
+    path.write_bytes(encoded(actual, stated))
+    with pytest.raises(UnreadableError, match=said):
+        picture_of(dcmread(path, force=True), 0, path)
+    viewer = ImageViewer(path)
+    assert said in viewer.problem
+    assert "the File Meta says" not in viewer.problem  # which is about what was read instead
+    viewer.close()
+
+
 def test_a_truncated_file_is_read_as_far_as_it_goes_and_says_so(tmp_path: Path) -> None:
     (tmp_path / "cut.dcm").write_bytes(ct_instance()[:-100])
     assert "truncated: 100 bytes" in note_of(load(tmp_path / "cut.dcm"))

@@ -272,6 +272,23 @@ def test_a_dose_is_scaled_and_has_its_unit() -> None:
     assert grey(dataset).unit == "GY"
 
 
+def test_stored_values_without_a_scaling_are_no_doses() -> None:
+    assert grey(image(np.array([[0, 1000]], "<u4"), DoseUnits="GY")).unit == ""
+
+
+@pytest.mark.parametrize(
+    ("attributes", "unit"),
+    [
+        ({"Units": "BQML", "RescaleType": "US", "RescaleSlope": 2, "RescaleIntercept": 0}, "BQML"),
+        ({"Units": "BQML", "RescaleType": "HU", "RescaleSlope": 2, "RescaleIntercept": 0}, "HU"),
+        ({"Modality": "CT", "RescaleType": "US", "RescaleSlope": 2, "RescaleIntercept": 0}, ""),
+        ({"Modality": "CT", "RescaleSlope": 2, "RescaleIntercept": 0}, "HU"),
+    ],
+)
+def test_a_unit_that_is_unspecified_leaves_another(attributes: dict[str, Any], unit: str) -> None:
+    assert grey(image(np.array([[0, 1000]], "<u2"), **attributes)).unit == unit
+
+
 @pytest.mark.parametrize("value", [b"1A", b"0 ", b"-3", b"  "])
 def test_a_number_of_frames_that_is_none_leaves_one_frame(value: bytes) -> None:
     stored = np.array([[1, 2], [3, 4]], "u1")

@@ -10,6 +10,7 @@ import pytest
 from pydicom.dataset import Dataset
 
 from dicomkit.preview import Grey, LookupTable, Rescale, Window, labels_of, spanning, to_8bit
+from dicomkit.preview.colours import to_rgb
 from dicomkit.widgets import ImageViewer
 from tests.test_preview import grey, image
 
@@ -18,6 +19,8 @@ ULTRASOUND = "1.2.840.10008.5.1.4.1.1.6.1"
 ULTRASOUND_FRAMES = "1.2.840.10008.5.1.4.1.1.3.1"
 GRAYSCALE_BYTES = "1.2.840.10008.5.1.4.1.1.7.2"
 DX = "1.2.840.10008.5.1.4.1.1.1.1"
+ENDOSCOPY = "1.2.840.10008.5.1.4.1.1.77.1.1"
+FUNDUS = "1.2.840.10008.5.1.4.1.1.77.1.5.1"
 XA = "1.2.840.10008.5.1.4.1.1.12.1"
 XRF = "1.2.840.10008.5.1.4.1.1.12.2"
 
@@ -208,6 +211,8 @@ def test_a_slope_of_0_is_no_rescale() -> None:
         (ULTRASOUND_FRAMES, {}),
         (GRAYSCALE_BYTES, {"PresentationLUTShape": "IDENTITY"}),
         (DX, {"PresentationLUTShape": "IDENTITY"}),
+        (ENDOSCOPY, {}),
+        (FUNDUS, {"PresentationLUTShape": "IDENTITY"}),
     ],
 )
 def test_p_values_are_shown_as_they_are(sop_class: str, attributes: dict[str, Any]) -> None:
@@ -257,6 +262,16 @@ def test_the_modality_transformation_of_angiography_is_not_for_display(sop_class
         assert np.array_equal(to_8bit(grey(dataset)), RAMP)
 
 
+def test_another_film_runs_at_its_own_rate() -> None:
+    fast = stack((0, 1), (0, 2), FrameTime=40, PreferredPlaybackSequencing=1, SeriesInstanceUID="2.25.1")
+    plain = stack((0, 1), (0, 2), SeriesInstanceUID="2.25.2")
+    viewer = ImageViewer([fast, plain])
+    assert (viewer.rate, viewer.sweeping) == (25, True)
+    viewer.series = 1
+    assert (viewer.rate, viewer.sweeping) == (10, False)
+    viewer.close()
+
+
 @pytest.mark.parametrize(("attributes", "rate"), [({"FrameTime": 40}, 25), ({"CineRate": 500}, 60), ({}, 10)])
 def test_a_film_opens_at_the_rate_that_it_says(attributes: dict[str, Any], rate: float) -> None:
     viewer = ImageViewer(stack((0, 1), (0, 2), **attributes))
@@ -300,3 +315,16 @@ def test_levels_take_little_more_memory_than_themselves(dtype: str) -> None:
     tracemalloc.stop()
     assert most < levels.nbytes + 16 * 2**20
     assert np.array_equal(levels, 255 - picture.vois[0].to_8bit(picture.values))
+
+
+@pytest.mark.parametrize(
+    ("kind", "dtype", "bits"), [("YBR_FULL", "u1", 8), ("YBR_FULL", "<u2", 12), ("RGB", "<u2", 12)]
+)
+def test_colours_take_little_more_memory_than_their_samples(kind: str, dtype: str, bits: int) -> None:
+    samples = (np.arange(1500 * 1000 * 3) % 2**bits).reshape(1500, 1000, 3).astype(dtype)
+    tracemalloc.start()
+    rgb = to_rgb(samples, kind, bits)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < rgb.nbytes + 32 * 2**20
+    assert np.array_equal(rgb[700, 400:500], to_rgb(samples[700:701, 400:500], kind, bits)[0])

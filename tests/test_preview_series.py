@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
 from pydicom.dataset import Dataset
 
 from dicomkit.preview import series_of
@@ -81,3 +82,24 @@ def test_a_localizer_leaves_the_others_their_order() -> None:
     assert order(*slices, crossing) == [[1, 3, 4, 2]]
     placeless = header("1", 9, None, ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"])
     assert order(*slices, placeless) == [[3, 4, 2, 9]]
+
+
+@pytest.mark.parametrize(
+    ("cosines", "offsets", "expected"),
+    [
+        (AXIAL, [0, 3, 6], [0, 1, 2]),
+        (AXIAL, [0, -3, -6], [2, 1, 0]),
+        (AXIAL, [0, 6, 3], [0, 2, 1]),
+        ([1, 0, 0, 0, -1, 0], [0, 3, 6], [0, 1, 2]),  # distances along the normal, which points to the feet
+        (AXIAL, [-40, -43, -37], [1, 0, 2]),  # z of each plane
+        ([1, 0, 0, 0, -1, 0], [-40, -43, -37], [2, 0, 1]),
+        (CORONAL, [0, -3, 6], [1, 0, 2]),
+        (AXIAL, [0, -3], [1, 0, 2]),  # too few: the rest is where the grid begins
+    ],
+)
+def test_frames_of_a_dose_follow_their_offsets(
+    cosines: list[int], offsets: list[float], expected: list[int]
+) -> None:
+    dataset = image(np.zeros((3, 2, 2), "u1"), GridFrameOffsetVector=offsets)
+    dataset.ImagePositionPatient, dataset.ImageOrientationPatient = [0, 0, -40], cosines
+    assert indices(dataset) == expected

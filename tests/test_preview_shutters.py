@@ -71,6 +71,26 @@ def test_what_is_hidden_has_the_grey_that_it_says() -> None:
     assert to_8bit(grey(dataset), invert=True)[3, 3] == 255
 
 
+@pytest.mark.parametrize(
+    ("cielab", "colour"),
+    [
+        ((0xFFFF, 0x8080, 0x8080), [255, 255, 255]),
+        ((0, 0x8080, 0x8080), [0, 0, 0]),
+        ((0x8000, 0x8080, 0x8080), [119, 119, 119]),
+        ((35578, 53664, 50857), [255, 0, 0]),  # L* 54.29, a* 80.81, b* 69.89: the red of sRGB, seen by D50
+        ((57553, 12524, 53710), [0, 255, 0]),  # 87.82, -79.27, 80.99
+    ],
+)
+def test_what_is_hidden_has_the_colour_that_it_says(cielab: tuple[int, ...], colour: list[int]) -> None:
+    dataset = shut(
+        **RECTANGLE, ShutterPresentationColorCIELabValue=list(cielab), ShutterPresentationValue=0x4000
+    )
+    levels = to_8bit(grey(dataset), invert=True)
+    assert levels.ndim == (2 if len(set(colour)) == 1 else 3)
+    assert np.broadcast_to(levels[0, 0], 3).tolist() == pytest.approx(colour, abs=2)
+    assert not levels[3, 3].any()  # seen, and inverted
+
+
 def test_a_shutter_of_a_frame_is_for_that_frame() -> None:
     groups, shutter = Dataset(), Dataset()
     for keyword, value in RECTANGLE.items():

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydicom.dataset import Dataset
 
-from dicomkit.preview import Colour, Grey, LookupTable, picture_of, to_8bit
+from dicomkit.preview import Colour, Grey, LookupTable, Window, picture_of, to_8bit
+from dicomkit.preview.colours import expanded
 from tests.test_preview import grey, image
 from tests.test_preview_bits import big_endian
 from tests.test_preview_looks import lut
@@ -125,6 +126,18 @@ def test_a_voi_lut_of_a_functional_group_is_offered(is_shared: bool) -> None:
         dataset.PerFrameFunctionalGroupsSequence = [groups(ramp), groups(ramp[::-1])]
     assert table_of(grey(dataset, 1)).name == "FRAME"
     assert np.array_equal(to_8bit(grey(dataset, 1)), 255 - np.arange(128, 256).reshape(8, 16))
+
+
+def test_a_window_has_the_function_and_the_names_that_stand_beside_it() -> None:
+    shared, own, groups, frame = Dataset(), Dataset(), Dataset(), Dataset()
+    shared.WindowCenter, shared.WindowWidth, shared.VOILUTFunction = 100, 50, "SIGMOID"
+    shared.WindowCenterWidthExplanation = "LUNG"
+    own.WindowCenter, own.WindowWidth = 700, 100
+    groups.FrameVOILUTSequence, frame.FrameVOILUTSequence = [shared], [own]
+    dataset = image(np.zeros((2, 2, 2), "<u2"), SharedFunctionalGroupsSequence=[groups])
+    dataset.PerFrameFunctionalGroupsSequence = [Dataset(), frame]
+    assert grey(dataset, 0).vois[0] == Window(100, 50, "SIGMOID", "LUNG")
+    assert grey(dataset, 1).vois[0] == Window(700, 100, "LINEAR", "Window 1")
 
 
 def test_a_unit_of_a_functional_group_is_that_of_the_frame() -> None:
@@ -254,6 +267,143 @@ def test_a_dark_channel_of_a_palette_of_words_stays_dark() -> None:
     dark, bright = np.full(256, 200, "<u2").tobytes(), np.full(256, 0xFF00, "<u2").tobytes()
     picture = colour(palette(image(np.array([[3, 200]], "u1")), [256, 0, 16], [dark, bright, bright]))
     assert picture.rgb[0, 0].tolist() == [0, 255, 255]
+
+
+@pytest.mark.parametrize("bits", [16, 12])
+def test_a_palette_of_12_bits_is_shown_by_them(bits: int) -> None:
+    words = (np.arange(256) * 16 + 15).astype("<u2").tobytes()
+    picture = colour(palette(image(np.array([[0, 3, 255]], "u1")), [256, 0, bits], [words] * 3))
+    assert picture.rgb[0, :, 0].tolist() == [0, 3, 255]
+    assert picture.notes == (() if bits == 12 else ("the palette says 16 bits and uses 12",))
+
+
+# Segments: two discrete entries, three on the way to 50, then 200; the same in high bytes; and what they stand for.
+SEGMENTS = [0, 2, 10, 20, 1, 3, 50, 0, 1, 200]
+WORDS = [0, 2, 10 << 8, 20 << 8, 1, 3, 50 << 8, 0, 1, 200 << 8]
+EXPANDED = [10, 20, 30, 40, 50, 200]
+
+
+def segmented(segments: list[int], count: int, bits: int, first: int = 0, dtype: str = "u1") -> Dataset:
+    """Return a picture of each value of a segmented palette."""
+    data = bytes(segments) if bits == 8 else np.array(segments, "<u2").tobytes()
+    dataset = image(np.arange(first, first + count).astype(dtype).reshape(2, -1))
+    palette(dataset, [count % 0x10000, first % 0x10000, bits], [b""] * 3)
+    for name in ("Red", "Green", "Blue"):
+        del dataset[f"{name}PaletteColorLookupTableData"]
+        dataset.add_new(f"Segmented{name}PaletteColorLookupTableData", "OW", data)
+    return dataset
+
+
+@pytest.mark.parametrize("is_big", [False, True])
+@pytest.mark.parametrize("bits", [8, 16])
+def test_segments_are_expanded_in_either_byte_order(bits: int, is_big: bool, tmp_path: Path) -> None:
+    dataset = segmented(SEGMENTS if bits == 8 else WORDS, 6, bits)
+    if is_big:
+        dataset = big_endian(dataset, tmp_path / "palette.dcm")
+    assert colour(dataset).rgb[..., 0].ravel().tolist() == EXPANDED
+    assert colour(dataset).notes == ()
+
+
+@pytest.mark.parametrize(("first", "dtype"), [(-3, "i1"), (40000, "<u2")])
+def test_segments_begin_with_the_first_input(first: int, dtype: str) -> None:
+    assert colour(segmented(SEGMENTS, 6, 8, first, dtype)).rgb[..., 0].ravel().tolist() == EXPANDED
+
+
+def test_segments_may_have_as_many_entries_as_there_are_values() -> None:
+    dataset = segmented([0, 1, 0, 1, 0xFFFF, 0xFFFF], 65536, 16, dtype="<u2")
+    assert np.array_equal(colour(dataset).rgb[..., 2].ravel(), np.arange(65536) >> 8)
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_a_segment_may_refer_to_others(bits: int) -> None:
+    offset = [0, 0, 0, 0] if bits == 8 else [0, 0]
+    dataset = segmented([0, 2, 10, 200, 1, 2, 50, 2, 2, *offset], 8, bits)
+    # Copies begin where the entries before them end.
+    assert colour(dataset).rgb[..., 0].ravel().tolist() == [10, 200, 125, 50, 10, 200, 125, 50]
+
+
+@pytest.mark.parametrize("cut", [3, 4, 5, 6, 8])
+def test_segments_that_are_cut_short_are_shown_and_said(cut: int) -> None:
+    dataset = segmented(SEGMENTS[:cut], 6, 8)
+    picture = colour(dataset)
+    whole = {3: [10], 4: [10, 20], 5: [10, 20], 6: [10, 20], 8: EXPANDED[:5]}[cut]
+    assert picture.rgb[..., 0].ravel().tolist() == whole + [whole[-1]] * (6 - len(whole))
+    assert picture.notes[0] == f"the red palette has {len(whole)} of 6 entries"
+
+
+@given(st.lists(st.integers(0, 255), max_size=40), st.sampled_from([8, 16]))
+def test_any_numbers_are_segments_that_end_somewhere(words: list[int], bits: int) -> None:
+    try:
+        entries = expanded(np.array(words, np.uint16), 300, bits)
+    except ValueError:
+        return
+    assert 1 <= len(entries) <= 300
+
+
+# Supplemental palettes
+
+
+def supplemental(**attributes: Any) -> Dataset:
+    """Return 0 to 299 in grey, and 300, 301 and 302 in red, green and blue."""
+    dataset = image(np.array([[0, 150, 299, 300], [301, 302, 400, 65535]], "<u2"), **attributes)
+    channels = [np.roll([0xFFFF, 0, 0], shift).astype("<u2").tobytes() for shift in range(3)]
+    palette(dataset, [3, 300, 16], channels)
+    dataset.PhotometricInterpretation = "MONOCHROME2"
+    return dataset
+
+
+GREYS = [[0] * 3, [128] * 3, [255] * 3]
+REDS = [[255, 0, 0], [0, 255, 0], [0, 0, 255], [0, 0, 255], [0, 0, 255]]
+
+
+@pytest.mark.parametrize("presentation", [None, "COLOR", "MIXED"])
+def test_a_supplemental_palette_colours_values_from_its_first_on(presentation: str | None) -> None:
+    dataset = supplemental()
+    if presentation:
+        dataset.PixelPresentation = presentation
+    picture = grey(dataset)
+    assert picture.span == (0, 299)
+    assert picture.notes == ()
+    assert to_8bit(picture).reshape(-1, 3).tolist() == GREYS + REDS
+    inverted = to_8bit(picture, invert=True).reshape(-1, 3).tolist()
+    assert inverted == [[255] * 3, [127] * 3, [0] * 3, *REDS]
+
+
+def test_greys_beside_a_palette_go_through_rescale_and_window() -> None:
+    dataset = supplemental(RescaleSlope=2, RescaleIntercept=-100, WindowCenter=200, WindowWidth=100)
+    alone = image(np.array([[0, 150, 299]], "<u2"), RescaleSlope=2, RescaleIntercept=-100)
+    alone.WindowCenter, alone.WindowWidth = 200, 100
+    assert np.array_equal(to_8bit(grey(dataset))[0, :3, 1], to_8bit(grey(alone))[0])
+
+
+def test_a_palette_of_negative_values_is_supplemental_too() -> None:
+    dataset = image(np.array([[-5, -4, -3, -2]], "<i2"))
+    palette(dataset, [2, 0xFFFD, 8], [bytes([1, 2]), bytes([3, 4]), bytes([5, 6])])
+    dataset.PhotometricInterpretation = "MONOCHROME2"
+    assert to_8bit(grey(dataset))[0].tolist() == [[0] * 3, [255] * 3, [1, 3, 5], [2, 4, 6]]
+
+
+def test_frames_say_whether_they_are_coloured() -> None:
+    dataset = supplemental(PixelPresentation="MIXED")
+    dataset.NumberOfFrames, dataset.PixelData = 2, dataset.PixelData * 2
+    frames = []
+    for presentation in ("MONOCHROME", "COLOR"):
+        kind, groups = Dataset(), Dataset()
+        kind.PixelPresentation = presentation
+        groups.MRImageFrameTypeSequence = [kind]
+        frames.append(groups)
+    dataset.PerFrameFunctionalGroupsSequence = frames
+    assert to_8bit(grey(dataset, 0)).ndim == 2
+    assert "is not used" in grey(dataset, 0).notes[0]
+    assert to_8bit(grey(dataset, 1)).reshape(-1, 3).tolist() == GREYS + REDS
+
+
+def test_a_supplemental_palette_without_entries_leaves_greys_and_a_note() -> None:
+    dataset = supplemental()
+    dataset["RedPaletteColorLookupTableData"].value = b""
+    picture = grey(dataset)
+    assert to_8bit(picture).ndim == 2
+    assert "supplemental palette are not shown" in picture.notes[0]
 
 
 @pytest.mark.parametrize(("value", "vr"), [(63536, "US"), (-2000, "SS")])

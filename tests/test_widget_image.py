@@ -588,6 +588,29 @@ def test_a_shutter_is_closed_in_the_browser(dtype: str, open_page: Any) -> None:
     assert np.abs(read_back(open_page(viewer), (64, 64)) - expected).max() <= 1
 
 
+@pytest.mark.parametrize("size", [64, 9000])
+@pytest.mark.parametrize("dtype", ["<u2", "<i4"])
+def test_colours_of_a_grey_picture_are_those_of_python(dtype: str, size: int, open_page: Any) -> None:
+    rows = 64 if size == 64 else 40
+    stored = (np.arange(rows * size) % 700).reshape(rows, size).astype(dtype)
+    dataset = image(
+        stored, ShutterShape="CIRCULAR", CenterOfCircularShutter=[30, size // 2], RadiusOfCircularShutter=20
+    )
+    dataset.ShutterPresentationColorCIELabValue = [35578, 53664, 50857]
+    for name, factor in (("Red", 3), ("Green", 5), ("Blue", 7)):
+        setattr(dataset, f"{name}PaletteColorLookupTableDescriptor", [256, 400, 8])
+        data = (np.arange(256) * factor % 256).astype("u1").tobytes()
+        dataset.add_new(f"{name}PaletteColorLookupTableData", "OW", data)
+    viewer = ImageViewer(dataset, zoom=1.0)
+    expected = viewer.to_8bit()
+    assert expected is not None and expected.ndim == 3
+    page = open_page(viewer)
+    shown = min(size, 64)
+    left = (size - shown) // 2
+    there = read_back(page, (rows, shown, 3))
+    assert np.abs(there - expected[:, left : left + shown]).max() <= 1
+
+
 def large(rows: int, columns: int) -> np.ndarray[Any, Any]:
     """Return a picture of more columns or rows than a canvas has, in which no place is like another nearby."""
     return ((np.arange(rows)[:, None] * 7 + np.arange(columns) * 3) % 251).astype("u1")
@@ -827,6 +850,23 @@ def test_a_film_goes_round_and_stops(open_page: Any) -> None:
     stopped = page.viewer.frame
     page.serve()
     assert page.viewer.frame == stopped
+
+
+def test_a_film_that_sweeps_runs_back(open_page: Any) -> None:
+    frames = np.arange(4, dtype="u1").repeat(16).reshape(4, 4, 4)
+    page = open_page(ImageViewer(image(frames, PreferredPlaybackSequencing=1, RecommendedDisplayFrameRate=8)))
+    seen: list[int] = [0]
+    page.viewer.observe(lambda change: seen.append(change.new), "frame")
+    page.viewer.playing = True
+
+    def has_run_back() -> bool:
+        page.exchange()
+        return len(seen) > 8
+
+    wait_until(has_run_back, SECONDS, "a film to run")
+    page.viewer.playing = False
+    page.serve()
+    assert seen[:8] == [0, 1, 2, 3, 2, 1, 0, 1]
 
 
 def test_the_wheel_leafs_and_ctrl_zooms(open_page: Any) -> None:

@@ -9,12 +9,13 @@ one of `Grey.vois`, told by its place there and never by its name: first what th
 windows in their order (or P-Values as they are stored), then the full range, then the customary windows of CT;
 `labels_of` gives each a name of its own.
 
-Not done: presentation states, blending and supplemental palettes (`Grey.notes` says so), ICC profiles, video.
+Not done: presentation states, ICC profiles, video.
 """
 
 from __future__ import annotations
 
 from dicomkit.preview.attributes import frame_rate_of as frame_rate_of
+from dicomkit.preview.attributes import sweeps as sweeps
 from dicomkit.preview.decoding import frame_count as frame_count
 from dicomkit.preview.documents import Waveform as Waveform
 from dicomkit.preview.documents import encapsulated_pdf as encapsulated_pdf

@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from pydicom import Dataset
 
 __all__ = [
-    "descriptor_of",
+    "BITS_MEANT",
     "as_stored_of",
+    "descriptor_of",
     "frame_attribute",
     "frame_items",
     "frame_rate_of",
@@ -31,7 +32,9 @@ __all__ = [
     "numbers",
     "padding_of",
     "pixel_aspect",
+    "pixel_presentation",
     "stored_range",
+    "sweeps",
     "table_entries",
     "unit_of",
     "vois_of",
@@ -42,11 +45,12 @@ _MODALITY_IS_NO_STEP = (
     "1.2.840.10008.5.1.4.1.1.12.2",  # X-Ray Radiofluoroscopic
     "1.2.840.10008.5.1.4.1.1.12.3",  # X-Ray Angiographic Bi-plane, retired
 )
+_SWEEPING = 1  # PS3.3 C.7.6.5: 0 is looping
 _CENTIMETRES = 3  # PS3.3 C.8.5.5.1.15
 _WHOLE_TABLE = 65536  # an entry count of 0 stands for it, PS3.3 C.11.1.1
 _SIGN_BIT, _ABOVE_16_BITS = 0x8000, 0x10000
 _USES = "uses"
-_BITS_MEANT = 2  # fewer used than said: less than a quarter of the scale, which nobody means
+BITS_MEANT = 2  # fewer used than said: less than a quarter of the scale, which nobody means
 _LUT_BITS = (8, 16)  # PS3.3 C.11.2.1.1 allows 8, and 10 to 16; modality LUTs 8 and 16
 
 
@@ -75,10 +79,15 @@ def frame_items(dataset: Dataset, index: int, sequence: str) -> list[Dataset]:
 
 def frame_attribute(dataset: Dataset, index: int, sequence: str, keyword: str) -> Any:
     """Return the value of an attribute for a frame, from its functional group or the data set; None without."""
+    return _holder(dataset, index, sequence, keyword).get(keyword)
+
+
+def _holder(dataset: Dataset, index: int, sequence: str, keyword: str) -> Dataset:
+    """Return what holds an attribute for a frame: an item of its functional group, else the data set."""
     for item in frame_items(dataset, index, sequence):
         if item.get(keyword) is not None:
-            return item.get(keyword)
-    return dataset.get(keyword)
+            return item
+    return dataset
 
 
 def is_little_endian(dataset: Dataset) -> bool:
@@ -100,8 +109,8 @@ def modality_of(dataset: Dataset, index: int) -> Modality:
         # Of how many bits an output is matters to what a VOI LUT shows, and not to values.
         return replace(table, note=table.note.partition(_USES)[0].rstrip("; "))
     sequence = "PixelValueTransformationSequence"
-    slope = numbers(frame_attribute(dataset, index, sequence, "RescaleSlope"))
-    intercept = numbers(frame_attribute(dataset, index, sequence, "RescaleIntercept"))
+    holder = _holder(dataset, index, sequence, "RescaleSlope")
+    slope, intercept = numbers(holder.get("RescaleSlope")), numbers(holder.get("RescaleIntercept"))
     if slope and intercept and slope[0] != 0:
         return Rescale(slope[0], intercept[0])
     dose = numbers(dataset.get("DoseGridScaling"))  # PS3.3 C.8.8.3: what makes a dose of a stored value
@@ -121,12 +130,22 @@ _P_VALUE_BYTES = (
     "1.2.840.10008.5.1.4.1.1.6.1",  # Ultrasound
     "1.2.840.10008.5.1.4.1.1.3",  # Ultrasound Multi-frame, retired
     "1.2.840.10008.5.1.4.1.1.3.1",  # Ultrasound Multi-frame
+    "1.2.840.10008.5.1.4.1.1.77.1.1",  # VL Endoscopic
+    "1.2.840.10008.5.1.4.1.1.77.1.2",  # VL Microscopic
+    "1.2.840.10008.5.1.4.1.1.77.1.3",  # VL Slide-Coordinates Microscopic
+    "1.2.840.10008.5.1.4.1.1.77.1.4",  # VL Photographic
+    "1.2.840.10008.5.1.4.1.1.77.1.5.1",  # Ophthalmic Photography 8 Bit
+    "1.2.840.10008.5.1.4.1.1.77.1.6",  # VL Whole Slide Microscopy
 )
 _P_VALUE_BY_SHAPE = (
     "1.2.840.10008.5.1.4.1.1.7.3",  # Multi-frame Grayscale Word Secondary Capture
     "1.2.840.10008.5.1.4.1.1.1.1",  # Digital X-Ray, for presentation
     "1.2.840.10008.5.1.4.1.1.1.2",  # Digital Mammography X-Ray, for presentation
     "1.2.840.10008.5.1.4.1.1.1.3",  # Digital Intra-Oral X-Ray, for presentation
+    "1.2.840.10008.5.1.4.1.1.13.1.4",  # Breast Projection X-Ray, for presentation
+    "1.2.840.10008.5.1.4.1.1.77.1.5.1",  # Ophthalmic Photography 8 Bit
+    "1.2.840.10008.5.1.4.1.1.77.1.5.2",  # Ophthalmic Photography 16 Bit
+    "1.2.840.10008.5.1.4.1.1.77.1.5.4",  # Ophthalmic Tomography
 )
 
 
@@ -134,9 +153,9 @@ def as_stored_of(dataset: Dataset, modality: Modality) -> Window | None:
     """Return the window that shows stored values as they are, where they are P-Values; otherwise None.
 
     P-Values mean the same brightness in every image (PS3.14), so that nothing is to be stretched: the bytes of a
-    Secondary Capture (PS3.3 A.8.1.3, A.8.3.4) or an ultrasound image, and what a Presentation LUT Shape declares
-    (C.8.11.3.1.2, C.8.6.3), as long as no modality transformation makes something else of them. The caller sees to it
-    that there is no VOI.
+    Secondary Capture (PS3.3 A.8.1.3, A.8.3.4), of ultrasound or of visible light, whose IODs have no VOI, and what a
+    Presentation LUT Shape declares (C.8.11.3.1.2, C.8.6.3), as long as no modality transformation makes something else
+    of them. The caller sees to it that there is no VOI.
     """
     sop_class, bits = dataset.get("SOPClassUID"), dataset.get("BitsStored")
     is_declared = sop_class in _P_VALUE_BY_SHAPE and dataset.get("PresentationLUTShape") in (
@@ -172,12 +191,12 @@ def vois_of(dataset: Dataset, index: int) -> list[Voi]:
 
 
 def _windows(dataset: Dataset, index: int) -> list[Window]:
-    sequence = "FrameVOILUTSequence"
-    centers = numbers(frame_attribute(dataset, index, sequence, "WindowCenter"))
-    widths = numbers(frame_attribute(dataset, index, sequence, "WindowWidth"))
-    names = frame_attribute(dataset, index, sequence, "WindowCenterWidthExplanation") or []
+    # What explains a window stands beside it: names and a function of elsewhere are those of other windows.
+    holder = _holder(dataset, index, "FrameVOILUTSequence", "WindowCenter")
+    centers, widths = numbers(holder.get("WindowCenter")), numbers(holder.get("WindowWidth"))
+    names = holder.get("WindowCenterWidthExplanation") or []
     named = [names] if isinstance(names, str) else [str(name) for name in names]
-    stated = str(frame_attribute(dataset, index, sequence, "VOILUTFunction") or "LINEAR").strip().upper()
+    stated = str(holder.get("VOILUTFunction") or "LINEAR").strip().upper()
     function: Function = next((known for known in WINDOW_FUNCTIONS if known == stated), "LINEAR")
     windows = []
     for position, (center, width) in enumerate(zip(centers, widths, strict=False)):
@@ -217,7 +236,7 @@ def lookup_table(item: Dataset, dataset: Dataset, *, inputs_signed: bool) -> Loo
         notes.append(f"has {len(entries)} of {count} entries, the last is used for the rest")
     bits = min(max(bits, _LUT_BITS[0]), _LUT_BITS[1])
     used = max(int(entries.max()).bit_length(), _LUT_BITS[0])
-    if used > bits or used <= bits - _BITS_MEANT:
+    if used > bits or used <= bits - BITS_MEANT:
         notes.append(f"{_USES} {used} bits where it says {bits}")
         bits = used
     return LookupTable(first, entries, bits, str(item.get("LUTExplanation") or ""), "; ".join(notes))
@@ -306,14 +325,16 @@ def unit_of(dataset: Dataset, index: int) -> str:
         return _spelt(item.get("ModalityLUTType"))
     sequence = "PixelValueTransformationSequence"
     kind = frame_attribute(dataset, index, sequence, "RescaleType")
-    if kind:
+    if _spelt(kind):
         return _spelt(kind)
-    for keyword in ("Units", "DoseUnits"):
-        if dataset.get(keyword):
-            return _spelt(dataset.get(keyword))
+    if dataset.get("Units"):
+        return _spelt(dataset.get("Units"))
+    if numbers(dataset.get("DoseGridScaling")) and dataset.get("DoseUnits"):  # without it they are no doses
+        return _spelt(dataset.get("DoseUnits"))
     # PS3.3 C.8.2.1.1.2: rescaled values of a CT Image are Hounsfield units unless it says otherwise.
     slope = frame_attribute(dataset, index, sequence, "RescaleSlope")
-    return "HU" if dataset.get("Modality") == "CT" and slope is not None else _mapped_unit(dataset, index)
+    is_hounsfield = dataset.get("Modality") == "CT" and slope is not None and not kind
+    return "HU" if is_hounsfield else _mapped_unit(dataset, index)
 
 
 def _mapped_unit(dataset: Dataset, index: int) -> str:
@@ -333,6 +354,25 @@ def _mapped_unit(dataset: Dataset, index: int) -> str:
 
 def _spelt(unit: object) -> str:
     return "" if unit in (None, "US") else str(unit)  # US: unspecified, PS3.3 C.11.1.1.2
+
+
+_FRAME_TYPES = (
+    "MRImageFrameTypeSequence",
+    "CTImageFrameTypeSequence",
+    "PETFrameTypeSequence",
+    "USImageDescriptionSequence",
+    "XRay3DFrameTypeSequence",
+    "ParametricMapFrameTypeSequence",
+)
+
+
+def pixel_presentation(dataset: Dataset, index: int) -> str:
+    """Return the Pixel Presentation of a frame, its own before that of the image (PS3.3 C.8.16.2.1.1), or nothing."""
+    for sequence in _FRAME_TYPES:
+        for item in frame_items(dataset, index, sequence):
+            if item.get("PixelPresentation"):
+                return str(item.PixelPresentation)
+    return str(dataset.get("PixelPresentation") or "")
 
 
 def pixel_aspect(dataset: Dataset, index: int) -> float:
@@ -368,6 +408,11 @@ def _region_spacing(dataset: Dataset) -> list[float]:
         if units == (_CENTIMETRES, _CENTIMETRES) and len(deltas) == 2:
             return [abs(delta) for delta in deltas]
     return []
+
+
+def sweeps(dataset: Dataset) -> bool:
+    """Tell whether a film is meant to run to its end and back, rather than from its beginning again (PS3.3 C.7.6.5)."""
+    return numbers(dataset.get("PreferredPlaybackSequencing")) == [_SWEEPING]
 
 
 def frame_rate_of(dataset: Dataset) -> float | None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dicomkit.contradictions import is_encapsulated
-from dicomkit.dataset_reader import Syntax, encoding_of, syntax_of
+from dicomkit.dataset_reader import Syntax, encoding_of, syntax_of, why_unread
 from dicomkit.errors import MissingExtraError, UnreadableError
 from dicomkit.preview.attributes import is_little_endian, numbers
 from dicomkit.preview.codestreams import Codestream, codestream_of
@@ -99,7 +99,10 @@ def decode(dataset: Dataset, index: int, file: Path | None) -> Pixels:
     """Return one frame; see `dicomkit.preview.picture_of`."""
     keyword = next((keyword for keyword in PIXEL_KEYWORDS if keyword in dataset), None)
     if keyword is None:
-        raise UnreadableError("it has no pixels: no Pixel Data, Float Pixel Data or Double Float Pixel Data")
+        raise UnreadableError(
+            why_unread(dataset)
+            or "it has no pixels: no Pixel Data, Float Pixel Data or Double Float Pixel Data"
+        )
     if _is_empty(dataset, keyword):
         raise UnreadableError(
             "it has no pixels: its Pixel Data is empty; they may have been left out on purpose"

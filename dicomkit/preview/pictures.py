@@ -18,10 +18,11 @@ from dicomkit.preview.attributes import (
     modality_of,
     padding_of,
     pixel_aspect,
+    pixel_presentation,
     unit_of,
     vois_of,
 )
-from dicomkit.preview.colours import palette_to_rgb, to_rgb
+from dicomkit.preview.colours import Palette, palette_of, to_rgb
 from dicomkit.preview.decoding import Pixels, decode
 from dicomkit.preview.overlays import Overlay, overlays_of
 from dicomkit.preview.shutters import Shutter, shutter_of
@@ -65,6 +66,8 @@ class Grey:
         What is odd about the object and was made up for, in words.
     shutter : Shutter or None
         What is not to be seen.
+    palette : Palette or None
+        The supplemental palette (PS3.3 C.7.6.19): stored values from its first on are its colours, and no greys.
     """
 
     stored: NDArray[Any]
@@ -78,6 +81,12 @@ class Grey:
     span: tuple[float, float] | None = None
     notes: tuple[str, ...] = ()
     shutter: Shutter | None = None
+    palette: Palette | None = None
+
+    @property
+    def is_coloured(self) -> bool:
+        """Whether some of it may be seen in colours."""
+        return self.palette is not None or (self.shutter is not None and not self.shutter.is_grey)
 
     @property
     def values(self) -> NDArray[np.float64]:
@@ -128,7 +137,8 @@ def to_8bit(picture: Picture, voi: Voi | None = None, *, invert: bool = False) -
     Returns
     -------
     array of uint8
-        Rows by columns, 0 black and 255 white, rounded half up; or rows by columns by 3.
+        Rows by columns, 0 black and 255 white, rounded half up; or rows by columns by 3, also where a grey picture
+        has a supplemental palette, or a coloured shutter.
     """
     if isinstance(picture, Colour):
         return picture.rgb
@@ -138,9 +148,15 @@ def to_8bit(picture: Picture, voi: Voi | None = None, *, invert: bool = False) -
         shown[:] = look.to_8bit(modality.values(values))
     if picture.inverse != invert:
         np.subtract(255, levels, out=levels)
-    if picture.shutter is not None:
-        levels[picture.shutter.hidden] = picture.shutter.level
-    return levels
+    if not picture.is_coloured:
+        if picture.shutter is not None:
+            levels[picture.shutter.hidden] = picture.shutter.colour[0]
+        return levels
+    rgb = np.repeat(levels[..., np.newaxis], 3, axis=-1)
+    if picture.palette is not None:
+        is_colour = stored >= picture.palette.first
+        rgb[is_colour] = picture.palette.rgb(stored[is_colour])
+    return _shut(rgb, picture.shutter)
 
 
 def picture_of(dataset: Dataset, index: int = 0, path: str | Path | None = None) -> Picture:
@@ -184,7 +200,8 @@ def _picture(dataset: Dataset, index: int, pixels: Pixels) -> Picture:
     rows, columns = pixels.stored.shape[:2]
     shutter = shutter_of(dataset, index, (rows, columns), shared["aspect"])
     if kind == "PALETTE COLOR":
-        rgb, notes = palette_to_rgb(pixels.stored, dataset)
+        palette, notes = palette_of(dataset)
+        rgb = palette.rgb(pixels.stored)
         return Colour(rgb=_shut(rgb, shutter), notes=(*pixels.notes, *notes), **shared)
     if pixels.stored.ndim == 3:
         rgb = to_rgb(pixels.stored[..., :3], kind, pixels.bits.stored)
@@ -195,7 +212,7 @@ def _picture(dataset: Dataset, index: int, pixels: Pixels) -> Picture:
 def _shut(rgb: NDArray[np.uint8], shutter: Shutter | None) -> NDArray[np.uint8]:
     if shutter is None:
         return rgb
-    return np.where(shutter.hidden[..., np.newaxis], np.uint8(shutter.level), rgb)
+    return np.where(shutter.hidden[..., np.newaxis], np.array(shutter.colour, np.uint8), rgb)
 
 
 def _grey(dataset: Dataset, index: int, pixels: Pixels, shared: dict[str, Any]) -> Grey:
@@ -210,11 +227,11 @@ def _grey(dataset: Dataset, index: int, pixels: Pixels, shared: dict[str, Any]) 
     customary = [voi for voi in CT_WINDOWS if unit == "HU" and (voi.center, voi.width) not in known]
     # PS3.3 C.11.6: INVERSE says the same as MONOCHROME1, which an image may say as well.
     inverse = pixels.kind == "MONOCHROME1" or dataset.get("PresentationLUTShape") == "INVERSE"
-    if "RedPaletteColorLookupTableDescriptor" in dataset:
-        notes.append("the colours of its supplemental palette are not shown")  # PS3.3 C.7.6.19
+    palette, palette_notes = _supplemental_palette(dataset, index)
     # One bit is black or white, whatever the frame happens to hold.
     is_binary = 1 in (dataset.get("BitsAllocated"), dataset.get("BitsStored"))
-    span = _span(np.array([0, 1], np.uint8) if is_binary else stored, modality, padding)
+    greys = stored if palette is None else stored[stored < palette.first]
+    span = _span(np.array([0, 1], np.uint8) if is_binary else greys, modality, padding)
     return Grey(
         stored=stored,
         modality=modality,
@@ -223,9 +240,27 @@ def _grey(dataset: Dataset, index: int, pixels: Pixels, shared: dict[str, Any]) 
         padding=padding,
         unit=unit,
         span=span,
-        notes=(*notes, *_table_notes(modality, own)),
+        notes=(*notes, *_table_notes(modality, own), *palette_notes),
+        palette=palette,
         **shared,
     )
+
+
+def _supplemental_palette(dataset: Dataset, index: int) -> tuple[Palette | None, list[str]]:
+    """Return the palette that a grey frame has beside its greys (PS3.3 C.7.6.19), and what is odd about it.
+
+    Pixel Presentation says that it is to be used (C.8.16.2.1.1), of the image or of a frame where these are mixed; a
+    palette without it is hardly there for nothing.
+    """
+    if "RedPaletteColorLookupTableDescriptor" not in dataset:
+        return None, []
+    presentation = pixel_presentation(dataset, index)
+    if presentation in ("MONOCHROME", "TRUE_COLOR"):
+        return None, [f"its Pixel Presentation is {presentation}, and its supplemental palette is not used"]
+    try:
+        return palette_of(dataset)
+    except UnreadableError as error:
+        return None, [f"the colours of its supplemental palette are not shown: {error}"]
 
 
 def _table_notes(modality: Modality, own: list[Voi]) -> Iterator[str]:

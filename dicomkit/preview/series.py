@@ -38,6 +38,7 @@ SORTING_KEYWORDS = (
     "NumberOfFrames",
     "SharedFunctionalGroupsSequence",
     "PerFrameFunctionalGroupsSequence",
+    "GridFrameOffsetVector",
     "Rows",
 )
 """What `series_of` looks at, so that no more has to be read."""
@@ -73,8 +74,9 @@ def series_of(objects: Iterable[tuple[Dataset | Path, Dataset]]) -> list[Series]
     -------
     list of Series
         In order of appearance. Slices follow their position along the normal of their planes where all have a position
-        (PS3.3 C.7.6.2; frames by their functional groups, C.7.6.16.2.3 and C.7.6.16.2.4), else acquisition and instance
-        numbers. Slices of other orientations, such as localizers, stay together; what has the lowest number is first.
+        (PS3.3 C.7.6.2; frames by their functional groups, C.7.6.16.2.3 and C.7.6.16.2.4; those of a dose by their
+        offsets, C.8.8.3.2), else acquisition and instance numbers. Slices of other orientations, such as localizers,
+        stay together; what has the lowest number is first.
     """
     groups: dict[object, list[tuple[Dataset | Path, Dataset]]] = {}
     for origin, header in objects:
@@ -113,17 +115,28 @@ def _one_series(objects: list[tuple[Dataset | Path, Dataset]]) -> Series:
 
 def _places(origin: Dataset | Path, header: Dataset) -> list[_Place]:
     is_localizer = "LOCALIZER" in (header.get("ImageType") or [])
-    numbers_of = _numbers_of(header)
-    return [
-        _Place(
-            Slice(origin, index),
-            numbers(frame_attribute(header, index, "PlanePositionSequence", "ImagePositionPatient")),
-            numbers(frame_attribute(header, index, "PlaneOrientationSequence", "ImageOrientationPatient")),
-            numbers_of,
-            is_localizer,
+    numbers_of, offsets = _numbers_of(header), numbers(header.get("GridFrameOffsetVector"))
+    places = []
+    for index in range(_frames(header)):
+        corner = numbers(frame_attribute(header, index, "PlanePositionSequence", "ImagePositionPatient"))
+        cosines = numbers(
+            frame_attribute(header, index, "PlaneOrientationSequence", "ImageOrientationPatient")
         )
-        for index in range(_frames(header))
-    ]
+        if index < len(offsets) and len(corner) == 3 and len(cosines) == 6:
+            corner = _of_grid(corner, cosines, offsets, index)
+        places.append(_Place(Slice(origin, index), corner, cosines, numbers_of, is_localizer))
+    return places
+
+
+def _of_grid(corner: list[float], cosines: list[float], offsets: list[float], index: int) -> list[float]:
+    """Return the corner of a frame of a dose (PS3.3 C.8.8.3.2).
+
+    Offsets that begin with 0 are distances from the first frame along the normal; others are z of a transverse plane.
+    """
+    if offsets[0] != 0:
+        return [*corner[:2], offsets[index]]
+    moved: list[float] = (np.array(corner) + offsets[index] * _normal(np.array(cosines))).tolist()
+    return moved
 
 
 def _frames(header: Dataset) -> int:
@@ -148,8 +161,12 @@ def _stacks(places: list[_Place]) -> list[list[_Place]]:
     return [_along_normal(first, stack) for first, stack in stacks]
 
 
+def _normal(cosines: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.cross(cosines[:3], cosines[3:])
+
+
 def _along_normal(cosines: NDArray[np.float64], stack: list[_Place]) -> list[_Place]:
-    normal = np.cross(cosines[:3], cosines[3:])
+    normal = _normal(cosines)
     # To the micrometre: equal positions stay equal, and then numbers decide, and frames their own order.
     return sorted(stack, key=lambda place: (round(float(np.dot(normal, place.corner)), 3), *place.numbers))
 

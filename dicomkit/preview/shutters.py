@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dicomkit.preview.attributes import frame_attribute, numbers
+from dicomkit.preview.colours import cielab_to_rgb
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -20,16 +21,30 @@ if TYPE_CHECKING:
 __all__ = ["Shutter", "shutter_of"]
 
 _GROUP = "FrameDisplayShutterSequence"  # PS3.3 C.7.6.16.2.6
+_CIELAB = "ShutterPresentationColorCIELabValue"
 _MOST_P_VALUE = 65535
 _LEAST_VERTICES = 3
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Shutter:
-    """What is hidden: `hidden` is rows by columns of bool, `level` the grey in its place, 0..255."""
+    """What is hidden.
+
+    Attributes
+    ----------
+    hidden : array of bool
+        Rows by columns.
+    colour : tuple of int
+        Red, green and blue in its place, 0..255.
+    """
 
     hidden: NDArray[np.bool_]
-    level: int
+    colour: tuple[int, int, int]
+
+    @property
+    def is_grey(self) -> bool:
+        """Whether a grey picture stays one."""
+        return len(set(self.colour)) == 1
 
 
 def shutter_of(dataset: Dataset, index: int, shape: tuple[int, int], aspect: float) -> Shutter | None:
@@ -65,9 +80,15 @@ def shutter_of(dataset: Dataset, index: int, shape: tuple[int, int], aspect: flo
             seen &= _inside(row, column, vertices.reshape(-1, 2))
     if seen.all():
         return None
-    grey = numbers(value("ShutterPresentationValue"))
+    return Shutter(~seen, _colour(numbers(value("ShutterPresentationValue")), numbers(value(_CIELAB))))
+
+
+def _colour(grey: list[float], cielab: list[float]) -> tuple[int, int, int]:
+    """Return what a shutter shows: its colour, which is for screens like a browser's, else its P-Value, else black."""
+    if len(cielab) == 3:
+        return cielab_to_rgb(cielab)
     level = round(min(max(grey[0], 0), _MOST_P_VALUE) * 255 / _MOST_P_VALUE) if grey else 0
-    return Shutter(~seen, level)
+    return level, level, level
 
 
 def _inside(row: NDArray[Any], column: NDArray[Any], vertices: NDArray[np.float64]) -> NDArray[np.bool_]:

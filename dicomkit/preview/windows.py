@@ -45,7 +45,9 @@ _NARROWEST = float(np.finfo(np.float32).tiny)  # of a picture that is of one val
 _SIGMOID_STEEPNESS = -4.0  # PS3.3 C.11.2.1.3.1
 
 
-_STRIP = 1 << 18  # values that are computed at a time: double floats of them fit a processor's cache
+_STRIP = (
+    3 << 17
+)  # values that are computed at a time: double floats of them fit a cache, and colours are whole
 
 
 def strips(array: NDArray[Any]) -> Iterator[NDArray[Any]]:

@@ -14,7 +14,17 @@ from typing import TYPE_CHECKING, Any
 import anywidget
 import traitlets as t
 
-from dicomkit.preview import Colour, Grey, LookupTable, Window, frame_rate_of, labels_of, spanning, to_8bit
+from dicomkit.preview import (
+    Colour,
+    Grey,
+    LookupTable,
+    Window,
+    frame_rate_of,
+    labels_of,
+    spanning,
+    sweeps,
+    to_8bit,
+)
 from dicomkit.preview.windows import WINDOW_FUNCTIONS
 from dicomkit.widgets.assets import javascript, stylesheet
 from dicomkit.widgets.image_answers import Notice, message_of, shown_of, size_of, window_message
@@ -33,7 +43,7 @@ __all__ = ["ImageViewer"]
 
 _CACHE_BYTES = 128 * 1024 * 1024
 _DATASETS_KEPT = 4  # of files; their pixels stay on disk
-_SLOWEST_HZ, _FASTEST_HZ = 0.1, 60.0
+_SLOWEST_HZ, _USUAL_HZ, _FASTEST_HZ = 0.1, 10.0, 60.0
 _LARGEST_ZOOM = 64.0
 _NO_TABLE = -1
 _SAMPLED_FRAMES = 16  # of a stack, for its range before all of it was seen
@@ -82,6 +92,8 @@ class ImageViewer(anywidget.AnyWidget):
         Whether the stack runs as a film, at `rate` frames a second.
     rate : float
         As the film says that it is meant to run, else 10.
+    sweeping : bool
+        Whether the film runs to its end and back, rather than from its beginning again; as it says that it is meant to.
 
     Raises
     ------
@@ -118,7 +130,8 @@ class ImageViewer(anywidget.AnyWidget):
     zoom = t.Float(0.0, min=0.0, max=_LARGEST_ZOOM).tag(sync=True)
     pan = t.Tuple(t.Float(), t.Float(), default_value=(0.0, 0.0)).tag(sync=True)
     playing = t.Bool(False).tag(sync=True)
-    rate = t.Float(10.0, min=_SLOWEST_HZ, max=_FASTEST_HZ).tag(sync=True)
+    rate = t.Float(_USUAL_HZ, min=_SLOWEST_HZ, max=_FASTEST_HZ).tag(sync=True)
+    sweeping = t.Bool(False).tag(sync=True)
 
     def __init__(self, source: object, *, cache_bytes: int = _CACHE_BYTES, **traits: Any) -> None:
         self._series: tuple[Series, ...] = tuple(series_from(source))
@@ -300,8 +313,8 @@ class ImageViewer(anywidget.AnyWidget):
         dataset = self.dataset
         self.range_per_frame = dataset is not None and dataset.get("Modality") in _RANGE_PER_FRAME
         rate = frame_rate_of(dataset) if dataset is not None else None
-        if rate is not None:
-            self.rate = min(max(rate, _SLOWEST_HZ), _FASTEST_HZ)
+        self.rate = min(max(rate or _USUAL_HZ, _SLOWEST_HZ), _FASTEST_HZ)
+        self.sweeping = dataset is not None and sweeps(dataset)
         self.reset_window()
 
     def _sample(self, frame_bytes: int) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dicomkit.dataset_reader import syntax_of
+from dicomkit.dataset_reader import syntax_of, why_unread
 from dicomkit.errors import DicomkitError, UnreadableError
 from dicomkit.preview import (
     Colour,
@@ -34,6 +34,7 @@ from dicomkit.preview import (
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from numpy.typing import NDArray
     from pydicom import Dataset
 
 __all__ = [
@@ -105,6 +106,8 @@ def shown_of(dataset: Dataset, index: int, file: Path | None) -> Shown:
         if kind is Kind.REPORT:
             lines, problems = read_report(dataset)
             return Report(tuple(lines), (*notes, *problems))
+        if why_unread(dataset):
+            raise UnreadableError(why_unread(dataset))
         return Notice(why_no_picture(dataset), is_error=False)
     except DicomkitError as error:
         return Notice(_sentence(str(error)), is_error=True)
@@ -210,7 +213,10 @@ def _grey(picture: Grey, buffers: Buffers) -> dict[str, Any]:
     message["range_at"] = picture.range_at
     if picture.shutter is not None:
         hidden = np.packbits(picture.shutter.hidden.reshape(-1), bitorder="little")
-        message["shutter"] = {"level": picture.shutter.level, "buffer": _add(buffers, _bytes(hidden))}
+        message["shutter"] = {"colour": picture.shutter.colour, "buffer": _add(buffers, _bytes(hidden))}
+    if picture.palette is not None:
+        colours = _opaque(picture.palette.colours)
+        message["palette"] = {"first": picture.palette.first, "buffer": _add(buffers, _bytes(colours))}
     message["overlays"] = [_overlay(overlay, buffers) for overlay in picture.overlays]
     message["notes"] = list(picture.notes)
     return message
@@ -218,17 +224,22 @@ def _grey(picture: Grey, buffers: Buffers) -> dict[str, Any]:
 
 def _colour(picture: Colour, buffers: Buffers) -> dict[str, Any]:
     rows, columns, _ = picture.rgb.shape
-    opaque = np.full((rows, columns, 4), 255, np.uint8)
-    opaque[..., :3] = picture.rgb
     return {
         "kind": "colour",
         "rows": rows,
         "columns": columns,
-        "buffer": _add(buffers, _bytes(opaque)),
+        "buffer": _add(buffers, _bytes(_opaque(picture.rgb))),
         "aspect": picture.aspect,
         "overlays": [_overlay(overlay, buffers) for overlay in picture.overlays],
         "notes": list(picture.notes),
     }
+
+
+def _opaque(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return colours with alpha, as a canvas has them."""
+    opaque = np.full((*rgb.shape[:-1], 4), 255, np.uint8)
+    opaque[..., :3] = rgb
+    return opaque
 
 
 def _table(table: LookupTable, buffers: Buffers) -> dict[str, Any]:

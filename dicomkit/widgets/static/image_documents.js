@@ -6,8 +6,8 @@ function showDocument(pane, shown) {
   if (shown.kind === "report") return showReport(pane, shown.lines);
   if (shown.kind === "pdf") return showPdf(pane, shown.document);
   if (shown.kind === "waveform") return showCurves(pane, shown.groups);
-  // What went wrong is said by the status line below.
-  pane.append(make("p", { class: "dk-notice", text: shown.is_error ? "This cannot be shown." : shown.text }));
+  // What went wrong is said, and read aloud, by the status line below.
+  pane.append(make("p", { class: "dk-notice", text: shown.is_error ? "This cannot be shown. The reason is below." : shown.text }));
   return () => {};
 }
 

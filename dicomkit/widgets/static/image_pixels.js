@@ -74,9 +74,20 @@ function levelFunction(look) {
   };
 }
 
-/** The colour of a grey level in the four bytes of a canvas, alpha first in the number as it is last in memory. */
+/** A colour in the four bytes of a canvas, alpha first in the number as it is last in memory. */
+function colourNumber([red, green, blue]) {
+  return (0xff000000 | (blue << 16) | (green << 8) | red) >>> 0;
+}
+
+/** The colour of a grey level, likewise. */
 function greyColour(level) {
   return (0xff000000 | (level << 16) | (level << 8) | level) >>> 0;
+}
+
+/** What a supplemental palette has for a stored value; undefined where that is grey. */
+function paletteColour({ palette }, stored) {
+  if (!palette || !(stored >= palette.first)) return undefined;
+  return palette.colours[Math.min(stored - palette.first, palette.colours.length - 1)];
 }
 
 /** What makes a colour of a stored value as seen through `look`. */
@@ -84,10 +95,11 @@ function colourOfStored(frame, look) {
   const valueOf = modalityFunction(frame.modality);
   const levelOf = levelFunction(look);
   const isInverse = frame.inverse !== look.invert;
-  return (stored) => {
+  const greyOf = (stored) => {
     const level = levelOf(valueOf(stored));
     return greyColour(isInverse ? WHITE - level : level);
   };
+  return frame.palette ? (stored) => paletteColour(frame, stored) ?? greyOf(stored) : greyOf;
 }
 
 /** A colour for every stored value that its type can tell; null where there are too many. */
@@ -113,8 +125,7 @@ function colourFunction(frame, look) {
   const mask = table && table.length - 1;
   const open = table ? (place) => table[stored[place] & mask] : (place) => colourOf(stored[place]);
   if (!shutter) return open;
-  const shut = greyColour(shutter.level);
-  return (place) => (isMarked(shutter.bits, place) ? shut : open(place));
+  return (place) => (isMarked(shutter.bits, place) ? shutter.colour : open(place));
 }
 
 /** Draw a grey frame as seen through `look` into `pixels`, a Uint32Array of its size. */
@@ -129,8 +140,7 @@ function paintGrey(frame, look, pixels) {
     for (let at = 0; at < pixels.length; at++) pixels[at] = colourOf(stored[at]);
   }
   if (!shutter) return;
-  const shut = greyColour(shutter.level);
-  for (let at = 0; at < pixels.length; at++) if (isMarked(shutter.bits, at)) pixels[at] = shut;
+  for (let at = 0; at < pixels.length; at++) if (isMarked(shutter.bits, at)) pixels[at] = shutter.colour;
 }
 
 /** Unpack an overlay's bits, the lowest first, into `pixels` as one colour or nothing. */
@@ -147,11 +157,11 @@ function written(number) {
 /** What is under the cursor, in words. */
 function valueText(frame, column, row) {
   const at = row * frame.columns + column;
-  if (frame.kind === "colour") {
-    const [red, green, blue] = frame.rgba.subarray(4 * at, 4 * at + 3);
-    return `R ${red}  G ${green}  B ${blue}`;
-  }
+  const colour = ([red, green, blue]) => `R ${red}  G ${green}  B ${blue}`;
+  if (frame.kind === "colour") return colour(frame.rgba.subarray(4 * at, 4 * at + 3));
   const stored = frame.stored[at];
+  const supplemental = paletteColour(frame, stored);
+  if (supplemental !== undefined) return `${stored}  ${colour(new Uint8Array(Uint32Array.of(supplemental).buffer))}`;
   if (frame.padding && stored >= frame.padding[0] && stored <= frame.padding[1]) return "padding";
   return `${written(modalityFunction(frame.modality)(stored))} ${frame.unit}`.trim();
 }

@@ -25,6 +25,7 @@ const SHARED = [
   "pan",
   "playing",
   "rate",
+  "sweeping",
 ];
 
 class ViewerStore {
@@ -220,14 +221,22 @@ class ViewerStore {
 
   playOn() {
     delete this.timers.play;
-    const next = (this.state.frame + 1) % this.state.frame_count;
+    const next = this.nextOfFilm();
     // A film waits for its frames rather than leaving any out.
     if (this.frames.has(this.key(next)) || this.isTight()) this.set({ frame: next });
     else {
-      this.direction = 1;
+      this.direction = next < this.state.frame && this.state.sweeping ? -1 : 1;
       this.pump();
       this.schedulePlay();
     }
+  }
+
+  /** Which frame follows: the first one after the last, or the one before it where the film runs back. */
+  nextOfFilm() {
+    const { frame, frame_count, sweeping } = this.state;
+    if (!sweeping) return (frame + 1) % frame_count;
+    const step = frame + this.direction < 0 || frame + this.direction >= frame_count ? -this.direction : this.direction;
+    return Math.min(frame_count - 1, Math.max(0, frame + step));
   }
 }
 
@@ -240,8 +249,12 @@ function unpacked(message, buffers) {
     frame.stored = numbersOf(buffers[message.buffer], message.dtype);
     frame.modality = table(message.modality);
     frame.vois = message.vois.map(table);
-    const { shutter } = message;
-    frame.shutter = shutter && { ...shutter, bits: numbersOf(buffers[shutter.buffer], "uint8") };
+    const { shutter, palette } = message;
+    frame.shutter = shutter && {
+      colour: colourNumber(shutter.colour),
+      bits: numbersOf(buffers[shutter.buffer], "uint8"),
+    };
+    frame.palette = palette && { first: palette.first, colours: numbersOf(buffers[palette.buffer], "uint32") };
   } else if (message.kind === "colour") {
     frame.rgba = numbersOf(buffers[message.buffer], "uint8");
   } else if (message.kind === "pdf") {

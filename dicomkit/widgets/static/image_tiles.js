@@ -95,12 +95,25 @@ function eachBlock({ left, top, columns, rows, step, samples }, whole, visit) {
 /** What paints the tiles of a grey frame as seen through a look. */
 function greyTiles(frame, look) {
   const colourAt = colourFunction(frame, look);
+  if (frame.palette || frame.shutter) {
+    return (pixels, part) =>
+      eachBlock(part, frame, (at, places) => (pixels[at] = meanColour(places.map(colourAt))));
+  }
   return (pixels, part) =>
     eachBlock(part, frame, (at, places) => {
       let sum = 0;
       for (const place of places) sum += colourAt(place) & 0xff;
       pixels[at] = greyColour(Math.floor(sum / places.length + 0.5));
     });
+}
+
+/** The mean of colours, each channel for itself. */
+function meanColour(colours) {
+  const mean = (shift) => {
+    const sum = colours.reduce((total, colour) => total + ((colour >>> shift) & 0xff), 0);
+    return Math.floor(sum / colours.length + 0.5);
+  };
+  return colourNumber([mean(0), mean(8), mean(16)]);
 }
 
 /** What paints the tiles of a coloured frame. */
