@@ -289,7 +289,7 @@ def test_a_unit_that_is_unspecified_leaves_another(attributes: dict[str, Any], u
     assert grey(image(np.array([[0, 1000]], "<u2"), **attributes)).unit == unit
 
 
-@pytest.mark.parametrize("value", [b"1A", b"0 ", b"-3", b"  "])
+@pytest.mark.parametrize("value", [b"1A", b"0 ", b"-3", b"  ", b"2\\3 "])
 def test_a_number_of_frames_that_is_none_leaves_one_frame(value: bytes) -> None:
     stored = np.array([[1, 2], [3, 4]], "u1")
     dataset = image(stored)

@@ -80,6 +80,8 @@ def test_a_localizer_leaves_the_others_their_order() -> None:
     slices = [header("1", number, z) for number, z in ((2, 30.0), (3, 10.0), (4, 20.0))]
     crossing = header("1", 1, 0.0, ImageOrientationPatient=CORONAL)
     assert order(*slices, crossing) == [[1, 3, 4, 2]]
+    among = header("1", 1, 15.0, ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"])
+    assert order(*slices, among) == [[1, 3, 4, 2]]
     placeless = header("1", 9, None, ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"])
     assert order(*slices, placeless) == [[3, 4, 2, 9]]
 

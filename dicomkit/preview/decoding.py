@@ -92,7 +92,7 @@ def _stated_frames(dataset: Dataset) -> int | None:
     if value is None:
         return 1
     stated = numbers(value)
-    return int(stated[0]) if stated else None
+    return int(stated[0]) if len(stated) == 1 else None
 
 
 def decode(dataset: Dataset, index: int, file: Path | None) -> Pixels:

@@ -148,11 +148,16 @@ def _by_number(places: list[_Place]) -> list[_Place]:
 
 
 def _stacks(places: list[_Place]) -> list[list[_Place]]:
-    """Return places of the same orientation together, each stack in order along its normal."""
+    """Return places of the same orientation together, localizers apart, each stack in order along its normal."""
     stacks: list[tuple[NDArray[np.float64], list[_Place]]] = []
     for place in places:
         cosines = np.array(place.cosines)
-        known = (stack for first, stack in stacks if np.abs(first - cosines).max() <= _SAME_DIRECTION)
+        known = (
+            stack
+            for first, stack in stacks
+            if stack[0].is_localizer == place.is_localizer
+            and np.abs(first - cosines).max() <= _SAME_DIRECTION
+        )
         stack = next(known, None)
         if stack is None:
             stacks.append((cosines, [place]))
