@@ -852,6 +852,17 @@ def test_the_same_stream_in_other_fragments_is_no_difference() -> None:
     assert len(compare(whole, Encoded(broken, str(RLELossless))).differences) == 1
 
 
+def test_offset_tables_are_no_difference_where_there_are_fragments_and_nowhere_else() -> None:
+    """PS3.3 C.7.6.3.1.8: native pixels have none."""
+
+    def with_table(ds: Dataset) -> Dataset:
+        return with_changes(ds, ExtendedOffsetTable=bytes(8), ExtendedOffsetTableLengths=bytes(8))
+
+    whole = compressed(a_picture(), RLELossless)
+    assert compare(whole, compressed(with_table(a_picture()), RLELossless)).differences == ()
+    assert len(compare(encoded(a_picture()), encoded(with_table(a_picture()))).differences) == 2
+
+
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_what_cannot_be_decoded_is_not_known() -> None:
     back = compressed(a_picture(), RLELossless)

@@ -548,6 +548,9 @@ def test_what_has_no_form_with_a_colour_for_every_pixel_is_refused() -> None:
 def test_a_file_around_a_jpeg_2000_code_stream() -> None:
     fragment = even(imagecodecs.jpeg2k_encode(COLOUR, reversible=True, codecformat="jp2"))
     assert value(convert(image(COLOUR), [fragment], JPEG2000Lossless)) == COLOUR.tobytes()
+    for length in (fragment.index(b"jp2c") - 4, fragment.index(b"jp2h") - 4):
+        with pytest.raises(NotConverted, match="JP2 file holds no code stream"):
+            convert(image(COLOUR), [fragment[:length]], JPEG2000Lossless)
 
 
 # --- loss --------------------------------------------------------------------------------------------------------
@@ -735,16 +738,17 @@ CUTTABLE = {
 
 
 @pytest.mark.parametrize("name", CUTTABLE)
+@pytest.mark.parametrize("end", [END, b"", bytes(2), bytes(40)], ids=["closed", "open", "2 NULs", "40 NULs"])
 @given(missing=st.integers(1, 60))
-@settings(max_examples=30, deadline=None)
-def test_jpeg_cut_anywhere_near_its_end_is_refused_or_was_whole(name: str, missing: int) -> None:
+@settings(max_examples=20, deadline=None)
+def test_jpeg_cut_anywhere_near_its_end_is_refused_or_was_whole(name: str, end: bytes, missing: int) -> None:
     """Bytes that may be missing are those without which the picture is the same."""
     fragment = CUTTABLE[name]
     samples = {"12 bits": GREY_12, "lossless": GREY_16}.get(name, GREY_8)
     ds = image(COLOUR) if "colour" in name or name.startswith("4") else image(samples, BitsStored=None)
     whole = value(convert(ds, [fragment], JPEGBaseline8Bit))
     try:
-        cut = convert(ds, [even(fragment.rstrip(b"\0")[: -2 - missing] + END)], JPEGBaseline8Bit)
+        cut = convert(ds, [even(fragment.rstrip(b"\0")[: -2 - missing] + end)], JPEGBaseline8Bit)
     except NotConverted:
         return
     assert value(cut) == whole
@@ -764,27 +768,32 @@ def test_a_lossy_jpeg_that_is_cut_is_refused(options: dict[str, Any]) -> None:
             convert(image(COLOUR), [even(whole[:length] + END)], JPEGBaseline8Bit)
 
 
-def test_bytes_that_are_missing_before_a_restart_are_noticed() -> None:
+@pytest.mark.parametrize("frames_before", [0, 2])
+def test_bytes_that_are_missing_before_a_restart_are_noticed(frames_before: int) -> None:
     fragment = pillow_jpeg(subsampling=0, restart_marker_blocks=2)
+    before = frames_before * fragment  # in the same fragment
+    ds = image(COLOUR, NumberOfFrames=frames_before + 1)
+    assert value(convert(ds, [before + fragment], JPEGBaseline8Bit))
     restart = fragment.index(b"\xff\xd3")
     with pytest.raises(NotConverted, match="before its picture does"):
-        convert(image(COLOUR), [even(fragment[: restart - 20] + fragment[restart:])], JPEGBaseline8Bit)
+        convert(ds, [even(before + fragment[: restart - 20] + fragment[restart:])], JPEGBaseline8Bit)
 
 
-def scan_by_scan(planes: Any) -> list[bytes]:
+def scan_by_scan(planes: Any, identifiers: Sequence[int]) -> list[bytes]:
     """A lossless JPEG stream with a scan for each component (ISO 10918-1 B.2.3): its header, and each scan."""
     rows, columns = planes[0].shape
-    components = b"".join(bytes([number, 0x11, 0]) for number in (1, 2, 3))
+    components = b"".join(bytes([number, 0x11, 0]) for number in identifiers)
     parts = [b"\xff\xd8\xff\xc3" + struct.pack(">HBHHB", 17, 8, rows, columns, 3) + components]
-    for number, plane in enumerate(planes, 1):
+    for number, plane in zip(identifiers, planes, strict=True):
         stream = imagecodecs.jpeg8_encode(plane, lossless=True, bitspersample=8, predictor=1)
         tables, scan = stream.index(b"\xff\xc4"), stream.index(b"\xff\xda")
         parts.append(stream[tables : scan + 5] + bytes([number]) + stream[scan + 6 : -2])
     return parts
 
 
-def test_a_scan_for_each_component() -> None:
-    parts = scan_by_scan([np.ascontiguousarray(COLOUR[..., plane]) for plane in range(3)])
+@pytest.mark.parametrize("identifiers", [(1, 2, 3), (7, 8, 9), b"RGB"], ids=["from 1", "from 7", "letters"])
+def test_a_scan_for_each_component(identifiers: Sequence[int]) -> None:
+    parts = scan_by_scan([np.ascontiguousarray(COLOUR[..., plane]) for plane in range(3)], identifiers)
     whole = even(b"".join(parts) + END)
     assert value(convert(image(COLOUR), [whole], JPEGLosslessSV1)) == COLOUR.tobytes()
     for cut in (parts[:3], [*parts[:2], parts[2][:-20], parts[3]]):

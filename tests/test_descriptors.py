@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from dicomkit import LocalSCP
-from dicomkit.descriptors import associations_that_fit, is_shortage, lowered
+from dicomkit.descriptors import PER_ASSOCIATION, associations_that_fit, has_room, is_shortage, lowered
 from tests.files import write_ct_files
 
 resource = pytest.importorskip("resource", reason="descriptors are limited on Unix only")
@@ -183,3 +184,25 @@ def test_what_is_no_shortage() -> None:
     assert not is_shortage(None)
     assert not is_shortage(FileNotFoundError(2, "no such file"))
     assert is_shortage(OSError(24, "Too many open files"))
+
+
+@pytest.fixture
+def limit_to() -> Iterator[Callable[[int], None]]:
+    """Set how many files this process may have open; as before afterwards."""
+    before, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    yield lambda limit: resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (before, hard))
+
+
+def test_there_is_room_where_an_association_finds_its_descriptors(limit_to: Callable[[int], None]) -> None:
+    taken = [os.open(os.devnull, os.O_RDONLY) for _ in range(PER_ASSOCIATION)]
+    for descriptor in taken:
+        os.close(descriptor)
+    limit_to(max(taken) + 1)
+    assert has_room()
+    assert has_room(), "it keeps none"
+    limit_to(max(taken))
+    assert not has_room()
+    assert not has_room(), "it keeps none"
+    limit_to(max(taken) + 1)
+    assert has_room()

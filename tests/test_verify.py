@@ -568,10 +568,17 @@ def test_a_class_that_is_not_sent_back_is_told(ct_files: list[Path]) -> None:
     assert "does not send MR Image Storage back" in detail(frame)
 
 
-def test_many_classes_are_spread_over_associations() -> None:
+@pytest.mark.parametrize("more", range(7))
+def test_many_classes_are_spread_over_associations(more: int) -> None:
+    """An association has 128 contexts, of which two are those of the services."""
+    sent_as = [
+        replaced(subject, sent_transfer_syntax=f"1.3.{number}")
+        for number, subject in enumerate(subjects(more))
+    ]
     kinds = {f"1.2.{number}": subjects(1) for number in range(60)}
+    kinds["1.2.0"] = [*subjects(1), *sent_as]
     parcels = list(_parcels(kinds))
-    assert len(parcels) > 1
+    assert len(parcels) == 3
     assert all(len(parcel) <= 126 for parcel in parcels)
     assert {sop_class for parcel in parcels for sop_class, _ in parcel} == set(kinds)
 
