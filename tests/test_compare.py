@@ -513,10 +513,12 @@ def test_values_in_a_sequence_that_identifies_are_not_shown() -> None:
         item = struct.pack("<HHI", 0xFFFE, 0xE000, len(item)) + item
         return Encoded(element(0x00400275, b"SQ", item) + element(0x00540016, b"SQ", item), EXPLICIT_LE)
 
-    assert str(compare(request("CT"), request("MR"))) == (
+    comparison = compare(request("CT"), request("MR"))
+    assert str(comparison) == (
         "(0040,0275)[1] > (0008,0060) Modality changed; "
         "(0054,0016)[1] > (0008,0060) Modality changed ('CT' became 'MR')"
     )
+    assert [difference.tag for difference in comparison.differences] == [0x00400275, 0x00540016]
 
 
 # Pixels
