@@ -23,7 +23,7 @@ from pydicom.encaps import encapsulate, generate_fragments, generate_frames, par
 from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_dataset
 from pydicom.sequence import Sequence as Items
-from pydicom.uid import UID, JPEG2000Lossless, JPEGLSLossless, RLELossless
+from pydicom.uid import JPEG2000, UID, JPEG2000Lossless, JPEGLSLossless, RLELossless
 
 from dicomkit.uids import DEFLATED_LE, EXPLICIT_BE, EXPLICIT_LE, IMPLICIT_LE
 from dicomkit.verification.allowed import ALLOWED
@@ -677,6 +677,25 @@ def test_the_sign_may_be_repeated_in_the_bits_above_and_nothing_else() -> None:
     broken = samples.copy()
     broken[700] ^= 0x4000
     assert "has bits that the other one has no room for" in str(compare(sent, encoded(signed(broken))))
+
+
+def test_what_decoders_may_differ_by_is_counted_across_zero_too() -> None:
+    def signed(values: np.ndarray) -> Dataset:
+        changes = {"PixelRepresentation": 1, "BitsStored": 12, "HighBit": 11, "PixelData": values.tobytes()}
+        return with_changes(a_picture(), **changes)
+
+    ds = signed(np.random.default_rng(2).integers(-6, 7, 2048).astype("<i2"))
+    ds.compress(JPEG2000, j2k_psnr=[80], generate_instance_uid=False)
+    decoded = ds.pixel_array.ravel().astype("<i2")
+    assert (decoded == 0).any()
+    buffer = DicomBytesIO()
+    buffer.is_little_endian, buffer.is_implicit_VR = True, False
+    write_dataset(buffer, ds)
+    sent = Encoded(buffer.getvalue(), str(JPEG2000))
+    for apart in (-1, 1):
+        assert compare(sent, encoded(signed(decoded + np.int16(apart)))).differences == ()
+        other = compare(sent, encoded(signed(decoded + np.int16(2 * apart))))
+        assert "2048 of the 2048 decoded values of frame 1 differ by more than 1" in str(other)
 
 
 def with_icon(icon: bytes, fragments: bytes | None = None) -> bytes:
