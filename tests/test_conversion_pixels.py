@@ -850,6 +850,15 @@ def test_the_limit_is_exact(syntax: UID) -> None:
         convert(attributes, [b"".join(frames)], syntax, max_decoded_bytes=len(expected) - 1)
 
 
+def test_what_a_decoder_takes_beside_is_not_in_the_limit_unless_it_is_much() -> None:
+    """OpenJPEG has 32 bits for each sample of 8."""
+    fragment = jpeg_2000(RAMP)
+    converted = convert(
+        image(RAMP, BitsStored=None), [fragment], JPEG2000Lossless, max_decoded_bytes=RAMP.size
+    )
+    assert value(converted) == RAMP.tobytes()
+
+
 def with_size(syntax: UID, rows: int, columns: int) -> bytes:
     """The code stream of `syntax` that says another size."""
     stream = bytearray(ONE_OF_EACH[syntax])
