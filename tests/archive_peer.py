@@ -43,7 +43,7 @@ class ArchivePeer:
     statuses : list of int
         With which our N-EVENT-REPORTs were answered.
     associations : list of Association
-        On which a query came, one for each.
+        On which a query or retrieval came, one for each.
     """
 
     aet = "ARCHIVE"
@@ -157,6 +157,7 @@ class ArchivePeer:
         return self._on_find(event.identifier)
 
     def _get(self, event: Any) -> Iterator[Any]:
+        self.associations.append(event.assoc)
         assert self._on_get is not None
         return self._on_get(event.identifier)
 

@@ -16,7 +16,7 @@ from io import BytesIO
 from pathlib import Path
 from time import monotonic
 from types import FrameType
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -169,7 +169,7 @@ def test_a_batch_has_a_row_for_each_association(ct_files: list[Path]) -> None:
 def test_an_association_that_did_not_come_about_has_a_row_too(ct_files: list[Path]) -> None:
     row = sent_to(RejectAssociation(), sources=ct_files).associations.iloc[0]
     assert "set RemoteAET" in row.ended
-    assert row.instances == 0
+    assert row[["instances", "size_bytes"]].tolist() == [0, 0]
     assert row[["opened_at", "max_pdu", "contexts_accepted", "peer_implementation_uid"]].isna().all()
 
 
@@ -802,18 +802,21 @@ def test_a_pause_lets_the_peer_go_and_a_resume_goes_on(
     assert attempts_of(batch) == [(number, 1, "stored") for number in range(10)]
 
 
-def test_what_is_put_back_in_a_pause_is_not_counted_as_carried() -> None:
-    control, is_ready = BatchControl(), threading.Event()
+def six_with_the_second_watched(is_ready: threading.Event) -> list[Instance]:
+    """Six instances; the second one sets this when it is made ready to be sent."""
 
     class Watched(Instance):
-        """It says when it is made ready to be sent."""
-
         def open(self) -> DataSource:
             is_ready.set()
             return super().open()
 
-    sources: list[object] = [look_at(ct_instance(index)) for index in range(6)]
-    sources[1] = Watched(*cast("Instance", sources[1]).__getstate__())  # type: ignore[arg-type]
+    found = [look_at(ct_instance(index)) for index in range(6)]
+    return [found[0], Watched(*found[1].__getstate__()), *found[2:]]  # type: ignore[arg-type]
+
+
+def test_what_is_put_back_in_a_pause_is_not_counted_as_carried() -> None:
+    control, is_ready = BatchControl(), threading.Event()
+    sources = six_with_the_second_watched(is_ready)
 
     def pause(received: dict[str, object]) -> None:
         if received["sop_instance_uid"] == instance_uid(0):  # whose response is yet to come
@@ -832,6 +835,24 @@ def test_what_is_put_back_in_a_pause_is_not_counted_as_carried() -> None:
     assert batch.ok
     assert attempts_of(batch) == [(number, 1, "stored") for number in range(6)]
     assert batch.associations.instances.tolist() == [3, 3]
+
+
+def test_what_is_ready_when_a_cancel_comes_is_not_sent() -> None:
+    control, is_ready = BatchControl(), threading.Event()
+
+    def cancel(received: dict[str, object]) -> None:
+        assert is_ready.wait(5.0)
+        control.cancel()
+
+    with LocalSCP(on_received=cancel) as scp:
+        batch = send_batch(scp.setting(), six_with_the_second_watched(is_ready), control=control)
+        assert len(scp.received) == 1
+    assert batch.to_frame().outcome.tolist() == ["stored", *["cancelled"] * 5]
+    assert batch.to_frame().detail[1:].str.startswith("cancelled before it was tried").all()
+    assert batch.associations[["instances", "size_bytes"]].iloc[0].tolist() == [
+        1,
+        batch.to_frame().size_bytes[0],
+    ]
 
 
 def on_sending(instance: int, act: Callable[[], object]) -> Callable[[Event], None]:

@@ -23,7 +23,7 @@ from pydicom.encaps import encapsulate, generate_fragments, generate_frames, par
 from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_dataset
 from pydicom.sequence import Sequence as Items
-from pydicom.uid import UID, JPEG2000Lossless, JPEGLSLossless, RLELossless
+from pydicom.uid import JPEG2000, UID, JPEG2000Lossless, JPEGLSLossless, RLELossless
 
 from dicomkit.uids import DEFLATED_LE, EXPLICIT_BE, EXPLICIT_LE, IMPLICIT_LE
 from dicomkit.verification.allowed import ALLOWED
@@ -550,10 +550,12 @@ def test_values_in_a_sequence_that_identifies_are_not_shown() -> None:
         item = struct.pack("<HHI", 0xFFFE, 0xE000, len(item)) + item
         return Encoded(element(0x00400275, b"SQ", item) + element(0x00540016, b"SQ", item), EXPLICIT_LE)
 
-    assert str(compare(request("CT"), request("MR"))) == (
+    comparison = compare(request("CT"), request("MR"))
+    assert str(comparison) == (
         "(0040,0275)[1] > (0008,0060) Modality changed; "
         "(0054,0016)[1] > (0008,0060) Modality changed ('CT' became 'MR')"
     )
+    assert [difference.tag for difference in comparison.differences] == [0x00400275, 0x00540016]
 
 
 # Pixels
@@ -726,13 +728,14 @@ def rle_frame(segments: list[bytes]) -> bytes:
     return struct.pack("<16I", len(segments), *offsets, *[0] * (15 - len(segments))) + body
 
 
-@pytest.mark.parametrize("samples", [1, 3, 4])
-@pytest.mark.parametrize("width", [1, 2, 3, 4, 5, 8])
+@pytest.mark.parametrize(
+    ("width", "samples"),
+    # RLE has no more than 15 segments.
+    [(width, samples) for width in (1, 2, 3, 4, 5, 8) for samples in (1, 3, 4) if width * samples <= 15],
+)
 def test_rle_of_samples_as_wide_and_as_many_as_any(width: int, samples: int) -> None:
     """PS3.5 G.2: a segment for each byte of each sample, the most significant first."""
-    if width * samples > 15:
-        pytest.skip("RLE has no more than 15 segments")
-    data = np.random.default_rng(1).integers(0, 256, (32, 32, samples, width)).astype("u1")
+    data = np.random.default_rng(1).integers(0, 256, (64, 32, samples, width)).astype("u1")
     ds = with_changes(a_picture(), BitsAllocated=8 * width, BitsStored=8 * width, HighBit=8 * width - 1)
     if samples > 1:
         ds.SamplesPerPixel, ds.PlanarConfiguration = samples, 0
@@ -804,6 +807,25 @@ def test_colour_that_the_source_gives_no_name_may_be_given_one(said: str | None)
     else:
         ds.PhotometricInterpretation = said
     assert "PhotometricInterpretation" in str(compare(named, encoded(ds)))
+
+
+def test_what_decoders_may_differ_by_is_counted_across_zero_too() -> None:
+    def signed(values: np.ndarray) -> Dataset:
+        changes = {"PixelRepresentation": 1, "BitsStored": 12, "HighBit": 11, "PixelData": values.tobytes()}
+        return with_changes(a_picture(), **changes)
+
+    ds = signed(np.random.default_rng(2).integers(-6, 7, 2048).astype("<i2"))
+    ds.compress(JPEG2000, j2k_psnr=[80], generate_instance_uid=False)
+    decoded = ds.pixel_array.ravel().astype("<i2")
+    assert (decoded == 0).any()
+    buffer = DicomBytesIO()
+    buffer.is_little_endian, buffer.is_implicit_VR = True, False
+    write_dataset(buffer, ds)
+    sent = Encoded(buffer.getvalue(), str(JPEG2000))
+    for apart in (-1, 1):
+        assert compare(sent, encoded(signed(decoded + np.int16(apart)))).differences == ()
+        other = compare(sent, encoded(signed(decoded + np.int16(2 * apart))))
+        assert "2048 of the 2048 decoded values of frame 1 differ by more than 1" in str(other)
 
 
 def with_icon(icon: bytes, fragments: bytes | None = None) -> bytes:

@@ -435,6 +435,17 @@ def test_a_sequence_that_is_none_is_copied_where_it_can_be() -> None:
         convert(instance_of(damaged, EXPLICIT), IMPLICIT)
 
 
+@pytest.mark.parametrize("is_in_item", [False, True])
+def test_a_delimiter_of_what_is_not_open_ends_nothing(*, is_in_item: bool) -> None:
+    """What comes after it would be lost, or be of another data set (PS3.5 7.5.1)."""
+    data = write([FIRST]) + struct.pack("<HHI", 0xFFFE, 0xE00D, 0) + write([ROWS])
+    if is_in_item:
+        inner = item(data)
+        data = write([FIRST]) + struct.pack("<HH2sHI", 0x0008, 0x1115, b"SQ", 0, len(inner)) + inner
+    with pytest.raises(NotConverted, match="cannot be followed"):
+        convert(instance_of(data, EXPLICIT), IMPLICIT)
+
+
 def nested(depth: int) -> list[Element]:
     elements = [ROWS]
     for level in range(depth):

@@ -37,6 +37,8 @@ from tests.bare_peer import (
     COMMAND,
     HOST,
     LAST,
+    RELEASE_RP_PDU,
+    RELEASE_RQ_PDU,
     BarePeer,
     Conversation,
     Left,
@@ -389,6 +391,36 @@ def test_of_several_that_are_turned_away_together_no_more_than_one_instance_bear
     assert (frame.outcome == "aborted").sum() == 1
     # None does when an association is open again before the last of the three has heard of it.
     assert (frame.outcome == "rejected").sum() <= 1
+
+
+def test_a_peer_that_releases_between_two_instances_costs_nobody_an_attempt() -> None:
+    """PS3.8 section 7.2 lets either side release; the next instance goes over another association."""
+    has_released = threading.Semaphore(0)
+    associations = iter(range(100))
+    replies: list[bytes] = []
+
+    def serve(conversation: Conversation) -> None:
+        if next(associations) == 2:
+            conversation.serve()
+            return
+        conversation.answer(conversation.read_instance())
+        conversation.send(RELEASE_RQ_PDU)
+        has_released.release()
+        replies.append(conversation.read_pdu())
+
+    def one_by_one() -> Iterator[bytes]:
+        for index in range(3):
+            if index:
+                assert has_released.acquire(timeout=5)
+            yield ct_instance(index)
+
+    with Picky(lambda request: ACCEPT, serve) as peer:
+        batch = send_batch(peer.setting(), one_by_one())
+    frame = batch.to_frame()
+    assert frame.outcome.tolist() == ["stored"] * 3
+    assert frame.association.tolist() == [1, 2, 3]
+    assert batch.associations.ended.tolist() == [*["released by the peer"] * 2, "released"]
+    assert replies == [RELEASE_RP_PDU] * 2
 
 
 def test_what_comes_due_meanwhile_does_not_bear_the_rejection_of_what_was_asked_for() -> None:

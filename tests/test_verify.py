@@ -548,6 +548,21 @@ def test_an_archive_that_lists_and_does_not_send_leaves_unknown(ct_files: list[P
     assert "method='find'" in detail(frame)
 
 
+def test_an_archive_that_ends_the_association_instead_of_bringing_it_leaves_unknown(
+    ct_files: list[Path],
+) -> None:
+    rows = stored_rows(ct_files[:1])
+
+    def on_get(asked: Dataset) -> Iterator[Any]:
+        archive.associations[-1].abort()
+        yield 0
+
+    with ArchivePeer(offers=[GET, FIND], on_get=on_get, on_find=listing([])) as archive:
+        frame = verify(rows, archive.setting(), method="get")
+    assert answers(frame) == ["unknown"]
+    assert "ended the association instead of answering" in detail(frame)
+
+
 def test_an_archive_that_sends_something_else_is_not_believed(ct_files: list[Path]) -> None:
     rows = stored_rows(ct_files[:1])
 

@@ -391,6 +391,18 @@ def test_a_source_that_changed_after_it_was_skipped_proves_nothing(
 # A copy that is damaged
 
 
+def test_a_source_is_known_by_the_uid_in_its_data_set(dcmqrscp: Dcmqrscp, tmp_path: Path) -> None:
+    """Its File Meta Information says another one, which is not what was sent."""
+    path = file_of(an_instance(), EXPLICIT_LE, tmp_path / "one.dcm")
+    content = path.read_bytes()
+    uid = an_instance().SOPInstanceUID.encode()
+    assert content.count(uid) == 2
+    path.write_bytes(content.replace(uid, uid[:-1] + b"9", 1))
+    batch = sent(dcmqrscp, path)
+    assert batch.to_frame().sop_instance_uid.tolist() == [uid.decode()]
+    assert found(dcmqrscp, batch)[0] == "yes"
+
+
 @pytest.mark.parametrize("which", ["orthanc", "dcmqrscp"])
 @pytest.mark.parametrize("content", [b"", b"x" * 5000])
 def test_of_a_damaged_copy_it_is_said_what_helps(
