@@ -303,8 +303,19 @@ ENCODERS = {
 }
 
 
-@pytest.mark.parametrize("encoder", ENCODERS)
-@pytest.mark.parametrize("name", ["CT_small.dcm", "MR_small.dcm", "SC_rgb.dcm", "frames", "12 bits"])
+SIGNED = ("CT_small.dcm", "MR_small.dcm")
+
+
+@pytest.mark.parametrize(
+    ("name", "encoder"),
+    [
+        (name, encoder)
+        for name in (*SIGNED, "SC_rgb.dcm", "frames", "12 bits")
+        for encoder in ENCODERS
+        if name not in SIGNED
+        or encoder != "JPEG-LS near lossless"  # which DCMTK does not make of signed ones
+    ],
+)
 def test_what_dcmtk_compresses_is_what_dcmtk_decompresses(name: str, encoder: str, tmp_path: Path) -> None:
     tool, *options = ENCODERS[encoder]
     source = TEST_FILES / name
