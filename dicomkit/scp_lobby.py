@@ -1,9 +1,9 @@
 """Where callers of the local receiver wait until they say something, so that who says nothing costs next to nothing.
 
 One thread accepts, for either server, and holds what is silent: no thread of its own, no place among the associations.
-A caller is handed over with its first byte, and is dropped when none came for as long as the ARTIM timer runs (PS3.8
-section 9.1.5). When there are too many of them, or the system has no descriptor left, the one that was silent the
-longest goes, so that there is room for another.
+A caller is handed over once it has sent the header of a PDU, and is dropped when it has not for as long as the ARTIM
+timer runs (PS3.8 section 9.1.5). When there are too many of them, or the system has no descriptor left, the one that
+was silent the longest goes, so that there is room for another.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ __all__ = ["ARTIM_SECONDS", "Lobby"]
 
 ARTIM_SECONDS = 30.0
 _MOST_SILENT = 256  # of 1024 descriptors, which is all that a process has on many systems
+_LEAST_BYTES = 6  # the header of a PDU (PS3.8 section 9.3.1); where the system counts them
 _NO_DESCRIPTOR_SECONDS = 0.1  # until one may be free again, when nobody here can give one up
 
 
@@ -32,7 +33,7 @@ class Lobby:
     listener : socket.socket
         Listens; closing it is its owner's affair.
     receive : callable
-        Takes a socket whose peer has said something or gone, and its address; called in the lobby's thread.
+        Takes a socket whose peer has begun a PDU or gone, and its address; called in the lobby's thread.
     dropped : callable
         Told of each connection that was closed here, why.
     most_seconds : float
@@ -108,6 +109,7 @@ class Lobby:
             self._drop_oldest("silent, and there was no descriptor left")
             return True
         sock.setblocking(True)
+        _wait_for(sock, _LEAST_BYTES)
         if len(self._silent) >= _MOST_SILENT:
             self._drop_oldest(f"silent for the longest of {_MOST_SILENT}")
         self._silent[sock] = (address, time.monotonic() + self._most_seconds)
@@ -120,6 +122,7 @@ class Lobby:
 
     def _hand_over(self, sock: socket.socket) -> None:
         address = self._leave(sock)
+        _wait_for(sock, 1)
         try:
             self._receive(sock, address)
         except RuntimeError:  # no thread can be started
@@ -135,3 +138,9 @@ class Lobby:
             sock.shutdown(socket.SHUT_RDWR)
         sock.close()
         self._dropped(why)
+
+
+def _wait_for(sock: socket.socket, count: int) -> None:
+    """Have a socket count as readable with so many bytes, where the system can (not on Windows), or at its end."""
+    with suppress(AttributeError, OSError):
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, count)
