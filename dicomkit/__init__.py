@@ -17,12 +17,8 @@ if TYPE_CHECKING:
     from dicomkit.errors import MissingExtraError as MissingExtraError
     from dicomkit.errors import Problem as Problem
     from dicomkit.errors import SecurityError as SecurityError
-    from dicomkit.errors import SendError as SendError
     from dicomkit.errors import SettingError as SettingError
     from dicomkit.errors import UnreadableError as UnreadableError
-    from dicomkit.instances import Instance as Instance
-    from dicomkit.instances import find_instances as find_instances
-    from dicomkit.instances import look_at as look_at
     from dicomkit.ledger import Ledger as Ledger
     from dicomkit.ledger import Verdict as Verdict
     from dicomkit.messages import BinaryMessage as BinaryMessage
@@ -31,17 +27,21 @@ if TYPE_CHECKING:
     from dicomkit.messages import TextMessage as TextMessage
     from dicomkit.messages import XmlMessage as XmlMessage
     from dicomkit.results import Outcome as Outcome
+    from dicomkit.results import ResultsFile as ResultsFile
+    from dicomkit.results import SendError as SendError
     from dicomkit.results import SendResult as SendResult
-    from dicomkit.results_file import ResultsFile as ResultsFile
-    from dicomkit.results_reader import read_results as read_results
+    from dicomkit.results import read_results as read_results
     from dicomkit.scp import LocalSCP as LocalSCP
     from dicomkit.security import TlsOptions as TlsOptions
     from dicomkit.security import UserIdentity as UserIdentity
-    from dicomkit.sender import send as send
-    from dicomkit.services import echo as echo
-    from dicomkit.services import probe as probe
+    from dicomkit.sending import echo as echo
+    from dicomkit.sending import probe as probe
+    from dicomkit.sending import send as send
     from dicomkit.settings import DicomSenderSetting as DicomSenderSetting
     from dicomkit.settings import MessageType as MessageType
+    from dicomkit.sources import Instance as Instance
+    from dicomkit.sources import find_instances as find_instances
+    from dicomkit.sources import look_at as look_at
     from dicomkit.verification import verify as verify
     from dicomkit.widgets import BatchPanel as BatchPanel
     from dicomkit.widgets import ImageViewer as ImageViewer
@@ -54,8 +54,7 @@ __version__ = "0.1.0"
 
 _ROOMS = {
     "batch": ["Batch", "BatchControl", "send_batch"],
-    "services": ["echo", "probe"],
-    "sender": ["send"],
+    "sending": ["echo", "probe", "send"],
     "ledger": ["Ledger", "Verdict"],
     "errors": [
         "DicomkitError",
@@ -63,18 +62,15 @@ _ROOMS = {
         "MissingExtraError",
         "Problem",
         "SecurityError",
-        "SendError",
         "SettingError",
         "UnreadableError",
     ],
-    "instances": ["Instance", "find_instances", "look_at"],
+    "sources": ["Instance", "find_instances", "look_at"],
     "scp": ["LocalSCP"],
     "security": ["TlsOptions", "UserIdentity"],
     "messages": ["BinaryMessage", "DicomMessage", "JsonMessage", "TextMessage", "XmlMessage"],
     "settings": ["DicomSenderSetting", "MessageType"],
-    "results": ["Outcome", "SendResult"],
-    "results_file": ["ResultsFile"],
-    "results_reader": ["read_results"],
+    "results": ["Outcome", "ResultsFile", "SendError", "SendResult", "read_results"],
     "verification": ["verify"],
     "widgets": ["BatchPanel", "ImageViewer", "SenderApp", "SettingForm", "SourceChooser", "TagBrowser"],
 }

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from dicomkit.frozen import Frozen
+from dicomkit._support.frozen import Frozen
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from dicomkit.results import SendResult
 
 __all__ = [
     "DicomkitError",
@@ -25,7 +24,6 @@ __all__ = [
     "MissingExtraError",
     "LedgerError",
     "SecurityError",
-    "SendError",
     "WireError",
     "ConnectionFailed",
     "TlsFailure",
@@ -145,18 +143,6 @@ class SecurityError(DicomkitError, ValueError):
         self.reason = reason
         shown = file_name(value) if option.endswith("_file") else value
         super().__init__(f"{option}{f' {shown}' if shown else ''}: {reason}")
-
-
-class SendError(DicomkitError):
-    """An instance was not stored; `result` is the whole row.
-
-    The message has the file's name and no folder, and not the peer's Error Comment: people put patients' names into
-    both. `result.source` and `result.detail` have them.
-    """
-
-    def __init__(self, result: SendResult) -> None:
-        self.result = result
-        super().__init__(f"{file_name(result.source)}: {result.outcome}: {without_comment(result.detail)}")
 
 
 class WireError(DicomkitError):

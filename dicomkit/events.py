@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dicomkit.frozen import Frozen
+from dicomkit._support.frozen import Frozen
 
 if TYPE_CHECKING:
     from dicomkit.results import SendResult

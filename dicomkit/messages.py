@@ -11,12 +11,19 @@ from base64 import b64encode
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from dicomkit.content import SourceChanged, SourceError, as_on_disk, describe_os_error
+from dicomkit._support.frozen import Frozen
+from dicomkit.dictionary.uids import uid_name
 from dicomkit.errors import UnreadableError, file_name, without_folder
-from dicomkit.frozen import Frozen
-from dicomkit.instances import Instance, is_dataset, look_at
-from dicomkit.second_look import look_again
-from dicomkit.uids import uid_name
+from dicomkit.sources import (
+    Instance,
+    SourceChanged,
+    SourceError,
+    as_on_disk,
+    describe_os_error,
+    is_dataset,
+    look_again,
+    look_at,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -142,7 +149,7 @@ class DicomMessage(Message):
         """
         if not is_dataset(dataset):
             raise TypeError(f"dataset is of type {type(dataset).__name__}; it takes a pydicom Dataset")
-        from dicomkit.part10 import encode_dataset
+        from dicomkit.sources.part10 import encode_dataset
 
         return cls(encode_dataset(dataset), "<dataset>")
 
@@ -197,7 +204,7 @@ class DicomMessage(Message):
             with suppress(UnreadableError):
                 _ = self.instance
         if self._dataset is None:
-            from dicomkit.dataset_reader import read_dataset
+            from dicomkit.sources.dataset_reader import read_dataset
 
             with self._reading():
                 self._dataset = read_dataset(self.data, source=self.source)
@@ -206,7 +213,7 @@ class DicomMessage(Message):
     @contextmanager
     def _reading(self) -> Iterator[None]:
         """Make whatever pydicom raises an UnreadableError; without the cause, which may quote a patient's values."""
-        from dicomkit.quiet import PYDICOM_QUIET
+        from dicomkit._support.pydicom_quiet import PYDICOM_QUIET
 
         try:
             with PYDICOM_QUIET:
@@ -238,7 +245,7 @@ class DicomMessage(Message):
         UnreadableError
             pydicom cannot read it, or an element of it.
         """
-        from dicomkit.native_xml import to_native_xml
+        from dicomkit.tags.native_xml import to_native_xml
 
         with self._reading():
             return to_native_xml(self.dataset)
@@ -258,8 +265,8 @@ class DicomMessage(Message):
 
     def _repr_html_(self) -> str:
         """Show in a notebook what it is, and not of whom: neither the folder of its file nor anything of a patient."""
-        from dicomkit.markup import facts_table, marked, shown
-        from dicomkit.quantities import in_bytes
+        from dicomkit._support.html import facts_table, marked, shown
+        from dicomkit._support.quantities import in_bytes
 
         try:
             instance = self.instance

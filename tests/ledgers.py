@@ -6,7 +6,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from dicomkit.ledger_schema import APPLICATION_ID
+from dicomkit.ledger._schema import APPLICATION_ID
 
 PORT_OF_SCHEMA_1 = 41112
 

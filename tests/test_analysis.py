@@ -27,11 +27,11 @@ from dicomkit.analysis import (
     plot_throughput,
     summary,
 )
+from dicomkit.dictionary.statuses import status_remedy
 from dicomkit.errors import MissingExtraError
-from dicomkit.ledger_resume import HELD
+from dicomkit.ledger import HELD
 from dicomkit.results import to_frame
 from dicomkit.scp import Status
-from dicomkit.statuses import status_remedy
 
 BEGAN = datetime(2026, 3, 1, 8, 0, tzinfo=UTC)
 STORED = SendResult(

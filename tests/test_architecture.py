@@ -6,7 +6,6 @@ import ast
 import importlib.util
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,67 +16,24 @@ from tests.files import ct_instance
 
 PACKAGE = Path(dicomkit.__file__).parent
 
-# A room may import from the floors below its own, at module level; never from beside or above. A folder is one room,
-# but for `wire`, whose modules have their order too.
+# A room, which is a folder or a module of the package, imports from the floors below its own, never from beside or
+# above, type-checking imports and those within functions included.
 FLOORS: tuple[tuple[str, ...], ...] = (
-    # faces
     ("__main__",),
     ("cli",),
     ("widgets",),
-    # stories
-    ("analysis",),
-    ("workflow",),
-    ("verification",),
-    # sending
+    ("analysis", "verification"),
     ("batch",),
-    ("batch_run",),
-    ("lookout",),
-    ("breaker", "plan", "readmission", "record", "tuning"),
-    ("events", "packed_rows"),
-    ("services",),
-    ("proposals",),
-    ("sender",),
-    ("ledger_resume", "ledger_writer"),
-    ("ledger",),
-    ("ledger_file",),
-    ("ledger_schema",),
-    ("conversion",),
-    # the wire
-    ("wire.association",),
-    ("wire.layout",),
-    ("wire.connection",),
-    ("wire.tls",),
-    ("wire.pdu",),
-    ("scp",),
-    ("scp_pynetdicom", "scp_raw"),
-    ("scp_journal", "scp_lobby", "scp_service"),
-    ("scp_faults",),
-    ("security",),
-    # nouns
-    ("settings",),
-    ("pitfalls",),
-    ("setting_fields", "setting_keywords"),
-    ("lossless",),
-    ("results_reader",),
-    ("results_file",),
+    ("ledger", "scp", "sending"),
+    ("events", "wire"),
     ("results",),
     ("messages",),
-    ("native_xml", "preview"),
-    ("dataset_reader",),
-    ("instances",),
-    ("second_look",),
-    ("archives", "folders"),
-    ("instance_facts", "part10"),
-    ("content", "contradictions", "strict_text"),
-    ("dataset_walk",),
-    ("tags",),
-    ("character_sets", "identifying"),
-    ("samples",),
-    ("statuses",),
+    ("conversion", "preview"),
+    ("sources", "tags"),
+    ("samples", "security", "settings"),
+    ("errors",),
     ("dictionary",),
-    ("uids",),
-    ("descriptors", "errors", "markup", "pynetdicom_log", "quantities", "quiet"),
-    ("frozen",),
+    ("_support",),
 )
 FLOOR_OF = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 
@@ -96,13 +52,12 @@ HEAVY = (
 MAY_BE_HEAVY = (
     "widgets",
     "analysis",
-    "workflow",
     "verification",
     "preview",
     "samples",
     "scp",
     "tags",
-    "pynetdicom_",
+    "_support.pynetdicom_log",
 )
 
 # Each takes milliseconds, of the tenth of a second that `dicomkit send` lives.
@@ -125,73 +80,76 @@ MODULES = modules()
 
 
 def room_of(module: str) -> str:
-    return module if module.startswith("wire.") else module.partition(".")[0]
+    return module.partition(".")[0]
 
 
-def statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:
-    """What runs when a module is imported, class bodies included; nothing for type checkers only."""
-    for node in body:
-        yield node
-        if isinstance(node, ast.If) and not (
-            isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
-        ):
-            yield from statements(node.body)
-            yield from statements(node.orelse)
-        elif isinstance(node, ast.Try):
-            yield from statements([*node.body, *node.orelse, *node.finalbody])
-            for handler in node.handlers:
-                yield from statements(handler.body)
-        elif isinstance(node, ast.ClassDef | ast.With):
-            yield from statements(node.body)
-
-
-def imported(path: Path) -> Iterator[str]:
-    """The modules that a file imports at module level, by their full names."""
-    for node in statements(ast.parse(path.read_text(encoding="utf-8")).body):
+def imported(module: str) -> set[str]:
+    """The modules of dicomkit that one imports anywhere in it, by their names below the package."""
+    found = set()
+    for node in ast.walk(ast.parse(MODULES[module].read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            assert not [alias for alias in node.names if alias.name.startswith("dicomkit")], module
         elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path}: imports are absolute here"
-            for alias in node.names:
-                name = f"{node.module}.{alias.name}"
-                is_module = name.removeprefix("dicomkit.") in MODULES
-                yield name if is_module else str(node.module)
+            assert node.level == 0, f"{module}: imports are absolute here"
+            if str(node.module).partition(".")[0] == "dicomkit":
+                for alias in node.names:
+                    name = f"{node.module}.{alias.name}".removeprefix("dicomkit.")
+                    found.add(name if name in MODULES else str(node.module)[len("dicomkit.") :])
+    return found
 
 
-def imported_rooms(module: str) -> set[str]:
-    return {
-        room_of(name.removeprefix("dicomkit."))
-        for name in imported(MODULES[module])
-        if name.startswith("dicomkit.")
-    }
-
-
-def test_every_room_has_its_floor() -> None:
-    without = {room_of(module) for module in MODULES} - set(FLOOR_OF) - {"", "wire"}
-    assert not without, f"{without}: give each its place in FLOORS"
+def test_every_room_has_its_floor_and_every_floor_its_rooms() -> None:
+    assert {room_of(module) for module in MODULES} - {""} == set(FLOOR_OF)
 
 
 @pytest.mark.parametrize("module", [module for module in MODULES if module])
 def test_imports_run_downward(module: str) -> None:
     room = room_of(module)
-    if room == "wire":
-        assert not imported_rooms(module)
-        return
-    for other in imported_rooms(module) - {room}:
+    for other in {room_of(name) for name in imported(module)} - {room, ""}:
         assert FLOOR_OF[other] > FLOOR_OF[room], f"{module} imports {other}, which is not below it"
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_what_is_private_is_imported_in_its_folder_only(module: str) -> None:
+    for name in imported(module):
+        folder, _, last = name.rpartition(".")
+        if last.startswith("_") and folder:
+            assert f"{module}.".startswith(f"{folder}."), f"{module} imports {name}"
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_private_names_are_imported_in_their_folder_only(module: str) -> None:
+    """A function or constant that begins with an underscore is its module's own."""
+    for node in ast.walk(ast.parse(MODULES[module].read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and str(node.module).partition(".")[0] == "dicomkit":
+            private = [alias.name for alias in node.names if alias.name.startswith("_")]
+            assert not [
+                name
+                for name in private
+                if name != "__version__" and f"{node.module}.{name}".removeprefix("dicomkit.") not in MODULES
+            ], f"{module} imports {private} from {node.module}"
 
 
 @pytest.mark.parametrize("module", [module for module in MODULES if room_of(module) == "verification"])
 def test_verification_reads_by_no_reader_that_sending_uses(module: str) -> None:
     """Within functions, too: a fault of theirs would be repeated by who looks for it."""
     nodes = ast.walk(ast.parse(MODULES[module].read_text(encoding="utf-8")))
-    names = {node.module for node in nodes if isinstance(node, ast.ImportFrom)}
-    of_sending = ("conversion", "transcode", "dataset_walk", "instance_facts", "instances", "part10")
-    assert not [name for name in names if name and name.removeprefix("dicomkit.").startswith(of_sending)]
+    names = {
+        (node.module, alias.name)
+        for node in nodes
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    allowed = {("dicomkit.sources", name) for name in ("MEMBER_MARK", "describe_os_error", "open_file")}
+    of_sending = ("dicomkit.conversion", "dicomkit.sources", "dicomkit.batch._")
+    assert not [name for name in names - allowed if str(name[0]).startswith(of_sending)]
 
 
 def test_the_table_of_contents_imports_no_room() -> None:
-    assert not imported_rooms("")
+    source = ast.parse((PACKAGE / "__init__.py").read_text(encoding="utf-8"))
+    assert not [
+        node for node in source.body if isinstance(node, ast.ImportFrom) and "dicomkit" in str(node.module)
+    ]
 
 
 @pytest.mark.parametrize("module", MODULES)

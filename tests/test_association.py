@@ -29,7 +29,7 @@ from dicomkit.errors import (
 from dicomkit.wire import layout
 from dicomkit.wire import pdu as p
 from dicomkit.wire.association import Association
-from dicomkit.wire.connection import Interrupt, Peer
+from dicomkit.wire.socket import Interrupt, Peer
 from tests.bare_peer import (
     ABORT,
     ABORT_PDU,

@@ -33,8 +33,6 @@ from dicomkit import (
     LocalSCP,
     Outcome,
     TextMessage,
-    batch_run,
-    breaker,
     echo,
     look_at,
     probe,
@@ -42,7 +40,8 @@ from dicomkit import (
     send,
     send_batch,
 )
-from dicomkit.content import DataSource
+from dicomkit.batch import _breaker as breaker
+from dicomkit.batch import _run as batch_run
 from dicomkit.events import (
     AssociationClosed,
     AssociationOpened,
@@ -55,6 +54,7 @@ from dicomkit.events import (
 )
 from dicomkit.results import COLUMNS, dtypes, to_frame
 from dicomkit.scp import Abort, Close, Delay, Fault, RejectAssociation, Reset, Silence, Status
+from dicomkit.sources import DataSource
 from tests.design import DTYPE_OF_COLUMN
 from tests.files import CT_IMAGE_STORAGE, ct_instance, data_set_of, instance_uid, write_ct_files
 from tests.peers import Storescp, free_port, wait_until

@@ -12,7 +12,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from dicomkit import Batch, BatchControl, LocalSCP, batch_run, send_batch, tuning
+from dicomkit import Batch, BatchControl, LocalSCP, send_batch
+from dicomkit.batch import _run as batch_run
+from dicomkit.batch import _tuning as tuning
 from dicomkit.events import AssociationClosed, AssociationOpened
 from dicomkit.scp import Abort, Close, Delay, Fault, RejectAssociation, Reset, Silence
 from tests.files import write_ct_files

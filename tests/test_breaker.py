@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from dicomkit import breaker
-from dicomkit.breaker import PATIENCE, Breaker
+from dicomkit.batch import _breaker as breaker
+from dicomkit.batch._breaker import PATIENCE, Breaker
 
 
 @pytest.fixture(autouse=True)

@@ -19,11 +19,11 @@ import pytest
 from pydicom import Dataset, dcmread
 
 from dicomkit import Batch, BatchControl, LocalSCP, Outcome, find_instances, send_batch
+from dicomkit.batch._intake import Feeder
+from dicomkit.batch._queue import AHEAD_BYTES, NotYet
 from dicomkit.events import AssociationClosed, AssociationOpened, Done, Event, RowAdded, Scanned, Sending
-from dicomkit.instances import Instance, Unreadable
-from dicomkit.lookout import Feeder
-from dicomkit.plan import AHEAD_BYTES, NotYet
 from dicomkit.scp import Delay
+from dicomkit.sources import Instance, Unreadable
 from tests.files import ct_instance, instance_uid
 from tests.peers import wait_until
 
@@ -100,7 +100,7 @@ def test_lists_may_be_nested_as_deep_as_you_like() -> None:
 
 
 def test_what_nests_for_ever_is_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dicomkit.instances._DEEPEST", 5000)
+    monkeypatch.setattr("dicomkit.sources._instances._DEEPEST", 5000)
 
     class Deeper:
         def __iter__(self) -> Iterator[Deeper]:

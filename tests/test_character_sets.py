@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydicom import dcmread
 
-from dicomkit.character_sets import decode_text
 from dicomkit.tags import character_problem, find_rows, text_at, value
-from dicomkit.widgets.image_sources import series_from
+from dicomkit.tags._character_sets import decode_text
+from dicomkit.widgets.image import series_from
 from tests.peers import program
 
 IR_13 = "ISO 2022 IR 13"

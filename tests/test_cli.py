@@ -18,13 +18,13 @@ from typing import Any
 import pytest
 
 from dicomkit import DicomSenderSetting, LocalSCP, read_results
+from dicomkit._support.quantities import in_bytes
 from dicomkit.cli.command import WrongUsage, new_parser
 from dicomkit.cli.negotiation import lines_of
 from dicomkit.cli.progress import Tally
 from dicomkit.cli.receiver import FAULTS, fault_lines, parse_fault
 from dicomkit.cli.terminal import printable, table
 from dicomkit.events import AssociationClosed, AssociationOpened, Scanned, Waiting
-from dicomkit.quantities import in_bytes
 from dicomkit.samples import sample_folder, sample_settings
 from dicomkit.scp import Abort, Delay, RefuseClass, RejectAssociation, Silence, Status
 from tests.files import write_ct_files

@@ -25,10 +25,10 @@ from pydicom.filewriter import write_dataset
 from pydicom.sequence import Sequence as Items
 from pydicom.uid import JPEG2000, UID, JPEG2000Lossless, JPEGLSLossless, RLELossless
 
-from dicomkit.uids import DEFLATED_LE, EXPLICIT_BE, EXPLICIT_LE, IMPLICIT_LE
-from dicomkit.verification.allowed import ALLOWED
-from dicomkit.verification.compare import Comparison, compare
-from dicomkit.verification.elements import Encoded, NotComparable, read_data_set
+from dicomkit.dictionary.uids import DEFLATED_LE, EXPLICIT_BE, EXPLICIT_LE, IMPLICIT_LE
+from dicomkit.verification._allowed import ALLOWED
+from dicomkit.verification._compare import Comparison, compare
+from dicomkit.verification._elements import Encoded, NotComparable, read_data_set
 from tests.files import ct_instance, data_set_of
 from tests.peers import program
 

@@ -20,10 +20,9 @@ from hypothesis import strategies as st
 from pydicom import dcmread
 
 from dicomkit import DicomMessage, LocalSCP, UnreadableError, look_at, send, send_batch
-from dicomkit.content import SourceError
-from dicomkit.contradictions import syntax_of_code_stream
-from dicomkit.instance_facts import PREFIX_END
-from dicomkit.uids import DEFLATED_LE, EXPLICIT_BE, EXPLICIT_LE, IMPLICIT_LE
+from dicomkit.dictionary.uids import DEFLATED_LE, EXPLICIT_BE, EXPLICIT_LE, IMPLICIT_LE
+from dicomkit.sources import PREFIX_END, SourceError
+from dicomkit.sources._contradictions import syntax_of_code_stream
 from tests.peers import Storescp, program, storescu
 from tests.test_instances import (
     BODY,

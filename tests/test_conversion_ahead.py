@@ -13,11 +13,10 @@ import pytest
 from pydicom.uid import ExplicitVRLittleEndian, RLELossless
 
 from dicomkit import BatchControl, LocalSCP, look_at, send_batch
-from dicomkit.content import SourceChanged
 from dicomkit.conversion import ConversionsAhead, Converted, NotConverted, convert
 from dicomkit.events import Event, RowAdded, Sending
-from dicomkit.instances import Instance
 from dicomkit.scp import Abort, Close, Fault, RefuseSyntax, Reset
+from dicomkit.sources import Instance, SourceChanged
 from tests.files import instance_uid
 from tests.peers import wait_until
 

@@ -20,8 +20,8 @@ from pydicom._dicom_dict import DicomDictionary
 import dicomkit
 from dicomkit import Instance, LocalSCP, look_at, send_batch
 from dicomkit.conversion import Converted, NotConverted, convert
-from dicomkit.instances import find_instances
 from dicomkit.scp import RefuseSyntax
+from dicomkit.sources import find_instances
 from tests.files import ct_instance
 from tests.plain_reader import LONG, PIXEL_DATA, SHORT, WORDS, Element, read, write
 

@@ -15,7 +15,7 @@ from pydicom._dicom_dict import DicomDictionary, RepeatersDictionary
 
 from dicomkit import UnreadableError, look_at
 from dicomkit.conversion import NotConverted, convert
-from dicomkit.uids import UNCOMPRESSED
+from dicomkit.dictionary.uids import UNCOMPRESSED
 from tests.peers import program
 from tests.plain_reader import WORDS, Element, flat, part10, read, sequences_of, write
 

@@ -26,14 +26,14 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from dicomkit.dataset_reader import encoding_of, note_of, read_dataset, syntax_of
 from dicomkit.errors import UnreadableError
-from dicomkit.instance_facts import look_at
 from dicomkit.messages import DicomMessage
 from dicomkit.preview import Grey, picture_of
+from dicomkit.sources._inspect import look_at
+from dicomkit.sources.dataset_reader import encoding_of, note_of, read_dataset, syntax_of
 from dicomkit.tags import find_rows, value
 from dicomkit.widgets import ImageViewer, TagBrowser
-from dicomkit.widgets.image_sources import header_of, load, series_from
+from dicomkit.widgets.image import header_of, load, series_from
 from tests.files import ct_instance
 
 UNCOMPRESSED = (ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian)

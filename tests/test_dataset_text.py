@@ -23,9 +23,9 @@ from pydicom.sequence import Sequence
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEGBaseline8Bit
 
 from dicomkit import UnreadableError, look_at
-from dicomkit.content import SourceError
-from dicomkit.part10 import encode_dataset
-from dicomkit.uids import IMPLICIT_LE
+from dicomkit.dictionary.uids import IMPLICIT_LE
+from dicomkit.sources import SourceError
+from dicomkit.sources.part10 import encode_dataset
 from tests.test_instances import IDENTITY, ITEM, corpus, data_set_of, element, part10, sequence
 
 KANJI = "\u5c71\u7530^\u592a\u90ce"

@@ -13,7 +13,13 @@ from typing import Any
 import pytest
 
 from dicomkit import LocalSCP
-from dicomkit.descriptors import PER_ASSOCIATION, associations_that_fit, has_room, is_shortage, lowered
+from dicomkit._support.descriptors import (
+    PER_ASSOCIATION,
+    associations_that_fit,
+    has_room,
+    is_shortage,
+    lowered,
+)
 from tests.files import write_ct_files
 
 resource = pytest.importorskip("resource", reason="descriptors are limited on Unix only")

@@ -16,9 +16,8 @@ import pytest
 
 import dicomkit
 from dicomkit import DicomMessage, DicomSenderSetting, Ledger, LedgerError, SendError, SettingError, send
-from dicomkit.content import HeaderFacts
-from dicomkit.dataset_walk import Malformed
 from dicomkit.errors import Problem
+from dicomkit.sources import HeaderFacts, Malformed
 from tests.files import ct_instance
 from tests.test_results import STORED
 

@@ -9,7 +9,7 @@ from dataclasses import FrozenInstanceError, asdict, dataclass, fields, is_datac
 
 import pytest
 
-from dicomkit.frozen import Frozen
+from dicomkit._support.frozen import Frozen
 
 
 class Point(Frozen):

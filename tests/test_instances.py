@@ -17,8 +17,9 @@ from pydicom.dataset import Dataset, FileDataset
 from pydicom.filereader import dcmread, read_dataset
 
 from dicomkit import Instance, UnreadableError, look_at
-from dicomkit.content import SourceChanged, Stamp
-from dicomkit.uids import DEFLATED_LE, EXPLICIT_BE, EXPLICIT_LE, IMPLICIT_LE
+from dicomkit.dictionary.uids import DEFLATED_LE, EXPLICIT_BE, EXPLICIT_LE, IMPLICIT_LE
+from dicomkit.sources import SourceChanged
+from dicomkit.sources._readers import Stamp
 from tests.files import ct_instance
 from tests.peers import program
 
@@ -763,8 +764,8 @@ def test_dcmtk_calls_dicom_what_we_call_dicom() -> None:
 def test_looking_at_files_imports_nothing_heavy(tmp_path: Path) -> None:
     (tmp_path / "ct.dcm").write_bytes(ct_instance())
     program = (
-        "import sys, dicomkit.instances, dicomkit.messages\n"
-        f"list(dicomkit.instances.find_instances({str(tmp_path)!r}))\n"
+        "import sys, dicomkit.sources._instances, dicomkit.messages\n"
+        f"list(dicomkit.sources._instances.find_instances({str(tmp_path)!r}))\n"
         "print([name for name in ('pydicom', 'numpy', 'pandas', 'zipfile', 'zlib') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

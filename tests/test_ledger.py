@@ -34,14 +34,15 @@ from dicomkit import (
     LocalSCP,
     Outcome,
     Verdict,
-    ledger_writer,
     read_results,
     send_batch,
 )
 from dicomkit.events import RowAdded
-from dicomkit.ledger_file import sync
-from dicomkit.ledger_schema import APPLICATION_ID, BATCH_COLUMNS, SCHEMA_VERSION
-from dicomkit.ledger_writer import GROUP_ROWS, LedgerWriter
+from dicomkit.ledger import LedgerWriter
+from dicomkit.ledger import _writer as ledger_writer
+from dicomkit.ledger._file import sync
+from dicomkit.ledger._schema import APPLICATION_ID, BATCH_COLUMNS, SCHEMA_VERSION
+from dicomkit.ledger._writer import GROUP_ROWS
 from dicomkit.results import COLUMNS, SendResult, to_frame
 from dicomkit.scp import Abort, Delay, Status
 from tests.files import ct_instance, write_ct_files

@@ -33,10 +33,11 @@ from dicomkit import (
     look_at,
     send_batch,
 )
+from dicomkit.batch._intake import SAME_UID
 from dicomkit.events import Event, RowAdded
-from dicomkit.ledger_file import as_text, reading
-from dicomkit.ledger_resume import _NEWEST, _VERDICT, HELD, fingerprint
-from dicomkit.lookout import SAME_UID
+from dicomkit.ledger import HELD
+from dicomkit.ledger._file import as_text, reading
+from dicomkit.ledger._resume import _NEWEST, _VERDICT, fingerprint
 from dicomkit.scp import Abort, Status
 from tests.files import ct_instance, write_ct_files
 

@@ -22,8 +22,8 @@ import pytest
 from pandas.testing import assert_frame_equal
 
 from dicomkit import DicomSenderSetting, Ledger, LocalSCP, Outcome, send_batch
-from dicomkit.ledger_schema import _FROM_1, _SCHEMA
-from dicomkit.ledger_writer import GROUP_ROWS
+from dicomkit.ledger._schema import _FROM_1, _SCHEMA
+from dicomkit.ledger._writer import GROUP_ROWS
 from tests.files import write_ct_files
 from tests.ledgers import ledger_of_schema_1
 from tests.peers import wait_until

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from dicomkit import DicomMessage, DicomSenderSetting, LocalSCP, echo, send, send_batch
-from dicomkit.markup import as_text, facts_table, marked, rows_table, shown
+from dicomkit._support.html import as_text, facts_table, marked, rows_table, shown
 from dicomkit.scp import Status
 from tests.files import ct_instance, write_ct_files
 

@@ -28,8 +28,8 @@ from dicomkit import (
     XmlMessage,
     look_at,
 )
+from dicomkit.dictionary.uids import EXPLICIT_BE, EXPLICIT_LE, IMPLICIT_LE
 from dicomkit.messages import Message
-from dicomkit.uids import EXPLICIT_BE, EXPLICIT_LE, IMPLICIT_LE
 from tests.files import ct_instance
 from tests.peers import program
 from tests.test_instances import PYDICOM, data_set_of
@@ -285,7 +285,7 @@ def test_xml_is_well_formed_whatever_the_text() -> None:
     dataset = made_from_nothing()
     dataset.PatientComments = "a \x1b[1m \x00 <&> \ud800 \ufffe"
     dataset.SpecificCharacterSet = "ISO_IR 192"
-    from dicomkit.native_xml import to_native_xml
+    from dicomkit.tags.native_xml import to_native_xml
 
     root = ElementTree.fromstring(to_native_xml(dataset))
     text = root.findtext("./DicomAttribute[@keyword='PatientComments']/Value")

@@ -22,6 +22,7 @@ from dicomkit import (
     send,
     send_batch,
 )
+from dicomkit.dictionary.uids import EXPLICIT_LE, IMPLICIT_LE
 from dicomkit.events import RowAdded, Sending
 from dicomkit.scp import (
     REJECTIONS,
@@ -47,7 +48,6 @@ from dicomkit.scp import (
     WrongContext,
     WrongMessageID,
 )
-from dicomkit.uids import EXPLICIT_LE, IMPLICIT_LE
 from tests.files import CT_IMAGE_STORAGE, ct_instance, data_set_of, instance_uid, write_ct_files
 from tests.peers import Dcmqrscp, Orthanc, Storescp, free_port
 

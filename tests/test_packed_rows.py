@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from dicomkit.packed_rows import ROWS_PER_PACK, PackedRows
+from dicomkit.batch._packed_rows import ROWS_PER_PACK, PackedRows
 from dicomkit.results import Row
 
 

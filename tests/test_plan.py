@@ -7,11 +7,11 @@ from time import monotonic
 
 import pytest
 
-from dicomkit import plan as plan_module
-from dicomkit.instances import Instance
-from dicomkit.plan import FIRST_LOOK, LOOK_AHEAD, LOOKS_PER_TASK, NotYet, Plan, Task
-from dicomkit.sender import Kind, propose
-from dicomkit.uids import EXPLICIT_LE, IMPLICIT_LE
+from dicomkit.batch import _queue as plan_module
+from dicomkit.batch._queue import FIRST_LOOK, LOOK_AHEAD, LOOKS_PER_TASK, NotYet, Plan, Task
+from dicomkit.dictionary.uids import EXPLICIT_LE, IMPLICIT_LE
+from dicomkit.sending import Kind, propose
+from dicomkit.sources import Instance
 from dicomkit.wire.pdu import MAX_CONTEXTS
 from tests.peers import wait_until
 

@@ -16,7 +16,7 @@ from pydicom.uid import UID, ExplicitVRBigEndian, JPEG2000Lossless, JPEGLSLossle
 
 from dicomkit.errors import UnreadableError
 from dicomkit.preview import Colour, picture_of, to_8bit
-from dicomkit.preview.codestreams import Codestream, parsed
+from dicomkit.preview._codestreams import Codestream, parsed
 from tests.peers import program
 from tests.test_preview import grey, image
 

@@ -21,7 +21,7 @@ from pydicom.uid import (
 )
 
 from dicomkit.preview import Kind, encapsulated_pdf, kind_of, report_lines, why_no_picture
-from dicomkit.widgets.image_answers import Curves, Pdf, Report, message_of, shown_of
+from dicomkit.widgets.image._answers import Curves, Pdf, Report, message_of, shown_of
 from tests.peers import program
 
 TEST_FILES = Path(pydicom.__file__).parent / "data" / "test_files"

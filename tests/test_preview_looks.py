@@ -10,7 +10,7 @@ import pytest
 from pydicom.dataset import Dataset
 
 from dicomkit.preview import Grey, LookupTable, Rescale, Window, labels_of, spanning, to_8bit
-from dicomkit.preview.colours import to_rgb
+from dicomkit.preview._colours import to_rgb
 from dicomkit.widgets import ImageViewer
 from tests.test_preview import grey, image
 

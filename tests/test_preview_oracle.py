@@ -30,8 +30,7 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from dicomkit.preview import Grey, LookupTable, frame_count, picture_of, to_8bit
-from dicomkit.preview.windows import Voi
+from dicomkit.preview import Grey, LookupTable, Voi, frame_count, picture_of, to_8bit
 from dicomkit.samples import sample_folder
 from tests.peers import program
 from tests.test_preview import TEST_FILES, image, image_names, read

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pydicom.dataset import Dataset
 
 from dicomkit.preview import Colour, Grey, LookupTable, Window, picture_of, to_8bit
-from dicomkit.preview.colours import expanded
+from dicomkit.preview._colours import expanded
 from tests.test_preview import grey, image
 from tests.test_preview_bits import big_endian
 from tests.test_preview_looks import lut

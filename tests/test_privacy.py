@@ -26,8 +26,8 @@ from dicomkit import (
     send_batch,
 )
 from dicomkit.analysis import report
-from dicomkit.errors import DicomkitError, SendError
-from dicomkit.results_file import ResultsFile
+from dicomkit.errors import DicomkitError
+from dicomkit.results import ResultsFile, SendError
 from dicomkit.scp import Status
 from dicomkit.widgets import ImageViewer, SettingForm, TagBrowser
 from tests.files import ct_instance, write_ct_files

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from dicomkit.quiet import PYDICOM_QUIET
+from dicomkit._support.pydicom_quiet import PYDICOM_QUIET
 
 
 def speak() -> None:

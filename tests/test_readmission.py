@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dicomkit.readmission import Readmission
+from dicomkit.batch._readmission import Readmission
 
 
 def turned_away(*workers: int) -> Readmission:

@@ -15,22 +15,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pynetdicom.pdu import A_ASSOCIATE_RQ
 
-from dicomkit import (
-    DicomMessage,
-    DicomSenderSetting,
-    LocalSCP,
-    Outcome,
-    batch_run,
-    breaker,
-    probe,
-    send,
-    send_batch,
-)
+from dicomkit import DicomMessage, DicomSenderSetting, LocalSCP, Outcome, probe, send, send_batch
+from dicomkit.batch import _breaker as breaker
+from dicomkit.batch import _run as batch_run
+from dicomkit.dictionary.uids import EXPLICIT_LE, IMPLICIT_LE
 from dicomkit.errors import AssociationAborted, AssociationRejected, IdentityNotConfirmed, WireError
-from dicomkit.proposals import MOST_HALVINGS, MOST_REJECTIONS, Proposals
 from dicomkit.scp import RejectAssociation
-from dicomkit.sender import Kind, propose
-from dicomkit.uids import EXPLICIT_LE, IMPLICIT_LE
+from dicomkit.sending import Kind, Proposals, propose
+from dicomkit.sending._proposals import MOST_HALVINGS, MOST_REJECTIONS
 from dicomkit.wire.pdu import MAX_CONTEXTS
 from tests.bare_peer import (
     ABORT_PDU,

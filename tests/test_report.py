@@ -10,9 +10,10 @@ import pandas as pd
 import pytest
 
 from dicomkit import Batch, Ledger, LocalSCP, read_results, send_batch
-from dicomkit.analysis import Report, audit, report
+from dicomkit.analysis import Report, report
+from dicomkit.analysis import _audit as audit
+from dicomkit.dictionary.statuses import status_remedy
 from dicomkit.scp import Status
-from dicomkit.statuses import status_remedy
 from tests.files import STUDY_UID, write_ct_files
 from tests.test_markup import IMG, Reader
 

@@ -34,8 +34,7 @@ from dicomkit.errors import (
     ProtocolError,
     WireError,
 )
-from dicomkit.results import ALWAYS_THERE, COLUMNS, dtypes, to_frame
-from dicomkit.results_reader import read_in_file_order
+from dicomkit.results import ALWAYS_THERE, COLUMNS, dtypes, read_in_file_order, to_frame
 from tests.design import DTYPE_OF_COLUMN
 
 FORMATS = ["csv", "json", "parquet"]
@@ -411,7 +410,7 @@ def test_a_suffix_in_capitals_is_as_good(tmp_path: Path) -> None:
 def test_a_long_csv_is_read_in_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = [replace(STORED, instance=number) for number in range(7)]
     path = write(tmp_path / "rows.csv", rows)
-    monkeypatch.setattr("dicomkit.results_reader._READ_ROWS", 3)
+    monkeypatch.setattr("dicomkit.results._read._READ_ROWS", 3)
     assert_frame_equal(read_results(path), to_frame(rows))
 
 
@@ -718,7 +717,7 @@ HEAVY = {"pandas", "numpy", "pydicom", "pynetdicom", "pyarrow"}
 
 def test_results_and_their_text_files_need_no_pandas(tmp_path: Path) -> None:
     loaded = in_a_new_python(
-        "import sys, dicomkit.results_reader, dicomkit.uids, dicomkit.statuses\n"
+        "import sys, dicomkit.results._read, dicomkit.dictionary.uids, dicomkit.dictionary.statuses\n"
         "from dicomkit import Outcome, ResultsFile, SendResult\n"
         "from datetime import UTC, datetime\n"
         f"result = SendResult(**{ {name.name: None for name in fields(SendResult)} } | dict(\n"

@@ -24,9 +24,9 @@ from pynetdicom.pdu_primitives import UserIdentityNegotiation
 
 from dicomkit import DicomSenderSetting, send_batch
 from dicomkit import scp as faulty
-from dicomkit.pynetdicom_log import WITHOUT_SECRETS
+from dicomkit._support.pynetdicom_log import WITHOUT_SECRETS
+from dicomkit.dictionary.uids import EXPLICIT_LE, IMPLICIT_LE, VERIFICATION
 from dicomkit.scp import REJECTIONS, LocalSCP, Stage
-from dicomkit.uids import EXPLICIT_LE, IMPLICIT_LE, VERIFICATION
 from tests.files import ct_instance, data_set_of, instance_uid, write_ct_files
 from tests.peers import echoscu, storescu, wait_until
 

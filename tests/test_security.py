@@ -72,11 +72,11 @@ from dicomkit.scp import (
     StopReading,
     Trickle,
 )
-from dicomkit.verification.by_commit import PUSH_MODEL
-from dicomkit.verification.listener import Listener
+from dicomkit.verification._by_commit import PUSH_MODEL
+from dicomkit.verification._listener import Listener
 from dicomkit.wire import pdu as p
 from dicomkit.wire.association import Association
-from dicomkit.wire.connection import Interrupt, Peer
+from dicomkit.wire.socket import Interrupt, Peer
 from tests.bare_peer import ABORT, ABORT_PDU, P_DATA, RELEASE_RQ_PDU, BarePeer, Conversation, Left, accept_pdu
 from tests.files import ct_instance, data_set_of, instance_uid, write_ct_files, write_multiframe
 from tests.peers import HOST, Dcmqrscp, Orthanc, Storescp, free_port, wait_until
@@ -1285,7 +1285,7 @@ def test_a_setting_never_holds_them(certificates: Certificates) -> None:
 def test_nobody_pays_for_tls_who_does_not_use_it(tmp_path: Path) -> None:
     code = (
         "import sys\n"
-        "import dicomkit.batch, dicomkit.services, dicomkit.cli.send, dicomkit.cli.peer\n"
+        "import dicomkit.batch, dicomkit.sending._services, dicomkit.cli.send, dicomkit.cli.peer\n"
         "from dicomkit import DicomSenderSetting, echo\n"
         "echo(DicomSenderSetting(remote_host='127.0.0.1', remote_port=1))\n"
         "print(*({'ssl', 'dicomkit.security', 'dicomkit.wire.tls'} & set(sys.modules)))\n"

@@ -14,10 +14,10 @@ from time import monotonic
 import pytest
 
 from dicomkit import DicomMessage, DicomSenderSetting, LocalSCP, Outcome, SendError, TextMessage, send
+from dicomkit.dictionary.uids import EXPLICIT_LE, IMPLICIT_LE
 from dicomkit.messages import BinaryMessage, JsonMessage, XmlMessage
 from dicomkit.scp import Abort, Close, Delay, Fault, RefuseSyntax, RejectAssociation, Reset, Silence, Status
-from dicomkit.sender import new_batch_id
-from dicomkit.uids import EXPLICIT_LE, IMPLICIT_LE
+from dicomkit.sending import new_batch_id
 from dicomkit.wire.layout import Layout
 from tests.files import (
     CT_IMAGE_STORAGE,

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from dicomkit import DicomSenderSetting, LocalSCP, Outcome, SettingError, TextMessage, echo, probe
+from dicomkit.dictionary.uids import EXPLICIT_LE, IMPLICIT_LE, STORAGE_CLASSES, VERIFICATION
 from dicomkit.results import to_frame
 from dicomkit.samples import sample_folder
 from dicomkit.scp import (
@@ -24,8 +25,7 @@ from dicomkit.scp import (
     Silence,
     Trickle,
 )
-from dicomkit.services import PROBED_SYNTAXES
-from dicomkit.uids import EXPLICIT_LE, IMPLICIT_LE, STORAGE_CLASSES, VERIFICATION
+from dicomkit.sending._services import PROBED_SYNTAXES
 from tests.files import CT_IMAGE_STORAGE, ct_instance, write_ct_files
 from tests.peers import Dcmqrscp, Orthanc, Storescp, free_port
 

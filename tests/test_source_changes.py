@@ -23,21 +23,20 @@ from dicomkit import (
     Ledger,
     LocalSCP,
     UnreadableError,
-    breaker,
     look_at,
     send,
     send_batch,
 )
-from dicomkit import content as content_module
-from dicomkit.content import SourceChanged, Stamp
+from dicomkit.batch import _breaker as breaker
+from dicomkit.batch._intake import Lookout
+from dicomkit.batch._queue import Task
+from dicomkit.dictionary.uids import EXPLICIT_LE
 from dicomkit.events import Event, RowAdded, Sending
-from dicomkit.instances import find_instances
-from dicomkit.lookout import Lookout
-from dicomkit.plan import Task
 from dicomkit.scp import Close, Fault, RefuseSyntax
-from dicomkit.second_look import look_again
-from dicomkit.sender import MOST_LOOKS, RowMaker, peer_of
-from dicomkit.uids import EXPLICIT_LE
+from dicomkit.sending import MOST_LOOKS, RowMaker, peer_of
+from dicomkit.sources import SourceChanged, find_instances, look_again
+from dicomkit.sources import _readers as content_module
+from dicomkit.sources._readers import Stamp
 from tests.bare_peer import BarePeer, Conversation, ReceivedInstance, accept_pdu
 from tests.files import CT_IMAGE_STORAGE, SERIES_UID, ct_instance, instance_uid, write_ct_files
 

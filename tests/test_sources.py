@@ -28,7 +28,7 @@ from dicomkit import (
     read_results,
     send_batch,
 )
-from dicomkit.instances import Found, PassedOver, Unreadable
+from dicomkit.sources import Found, PassedOver, Unreadable
 from tests.files import ct_instance
 from tests.test_instances import BODY, data_set_of, meta
 

@@ -7,7 +7,7 @@ import re
 import pytest
 from pynetdicom.status import GENERAL_STATUS, STORAGE_SERVICE_CLASS_STATUS
 
-from dicomkit.statuses import NOT_A_STORE_STATUS, status_category, status_meaning, status_remedy
+from dicomkit.dictionary.statuses import NOT_A_STORE_STATUS, status_category, status_meaning, status_remedy
 
 EVERY_STATUS = range(0x10000)
 

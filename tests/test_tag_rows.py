@@ -16,27 +16,30 @@ from pydicom.sequence import Sequence
 from pydicom.tag import Tag
 from pydicom.uid import ImplicitVRLittleEndian
 
-from dicomkit.identifying import action_words, profile_action
+from dicomkit.dictionary.identifying import action_words, profile_action
 from dicomkit.samples import sample_folder
 from dicomkit.tags import (
     Pair,
     TagRow,
     children,
     difference,
+    element_of,
     find_rows,
     groups,
     has_children,
+    hex_dump,
     keyword,
     meaning,
     name,
+    one_line,
     pair_children,
     pair_groups,
     search_text,
     tag_text,
     value,
+    value_bytes,
     vr,
 )
-from dicomkit.tags.values import element_of, hex_dump, one_line, value_bytes
 
 SAMPLES = sorted(sample_folder().rglob("*.dcm"))
 ODD_FILES = sorted(Path(pydicom.__file__).parent.joinpath("data", "test_files").glob("*.dcm"))

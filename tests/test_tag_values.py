@@ -25,12 +25,12 @@ from dicomkit.tags import (
     pair_groups,
     search_text,
     searchable,
+    shortest_float,
     value,
     vr,
 )
-from dicomkit.tags.values import shortest_float
 from dicomkit.widgets import TagBrowser
-from dicomkit.widgets.row_sources import Cell
+from dicomkit.widgets.table import Cell
 from tests.test_character_sets import explicit, file_of
 
 

@@ -8,7 +8,7 @@ import pytest
 from pydicom._uid_dict import UID_dictionary
 from pynetdicom import sop_class
 
-from dicomkit import uids
+from dicomkit.dictionary import uids
 
 # In the dictionary as SOP classes with "Storage" in the name, yet not sent by C-STORE.
 NOT_STORED = {

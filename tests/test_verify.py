@@ -35,8 +35,8 @@ from dicomkit import (
 )
 from dicomkit.results import COLUMNS, Outcome
 from dicomkit.samples import sample_folder
-from dicomkit.verification.by_get import _parcels
-from dicomkit.verification.subjects import Subject, sample
+from dicomkit.verification._by_get import _parcels
+from dicomkit.verification._subjects import Subject, sample
 from tests.archive_peer import CT, FIND, GET, PUSH_MODEL, ArchivePeer, References
 from tests.files import SERIES_UID, STUDY_UID, ct_instance, instance_uid, write_ct_files
 from tests.peers import HOST, Dcmqrscp, Orthanc, Storescp, free_port, wait_until

@@ -24,8 +24,8 @@ from pydicom.tag import Tag
 from pydicom.uid import UID, JPEG2000Lossless, JPEGLSLossless, RLELossless
 
 from dicomkit import Batch, send_batch, verify
-from dicomkit.ledger_file import as_text
-from dicomkit.uids import DEFLATED_LE, EXPLICIT_BE, EXPLICIT_LE, IMPLICIT_LE
+from dicomkit.dictionary.uids import DEFLATED_LE, EXPLICIT_BE, EXPLICIT_LE, IMPLICIT_LE
+from dicomkit.ledger._file import as_text
 from tests.peers import Dcmqrscp, Orthanc, free_port, program
 
 pytestmark = pytest.mark.usefixtures("no_leaks")

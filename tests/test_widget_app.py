@@ -16,7 +16,7 @@ from pydicom import dcmread
 from dicomkit import BatchPanel, LocalSCP, SenderApp
 from dicomkit.samples import sample_folder
 from dicomkit.scp import Delay
-from dicomkit.widgets.step_bar import StepBar
+from dicomkit.widgets._step_bar import StepBar
 from tests.files import write_ct_files
 from tests.peers import wait_until
 

@@ -15,7 +15,7 @@ from ipywidgets.widgets import widget as ipywidgets_widget  # type: ignore[impor
 from dicomkit import BatchPanel, LocalSCP, SourceChooser
 from dicomkit.samples import sample_folder
 from dicomkit.widgets.chooser import keep_apart
-from dicomkit.widgets.row_sources import Cell
+from dicomkit.widgets.table import Cell
 from tests.files import write_ct_files
 from tests.peers import wait_until
 from tests.permissions import as_nobody

@@ -15,13 +15,12 @@ import pytest
 from dicomkit.errors import Problem, SettingError
 from dicomkit.results import Outcome
 from dicomkit.scp import LocalSCP, RejectAssociation
-from dicomkit.setting_fields import FIELDS
-from dicomkit.settings import DicomSenderSetting
+from dicomkit.settings import FIELDS, DicomSenderSetting
 from dicomkit.widgets import SettingForm
-from dicomkit.widgets.form_files import MOST_SHOWN, list_folder
-from dicomkit.widgets.form_layout import GROUPS, LABELS
-from dicomkit.widgets.form_pointer import Pointer, point_at
-from dicomkit.widgets.form_sides import JSON
+from dicomkit.widgets.form._files import MOST_SHOWN, list_folder
+from dicomkit.widgets.form._layout import GROUPS, LABELS
+from dicomkit.widgets.form._pointer import Pointer, point_at
+from dicomkit.widgets.form._sides import JSON
 from tests.peers import free_port, wait_until
 from tests.viewer_page import ViewerPage, Wire, browser, receive
 

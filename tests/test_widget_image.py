@@ -25,7 +25,7 @@ from dicomkit.messages import DicomMessage
 from dicomkit.preview import Colour, Grey, LookupTable, Window, picture_of, to_8bit
 from dicomkit.samples import sample_folder
 from dicomkit.widgets import ImageViewer
-from dicomkit.widgets.image_answers import Curves, Notice, Pdf, Report, message_of
+from dicomkit.widgets.image._answers import Curves, Notice, Pdf, Report, message_of
 from tests.peers import wait_until
 from tests.test_preview import TEST_FILES, image, image_names, read
 from tests.test_preview_bits import overlay

@@ -19,9 +19,9 @@ import pytest
 import traitlets
 from ipywidgets.widgets import widget as ipywidgets_widget
 
-from dicomkit.widgets.record_source import RecordSource, cell_text, frame_source
-from dicomkit.widgets.row_sources import Cell, Column, Fact
-from dicomkit.widgets.rows import UPDATE_SECONDS, WINDOW_ROWS, Rows
+from dicomkit.widgets.table import UPDATE_SECONDS, Cell, Column, Fact, RecordSource, Rows, cell_text
+from dicomkit.widgets.table._records import frame_source
+from dicomkit.widgets.table._table import WINDOW_ROWS
 from tests.peers import wait_until
 from tests.viewer_page import ViewerPage, Wire, browser, receive
 

@@ -18,7 +18,7 @@ from dicomkit.errors import UnreadableError
 from dicomkit.messages import DicomMessage
 from dicomkit.samples import sample_folder
 from dicomkit.widgets import TagBrowser
-from dicomkit.widgets.row_sources import Cell, Row
+from dicomkit.widgets.table import Cell, Row
 from tests.test_widget_rows import Kernel, Table, faults_found_by_axe
 from tests.viewer_page import browser
 

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from dicomkit.widgets.ticker import Ticker
+from dicomkit.widgets._ticker import Ticker
 from tests.peers import wait_until
 
 SECONDS = 20.0

@@ -6,14 +6,14 @@ Axes that were drawn on, so that its result can be filtered, joined, saved and d
 
 from __future__ import annotations
 
-from dicomkit.analysis.audit import Report as Report
-from dicomkit.analysis.audit import report as report
-from dicomkit.analysis.comparison import CHANGES as CHANGES
-from dicomkit.analysis.comparison import compare as compare
-from dicomkit.analysis.pictures import plot_latency as plot_latency
-from dicomkit.analysis.pictures import plot_outcomes as plot_outcomes
-from dicomkit.analysis.pictures import plot_throughput as plot_throughput
-from dicomkit.analysis.tables import EXAMPLES_SHOWN as EXAMPLES_SHOWN
-from dicomkit.analysis.tables import by_study as by_study
-from dicomkit.analysis.tables import failures as failures
-from dicomkit.analysis.tables import summary as summary
+from dicomkit.analysis._audit import Report as Report
+from dicomkit.analysis._audit import report as report
+from dicomkit.analysis._comparison import CHANGES as CHANGES
+from dicomkit.analysis._comparison import compare as compare
+from dicomkit.analysis._pictures import plot_latency as plot_latency
+from dicomkit.analysis._pictures import plot_outcomes as plot_outcomes
+from dicomkit.analysis._pictures import plot_throughput as plot_throughput
+from dicomkit.analysis._tables import EXAMPLES_SHOWN as EXAMPLES_SHOWN
+from dicomkit.analysis._tables import by_study as by_study
+from dicomkit.analysis._tables import failures as failures
+from dicomkit.analysis._tables import summary as summary

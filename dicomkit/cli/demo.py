@@ -8,12 +8,12 @@ from pathlib import Path
 from shutil import which
 from time import monotonic
 
+from dicomkit._support.quantities import in_bytes
 from dicomkit.batch import send_batch
 from dicomkit.cli.command import EXIT_NOT_OK, EXIT_OK
 from dicomkit.cli.summary import Causes, colour_of, summary_lines
 from dicomkit.cli.terminal import Palette, columns, printable, table
 from dicomkit.events import Event, RowAdded
-from dicomkit.quantities import in_bytes
 from dicomkit.results import Outcome, SendResult
 from dicomkit.samples import sample_folder, sample_settings
 from dicomkit.scp import LocalSCP, RefuseClass

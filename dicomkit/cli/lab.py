@@ -14,10 +14,10 @@ from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
+from dicomkit._support.quantities import counted
 from dicomkit.cli.command import EXIT_NOT_OK, EXIT_OK, WrongUsage
 from dicomkit.cli.terminal import printable
 from dicomkit.errors import MissingExtraError
-from dicomkit.quantities import counted
 
 __all__ = ["run", "notebooks_folder", "copy_notebooks"]
 

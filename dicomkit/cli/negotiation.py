@@ -6,10 +6,10 @@ no text of a peer's own, since both may name a patient.
 
 from __future__ import annotations
 
+from dicomkit._support.quantities import counted, in_bytes
+from dicomkit.dictionary.uids import uid_name
 from dicomkit.events import AssociationClosed, AssociationOpened, Event, RowAdded, Sending, Waiting
-from dicomkit.quantities import counted, in_bytes
 from dicomkit.results import SendResult
-from dicomkit.uids import uid_name
 from dicomkit.wire.pdu import CONTEXT_ACCEPTED, CONTEXT_RESULTS
 
 __all__ = ["lines_of"]

@@ -6,13 +6,13 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
+from dicomkit._support.quantities import counted
 from dicomkit.cli.command import EXIT_NOT_OK, EXIT_OK
 from dicomkit.cli.security import security_of
 from dicomkit.cli.setting import usable_setting
 from dicomkit.cli.summary import colour_of
 from dicomkit.cli.terminal import Console, Palette, columns, wrapped
-from dicomkit.quantities import counted
-from dicomkit.services import echo, probe
+from dicomkit.sending import echo, probe
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -11,9 +11,9 @@ from threading import Event as Flag
 from threading import Thread
 from time import monotonic
 
+from dicomkit._support.quantities import in_time
 from dicomkit.cli.terminal import Console, columns, printable
 from dicomkit.events import Event, RowAdded, Scanned, Sending, Waiting
-from dicomkit.quantities import in_time
 
 __all__ = ["Progress", "Tally"]
 

@@ -11,12 +11,12 @@ from collections.abc import Callable
 from threading import Event as Flag
 
 from dicomkit import scp
+from dicomkit._support.quantities import in_bytes
 from dicomkit.cli.command import EXIT_OK, WrongUsage
 from dicomkit.cli.security import receiver_security_of
 from dicomkit.cli.terminal import printable
-from dicomkit.quantities import in_bytes
-from dicomkit.scp_faults import Fault
-from dicomkit.uids import uid_name
+from dicomkit.dictionary.uids import uid_name
+from dicomkit.scp import Fault
 
 __all__ = ["run", "parse_fault", "fault_lines"]
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from time import monotonic
 
+from dicomkit._support.quantities import counted
 from dicomkit.batch import BatchControl, send_batch
 from dicomkit.cli.command import EXIT_INTERRUPTED, EXIT_NOT_OK, EXIT_OK, WrongUsage
 from dicomkit.cli.interrupt import Interruptible
@@ -18,7 +19,6 @@ from dicomkit.cli.summary import Causes, summary_lines
 from dicomkit.cli.terminal import Console, Palette, columns, printable, put
 from dicomkit.errors import LedgerError, MissingExtraError
 from dicomkit.events import Event
-from dicomkit.quantities import counted
 
 __all__ = ["run"]
 
@@ -111,7 +111,7 @@ def _check_results(path: str | None) -> None:
         return
     from pathlib import Path
 
-    from dicomkit.results_file import known_suffix
+    from dicomkit.results import known_suffix
 
     try:
         known_suffix(Path(path))

@@ -8,12 +8,11 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from dicomkit._support.quantities import counted
 from dicomkit.cli.command import EXIT_OK, EXIT_USAGE, WrongUsage
 from dicomkit.cli.terminal import Console, Palette, columns, printable, wrapped
 from dicomkit.errors import Problem, SettingError
-from dicomkit.lossless import JsonFault, decode_json, encode_value
-from dicomkit.quantities import counted
-from dicomkit.settings import DicomSenderSetting, locator
+from dicomkit.settings import DicomSenderSetting, JsonFault, decode_json, encode_value, locator
 
 if TYPE_CHECKING:
     import pandas as pd

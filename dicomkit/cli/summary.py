@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from dicomkit._support.quantities import counted, in_bytes
 from dicomkit.cli.terminal import Palette, printable, table, wrapped
 from dicomkit.events import Event, RowAdded
-from dicomkit.quantities import counted, in_bytes
 from dicomkit.results import Outcome, SendResult
 
 if TYPE_CHECKING:
     from dicomkit.batch import Batch
-    from dicomkit.instances import PassedOver
+    from dicomkit.sources import PassedOver
 
 __all__ = ["Causes", "Cause", "summary_lines", "colour_of"]
 

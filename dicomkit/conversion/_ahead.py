@@ -14,13 +14,13 @@ from threading import Lock
 from typing import TYPE_CHECKING, Final
 
 from dicomkit.conversion._convert import Converted, convert
+from dicomkit.dictionary.uids import UNCOMPRESSED
 from dicomkit.errors import UnreadableError
-from dicomkit.uids import UNCOMPRESSED
 
 if TYPE_CHECKING:
     from concurrent.futures import Future, ThreadPoolExecutor
 
-    from dicomkit.instances import Instance
+    from dicomkit.sources import Instance
 
 __all__ = ["ConversionsAhead"]
 

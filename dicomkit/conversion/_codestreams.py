@@ -11,7 +11,7 @@ import re
 import struct
 from typing import Final
 
-from dicomkit.frozen import Frozen
+from dicomkit._support.frozen import Frozen
 
 __all__ = [
     "JPEG",

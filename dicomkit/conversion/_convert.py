@@ -10,16 +10,23 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable
 from typing import Final
 
-from dicomkit.content import DataSource
+from dicomkit._support.frozen import Frozen
 from dicomkit.conversion._errors import NotConverted
 from dicomkit.conversion._rewriter import Native, Reference, Rewriter
 from dicomkit.conversion._sending import Inflated, Rewritten, Segment, segments
 from dicomkit.conversion._source import encoding_of, is_deflated, opened
-from dicomkit.dataset_walk import READINGS_OF_ODD_VRS, Encoding, Malformed, OddVrs, Truncated, Window
+from dicomkit.dictionary.uids import EXPLICIT_LE, GE_PRIVATE_LE, IMPLICIT_LE, UNCOMPRESSED, uid_name
 from dicomkit.errors import Picklable
-from dicomkit.frozen import Frozen
-from dicomkit.instances import Instance
-from dicomkit.uids import EXPLICIT_LE, GE_PRIVATE_LE, IMPLICIT_LE, UNCOMPRESSED, uid_name
+from dicomkit.sources import (
+    READINGS_OF_ODD_VRS,
+    DataSource,
+    Encoding,
+    Instance,
+    Malformed,
+    OddVrs,
+    Truncated,
+    Window,
+)
 
 __all__ = ["Converted", "convert", "target_for"]
 

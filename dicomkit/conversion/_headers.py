@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from array import array
 
-from dicomkit.dataset_walk import LITTLE_EXPLICIT
+from dicomkit.sources import LITTLE_EXPLICIT
 
 __all__ = [
     "LENGTH",

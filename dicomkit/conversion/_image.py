@@ -11,8 +11,8 @@ import struct
 from collections.abc import Mapping
 from typing import Final
 
+from dicomkit._support.frozen import Frozen
 from dicomkit.conversion._codestreams import JPEG, JPEG_2000, Broken, Codestream
-from dicomkit.frozen import Frozen
 
 __all__ = ["Image", "Layout", "changes", "colour_of", "colour_of_rle", "high_bit_of", "lay_out"]
 

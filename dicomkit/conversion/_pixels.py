@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
+from dicomkit._support.frozen import Frozen
+from dicomkit._support.quantities import counted, in_bytes
 from dicomkit.conversion._codestreams import (
     JPEG,
     JPEG_2000,
@@ -30,11 +32,9 @@ from dicomkit.conversion._frames import (
     rle_segments,
 )
 from dicomkit.conversion._image import Image, Layout, changes, colour_of, colour_of_rle, high_bit_of, lay_out
-from dicomkit.dataset_walk import Fetch
+from dicomkit.dictionary.uids import uid_name
 from dicomkit.errors import UnreadableError
-from dicomkit.frozen import Frozen
-from dicomkit.quantities import counted, in_bytes
-from dicomkit.uids import uid_name
+from dicomkit.sources import Fetch
 
 if TYPE_CHECKING:
     from dicomkit.conversion._decoders import Samples

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from dicomkit._support.frozen import Frozen
 from dicomkit.conversion._errors import NotConverted
 from dicomkit.conversion._headers import (
     LENGTH,
@@ -28,7 +29,7 @@ from dicomkit.conversion._representations import (
     representation,
 )
 from dicomkit.conversion._runs import Runs
-from dicomkit.dataset_walk import (
+from dicomkit.sources import (
     IMPLICIT,
     ITEM,
     ITEM_DELIMITATION,
@@ -45,7 +46,6 @@ from dicomkit.dataset_walk import (
     Window,
     tag_name,
 )
-from dicomkit.frozen import Frozen
 
 __all__ = [
     "Encapsulated",

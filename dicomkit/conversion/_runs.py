@@ -10,8 +10,8 @@ import struct
 
 from dicomkit.conversion._headers import LENGTH, SHORT_VRS, VR_LENGTH, WORDS
 from dicomkit.conversion._representations import DEPENDED_ON
-from dicomkit.dataset_walk import Encoding, Window
 from dicomkit.dictionary import known_vrs
+from dicomkit.sources import Encoding, Window
 
 __all__ = ["Runs"]
 

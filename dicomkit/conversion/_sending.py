@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Sequence
 
-from dicomkit.content import DataSource
 from dicomkit.conversion._headers import swapped
 from dicomkit.conversion._rewriter import Reference
+from dicomkit.sources import DataSource
 
 __all__ = ["Inflated", "Rewritten", "Segment", "segments"]
 

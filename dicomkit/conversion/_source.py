@@ -7,28 +7,26 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from dicomkit.content import (
-    Forward,
-    SourceChanged,
-    SourceError,
-    describe_os_error,
-    fetch_from,
-    inflate,
-    open_file,
-)
-from dicomkit.dataset_walk import (
+from dicomkit.dictionary.uids import DEFLATED_SYNTAXES, EXPLICIT_BE, EXPLICIT_LE, IMPLICIT_LE
+from dicomkit.errors import UnreadableError, without_folder
+from dicomkit.sources import (
     BIG_EXPLICIT,
     IMPLICIT,
     LITTLE_EXPLICIT,
     Encoding,
     Fetch,
+    Forward,
+    SourceChanged,
+    SourceError,
     Window,
+    describe_os_error,
+    fetch_from,
+    inflate,
+    open_file,
 )
-from dicomkit.errors import UnreadableError, without_folder
-from dicomkit.uids import DEFLATED_SYNTAXES, EXPLICIT_BE, EXPLICIT_LE, IMPLICIT_LE
 
 if TYPE_CHECKING:
-    from dicomkit.instances import Instance
+    from dicomkit.sources import Instance
 
 __all__ = ["encoding_of", "is_deflated", "opened"]
 

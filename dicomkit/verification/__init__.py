@@ -5,4 +5,4 @@ Whoever said "stored" is asked again, by a service of its own: a query, a commit
 
 from __future__ import annotations
 
-from dicomkit.verification.run import verify as verify
+from dicomkit.verification._run import verify as verify

@@ -1,6 +1,6 @@
 """The widgets: a table of contents that loads each when its name is first used.
 
-Every widget is usable alone and has a Python value behind it; the browser's part ships in ``static/``.
+Every widget is usable alone and has a Python value behind it; the browser's part stands beside it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from dicomkit.widgets.chooser import SourceChooser as SourceChooser
     from dicomkit.widgets.form import SettingForm as SettingForm
     from dicomkit.widgets.image import ImageViewer as ImageViewer
-    from dicomkit.widgets.rows import Rows as Rows
+    from dicomkit.widgets.table import Rows as Rows
     from dicomkit.widgets.tags import TagBrowser as TagBrowser
 
 _ROOMS = {
@@ -25,7 +25,7 @@ _ROOMS = {
     "chooser": ["SourceChooser"],
     "form": ["SettingForm"],
     "image": ["ImageViewer"],
-    "rows": ["Rows"],
+    "table": ["Rows"],
     "tags": ["TagBrowser"],
 }
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}

@@ -15,14 +15,13 @@ from ipywidgets import Layout, VBox  # type: ignore[import-untyped]
 
 from dicomkit.scp import LocalSCP
 from dicomkit.settings import DicomSenderSetting
-from dicomkit.widgets.app_look import LookStep
-from dicomkit.widgets.bar import Button, Note
-from dicomkit.widgets.batch import BatchPanel, refuse_strange_options
-from dicomkit.widgets.batch_job import running_jobs
+from dicomkit.widgets._app_look import LookStep
+from dicomkit.widgets._bar import Button, Note
+from dicomkit.widgets._step_bar import StepBar, StepState
+from dicomkit.widgets.batch import BatchPanel, refuse_strange_options, running_jobs
 from dicomkit.widgets.chooser import SourceChooser
 from dicomkit.widgets.form import SettingForm
 from dicomkit.widgets.image import ImageViewer
-from dicomkit.widgets.step_bar import StepBar, StepState
 from dicomkit.widgets.tags import TagBrowser
 
 __all__ = ["SenderApp"]

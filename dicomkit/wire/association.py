@@ -19,6 +19,8 @@ from struct import Struct
 from time import monotonic
 from typing import TYPE_CHECKING, Final, NoReturn
 
+from dicomkit.dictionary.statuses import status_category
+from dicomkit.dictionary.uids import uid_name
 from dicomkit.errors import (
     AssociationAborted,
     AssociationRejected,
@@ -31,24 +33,12 @@ from dicomkit.errors import (
     UnreadableError,
     WireError,
 )
-from dicomkit.statuses import status_category
-from dicomkit.uids import uid_name
 from dicomkit.wire import pdu as p
-from dicomkit.wire.connection import (
-    READ,
-    WRITE,
-    Interrupt,
-    Peer,
-    Poller,
-    connect,
-    insecure,
-    os_reason,
-    secured,
-)
 from dicomkit.wire.layout import Layout
+from dicomkit.wire.socket import READ, WRITE, Interrupt, Peer, Poller, connect, insecure, os_reason, secured
 
 if TYPE_CHECKING:
-    from dicomkit.instances import DataSource
+    from dicomkit.sources import DataSource
     from dicomkit.wire.tls import TlsSocket
 
 __all__ = ["Association"]

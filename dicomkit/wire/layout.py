@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 from dicomkit.errors import UnreadableError
 from dicomkit.wire import pdu as p
-from dicomkit.wire.connection import os_reason
+from dicomkit.wire.socket import os_reason
 
 if TYPE_CHECKING:
-    from dicomkit.instances import DataSource
+    from dicomkit.sources import DataSource
 
 __all__ = ["Layout"]
 

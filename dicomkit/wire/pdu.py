@@ -16,9 +16,9 @@ from struct import Struct
 from typing import TYPE_CHECKING
 
 from dicomkit import __version__
+from dicomkit._support.frozen import Frozen
+from dicomkit.dictionary.uids import VERIFICATION, uid_name
 from dicomkit.errors import ProtocolError
-from dicomkit.frozen import Frozen
-from dicomkit.uids import VERIFICATION, uid_name
 
 if TYPE_CHECKING:
     from dicomkit.security import UserIdentity

@@ -42,8 +42,8 @@ def send_batch_with_ledger(
 
     import pandas as pd  # noqa: F401  (a notebook has it)
 
-    from dicomkit import ledger_resume, ledger_writer  # noqa: F401
     from dicomkit.batch import send_batch
+    from dicomkit.ledger import _resume as ledger_resume  # noqa: F401
     from dicomkit.settings import DicomSenderSetting
 
     setting = DicomSenderSetting(remote_host=HOST, remote_port=port, remote_aet=aet)

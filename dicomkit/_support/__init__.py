@@ -1,0 +1,1 @@
+"""What every room may use: records, text for HTML, sizes in words, pydicom kept quiet."""

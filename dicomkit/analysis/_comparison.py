@@ -1,0 +1,123 @@
+"""Two batches side by side: what became of each instance the first time and the second."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Hashable
+from typing import TYPE_CHECKING, Any
+
+from dicomkit.analysis._attempts import STORED, attempts_of, final_of, is_held, plain_rows
+from dicomkit.results import column_array
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from dicomkit.analysis._attempts import Rows
+
+CHANGES = (
+    "now stored",
+    "same failure",
+    "another failure",
+    "failed this time",
+    "stays stored",
+    "not sent again",
+    "new",
+)
+"""What `compare` may say of an instance, the most telling first."""
+
+
+def compare(first: Rows, second: Rows) -> pd.DataFrame:
+    """Return what became of each instance the first time and the second, for sending the failed again.
+
+    Instances are the same when both SOP Instance UID and source are, or else the UID; one that could not be read
+    the one time is known by its source.
+
+    Parameters
+    ----------
+    first, second : DataFrame, Batch or Ledger
+        As for `summary`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row for each instance, in the order of the first, then what only the second has: ``source``,
+        ``sop_instance_uid``, ``before`` and ``after`` (outcomes), ``status_before`` and ``status_after``, and the
+        ``change``, one of `CHANGES`. "failed this time" was stored the first time, and most likely still is.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As for `summary`.
+    """
+    import pandas as pd
+
+    old, new = (final_of(attempts_of(rows)) for rows in (first, second))
+    columns = ["source", "sop_instance_uid", "outcome", "status", "is_there"]
+    olds, news = (
+        plain_rows(final.assign(is_there=final["outcome"].isin(STORED) | is_held(final)), columns)
+        for final in (old, new)
+    )
+    partner = _partners([row[:2] for row in olds], [row[:2] for row in news])
+    nothing = (None,) * len(columns)
+    pairs = [(row, news[partner[place]] if place in partner else nothing) for place, row in enumerate(olds)]
+    matched = set(partner.values())
+    pairs += [(nothing, row) for place, row in enumerate(news) if place not in matched]
+    befores, afters = zip(*pairs, strict=True) if pairs else ((), ())
+    either = [(before[0] or after[0], before[1] or after[1]) for before, after in pairs]
+    changes = [_change(before[2:], after[2:]) for before, after in pairs]
+    return pd.DataFrame(
+        {
+            "source": column_array("source", [source for source, _ in either]),
+            "sop_instance_uid": column_array("sop_instance_uid", [uid for _, uid in either]),
+            "before": column_array("outcome", [row[2] for row in befores]),
+            "after": column_array("outcome", [row[2] for row in afters]),
+            "status_before": column_array("status", [row[3] for row in befores]),
+            "status_after": column_array("status", [row[3] for row in afters]),
+            "change": pd.Categorical(changes, categories=list(CHANGES)),
+        }
+    )
+
+
+def _change(before: tuple[Any, ...], after: tuple[Any, ...]) -> str:
+    """One of `CHANGES`, from outcome, status and whether the peer has it, of both times; all None for never."""
+    if after[0] is None:
+        return "not sent again"
+    if before[0] is None:
+        return "new"
+    if after[2]:
+        return "stays stored" if before[2] else "now stored"
+    if before[2]:
+        return "failed this time"
+    return "same failure" if before[:2] == after[:2] else "another failure"
+
+
+def _partners(olds: list[tuple[Any, ...]], news: list[tuple[Any, ...]]) -> dict[int, int]:
+    """Which place of `news` is the instance at which place of `olds`, from source and SOP Instance UID of each."""
+
+    def both(source: str, uid: str | None) -> Hashable:
+        return (source, uid)
+
+    def uid_alone(source: str, uid: str | None) -> Hashable:
+        return uid
+
+    def source_alone(source: str, uid: str | None) -> Hashable:
+        # "<bytes>" and its like are no names.
+        return None if source.startswith("<") else source
+
+    partner: dict[int, int] = {}
+    taken: set[int] = set()
+    for key_of in (both, uid_alone, source_alone):
+        waiting: dict[Hashable, list[int]] = defaultdict(list)
+        for place in range(len(news) - 1, -1, -1):
+            if place not in taken:
+                waiting[key_of(*news[place])].append(place)
+        for place, old in enumerate(olds):
+            key = key_of(*old)
+            if place in partner or key is None or not waiting.get(key):
+                continue
+            candidate = waiting[key][-1]
+            if key_of is source_alone and old[1] and news[candidate][1]:
+                continue  # the file was replaced by another instance
+            taken.add(waiting[key].pop())
+            partner[place] = candidate
+    return partner

@@ -1,0 +1,187 @@
+"""Tables of a batch: its outcomes, its series, and why what is not stored is not."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Hashable
+from typing import TYPE_CHECKING, Any
+
+from dicomkit.analysis._attempts import (
+    BYTES_IN_MB,
+    ONE,
+    STORED,
+    attempts_of,
+    ends_of,
+    final_of,
+    is_held,
+    plain_rows,
+)
+from dicomkit.dictionary.statuses import status_meaning, status_remedy
+from dicomkit.results import dtypes
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from dicomkit.analysis._attempts import Rows
+
+EXAMPLES_SHOWN = 3
+"""How many sources stand for a cause in `failures`."""
+_SERIES = ["study_instance_uid", "series_instance_uid"]
+
+_NOT_TRIED_AGAIN = "not tried again: "
+_COUNT_OF_BYTES = re.compile(r"\bbyte \d+|\d+ bytes?\b")
+
+
+def summary(rows: Rows) -> pd.DataFrame:
+    """Return one row for each outcome that occurs, in the order of the outcomes.
+
+    Parameters
+    ----------
+    rows : DataFrame, Batch or Ledger
+        Results, as `Batch.to_frame`, `Ledger.to_frame` and `read_results` give them. The last attempt of an instance
+        is what became of it; each batch's instances are counted by themselves.
+
+    Returns
+    -------
+    pandas.DataFrame
+        By ``outcome``: ``instances``; the ``attempts`` behind them, of which what was never tried has one;
+        ``size_bytes`` handed to the socket in the last attempts; the ``share`` of all instances, from 0 to 1;
+        ``first`` and ``last``, when the earliest and the latest of the last attempts began, null when none did.
+
+    Raises
+    ------
+    TypeError
+        These are no rows.
+    ValueError
+        The frame lacks columns; they are named.
+    """
+    grouped = final_of(attempts_of(rows)).groupby("outcome", observed=True)
+    table = grouped.agg(
+        instances=("instance", "size"),
+        attempts=("attempt", "sum"),
+        size_bytes=("size_bytes", "sum"),
+        first=("started_at", "min"),
+        last=("started_at", "max"),
+    )
+    table.insert(3, "share", table["instances"] / table["instances"].sum())
+    return table.astype({"instances": "int64", "attempts": "int64", "share": "float64"})
+
+
+def by_study(rows: Rows) -> pd.DataFrame:
+    """Return one row for each series, in the order in which they were met.
+
+    Parameters
+    ----------
+    rows : DataFrame, Batch or Ledger
+        As for `summary`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``study_instance_uid`` and ``series_instance_uid``, null where a data set has none or could not be read;
+        ``modality``; ``instances``, which are the sum of ``stored``, ``stored_before`` (skipped, since the ledger
+        holds them as stored) and ``not_stored``; ``size_bytes`` stored; ``seconds`` from the beginning of the series'
+        first attempt to the end of its last; ``instances_per_second`` and ``mb_per_second`` (10^6 bytes) stored in
+        that time. What has no times has null seconds and rates.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As for `summary`.
+    """
+    attempts = attempts_of(rows)
+    attempts["ended_at"] = ends_of(attempts)
+    times = attempts.groupby(ONE).agg(began=("started_at", "min"), ended=("ended_at", "max"))
+    final = final_of(attempts).join(times, on=ONE)
+    final["is_stored"], final["is_held"] = final["outcome"].isin(STORED), is_held(final)
+    final["stored_bytes"] = final["size_bytes"].where(final["is_stored"])
+    table = (
+        final.groupby(_SERIES, dropna=False, sort=False)
+        .agg(
+            modality=("modality", "first"),
+            instances=("instance", "size"),
+            stored=("is_stored", "sum"),
+            stored_before=("is_held", "sum"),
+            size_bytes=("stored_bytes", "sum"),
+            began=("began", "min"),
+            ended=("ended", "max"),
+        )
+        .reset_index()
+        .astype(dict.fromkeys(("instances", "stored", "stored_before"), "int64"))
+    )
+    table.insert(6, "not_stored", table["instances"] - table["stored"] - table["stored_before"])
+    seconds = (table.pop("ended") - table.pop("began")).dt.total_seconds()
+    table["seconds"] = seconds
+    # What took no measurable time has no rate, rather than an infinite one.
+    table["instances_per_second"] = table["stored"] / seconds.where(seconds > 0)
+    table["mb_per_second"] = table["size_bytes"].astype("float64") / BYTES_IN_MB / seconds.where(seconds > 0)
+    return table
+
+
+def failures(rows: Rows) -> pd.DataFrame:
+    """Return one row for each cause for which instances are not stored, and what to do about it.
+
+    Instances count by their last attempt: what a retry mended is not here, nor is what was skipped because the ledger
+    holds it as stored. Details that differ only in their own file, instance or number of bytes are one cause.
+
+    Parameters
+    ----------
+    rows : DataFrame, Batch or Ledger
+        As for `summary`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``outcome``; ``status``, null when no response came; ``meaning``, of the status (PS3.4 B.2.3, PS3.7 C) or what
+        happened instead of one; ``instances`` and the ``attempts`` behind them; ``remedy``, what to do next, empty
+        when sending again is all there is to do; ``examples``, a tuple of the first few sources. By outcome, the most
+        frequent first; empty when everything is stored.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As for `summary`.
+    """
+    import pandas as pd
+
+    final = final_of(attempts_of(rows))
+    final = final[~(final["outcome"].isin(STORED) | is_held(final))]
+    causes: dict[Hashable, dict[str, Any]] = {}
+    columns = ["outcome", "status", "detail", "source", "sop_instance_uid", "attempt"]
+    for outcome, status, detail, source, uid, attempt in plain_rows(final, columns):
+        if status is None:
+            told = detail.removeprefix(_NOT_TRIED_AGAIN)
+            meaning, remedy = (_sentence(part) for part in told.partition("; ")[::2])
+            gist = told.replace(source, "").replace(uid or source, "")
+            key: Hashable = (outcome, _COUNT_OF_BYTES.sub("", gist))
+        else:
+            # The peer's comment may differ for each instance, and may name a patient: the code is the cause.
+            meaning, remedy = status_meaning(status), status_remedy(status)
+            key = (outcome, status)
+        cause = causes.setdefault(
+            key,
+            {
+                "outcome": outcome,
+                "status": status,
+                "meaning": meaning,
+                "instances": 0,
+                "attempts": 0,
+                "remedy": remedy,
+                "examples": (),
+            },
+        )
+        cause["instances"] += 1
+        cause["attempts"] += attempt
+        if len(cause["examples"]) < EXAMPLES_SHOWN:
+            cause["examples"] += (source,)
+    names = ("outcome", "status", "meaning", "instances", "attempts", "remedy", "examples")
+    table = pd.DataFrame({name: [cause[name] for cause in causes.values()] for name in names}, dtype=object)
+    kinds = {"outcome": dtypes()["outcome"], "status": "UInt16", "instances": "int64", "attempts": "int64"}
+    table = table.astype(kinds | dict.fromkeys(("meaning", "remedy"), pd.StringDtype()))
+    return table.sort_values(
+        ["outcome", "instances"], ascending=[True, False], kind="stable", ignore_index=True
+    )
+
+
+def _sentence(words: str) -> str:
+    return words[:1].upper() + words[1:]

@@ -1,0 +1,351 @@
+"""From sources to tasks: numbers what was found, and puts aside what gets a row or a mention instead.
+
+Files are looked at one by one, when the next task is asked for. An iterator of the caller's may take its time, so
+a thread of its own pulls from it, a little ahead; there `NotYet` says that nothing has come so far.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from threading import Condition, Thread
+from time import monotonic
+from typing import TYPE_CHECKING, TypeGuard, cast
+
+from dicomkit._support.descriptors import NO_DESCRIPTOR
+from dicomkit._support.frozen import Frozen
+from dicomkit.batch._queue import AHEAD_BYTES, NotYet, Task
+from dicomkit.errors import UnreadableError
+from dicomkit.results import Outcome
+from dicomkit.sending import KEEPS_CHANGING, MOST_LOOKS, not_a_dicom_message
+from dicomkit.sources import (
+    IN_MEMORY,
+    Broken,
+    Found,
+    Instance,
+    NotDicomMessage,
+    PassedOver,
+    Unreadable,
+    ended_with,
+    find_all,
+    find_instances,
+    holds_itself,
+    is_dataset,
+    look_again,
+)
+
+if TYPE_CHECKING:
+    from dicomkit.ledger import Resume
+    from dicomkit.messages import DicomMessage
+    from dicomkit.results import SendResult
+    from dicomkit.sending import RowMaker
+    from dicomkit.sources import HeaderFacts
+
+SAME_UID = "its SOP Instance UID came before in this batch; both were sent"
+# For so long a source is looked at again that could not be opened for want of a file descriptor.
+LONGEST_SHORTAGE_SECONDS = 30.0
+# How many sources of an iterator are pulled ahead of their being looked at; fewer, where they take much memory.
+PULL_AHEAD = 1000
+# After so many that hold nothing at all it is somebody else's turn.
+SOURCES_WITHOUT_FIND = 100
+
+
+class Lookout:
+    """An iterator of `Task`, and of None for what makes no task; no generator, since it goes on after a `NotYet`.
+
+    Attributes
+    ----------
+    rows : deque of (SendResult, str)
+        For what can never be sent, and (skipped) for what the ledger holds as stored at this peer; whoever asks for
+        tasks takes them from here. The text is what a ledger knows the source by.
+    passed_over : list of PassedOver
+    found : int
+        How many numbers were given.
+    is_short : bool
+        Whether the last `NotYet` was for want of a file descriptor: then nobody says when to ask again.
+
+    Parameters
+    ----------
+    on_arrival
+        Called, in a thread of its own, when something has come after a `NotYet`.
+    held_bytes
+        Says how many bytes of memory the tasks take that were asked for and are not sent so far.
+    """
+
+    def __init__(
+        self,
+        sources: object,
+        row: RowMaker,
+        on_arrival: Callable[[], None],
+        resume: Resume | None = None,
+        *,
+        held_bytes: Callable[[], int] = lambda: 0,
+    ) -> None:
+        self.rows: deque[tuple[SendResult, str]] = deque()
+        self.passed_over: list[PassedOver] = []
+        self.found = 0
+        self.is_short = False
+        self._row = row
+        self._resume = resume
+        self._seen: set[int] = set()
+        self._feeder = (
+            Feeder(cast("Iterator[object]", sources), on_arrival, held_bytes) if _is_fed(sources) else None
+        )
+        self._finds: Iterator[Found | Broken | _Shortage | None] = (
+            iter(()) if self._feeder is not None else find_at_last(find_all(sources))
+        )
+
+    @property
+    def is_cut_short(self) -> bool:
+        """Whether `close` came before the end of the caller's iterator."""
+        return self._feeder is not None and not self._feeder.is_exhausted
+
+    def __iter__(self) -> Lookout:
+        return self
+
+    def __next__(self) -> Task | None:
+        for _ in range(SOURCES_WITHOUT_FIND):
+            for found in self._finds:
+                self.is_short = isinstance(found, _Shortage)
+                if isinstance(found, _Shortage):
+                    raise NotYet
+                if found is None:
+                    return None
+                if isinstance(found, PassedOver):
+                    self.passed_over.append(found)
+                    return None
+                index = self.found
+                self.found += 1
+                if isinstance(found, Instance):
+                    return self._as_task(index, found)
+                self.rows.append((self._row.untried(index, *_told(found)), ""))
+                return None
+            if self._feeder is None:
+                raise StopIteration
+            source = self._feeder.next()
+            # By its type, since what else there is may be anything.
+            if type(source) is _Ended:
+                self._finds = iter((ended_with(source.error),))
+            else:
+                self._finds = find_at_last(find_all(source, are_all=False))
+        return None
+
+    def look_again(self, task: Task) -> bool:
+        """Take a task for what its source is now; False when it makes none any more, and `rows` has its row."""
+        before, task.looks = task.instance, task.looks + 1
+        try:
+            if task.looks > MOST_LOOKS:
+                raise UnreadableError(KEEPS_CHANGING)
+            task.instance = look_again(before)
+        except UnreadableError as error:
+            row = self._row.unsent(task.index, task.number, before, Outcome.UNREADABLE, str(error))
+            self.rows.append((row, ""))
+            return False
+        note = SAME_UID if task.note.startswith(SAME_UID) else ""
+        if task.instance.sop_instance_uid != before.sop_instance_uid:
+            if not note:
+                self._seen.discard(hash(before.sop_instance_uid))
+            note = self._note_on(task.instance.sop_instance_uid)
+        return self._is_to_be_sent(task, note)
+
+    def close(self) -> None:
+        """Pull nothing more from the caller's iterator."""
+        if self._feeder is not None:
+            self._feeder.close()
+
+    def _as_task(self, index: int, instance: Instance) -> Task | None:
+        """To be sent, unless the ledger holds it as stored."""
+        task = Task(index, instance)
+        return task if self._is_to_be_sent(task, self._note_on(instance.sop_instance_uid)) else None
+
+    def _is_to_be_sent(self, task: Task, note: str) -> bool:
+        """Whether it is, with what the ledger knows of it; else it has its row."""
+        if self._resume is None:
+            task.note = note
+            return True
+        past = self._resume.look_up(task.instance)
+        if past.is_held:
+            row = self._row.unsent(task.index, task.number, task.instance, Outcome.SKIPPED, past.sentence)
+            self.rows.append((row, past.fingerprint))
+            return False
+        task.note = "; ".join(filter(None, (note, past.sentence)))
+        task.fingerprint = past.fingerprint
+        return True
+
+    def _note_on(self, sop_instance_uid: str) -> str:
+        # Hashes instead of the UIDs themselves: a tenth of the memory, and 64 bits tell a million UIDs apart.
+        key = hash(sop_instance_uid)
+        if key in self._seen:
+            return SAME_UID
+        self._seen.add(key)
+        return ""
+
+
+class _Shortage(Frozen):
+    """No file descriptor is free right now."""
+
+
+def find_at_last(finds: Iterator[Found | Broken | None]) -> Iterator[Found | Broken | _Shortage | None]:
+    """What was found; where no file descriptor is free, a shortage until there is one, or for long enough."""
+    for found in finds:
+        if not _lacks_a_descriptor(found):
+            yield found
+            continue
+        until = monotonic() + LONGEST_SHORTAGE_SECONDS
+        while True:
+            yield _Shortage()
+            again = find_all(found.source, are_all=False)
+            first = next(again, None)
+            if first is None or not _lacks_a_descriptor(first) or monotonic() > until:
+                break
+        if first is not None:
+            yield first
+            yield from find_at_last(again)  # a folder, say, has more
+
+
+def _lacks_a_descriptor(found: object) -> TypeGuard[Unreadable]:
+    return isinstance(found, Unreadable) and found.detail == NO_DESCRIPTOR
+
+
+def _is_fed(sources: object) -> bool:
+    """Whether it is an iterator, which may take its time and come to an end only once."""
+    try:
+        # An open file iterates over lines, which are no sources; `find_all` has the words for it.
+        return isinstance(sources, Iterator) and not hasattr(type(sources), "read")
+    except BaseException:  # noqa: BLE001 - the caller's code; `find_all` asks again, and says what it raised
+        return False
+
+
+def _told(found: Unreadable | Broken) -> tuple[str, Outcome, str, HeaderFacts | None]:
+    """Source, outcome, detail and header of what is no instance."""
+    if isinstance(found, NotDicomMessage):
+        message = found.message
+        return f"<{type(message).__name__}>", Outcome.INVALID_MESSAGE, not_a_dicom_message(message), None
+    if isinstance(found, Broken):
+        outcome = Outcome.INVALID_MESSAGE if found.is_strange else Outcome.UNREADABLE
+        return found.source, outcome, found.detail, None
+    return found.source, Outcome.UNREADABLE, found.detail, found.header
+
+
+class _Ended(Frozen):
+    """The caller's iterator raised."""
+
+    error: BaseException
+
+
+class Feeder:
+    """Pulls from an iterator in a thread of its own, so that nobody waits for a slow one but those who must.
+
+    What it gives is kept as it is when it comes, since a generator may use its Dataset or buffer again. It is pulled
+    from for as long as what it gave, and is not sent so far, takes no more than `AHEAD_BYTES` of memory; one that
+    takes more is pulled when nothing else is held.
+    """
+
+    def __init__(
+        self, sources: Iterator[object], on_arrival: Callable[[], None], held_bytes: Callable[[], int]
+    ) -> None:
+        self._sources = sources
+        self._on_arrival = on_arrival
+        self._held_bytes = held_bytes
+        self._ready: deque[tuple[object, int]] = deque()
+        self._ready_bytes = 0
+        self._given_bytes = 0
+        self._newest_bytes = 0
+        self._changed = Condition()
+        self._is_waiting = False
+        self._is_started = False
+        self._is_closed = False
+        self.is_exhausted = False
+
+    def next(self) -> object:
+        """The next source.
+
+        Raises
+        ------
+        NotYet
+            It has not come so far.
+        StopIteration
+            There are no more, or it was closed.
+        """
+        with self._changed:
+            if not self._is_started and not self._is_closed:
+                self._is_started = True
+                # A daemon, because an iterator that never comes back cannot be ended from outside.
+                Thread(target=self._pull, daemon=True, name="dicomkit sources").start()
+            # The last one is looked at to its end by now, and what was found in it is held elsewhere, or sent.
+            self._given_bytes = 0
+            source: object = None
+            is_there = bool(self._ready)
+            if is_there:
+                source, self._given_bytes = self._ready.popleft()
+                self._ready_bytes -= self._given_bytes
+            if self._is_waiting and len(self._ready) <= PULL_AHEAD // 2 and self._has_room():
+                self._changed.notify_all()
+            if is_there:
+                return source
+            if self.is_exhausted or self._is_closed:
+                raise StopIteration
+            raise NotYet
+
+    def close(self) -> None:
+        with self._changed:
+            self._is_closed = True
+            self._changed.notify_all()
+
+    def _pull(self) -> None:
+        try:
+            for source in self._sources:
+                # Only this thread may ask it for more.
+                self._add(*_as_it_is_now(holds_itself(source) if source is self._sources else source))
+                del source  # or it would be held while the next one is waited for
+                if self._is_closed:
+                    return
+        except BaseException as error:  # noqa: BLE001 - the caller's code; what it raised becomes a row
+            self._add(_Ended(error), 0)
+        self.is_exhausted = True
+        self._on_arrival()
+
+    def _add(self, source: object, size: int) -> None:
+        with self._changed:
+            self._ready.append((source, size))
+            self._ready_bytes += size
+            self._newest_bytes = size
+            is_first = len(self._ready) == 1
+        del source
+        if is_first:
+            self._on_arrival()
+        with self._changed:
+            self._is_waiting = True
+            while not self._has_room() and not self._is_closed:
+                self._changed.wait()
+            self._is_waiting = False
+
+    def _has_room(self) -> bool:
+        """Whether another one may be pulled, which is taken to be as large as the one before."""
+        held = self._ready_bytes + self._given_bytes + self._held_bytes()
+        return len(self._ready) < PULL_AHEAD and (not held or held + self._newest_bytes <= AHEAD_BYTES)
+
+
+def _as_it_is_now(source: object) -> tuple[object, int]:
+    """What a source is that may be used again for the next one, and how many bytes of memory it takes."""
+    try:
+        if type(source) in (list, tuple):
+            pictures = [_picture(one) for one in cast("list[object]", source)]
+            return pictures, sum(map(_size, pictures))
+        picture = _picture(source)
+        return picture, _size(picture)
+    except BaseException:  # noqa: BLE001 - the caller's code; `find_all` asks again, and says what it raised
+        return source, 0
+
+
+def _picture(source: object) -> object:
+    if isinstance(source, (bytearray, memoryview)):
+        return bytes(source)
+    is_held = hasattr(type(source), "instance") and cast("DicomMessage", source).source in IN_MEMORY
+    return next(find_instances(source)) if is_held or is_dataset(source) else source
+
+
+def _size(source: object) -> int:
+    if isinstance(source, bytes):
+        return len(source)
+    return source.held_bytes if isinstance(source, Instance) else 0

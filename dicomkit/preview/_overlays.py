@@ -1,0 +1,105 @@
+"""Overlays of a data set (PS3.3 C.9.2): a bitmap of its own in 60xx,3000, or an unused bit of the pixels.
+
+The one idea: whatever it was stored as, an overlay becomes a bitmap and the place of its upper left corner.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dicomkit.preview._attributes import is_little_endian, numbers
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from pydicom import Dataset
+
+    from dicomkit.preview._decoding import Pixels
+
+__all__ = ["Overlay", "overlays_of"]
+
+_FIRST_GROUP, _LAST_GROUP = 0x6000, 0x601E  # PS3.5 7.6: sixteen repeating groups
+_ROWS, _COLUMNS, _FRAMES = 0x0010, 0x0011, 0x0015
+_DESCRIPTION, _ORIGIN, _FRAME_ORIGIN = 0x0022, 0x0050, 0x0051
+_BIT_POSITION, _LABEL, _DATA = 0x0102, 0x1500, 0x3000
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Overlay:
+    """One overlay of one frame.
+
+    Attributes
+    ----------
+    name : str
+        Its label, else its description, else its group.
+    row, column : int
+        Where its first pixel lies in the picture, from 0; may be negative.
+    bitmap : array of bool
+        Rows by columns.
+    """
+
+    name: str
+    row: int
+    column: int
+    bitmap: NDArray[np.bool_]
+
+
+def overlays_of(dataset: Dataset, index: int, pixels: Pixels) -> tuple[Overlay, ...]:
+    """Return the overlays of a frame; one that is cut off, has no size or is for other frames is left out.
+
+    Parameters
+    ----------
+    pixels : Pixels
+        The frame; embedded overlays come from those of its bits that are not stored (PS3.5 8.1.2).
+    """
+    groups = sorted(
+        {tag >> 16 for tag in map(int, dataset.keys()) if _FIRST_GROUP <= tag >> 16 <= _LAST_GROUP}
+    )
+    found = (_overlay(dataset, group, index, pixels) for group in groups if group % 2 == 0)
+    return tuple(overlay for overlay in found if overlay is not None)
+
+
+def _overlay(dataset: Dataset, group: int, index: int, pixels: Pixels) -> Overlay | None:
+    def value(element: int) -> Any:
+        return dataset[group, element].value if (group, element) in dataset else None
+
+    def number(element: int) -> int | None:
+        found = numbers(value(element))
+        return int(found[0]) if found else None
+
+    position = _position(index, number(_FRAMES), number(_FRAME_ORIGIN))
+    if position is None:
+        return None
+    origin = [int(one) for one in numbers(value(_ORIGIN))]
+    row, column = (origin[0] - 1, origin[1] - 1) if len(origin) >= 2 else (0, 0)
+    name = str(value(_LABEL) or value(_DESCRIPTION) or f"Overlay {group:04X}")
+    data = value(_DATA)
+    if data is None:
+        bit, words = number(_BIT_POSITION), pixels.unmasked
+        if bit is None or words is None or not 0 <= bit < pixels.bits.allocated or pixels.bits.hold(bit):
+            return None
+        return Overlay(name, 0, 0, (words >> bit) & 1 == 1)
+    rows, columns = number(_ROWS) or 0, number(_COLUMNS) or 0
+    start, size = position * rows * columns, rows * columns
+    if size < 1 or len(data) * 8 < start + size:
+        return None
+    if dataset[group, _DATA].VR == "OW" and not is_little_endian(dataset):
+        data = np.frombuffer(data, ">u2").astype("<u2").tobytes()
+    packed = np.frombuffer(data, np.uint8)[start // 8 : (start + size + 7) // 8]
+    # PS3.5 8.1.2: the first bit is the lowest
+    bits = np.unpackbits(packed, bitorder="little")[start % 8 :][:size]
+    return Overlay(name, row, column, bits.reshape(rows, columns).astype(bool))
+
+
+def _position(index: int, frames: int | None, first: int | None) -> int | None:
+    """Return which frame of an overlay is for a frame of the picture, None for none (PS3.3 C.9.2 and C.9.3).
+
+    From Image Frame Origin on there is one for each, as many as Number of Frames in Overlay says; an overlay that says
+    neither has one for all.
+    """
+    if frames is None and first is None:
+        return 0
+    position = index - ((first or 1) - 1)
+    return position if 0 <= position < max(frames or 1, 1) else None

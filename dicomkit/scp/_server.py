@@ -1,0 +1,279 @@
+"""A receiver on this machine, for teaching and for tests: it stores what it is sent, or fails as it is told to.
+
+One face over two servers: pynetdicom's does the ordinary service; where a fault lies below its reach, a server on
+bare sockets (`dicomkit.scp._raw`) takes its place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
+
+from dicomkit.scp._faults import (
+    REJECTIONS,
+    Abort,
+    AcceptNothing,
+    Close,
+    Delay,
+    EarlyResponse,
+    Fault,
+    FaultPlan,
+    Garbage,
+    HugePDU,
+    OddFragments,
+    RefuseClass,
+    RefuseSyntax,
+    RejectAssociation,
+    Reset,
+    Silence,
+    Stage,
+    Status,
+    StopReading,
+    Trickle,
+    WrongCommand,
+    WrongContext,
+    WrongMessageID,
+)
+from dicomkit.scp._journal import Happening, Journal, Received, What
+from dicomkit.scp._service import Service
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from dicomkit.security import TlsOptions, UserIdentity
+    from dicomkit.settings import DicomSenderSetting
+
+__all__ = [
+    "LocalSCP",
+    "Received",
+    "Happening",
+    "Stage",
+    "Fault",
+    "REJECTIONS",
+    "RejectAssociation",
+    "RefuseClass",
+    "RefuseSyntax",
+    "AcceptNothing",
+    "Garbage",
+    "Status",
+    "Delay",
+    "EarlyResponse",
+    "StopReading",
+    "WrongMessageID",
+    "WrongContext",
+    "WrongCommand",
+    "OddFragments",
+    "Trickle",
+    "HugePDU",
+    "Abort",
+    "Close",
+    "Reset",
+    "Silence",
+]
+
+
+class _Server(Protocol):
+    port: int
+
+    def stop(self) -> None: ...
+
+
+class LocalSCP:
+    """A storage receiver on this machine.
+
+    It takes any storage SOP class, private ones included, in any transfer syntax (of each context the first
+    that is proposed), and C-ECHO.
+
+    >>> with LocalSCP(faults=[Status(0xA700, every=3)]) as scp:        # doctest: +SKIP
+    ...     send_batch(scp.setting(), "folder")
+    ...     scp.received
+
+    Parameters
+    ----------
+    aet : str
+        Its AE title, 1 to 16 characters.
+    host, port : str, int
+        Where to listen; port 0 takes a free one. After `stop`, `start` listens on the same port again.
+    faults : iterable of Fault
+        What to do wrong, and when; see `dicomkit.scp._faults`. Several together are fine.
+    output : path, optional
+        Folder for the instances, each a Part 10 file named after its SOP Instance UID, with the data set's
+        bytes as received. What comes again under the same UID replaces the file.
+    allowed_calling_aets : iterable of str, optional
+        The calling AE titles that are let in; others are rejected (reason 3). None lets all in.
+    check_called_aet : bool
+        Whether a called AE title other than `aet` is rejected (reason 7).
+    maximum_pdu_size : int
+        In bytes, as announced to the peer; 0 for no limit.
+    maximum_associations : int
+        How many may be open at once; more are rejected (transient, local limit exceeded).
+    network_timeout_seconds : float
+        How long a peer may be idle.
+    keep_bytes : int
+        Without `output`: how many bytes of data sets are kept in memory for `data_set`. Oldest go first.
+    on_received : callable, optional
+        Called with each row of `received` as a dict, on a thread of the receiver, before the peer is answered.
+        It should return soon and not raise.
+    tls : TlsOptions, optional
+        Serve under TLS, and in no other way: its `cert_file` and `key_file` are the receiver's. With a `ca_file`
+        callers must have a certificate of it.
+    identities : iterable of UserIdentity, optional
+        The users that are let in; others, and calls without one, are rejected (reason 1), and a confirmation is given
+        where it is asked for. None lets all in, and confirms none. `events` name the user, and no secret.
+    server : {"auto", "pynetdicom", "sockets"}
+        Which server is beneath; ``auto`` takes pynetdicom's unless a fault, `tls`, `identities` or PDUs
+        without limit need the other.
+    seed : int
+        For faults with a `chance`.
+
+    Raises
+    ------
+    ValueError
+        The title cannot be an AE title, or what lies below pynetdicom's reach is asked for and `server` is pynetdicom.
+    SecurityError
+        A file of `tls` cannot be used.
+    OSError
+        From `start`: the port is taken or not permitted.
+    """
+
+    def __init__(
+        self,
+        aet: str = "ANY_SCP",
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        faults: Iterable[Fault] = (),
+        output: str | Path | None = None,
+        allowed_calling_aets: Iterable[str] | None = None,
+        check_called_aet: bool = True,
+        maximum_pdu_size: int = 131_072,
+        maximum_associations: int = 100,
+        network_timeout_seconds: float = 60.0,
+        keep_bytes: int = 256 * 1024 * 1024,
+        on_received: Callable[[dict[str, object]], object] | None = None,
+        tls: TlsOptions | None = None,
+        identities: Iterable[UserIdentity] | None = None,
+        server: Literal["auto", "pynetdicom", "sockets"] = "auto",
+        seed: int = 0,
+    ) -> None:
+        allowed = None if allowed_calling_aets is None else [title.strip() for title in allowed_calling_aets]
+        for title in [aet, *(allowed or [])]:
+            if not 1 <= len(title.strip()) <= 16 or not title.isascii() or "\\" in title:
+                raise ValueError(
+                    f"AE title {title!r}: 1 to 16 characters of ASCII, no backslash (PS3.5 Table 6.2-1)"
+                )
+        self.aet = aet.strip()
+        self.host = host
+        self.port = port
+        self._allowed = allowed
+        self._service = Service(
+            aet=self.aet,
+            check_called_aet=check_called_aet,
+            allowed_calling_aets=None if allowed is None else frozenset(allowed),
+            maximum_pdu_size=maximum_pdu_size,
+            maximum_associations=maximum_associations,
+            network_timeout_seconds=network_timeout_seconds,
+            tls=None if tls is None else tls.for_server(),
+            identities=None if identities is None else tuple(identities),
+        )
+        self._plan = FaultPlan(faults, seed=seed)
+        # pynetdicom shakes hands where it accepts calls, so that a silent caller would keep out all others; and it
+        # confirms no user and no passcode.
+        below = ", ".join(
+            [
+                *(str(fault) for fault in self._plan.faults if fault.on_sockets),
+                *(["TLS"] if tls is not None else []),
+                *(["identities"] if identities is not None else []),
+            ]
+        )
+        if server == "pynetdicom" and below:
+            raise ValueError(f"pynetdicom's server cannot do {below}; leave server at 'auto'")
+        # pynetdicom reads a PDU whole, however long it is; the other one takes it in pieces.
+        is_unlimited = server == "auto" and maximum_pdu_size == 0
+        self._on_sockets = server == "sockets" or bool(below) or is_unlimited
+        self._journal = Journal(
+            output=None if output is None else Path(output), keep_bytes=keep_bytes, on_received=on_received
+        )
+        self._running: _Server | None = None
+
+    def start(self) -> Self:
+        """Listen, unless it does already; returns itself."""
+        if self._running is None:
+            where = (self.host, self.port, self._service, self._plan, self._journal)
+            if self._on_sockets:
+                from dicomkit.scp._raw import SocketServer
+
+                self._running = SocketServer(*where)
+            else:
+                from dicomkit.scp._pynetdicom import PynetdicomServer
+
+                self._running = PynetdicomServer(*where)
+            self.port = self._running.port
+        return self
+
+    def stop(self) -> None:
+        """End every association and close the port; no thread or socket is left. May be called again."""
+        running, self._running = self._running, None
+        if running is not None:
+            running.stop()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def __repr__(self) -> str:
+        state = "listening" if self._running is not None else "stopped"
+        return f"<LocalSCP {self.aet} at {self.host}:{self.port}, {state}, {len(self._journal)} received>"
+
+    def setting(self, **changes: Any) -> DicomSenderSetting:
+        """A setting that points here; `changes` are fields of `DicomSenderSetting`."""
+        from dicomkit.settings import DicomSenderSetting
+
+        fields: dict[str, Any] = {
+            "name": f"Local SCP {self.aet}",
+            "remote_host": self.host,
+            "remote_port": self.port,
+            "remote_aet": self.aet,
+            "our_aet": self._allowed[0] if self._allowed else "DICOMKIT_SCU",
+        }
+        return DicomSenderSetting(**(fields | changes))
+
+    @property
+    def received(self) -> pd.DataFrame:
+        """A row for each data set that arrived whole; the columns are those of `Received`."""
+        return self._journal.to_frame()
+
+    def data_set(self, sop_instance_uid: str) -> bytes:
+        """The data set last stored under a SOP Instance UID, byte for byte as it arrived.
+
+        Raises
+        ------
+        KeyError
+            It was not stored, or is no longer kept in memory.
+        """
+        return self._journal.data_set(sop_instance_uid)
+
+    def datasets(self) -> dict[str, bytes]:
+        """Every data set that is still kept, by SOP Instance UID, in the order of arrival."""
+        return {uid: self._journal.data_set(uid) for uid in self._journal.stored_uids()}
+
+    @property
+    def events(self) -> list[Happening]:
+        """The last ten thousand things that happened, oldest first; titles and UIDs, no patient data."""
+        return self._journal.happenings
+
+    def wait_for(self, what: What, *, times: int = 1, timeout_seconds: float = 5.0) -> None:
+        """Return once `what` has happened `times` times since the receiver was made.
+
+        Raises
+        ------
+        TimeoutError
+            It has not; the message says what has.
+        """
+        self._journal.wait_for(what, times=times, timeout_seconds=timeout_seconds)

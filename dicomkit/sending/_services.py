@@ -1,0 +1,350 @@
+"""`echo` and `probe`: does the peer answer, and what would it take. Nothing is stored by either.
+
+A probe goes by elimination: each SOP class is offered in every transfer syntax that is still open, the peer picks
+one, and the rest is offered again. Most peers are known after a few rounds; what is open then is asked pair by pair.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+from dicomkit.dictionary.statuses import SUCCESS, status_advice
+from dicomkit.dictionary.uids import EXPLICIT_LE, IMPLICIT_LE, STORAGE_CLASSES, VERIFICATION, uid_name
+from dicomkit.errors import AssociationRejected, WireError
+from dicomkit.results import Outcome, SendResult
+from dicomkit.sending._attempt import Kind, RowMaker, new_batch_id, peer_of, why_not
+from dicomkit.sending._proposals import Proposals
+from dicomkit.wire.association import Association
+from dicomkit.wire.pdu import (
+    CONTEXT_ACCEPTED,
+    CONTEXT_RESULTS,
+    ProposedContext,
+    why_unusable,
+)
+from dicomkit.wire.socket import Interrupt, Peer
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from dicomkit.messages import TextMessage
+    from dicomkit.security import TlsOptions, UserIdentity
+    from dicomkit.settings import DicomSenderSetting
+
+__all__ = ["echo", "probe", "EchoResult", "PROBED_SYNTAXES"]
+
+PROBED_SYNTAXES = (
+    EXPLICIT_LE,
+    IMPLICIT_LE,
+    "1.2.840.10008.1.2.2",  # Explicit VR Big Endian
+    "1.2.840.10008.1.2.1.99",  # Deflated Explicit VR Little Endian
+    "1.2.840.10008.1.2.5",  # RLE Lossless
+    "1.2.840.10008.1.2.4.50",  # JPEG Baseline
+    "1.2.840.10008.1.2.4.51",  # JPEG Extended
+    "1.2.840.10008.1.2.4.57",  # JPEG Lossless, process 14
+    "1.2.840.10008.1.2.4.70",  # JPEG Lossless, first-order prediction
+    "1.2.840.10008.1.2.4.80",  # JPEG-LS Lossless
+    "1.2.840.10008.1.2.4.81",  # JPEG-LS Near-Lossless
+    "1.2.840.10008.1.2.4.90",  # JPEG 2000 Lossless
+    "1.2.840.10008.1.2.4.91",  # JPEG 2000
+    "1.2.840.10008.1.2.4.201",  # HTJ2K Lossless
+    "1.2.840.10008.1.2.4.202",  # HTJ2K Lossless RPCL
+    "1.2.840.10008.1.2.4.203",  # HTJ2K
+    "1.2.840.10008.1.2.4.100",  # MPEG2 Main Level
+    "1.2.840.10008.1.2.4.101",  # MPEG2 High Level
+    "1.2.840.10008.1.2.4.102",  # MPEG-4 AVC
+    "1.2.840.10008.1.2.4.107",  # HEVC Main
+)
+"""What a probe without sources asks for: the transfer syntaxes met in archives (PS3.5 Annex A)."""
+
+ELIMINATION_ROUNDS = 4
+
+
+class EchoResult(SendResult):
+    """The row of a C-ECHO: a `SendResult` without an instance; ``stored`` stands for status 0x0000."""
+
+    @property
+    def response(self) -> TextMessage | None:
+        """A text message saying that the peer answered, or None when it did not."""
+        if self.status != SUCCESS:
+            return None
+        from dicomkit.messages import TextMessage
+
+        return TextMessage(f"C-ECHO to {self.called_aet} at {self.host}:{self.port}: 0x0000 Success")
+
+    @property
+    def _outcome_words(self) -> str:
+        return "answered" if self.outcome is Outcome.STORED else super()._outcome_words
+
+
+def echo(
+    setting: DicomSenderSetting, *, tls: TlsOptions | None = None, identity: UserIdentity | None = None
+) -> EchoResult:
+    """Ask the peer for a sign of life by C-ECHO (PS3.4 Annex A), over an association of its own.
+
+    Ctrl-C, or an interrupt of the kernel, aborts it and is raised.
+
+    Parameters
+    ----------
+    tls, identity
+        As for `send`.
+
+    Returns
+    -------
+    EchoResult
+        With the columns of a send: `outcome` is ``stored`` when the peer answered 0x0000, and otherwise what it
+        would be for a send; `detail` is a sentence. A disabled setting is echoed all the same.
+
+    Raises
+    ------
+    SecurityError
+        A file of `tls` cannot be used.
+    """
+    return echo_until(None, setting, tls=tls, identity=identity)
+
+
+def echo_until(
+    interrupt: Interrupt | None,
+    setting: DicomSenderSetting,
+    *,
+    tls: TlsOptions | None,
+    identity: UserIdentity | None,
+) -> EchoResult:
+    """Do what `echo` does; once the interrupt is set, its outcome is ``cancelled``."""
+    peer = peer_of(setting, tls, identity)
+    refusal = why_not(setting.replace(disabled=False)) if setting.disabled else why_not(setting)
+    if refusal is not None:
+        return _echo_row(peer, *refusal)
+    started_at, start = datetime.now(UTC), perf_counter()
+    status = response_ms = None
+    try:
+        verification = ProposedContext(1, VERIFICATION, (IMPLICIT_LE,))
+        association = Association.open(peer, [verification], interrupt=interrupt)
+        try:
+            context_id = association.context_for(VERIFICATION, IMPLICIT_LE)
+            if context_id is None:
+                outcome = Outcome.NOT_ACCEPTED
+                detail = f"{peer} accepts associations, but not the Verification SOP class; it may store all the same"
+            else:
+                response = association.echo(context_id)
+                status = response.status
+                response_ms = 1e3 * (association.answered_at - association.sent_at)
+                outcome, detail = _answer(status, association, response_ms)
+            association.end()
+        finally:
+            association.abort()
+    except WireError as error:
+        outcome, detail = Outcome.of_error(error), str(error)
+    return _echo_row(
+        peer,
+        outcome,
+        detail,
+        status=status,
+        association=1,
+        started_at=started_at,
+        duration_ms=1e3 * (perf_counter() - start),
+        response_ms=response_ms,
+    )
+
+
+def probe(
+    setting: DicomSenderSetting,
+    sources: object = None,
+    *,
+    tls: TlsOptions | None = None,
+    identity: UserIdentity | None = None,
+) -> pd.DataFrame:
+    """Ask the peer which SOP classes it takes in which transfer syntaxes, without sending anything.
+
+    Ctrl-C, or an interrupt of the kernel, aborts it and is raised.
+
+    Parameters
+    ----------
+    sources
+        As for `send_batch`: then their SOP classes are asked for, in their transfer syntaxes as stored and in the
+        uncompressed ones. None asks for all storage classes in `PROBED_SYNTAXES`.
+    tls, identity
+        As for `send`.
+
+    Returns
+    -------
+    DataFrame
+        One row for each pair, with `sop_class_uid`, `sop_class_name`, `transfer_syntax`, `transfer_syntax_name`,
+        `accepted` (boolean, null when no answer came), `reason` (PS3.8 Table 9-18 in words, or what kept the
+        answer away) and `instances` (how many of the sources; null without).
+
+    Raises
+    ------
+    SettingError
+        The setting cannot be used.
+    SecurityError
+        A file of `tls` cannot be used.
+    """
+    import pandas as pd
+
+    from dicomkit.errors import SettingError
+
+    peer = peer_of(setting, tls, identity)
+    problems = [problem for problem in setting.usability_problems() if problem.severity == "error"]
+    if problems:
+        raise SettingError(problems)
+    counts = _count_kinds(sources) if sources is not None else {}
+    asked = (
+        _asked_for(counts)
+        if sources is not None
+        else [(sop_class, syntax) for sop_class in STORAGE_CLASSES for syntax in PROBED_SYNTAXES]
+    )
+    answers = _ask(peer, asked)
+    rows = [
+        {
+            "sop_class_uid": kind[0],
+            "sop_class_name": uid_name(kind[0]),
+            "transfer_syntax": kind[1],
+            "transfer_syntax_name": uid_name(kind[1]),
+            "accepted": answers[kind][0],
+            "reason": answers[kind][1],
+            "instances": counts.get(kind, 0) if sources is not None else None,
+        }
+        for kind in asked
+    ]
+    texts = ("sop_class_uid", "sop_class_name", "transfer_syntax", "transfer_syntax_name", "reason")
+    frame = pd.DataFrame(rows, columns=[*texts[:4], "accepted", "reason", "instances"])
+    return frame.astype(dict.fromkeys(texts, "string") | {"accepted": "boolean", "instances": "Int64"})
+
+
+def _answer(status: int, association: Association, response_ms: float) -> tuple[Outcome, str]:
+    peer = association.peer
+    if status != SUCCESS:
+        return Outcome.of_status(status), status_advice(status)
+    version = association.peer_implementation_version
+    under = f" under {association.tls_version}" if association.tls_version else ""
+    confirmed = ", and confirms the user identity" if association.identity_confirmed else ""
+    return Outcome.STORED, (
+        f"{peer.called_aet!r} at {peer} answered in {response_ms:.1f} ms{under}"
+        f"{f' ({version})' if version else ''}: it takes calls from {peer.calling_aet!r}{confirmed}"
+    )
+
+
+def _echo_row(
+    peer: Peer,
+    outcome: Outcome,
+    detail: str,
+    *,
+    status: int | None = None,
+    association: int | None = None,
+    started_at: datetime | None = None,
+    duration_ms: float | None = None,
+    response_ms: float | None = None,
+) -> EchoResult:
+    row = RowMaker(new_batch_id(), peer).tried(
+        0,
+        1,
+        "<echo>",
+        outcome,
+        detail,
+        status=status,
+        association=association,
+        started_at=started_at,
+        duration_ms=duration_ms,
+        response_ms=response_ms,
+    )
+    values = {name: getattr(row, name) for name in SendResult.__slots__}
+    return EchoResult(**values | {"sop_class_uid": VERIFICATION})
+
+
+def _count_kinds(sources: object) -> dict[Kind, int]:
+    """How many instances of each SOP class and transfer syntax the sources hold."""
+    from dicomkit.sources import Instance, find_instances
+
+    counts: dict[Kind, int] = {}
+    for found in find_instances(sources):
+        if isinstance(found, Instance):
+            kind = found.sop_class_uid, found.transfer_syntax
+            counts[kind] = counts.get(kind, 0) + 1
+    return counts
+
+
+def _asked_for(counts: dict[Kind, int]) -> list[Kind]:
+    """Each class as stored, and uncompressed (PS3.5 section 10.1)."""
+    classes = dict.fromkeys(sop_class for sop_class, _ in counts)
+    return sorted({*counts, *((c, syntax) for c in classes for syntax in (EXPLICIT_LE, IMPLICIT_LE))})
+
+
+Answers = dict[Kind, tuple[bool | None, str]]
+
+
+def _ask(peer: Peer, asked: Sequence[Kind]) -> Answers:
+    """Whether the peer takes each pair, and why not."""
+    answers: Answers = {}
+    proposals = Proposals(fewest=1)
+    rejected: Answers = {}
+    try:
+        for round_number in range(ELIMINATION_ROUNDS + 1):
+            open_pairs: dict[str, list[str]] = {}
+            for sop_class, syntax in asked:
+                if (sop_class, syntax) not in answers:
+                    open_pairs.setdefault(sop_class, []).append(syntax)
+            if round_number < ELIMINATION_ROUNDS:
+                offers = [(sop_class, tuple(syntaxes)) for sop_class, syntaxes in open_pairs.items()]
+            else:
+                offers = [
+                    (sop_class, (syntax,))
+                    for sop_class, syntaxes in open_pairs.items()
+                    for syntax in syntaxes
+                ]
+            while offers:
+                some = offers[: proposals.most]
+                contexts = [ProposedContext(2 * index + 1, *offer) for index, offer in enumerate(some)]
+                kinds = [(sop_class, syntaxes[0]) for sop_class, syntaxes in some]
+                try:
+                    usable = _ask_once(peer, contexts, answers)
+                except WireError as error:
+                    if proposals.are_halved(error, len(some), kinds):
+                        continue
+                    if proposals.are_futile or not _is_rejection_of_contexts(error):
+                        raise
+                    proposals.were_rejected(kinds, str(error))
+                    for sop_class, syntaxes in some:
+                        for syntax in syntaxes:
+                            rejected[sop_class, syntax] = answers[sop_class, syntax] = (None, str(error))
+                else:
+                    proposals.were_accepted(len(some), usable)
+                offers = offers[len(some) :]
+    except WireError as error:
+        for kind in asked:
+            answers.setdefault(kind, (None, str(error)))
+    if proposals.is_any_accepted:  # so it knows us, and it was for what was asked for
+        for kind, (_, reason) in rejected.items():
+            answers[kind] = (False, reason)
+    return answers
+
+
+def _is_rejection_of_contexts(error: WireError) -> bool:
+    return isinstance(error, AssociationRejected) and error.may_be_for_contexts and not error.may_pass
+
+
+def _ask_once(peer: Peer, contexts: list[ProposedContext], answers: Answers) -> list[Kind]:
+    """One association, for nothing but its negotiation; return what was accepted, by what it was offered in first."""
+    association = Association.open(peer, contexts)
+    association.end()
+    accepted = []
+    for context in contexts:
+        _, reply = association.contexts.get(context.id, (context, None))
+        if reply is None:
+            reason = "no answer to this context"
+        elif reply.result != CONTEXT_ACCEPTED:
+            reason = CONTEXT_RESULTS.get(reply.result, f"result {reply.result}, which PS3.8 does not define")
+        elif not (reason := why_unusable(context, reply)):
+            answers[context.abstract_syntax, reply.transfer_syntax] = (
+                True,
+                CONTEXT_RESULTS[CONTEXT_ACCEPTED],
+            )
+            accepted.append((context.abstract_syntax, context.transfer_syntaxes[0]))
+            continue
+        elif len(context.transfer_syntaxes) > 1:
+            continue  # it is asked again, at last in each transfer syntax alone
+        for syntax in context.transfer_syntaxes:
+            answers[context.abstract_syntax, syntax] = (False, reason)
+    return accepted

@@ -1,0 +1,25 @@
+"""The DicomSenderSetting of a workflow: its fields, its JSON kept to the letter, its problems."""
+
+from __future__ import annotations
+
+from dicomkit.settings._fields import FIELD_OF, FIELDS, FROM_TYPES, FieldInfo, field_called
+from dicomkit.settings._json import JsonDocument, JsonFault, decode_json, encode_value, position
+from dicomkit.settings._setting import DicomSenderSetting, MessageType, locate, locator, parse_field_text
+
+__all__ = [
+    "DicomSenderSetting",
+    "FIELDS",
+    "FIELD_OF",
+    "FROM_TYPES",
+    "FieldInfo",
+    "JsonDocument",
+    "JsonFault",
+    "MessageType",
+    "decode_json",
+    "encode_value",
+    "field_called",
+    "locate",
+    "locator",
+    "parse_field_text",
+    "position",
+]

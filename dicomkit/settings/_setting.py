@@ -1,0 +1,458 @@
+"""The DicomSenderSetting: where to send, under which names, and everything else its JSON holds.
+
+The one idea: a setting is immutable and stands on the JSON it was read from, so that writing it gives the same
+JSON back, unknown properties and key order included, and a changed one differs in that property only.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from dicomkit._support.frozen import Frozen
+from dicomkit.errors import Problem, SettingError, file_name, without_folder
+from dicomkit.settings._fields import (
+    FIELD_OF,
+    FIELDS,
+    ZERO_GUID,
+    FieldInfo,
+    MessageType,
+    field_called,
+    parse_field,
+    parse_field_text,
+)
+from dicomkit.settings._json import (
+    JsonDocument,
+    JsonFault,
+    Places,
+    decode_json,
+    encode_value,
+    escape_surrogates,
+    read_value,
+)
+from dicomkit.settings._problems import Binding, binding_of, pitfalls, timeout_pitfalls
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Self, Unpack
+
+    from pandas import DataFrame
+
+    from dicomkit.settings._keywords import SettingFields
+
+__all__ = [
+    "DicomSenderSetting",
+    "MessageType",
+    "FieldInfo",
+    "FIELDS",
+    "ZERO_GUID",
+    "Binding",
+    "locate",
+    "locator",
+    "parse_field",
+    "parse_field_text",
+]
+
+_DOCUMENT = "JSON"  # the `field` of a problem that is the whole text's
+
+
+class DicomSenderSetting(Frozen):
+    """A setting that sends DICOM to a peer by C-STORE.
+
+    Give fields by their Python or JSON names (``remote_host="pacs"`` or ``RemoteHost="pacs"``); the others take
+    their defaults, shown below, and `id` a new GUID. `load` and `from_json` read an existing setting, `replace`
+    makes a changed one.
+
+    Attributes
+    ----------
+    type_name : str
+        The ``$type``.
+    id, filters, transformers : str
+        GUIDs in lower case with hyphens, however they are written; all zeros for none, null or absent.
+    name, message_template : str
+        ``""``; null reads as ``""``.
+    version : int
+        3.
+    message_type : int
+        ``MessageType.DICOM`` (16); a plain int where the number is no `MessageType`.
+    remote_host, remote_port : str, int
+        ``"127.0.0.1"``, 104: where the peer (SCP) listens.
+    our_aet, remote_aet : str
+        ``"HL7SOUP_SCU"``, ``"ANY_SCP"``: calling and called AE title, without the spaces around them that do not
+        count (PS3.5 section 6.2).
+    timeout_seconds : int
+        30 s of silence at most, in every phase.
+    transformers_not_available, disabled : bool
+        False.
+
+    Raises
+    ------
+    SettingError
+        When a value is none that its field takes; `problems` has one entry for each.
+    TypeError
+        When a keyword is no field, or a field is given by both of its names.
+
+    Notes
+    -----
+    Two settings are equal when they are the same JSON value; key order and layout do not count.
+    """
+
+    type_name: str
+    id: str
+    name: str
+    version: int
+    message_type: int
+    message_template: str
+    remote_host: str
+    remote_port: int
+    our_aet: str
+    remote_aet: str
+    timeout_seconds: int
+    filters: str
+    transformers: str
+    transformers_not_available: bool
+    disabled: bool
+    _document: JsonDocument
+
+    def __init__(self, **fields: Unpack[SettingFields]) -> None:
+        from uuid import uuid4
+
+        values: dict[str, object] = {info.json_name: info.default for info in FIELDS} | {"Id": uuid4()}
+        encoded = _encoded(values) | _encoded(_by_json_name(fields))
+        lines = ",\n".join(f"  {encode_value(name)}: {value}" for name, value in encoded.items())
+        self._stand_on(JsonDocument.parse(f"{{\n{lines}\n}}"))
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Self:
+        """The setting that a JSON text is; bytes are UTF-8, or UTF-16 or UTF-32, with or without byte order mark.
+
+        A property may be absent, and then reads as its default; ``$type`` may not, since without it any JSON
+        object would pass for a setting. The same name twice is refused: readers differ in which one counts.
+
+        Raises
+        ------
+        SettingError
+            When it is not JSON (the problem has line and column, and so has the `JsonFault` that is its cause), not
+            a DicomSenderSetting, or has values that its fields do not take; `locate` tells where those are written.
+        """
+        try:
+            document = JsonDocument.parse(decode_json(text) if isinstance(text, bytes) else text)
+        except JsonFault as fault:
+            message = f"line {fault.line}, column {fault.column}: {fault.fault}"
+            raise SettingError([Problem("error", _DOCUMENT, message, fault.remedy)]) from fault
+        return cls._on(document)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """The setting in a JSON file.
+
+        Raises
+        ------
+        OSError
+            When the file cannot be read.
+        SettingError
+            As `from_json`; its text names the file.
+        """
+        try:
+            with open(path, "rb") as file:
+                data = file.read()
+        except OSError as error:
+            without_folder(error)
+            raise
+        try:
+            return cls.from_json(data)
+        except SettingError as error:
+            error.args = (f"{file_name(path)}:\n{error}",)
+            raise
+
+    @classmethod
+    def _on(cls, document: JsonDocument) -> Self:
+        setting = cls.__new__(cls)
+        setting._stand_on(document)
+        return setting
+
+    def _stand_on(self, document: JsonDocument) -> None:
+        problems = _duplicates(document)
+        for info in FIELDS:
+            found = document.find(info.json_name)
+            if found is not None:
+                value = parse_field(info.json_name, document.value_of(found))
+            elif info.json_name == "$type":
+                value = _missing_type(document)
+            else:
+                value = info.default
+            if isinstance(value, Problem):
+                problems.append(value)
+            elif (
+                info.kind != "json"
+            ):  # such a value could be changed by its reader: a property reads it afresh
+                object.__setattr__(self, info.attribute, value)
+        if problems:
+            raise SettingError(problems)
+        object.__setattr__(self, "_document", document)
+
+    @property
+    def message_type_options(self) -> Any:
+        """The options of the message type as a JSON value, None as a rule; a copy, so changing it changes nothing."""
+        return self.written_value("MessageTypeOptions")
+
+    @property
+    def binding(self) -> Binding | None:
+        """The activity whose message object the template yields, or None when it yields text or nothing."""
+        return binding_of(self.message_template)
+
+    @property
+    def property_names(self) -> tuple[str, ...]:
+        """The JSON names that are written, in their order."""
+        return tuple(found.name for found in self._document.properties)
+
+    @property
+    def unknown_properties(self) -> dict[str, Any]:
+        """The properties that are no field of this setting, with their values; a copy."""
+        document = self._document
+        return {
+            found.name: document.value_of(found)
+            for found in document.properties
+            if found.name not in FIELD_OF
+        }
+
+    def is_written(self, json_name: str) -> bool:
+        """Whether the JSON has this property; an absent field reads as its default."""
+        return self._document.find(json_name) is not None
+
+    def written_value(self, json_name: str) -> Any:
+        """The value of a property as the JSON has it (an AE title with its spaces, say), None when absent."""
+        found = self._document.find(json_name)
+        return None if found is None else self._document.value_of(found)
+
+    def replace(self, **changes: Unpack[SettingFields]) -> Self:
+        """This setting with some fields changed, given by Python or JSON name; all else stays as it is written.
+
+        A field that was absent is written after the one before it in the usual order.
+
+        Raises
+        ------
+        SettingError, TypeError
+            As the class.
+        """
+        order = tuple(info.json_name for info in FIELDS)
+        document = self._document
+        for json_name, encoded in _encoded(_by_json_name(changes)).items():
+            document = document.with_value(json_name, encoded, after=order[: order.index(json_name)])
+        return type(self)._on(document)
+
+    def __replace__(self, **changes: Unpack[SettingFields]) -> Self:
+        return self.replace(**changes)
+
+    def to_json(self) -> str:
+        """The setting as JSON text: the text it was read from, without byte order mark, save for what was changed."""
+        return self._document.writable_text()
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the setting to a file, in UTF-8; a file that was there is replaced at once or not at all.
+
+        Raises
+        ------
+        OSError
+            When it cannot be written; the file that was there is then as before.
+        """
+        from pathlib import Path
+
+        target = Path(path).resolve()  # a link stays a link, and what it points to is replaced
+        text = self.to_json()
+        data = (text if text.endswith("\n") else text + "\n").encode("utf-8")
+        draft = target.with_name(f".{target.name}.{os.urandom(6).hex()}.tmp")
+        try:
+            with draft.open("xb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            if target.exists():
+                draft.chmod(target.stat().st_mode & 0o777)
+            draft.replace(target)
+        except OSError as error:
+            without_folder(error)
+            raise
+        finally:
+            draft.unlink(missing_ok=True)
+
+    def problems(self) -> list[Problem]:
+        """What is wrong with the setting or will surprise, in the order of the fields.
+
+        An error means that send refuses it, a warning that something else than was meant may happen, an info that
+        there is something to know.
+        """
+        return pitfalls(self)
+
+    def usability_problems(self) -> list[Problem]:
+        """The problems of severity ``"error"`` alone, found without looking for the others."""
+        return [found for found in timeout_pitfalls(self.timeout_seconds) if found.severity == "error"]
+
+    def explain(self) -> DataFrame:
+        """A row for every field, and for every unknown property, of what it is and does.
+
+        Returns
+        -------
+        DataFrame
+            Columns ``field``, ``value``, ``default``, ``meaning``, ``effect at runtime``.
+        """
+        from pandas import DataFrame, Series
+
+        rows: list[tuple[str, object, object, str, str]] = []
+        for info in FIELDS:
+            absent = "" if self.is_written(info.json_name) else " Not in the JSON: the default counts."
+            value = getattr(self, info.attribute)
+            rows.append((info.json_name, value, info.new or info.default, info.meaning, info.effect + absent))
+        for name, value in self.unknown_properties.items():
+            rows.append((name, value, None, "Not a field of this setting.", "Nothing; it is kept as it is."))
+        names = ("field", "value", "default", "meaning", "effect at runtime")
+        kinds = ("str", "object", "object", "str", "str")
+        columns = zip(*([_shown(cell) for cell in row] for row in rows), strict=True)
+        return DataFrame(
+            {
+                name: Series(list(column), dtype=kind)
+                for name, kind, column in zip(names, kinds, columns, strict=True)
+            }
+        )
+
+    def as_saved_by_dialog(self) -> Self:
+        """What a save in the original's dialog would leave: ``TimeoutSeconds`` is 30 again, where it is written.
+
+        That much is documented. Whether the dialog also drops unknown properties or writes out absent ones is not,
+        so they are left as they are.
+        """
+        default = FIELD_OF["TimeoutSeconds"].default
+        if self.timeout_seconds == default or not isinstance(default, int):
+            return self
+        return self.replace(timeout_seconds=default)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, DicomSenderSetting):
+            return NotImplemented
+        return self._document.canonical() == other._document.canonical()
+
+    def __hash__(self) -> int:
+        return hash(self._document.canonical())
+
+    def __repr__(self) -> str:
+        return f"<DicomSenderSetting {self.name!r}: {self._route()}>"
+
+    def _route(self) -> str:
+        return f"{self.our_aet} -> {self.remote_aet} at {self._address()}"
+
+    def _address(self) -> str:
+        host = f"[{self.remote_host}]" if ":" in self.remote_host else self.remote_host
+        return f"{host}:{self.remote_port}"
+
+    def _repr_html_(self) -> str:
+        """Show in a notebook where it sends, in whose name, and what is wrong with it or will surprise."""
+        from dicomkit._support.html import facts_table, marked, rows_table, shown
+
+        tones = {"error": "bad", "warning": "warning"}
+        problems = [found for found in self.problems() if found.severity in tones]
+        facts = {
+            "Peer": f"{self.remote_aet} at {self._address()}",
+            "Our AE title": self.our_aet,
+            "Timeout": f"{self.timeout_seconds} s for each phase",
+            "State": "disabled: sends nothing" if self.disabled else "",
+            "Problems": "" if problems else marked("good", "none"),
+        }
+        table = facts_table(f"DicomSenderSetting {self.name}".rstrip(), facts)
+        if not problems:
+            return shown(table)
+        rows = [
+            (marked(tones[found.severity], found.field), found.message, found.remedy) for found in problems
+        ]
+        return shown(table, rows_table("", ("Problem", "What is the matter", "What to do"), rows))
+
+
+def locate(text: str, json_name: str) -> tuple[int, int] | None:
+    """Line and column, from 1, of the value of a property in a setting's text; None when it has no such property.
+
+    Raises
+    ------
+    JsonFault
+        When the text is not a JSON object.
+    """
+    return locator(text)(json_name)
+
+
+def locator(text: str) -> Callable[[str], tuple[int, int] | None]:
+    """What `locate` does, for many properties of one text."""
+    document = JsonDocument.parse(text)
+    starts: dict[str, int] = {}
+    for found in document.properties:
+        starts.setdefault(found.name, found.value_start)
+    places = Places(document.text)
+    return lambda name: places.at(starts[name]) if name in starts else None
+
+
+def _by_json_name(fields: SettingFields) -> dict[str, object]:
+    given: dict[str, object] = {}
+    for keyword, value in fields.items():
+        info = field_called(keyword)
+        if info is None:
+            raise TypeError(_unknown_keyword(keyword))
+        if info.json_name in given:
+            raise TypeError(f"{info.json_name} is given twice, as {info.attribute} too; give it once")
+        given[info.json_name] = value
+    return given
+
+
+def _unknown_keyword(keyword: str) -> str:
+    from difflib import get_close_matches
+
+    attributes = [info.attribute for info in FIELDS]
+    close = get_close_matches(keyword.lower(), attributes, n=1)
+    hint = f"did you mean {close[0]}?" if close else f"the fields are {', '.join(attributes)}"
+    return f"{keyword!r} is not a field of a DicomSenderSetting; {hint}"
+
+
+def _shown(cell: object) -> object:
+    """A cell of `explain`, which can be printed and saved: JSON can say lone surrogates, and no encoding can."""
+    if isinstance(cell, dict):
+        return {escape_surrogates(name): _shown(value) for name, value in cell.items()}
+    if isinstance(cell, list):
+        return list(map(_shown, cell))
+    return escape_surrogates(cell) if isinstance(cell, str) else cell
+
+
+def _encoded(values: dict[str, object]) -> dict[str, str]:
+    encoded: dict[str, str] = {}
+    problems = []
+    for json_name, value in values.items():
+        try:
+            encoded[json_name] = encode_value(value)
+            read_value(encoded[json_name])  # one that is nested too deeply could be written
+        except (TypeError, ValueError, RecursionError):
+            shown = "a number of thousands of digits" if isinstance(value, int) else repr(value)[:60]
+            message = f"{shown} ({type(value).__name__}) cannot be written as JSON"
+            problems.append(
+                Problem("error", json_name, message, "give a text, a number, a truth value or None")
+            )
+    if problems:
+        raise SettingError(problems)
+    return encoded
+
+
+def _duplicates(document: JsonDocument) -> list[Problem]:
+    problems: list[Problem] = []
+    pairs = document.duplicates()
+    if not pairs:
+        return problems
+    places = Places(document.text)
+    for first, again in pairs:
+        lines = [places.at(found.name_start)[0] for found in (first, again)]
+        message = f"it is written twice, at line {lines[0]} and at line {lines[1]}"
+        problems.append(Problem("error", again.name, message, "keep the one that is meant"))
+    return problems
+
+
+def _missing_type(document: JsonDocument) -> Problem:
+    if document.find("WorkflowPattern") is not None:
+        remedy = "give the object in its WorkflowPattern whose $type names DicomSenderSetting"
+        return Problem("error", "$type", "this is a whole workflow, not one setting", remedy)
+    remedy = (
+        f'write "$type": "{FIELD_OF["$type"].default}" as the first property, if it is a DicomSenderSetting'
+    )
+    return Problem("error", "$type", "it is missing, so this could be any object", remedy)

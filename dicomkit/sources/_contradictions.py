@@ -1,0 +1,239 @@
+"""Where a transfer syntax and the data set contradict each other, so that no peer could read what is sent.
+
+Strategy: the walk over the elements has seen how they are encoded and whether the Pixel Data is encapsulated (PS3.5
+A.4) or native; only where that is not what the transfer syntax says, a look at the code stream tells what it would be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from dicomkit.dictionary.uids import EXPLICIT_BE, EXPLICIT_LE, IMPLICIT_LE, UNCOMPRESSED, uid_name
+from dicomkit.sources._walk import ITEM, LITTLE_EXPLICIT, UNDEFINED_LENGTH, Encoding, Header, Window
+
+__all__ = ["contradiction", "is_encapsulated", "syntax_of_code_stream"]
+
+_ENCAPSULATED = frozenset(
+    ("1.2.840.10008.1.2.5", "1.2.840.10008.1.2.1.98", "1.2.840.10008.1.2.8.1")
+)  # with those of JPEG and video; PS3.5 A.4
+_ENCAPSULATED_ROOT = "1.2.840.10008.1.2.4."
+_JPIP = frozenset(
+    _ENCAPSULATED_ROOT + last for last in ("94", "95", "204", "205")
+)  # pixels are elsewhere: PS3.5 A.6
+
+_MOST_OF_A_CODE_STREAM = 1 << 16  # of its beginning, where its headers are
+_ITEM_BYTES = b"\xfe\xff\x00\xe0"
+
+_JPEG_BY_FRAME = {0xC0: "50", 0xC1: "51"}  # SOF0, SOF1; T.81 Table B.1
+_JPEG_LOSSLESS_FRAME = 0xC3
+_JPEG_LS_FRAME = 0xF7  # T.87
+_JPEG_OTHER_FRAMES = frozenset((0xC2, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF))
+_JPEG_SCAN = 0xDA
+_JPEG_WITHOUT_SEGMENT = frozenset((0x01, *range(0xD0, 0xD9)))
+_J2K_SIZ, _J2K_CAP, _J2K_COD, _J2K_FIRST_TILE = 0x51, 0x50, 0x52, 0x90  # T.800 Table A.2; CAP: T.814
+_MOST_RLE_SEGMENTS = 15  # PS3.5 G.5
+_RLE_HEADER_SIZE = 64
+_OTHER_KINDS: tuple[tuple[int, bytes, str], ...] = (
+    (4, b"jP  ", "JPEG 2000 in a JP2 file"),
+    (4, b"JXL ", "JPEG XL"),
+    (0, b"\xff\x0a", "JPEG XL"),
+    (4, b"ftyp", "MPEG-4 video"),
+    (0, b"\0\0\1\xb3", "MPEG-2 video"),
+    (0, b"\0\0\0\1", "H.264 or HEVC video"),
+)
+
+
+def is_encapsulated(syntax: str) -> bool:
+    """Whether Pixel Data is encapsulated in that transfer syntax; False also for one that PS3.6 does not have."""
+    return syntax in _ENCAPSULATED or (syntax.startswith(_ENCAPSULATED_ROOT) and syntax not in _JPIP)
+
+
+def contradiction(
+    window: Window, syntax: str, encoding: Encoding, pixels: Header | None, native_length: Callable[[], int]
+) -> str:
+    """Say what in a data set contradicts its transfer syntax, and what to declare where that is certain.
+
+    Parameters
+    ----------
+    window : Window
+        The content.
+    syntax : str
+        What the File Meta Information declares; empty where it does not.
+    encoding : Encoding
+        How the elements are encoded.
+    pixels : Header or None
+        The Pixel Data of the data set itself.
+    native_length : callable
+        Asked only where it matters: how many bytes uncompressed pixels would have; 0 where that is not known.
+
+    Returns
+    -------
+    str
+        Empty where nothing does.
+    """
+    is_compressed = pixels is not None and pixels.length == UNDEFINED_LENGTH
+    if is_encapsulated(syntax):
+        if encoding is LITTLE_EXPLICIT and (is_compressed or pixels is None or not pixels.length):
+            return ""
+    elif not is_compressed or (syntax and syntax not in UNCOMPRESSED):
+        return ""
+    said = f"its Transfer Syntax UID says {_named(syntax)}" if syntax else "it has no Transfer Syntax UID"
+    if pixels is not None and is_compressed:
+        return _of_compressed(window, said, syntax, encoding, pixels)
+    if pixels is None or not pixels.length:
+        return (
+            f"{said}, which needs Explicit VR Little Endian (PS3.5 A.4), but its data set is in {encoding.name} and "
+            f"has no pixels; {_declare(_UNCOMPRESSED_IN[encoding.name])}"
+        )
+    return _of_native(window, said, encoding, pixels, native_length)
+
+
+def _of_compressed(window: Window, said: str, syntax: str, encoding: Encoding, pixels: Header) -> str:
+    if is_encapsulated(syntax):
+        return (
+            f"{said}, which needs Explicit VR Little Endian (PS3.5 A.4), but its data set is in {encoding.name}; "
+            f"{_declare('')}"
+        )
+    kind, found = syntax_of_code_stream(_first_code_stream(window, pixels.start, encoding))
+    there = f"{said}, {'but' if syntax else 'and'} its Pixel Data is compressed ({kind})"
+    if encoding is not LITTLE_EXPLICIT:
+        return (
+            f"{there} and its data set in {encoding.name}, where compressed Pixel Data needs Explicit VR Little Endian "
+            f"(PS3.5 A.4); {_declare('')}"
+        )
+    return f"{there}; {_declare(found)}"
+
+
+def _of_native(
+    window: Window, said: str, encoding: Encoding, pixels: Header, native_length: Callable[[], int]
+) -> str:
+    first = window.fetch(pixels.start, min(pixels.length, _MOST_OF_A_CODE_STREAM))
+    if first.startswith(_ITEM_BYTES):
+        return (
+            f"{said}, but its Pixel Data has a length, as if it were not compressed, and has fragments in it; "
+            f"{_declare('')}"
+        )
+    kind, found = syntax_of_code_stream(first)
+    if found or first.startswith(b"\xff\xd8\xff"):
+        return (
+            f"{said}, but its Pixel Data has a length, as if it were not compressed, and a code stream ({kind}) in it "
+            f"without the fragments of PS3.5 A.4; {_declare('')}"
+        )
+    native = native_length()
+    certain = not native or native + native % 2 == pixels.length
+    return (
+        f"{said}, but its Pixel Data is not compressed: it has a length, and its data set is in {encoding.name}; "
+        f"{_declare(_UNCOMPRESSED_IN[encoding.name] if certain else '')}"
+    )
+
+
+_UNCOMPRESSED_IN = {
+    uid_name(syntax).removesuffix(" (Retired)"): syntax for syntax in (IMPLICIT_LE, EXPLICIT_LE, EXPLICIT_BE)
+}
+
+
+def _named(syntax: str) -> str:
+    name = uid_name(syntax)
+    return syntax if name == syntax else f"{name} ({syntax})"
+
+
+def _declare(syntax: str) -> str:
+    if not syntax:
+        return "export it again from where it came from"
+    return f"declare {_named(syntax)} in its File Meta, or export it again from where it came from"
+
+
+def _first_code_stream(window: Window, position: int, encoding: Encoding) -> bytes:
+    """The beginning of what the first fragment after the Basic Offset Table holds (PS3.5 A.4)."""
+    for is_table in (True, False):
+        head = window.fetch(position, encoding.item.size)
+        if len(head) < encoding.item.size:
+            return b""
+        written, length = encoding.item.unpack(head)
+        position += encoding.item.size
+        if encoding.tag(written) != ITEM:
+            return b""
+        if is_table:
+            position += length
+    return window.fetch(position, min(length, _MOST_OF_A_CODE_STREAM))
+
+
+def syntax_of_code_stream(first: bytes) -> tuple[str, str]:
+    """What kind of code stream begins with these bytes, in words, and its transfer syntax where that is certain."""
+    if first.startswith(b"\xff\xd8"):
+        return _jpeg(first)
+    if first.startswith(b"\xff\x4f\xff\x51"):
+        return _jpeg_2000(first)
+    if _is_rle(first):
+        return "RLE", "1.2.840.10008.1.2.5"
+    for place, magic, kind in _OTHER_KINDS:
+        if first[place:].startswith(magic):
+            return kind, ""
+    return "in a way that its first bytes do not tell", ""
+
+
+def _segments(first: bytes, without_segment: frozenset[int]) -> list[tuple[int, bytes]]:
+    """The markers of a code stream with their segments, the length at the beginning of each, as far as they go."""
+    found = []
+    position = 2
+    while position + 4 <= len(first) and first[position] == 0xFF:
+        marker = first[position + 1]
+        position += 1
+        if marker == 0xFF:  # a fill byte
+            continue
+        position += 1
+        if marker in without_segment:
+            continue
+        length = int.from_bytes(first[position : position + 2], "big")
+        found.append((marker, first[position : position + length]))
+        position += max(length, 2)
+        if marker in (_JPEG_SCAN, _J2K_FIRST_TILE):  # what follows is no markers
+            break
+    return found
+
+
+def _jpeg(first: bytes) -> tuple[str, str]:
+    segments = _segments(first, _JPEG_WITHOUT_SEGMENT)
+    frame = next((marker for marker, _ in segments if marker in _JPEG_FRAMES), 0)
+    scan = next((segment for marker, segment in segments if marker == _JPEG_SCAN), b"")
+    # Length, number of components, two bytes for each, and then what is asked for: T.81 B.2.3, T.87 C.2.3.
+    place = 3 + 2 * scan[2] if len(scan) > 2 else 0
+    parameter = scan[place] if 0 < place < len(scan) else -1
+    last = _JPEG_BY_FRAME.get(frame, "")
+    if frame == _JPEG_LOSSLESS_FRAME and parameter >= 0:  # which of the predictors
+        last = "70" if parameter == 1 else "57"
+    elif frame == _JPEG_LS_FRAME and parameter >= 0:  # by how much a sample may differ
+        last = "81" if parameter else "80"
+    if last:
+        syntax = _ENCAPSULATED_ROOT + last
+        return uid_name(syntax), syntax
+    return "JPEG-LS" if frame == _JPEG_LS_FRAME else "JPEG", ""
+
+
+_JPEG_FRAMES = frozenset((*_JPEG_BY_FRAME, _JPEG_LOSSLESS_FRAME, _JPEG_LS_FRAME)) | _JPEG_OTHER_FRAMES
+
+
+def _jpeg_2000(first: bytes) -> tuple[str, str]:
+    segments = dict(reversed(_segments(first, frozenset())))
+    size, style = segments.get(_J2K_SIZ, b""), segments.get(_J2K_COD, b"")
+    if len(style) < 12 or len(size) < 4 or size[2] & 0x80:  # Rsiz says Part 2
+        return "JPEG 2000", ""
+    is_reversible = style[11] == 1  # T.800 Table A.20
+    reversible, irreversible = ("201", "203") if _J2K_CAP in segments else ("90", "91")
+    last = reversible if is_reversible else irreversible
+    syntax = _ENCAPSULATED_ROOT + last
+    return uid_name(syntax), syntax
+
+
+def _is_rle(first: bytes) -> bool:
+    """Whether it begins with the header of PS3.5 G.5: the number of segments, and where each of them begins."""
+    if len(first) <= _RLE_HEADER_SIZE:
+        return False
+    numbers = [int.from_bytes(first[at : at + 4], "little") for at in range(0, _RLE_HEADER_SIZE, 4)]
+    count, places, unused = numbers[0], numbers[1 : numbers[0] + 1], numbers[numbers[0] + 1 :]
+    return (
+        1 <= count <= _MOST_RLE_SEGMENTS
+        and places[0] == _RLE_HEADER_SIZE
+        and places == sorted(set(places))
+        and not any(unused)
+    )

@@ -1,0 +1,338 @@
+"""A content as a pydicom Dataset, to be looked at: read in the encoding that its bytes have, whatever its header says.
+
+The one idea: `look_at` decides how a data set is encoded, for what is shown as for what is sent; pydicom parses it so.
+What was odd is kept with the Dataset, and what somebody else has read is asked how it was read.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
+
+from dicomkit._support.frozen import Frozen
+from dicomkit._support.pydicom_quiet import PYDICOM_QUIET
+from dicomkit.dictionary.uids import DEFLATED_LE, EXPLICIT_BE, EXPLICIT_LE, IMPLICIT_LE, uid_name
+from dicomkit.errors import UnreadableError, without_folder
+from dicomkit.sources._contradictions import is_encapsulated, syntax_of_code_stream
+from dicomkit.sources._inspect import DirectoryFileError, Instance, look_at
+from dicomkit.sources._readers import SourceError, as_on_disk, describe_os_error
+from dicomkit.sources._walk import UNDEFINED_LENGTH
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from pydicom import Dataset, FileDataset
+    from pydicom.tag import BaseTag
+
+__all__ = ["Syntax", "encoding_of", "note_of", "read_dataset", "reread_if_misread", "syntax_of", "why_unread"]
+
+_ENCODINGS = {IMPLICIT_LE: (True, True), EXPLICIT_LE: (False, True), EXPLICIT_BE: (False, False)}
+_SYNTAXES: dict[object, str] = {encoding: syntax for syntax, encoding in _ENCODINGS.items()}
+_PIXEL_TAGS = frozenset((0x7FE00008, 0x7FE00009, 0x7FE00010))
+_PIXEL_DATA = 0x7FE00010
+_COMMAND_GROUP = 0x0000  # is Implicit VR, whatever the data set is: PS3.7 6.3.1
+_DEFERRED_BYTES = 65536
+_DEEP_CALLS = 50_000  # of which pydicom needs four for each level
+_DEEP_STACK_BYTES = 1 << 28  # reserved, and used as far as calls go
+_ITEM_BYTES = b"\xfe\xff\x00\xe0"
+
+
+class Syntax(Frozen):
+    """The transfer syntax of a Dataset.
+
+    Attributes
+    ----------
+    stated : str
+        By its File Meta Information; empty where that does not say.
+    actual : str
+        What its elements and pixels are in; empty where they are compressed in a way that nobody can tell.
+    note : str
+        How these two contradict each other; mostly empty.
+    """
+
+    stated: str
+    actual: str
+    note: str
+
+
+def read_dataset(
+    content: str | os.PathLike[str] | bytes | Instance,
+    *,
+    source: str = "",
+    keywords: Iterable[str] = (),
+    stop_before_pixels: bool = False,
+    defer_size: int | None = None,
+) -> FileDataset:
+    """Read what a file, the content of one, or an instance holds.
+
+    Parameters
+    ----------
+    content : path, bytes or Instance
+        A path with or without preamble and File Meta Information; an instance of any kind of source.
+    source : str
+        What to call it; by default the path, or ``<bytes>``.
+    keywords : iterable of str
+        To read nothing else.
+    stop_before_pixels : bool
+        Whether to leave out Pixel Data and what follows.
+    defer_size : int, optional
+        Values of more bytes stay in a file until they are asked for.
+
+    Returns
+    -------
+    FileDataset
+        Its File Meta Information is the file's, also where that is wrong: see `note_of` and `syntax_of`.
+
+    Raises
+    ------
+    UnreadableError
+        It cannot be read, or is no DICOM.
+    """
+    options: dict[str, Any] = {"stop_before_pixels": stop_before_pixels, "defer_size": defer_size}
+    if keywords:
+        options["specific_tags"] = list(keywords)
+    if isinstance(content, Instance):
+        options["source"] = source or content.source
+        place = content.content if isinstance(content.content, str) else _whole(content)
+        return _read(place, content, content.note, options)
+    place = content if isinstance(content, bytes) else as_on_disk(os.fspath(content))
+    options["source"] = source or (place if isinstance(place, str) else "<bytes>")
+    try:
+        instance = look_at(place)
+    except DirectoryFileError as error:
+        return _read(place, None, error.damage, options)
+    except SourceError as error:  # pydicom, which forgives more, may find something to show all the same
+        return _read(place, None, error.reason, options)
+    return _read(place, instance, instance.note, options)
+
+
+def _whole(instance: Instance) -> bytes:
+    """The content of an instance in memory or in an archive, with what is before its data set."""
+    if isinstance(instance.content, bytes):
+        return instance.content
+    return bytes(instance.__replace__(offset=0, length=instance.offset + instance.length).read_all())
+
+
+def _read(place: str | bytes, instance: Instance | None, note: str, options: dict[str, Any]) -> FileDataset:
+    from pydicom import dcmread
+
+    source = options.pop("source")
+
+    def read() -> FileDataset:
+        if instance is not None and not _is_read_right(instance):
+            return _parse(place, instance, options)
+        return dcmread(place if isinstance(place, str) else BytesIO(place), force=True, **options)
+
+    try:
+        with PYDICOM_QUIET:
+            try:
+                dataset = read()
+            except RecursionError:
+                dataset = _with_room(read)
+    except OSError as error:
+        raise SourceError(source, error.strerror or describe_os_error(error)) from without_folder(error)
+    except RecursionError:
+        raise SourceError(
+            source, "its sequences are nested more deeply than pydicom can read; DCMTK's dcmdump may show it"
+        ) from None
+    except Exception as error:  # noqa: BLE001 (pydicom raises whatever its parts raise, and may quote a patient)
+        raise SourceError(source, note or _stumbled(error)) from None
+    if not len(dataset) and not len(dataset.file_meta):
+        raise SourceError(source, note if note.startswith("not DICOM") else "not DICOM")
+    dataset.reading_note = note
+    return dataset
+
+
+def _with_room(read: Callable[[], FileDataset]) -> FileDataset:
+    """Read once more where sequences of undefined length may be nested, by which pydicom calls itself, thousands deep.
+
+    Raises
+    ------
+    RecursionError
+        They are deeper still.
+    """
+    results: list[FileDataset] = []
+    problems: list[Exception] = []
+
+    def work() -> None:
+        try:
+            results.append(read())
+        except Exception as error:  # noqa: BLE001 (raised again by who waits)
+            problems.append(error)
+
+    limit, stack = sys.getrecursionlimit(), threading.stack_size(_DEEP_STACK_BYTES)
+    sys.setrecursionlimit(max(limit, _DEEP_CALLS))
+    try:
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+    finally:
+        threading.stack_size(stack)
+        sys.setrecursionlimit(limit)
+    for error in problems:
+        raise error
+    return results[0]
+
+
+def _stumbled(error: Exception) -> str:
+    return f"pydicom cannot read it ({type(error).__name__})"
+
+
+def _is_read_right(instance: Instance) -> bool:
+    """Whether pydicom, going by the transfer syntax, would parse it as it is encoded, and knows so afterwards."""
+    from pydicom.uid import UID
+
+    syntax = UID(instance.transfer_syntax)
+    if instance.note and instance.transfer_syntax in _ENCODINGS:  # it may say another one, or none
+        return False
+    if not syntax.is_transfer_syntax or syntax.is_private:
+        return instance.encoding == EXPLICIT_LE
+    return _ENCODINGS[instance.encoding] == (syntax.is_implicit_VR, syntax.is_little_endian)
+
+
+def _parse(place: str | bytes, instance: Instance, options: dict[str, Any]) -> FileDataset:
+    """Parse a data set as it is encoded."""
+    from pydicom import dcmread
+    from pydicom.dataset import FileDataset
+    from pydicom.filereader import data_element_generator
+    from pydicom.tag import Tag
+
+    def is_at_pixels(tag: BaseTag, _vr: str | None, _length: int) -> bool:
+        return tag in _PIXEL_TAGS
+
+    implicit, little = _ENCODINGS[instance.encoding]
+    with BytesIO(place) if isinstance(place, bytes) else open(place, "rb") as file:
+        header = dcmread(BytesIO(file.read(instance.offset)), force=True)
+        elements = data_element_generator(
+            cast("BinaryIO", file),
+            implicit,
+            little,
+            is_at_pixels if options["stop_before_pixels"] else None,
+            options["defer_size"] if isinstance(place, str) else None,
+            specific_tags=[Tag(keyword) for keyword in options.get("specific_tags", ())] or None,
+        )
+        found = {element.tag: element for element in elements}
+    dataset = FileDataset(
+        place if isinstance(place, str) else BytesIO(place),
+        cast("Any", found),
+        header.preamble,
+        header.file_meta,
+        implicit,
+        little,
+    )
+    dataset.set_original_encoding(implicit, little, cast("Any", dataset._character_set))
+    return dataset
+
+
+def note_of(dataset: Dataset) -> str:
+    """Return what is odd about a Dataset, in a sentence; mostly empty.
+
+    Of one that `read_dataset` has read, that is what `look_at` found; of any other, what contradicts its File Meta.
+    """
+    said = str(getattr(dataset, "reading_note", ""))
+    own = syntax_of(dataset).note
+    return said if own in said else "; ".join(note for note in (said, own) if note)
+
+
+def why_unread(dataset: Dataset) -> str:
+    """Return why nothing of use was found in a Dataset: it is not encoded as it says. Empty where that is not known.
+
+    Without a SOP Class UID, what pydicom found are hardly its elements.
+    """
+    if "SOPClassUID" in dataset:
+        return ""
+    return str(getattr(dataset, "reading_note", "")) or syntax_of(dataset).note
+
+
+def encoding_of(dataset: Dataset) -> str:
+    """Return how the elements of a Dataset are encoded, as the uncompressed transfer syntax that does so.
+
+    What was read tells it by itself, whatever was expected when it was read; what was made has what it says.
+    """
+    from pydicom.dataelem import RawDataElement
+
+    for tag in dataset.keys():  # noqa: SIM118 (iterating over a Dataset converts its elements)
+        element = dataset.get_item(tag, keep_deferred=True)
+        if isinstance(element, RawDataElement) and tag.group != _COMMAND_GROUP:
+            return _SYNTAXES.get((element.is_implicit_VR, element.is_little_endian), EXPLICIT_LE)
+    stated = _stated(dataset)
+    return _SYNTAXES.get(dataset.original_encoding, stated if stated in _ENCODINGS else EXPLICIT_LE)
+
+
+def _stated(dataset: Dataset) -> str:
+    meta = getattr(dataset, "file_meta", None)
+    return str(meta.get("TransferSyntaxUID") or "") if meta is not None else ""
+
+
+def syntax_of(dataset: Dataset) -> Syntax:
+    """Return the transfer syntax a Dataset says it has, and the one it has."""
+    stated, encoding = _stated(dataset), encoding_of(dataset)
+    said = f"the File Meta says {uid_name(stated)}" if stated else "its Transfer Syntax UID is missing"
+    element = dataset.get_item(_PIXEL_DATA, keep_deferred=True) if _PIXEL_DATA in dataset else None
+    is_in_fragments = element is not None and (
+        getattr(element, "is_undefined_length", False) or getattr(element, "length", 0) == UNDEFINED_LENGTH
+    )
+    if is_in_fragments and (not stated or stated in _ENCODINGS or stated == DEFLATED_LE):
+        kind, actual = syntax_of_code_stream(_first_code_stream(dataset))
+        return Syntax(stated, actual, f"{said}, but its Pixel Data is compressed ({kind})")
+    if not stated:
+        return Syntax("", encoding, "")
+    if is_encapsulated(stated) and _is_native(element):
+        return Syntax(stated, encoding, f"{said}, but its Pixel Data is not compressed")
+    if stated in _ENCODINGS and stated != encoding:
+        return Syntax(stated, encoding, f"{said}, but the data set is in {_without_retired(encoding)}")
+    return Syntax(stated, stated, "")
+
+
+def _without_retired(syntax: str) -> str:
+    return uid_name(syntax).removesuffix(" (Retired)")
+
+
+def _is_native(element: object) -> bool:
+    """Whether Pixel Data as it was read does not begin as fragments do, which some writers put into a length."""
+    from pydicom.dataelem import RawDataElement
+
+    if not isinstance(element, RawDataElement) or element.length in (0, UNDEFINED_LENGTH):
+        return False
+    return element.value is None or not element.value.startswith(_ITEM_BYTES)
+
+
+def _first_code_stream(dataset: Dataset) -> bytes:
+    from pydicom.encaps import generate_fragments
+
+    try:
+        fragments = generate_fragments(dataset.PixelData)
+        next(fragments)  # the Basic Offset Table
+        return next(fragments)
+    except (StopIteration, ValueError, OSError, TypeError):
+        return b""
+
+
+def reread_if_misread(dataset: Dataset, path: Path | None) -> Dataset:
+    """Return a Dataset as it is encoded, read again where pydicom was led astray by its header.
+
+    What it finds then has hardly ever a SOP Class UID; only without one is the file looked at.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        Is not changed.
+    path : Path or None
+        Where it was read from, if that is known better than by the Dataset itself.
+    """
+    name = path or getattr(dataset, "filename", None)
+    if "SOPClassUID" in dataset or not isinstance(name, (str, Path)) or not Path(name).is_file():
+        return dataset
+    try:
+        if look_at(name).encoding == encoding_of(dataset):
+            return dataset
+    except UnreadableError:  # and what is read then has a note of it
+        pass
+    try:
+        return read_dataset(name, defer_size=_DEFERRED_BYTES)
+    except UnreadableError:
+        return dataset

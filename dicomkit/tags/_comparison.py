@@ -1,0 +1,274 @@
+"""Two data sets side by side: which rows belong together, and how they differ.
+
+The one idea: what a value says is compared, by the VR it is read by; where that is the same and was only written in
+another way, that is told as such.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, MutableMapping
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from typing import TYPE_CHECKING, Any, Literal
+from unicodedata import normalize
+
+from dicomkit.tags._rows import TagRow, children, groups, items, vr
+from dicomkit.tags._values import element_of, is_binary, item_at, reading_vr, text_of, with_value
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
+
+__all__ = ["Difference", "Pair", "difference", "pair_children", "pair_groups"]
+
+Difference = Literal["", "written", "changed", "left", "right"]
+
+_WORD_BYTES = {
+    "OW": 2,
+    "OF": 4,
+    "OL": 4,
+    "OD": 8,
+    "OV": 8,
+}  # that change places with the byte order, PS3.5 section 7.3
+_PIXEL_VRS = frozenset({"OB", "OW"})
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """The same row of two data sets; None on the side that does not have it. One data set has no right side."""
+
+    left: TagRow | None
+    right: TagRow | None
+
+    @property
+    def row(self) -> TagRow:
+        """The row of the left side, or of the right when there is no other."""
+        row = self.left or self.right
+        assert row is not None
+        return row
+
+
+def pair_groups(left: Dataset, right: Dataset | None) -> list[Pair]:
+    """Return the outermost rows of one data set or two."""
+    return _paired(groups(left), groups(right) if right is not None else [])
+
+
+def pair_children(pair: Pair) -> list[Pair]:
+    """Return the rows right under a pair: elements matched by their tag, items by their number."""
+    return _paired(
+        children(pair.left) if pair.left else [],
+        children(pair.right) if pair.right else [],
+    )
+
+
+def _paired(left: list[TagRow], right: list[TagRow]) -> list[Pair]:
+    others = {row.key: row for row in right}
+    pairs = [Pair(row, others.pop(row.key, None)) for row in left]
+    if others:
+        pairs.extend(Pair(None, row) for row in others.values())
+        pairs.sort(key=_place)
+    return pairs
+
+
+def _place(pair: Pair) -> tuple[int, int]:
+    row = pair.row
+    if row.kind == "item":
+        return 0, int(row.key.rpartition("/")[2])
+    return (0, row.tag) if row.tag is not None else (0 if row.key == "meta" else 1, 0)
+
+
+def difference(pair: Pair, known: MutableMapping[Any, Difference] | None = None) -> Difference:
+    """Return how two data sets differ in a row and in all that is under it.
+
+    Parameters
+    ----------
+    pair : Pair
+        Any pair of rows.
+    known : mapping, optional
+        What was found out so far, by the key of the row; more is added.
+
+    Returns
+    -------
+    {"", "written", "changed", "left", "right"}
+        The same; the same, written differently; different; only on the left; only on the right.
+    """
+    found: MutableMapping[Any, Difference] = {} if known is None else known
+    told = _told(pair, found)
+    if told is not None:
+        return told
+    # Down and up again by hand: a sequence may be nested deeper than Python calls.
+    open_pairs = [_Open(pair)]
+    while open_pairs:
+        current = open_pairs[-1]
+        child = next(current.below, None)
+        if child is None:
+            open_pairs.pop()
+            found[current.key] = current.so_far
+            if open_pairs:
+                open_pairs[-1].so_far = open_pairs[-1].so_far or current.so_far
+            continue
+        told = _told(child, found)
+        if told is None:
+            open_pairs.append(_Open(child))
+        elif told in ("", "written"):
+            current.so_far = current.so_far or told
+        else:
+            found.update((one.key, "changed") for one in open_pairs)
+            return "changed"
+    return found[pair.row.key]
+
+
+class _Open:
+    """A pair whose rows underneath are being compared."""
+
+    __slots__ = ("below", "key", "so_far")
+
+    def __init__(self, pair: Pair) -> None:
+        assert pair.left is not None
+        assert pair.right is not None
+        self.key = pair.row.key
+        self.below: Iterator[Pair] = iter(pair_children(pair))
+        self.so_far: Difference = "" if vr(pair.left) == vr(pair.right) else "written"  # a sequence in UN
+
+
+def _told(pair: Pair, found: MutableMapping[Any, Difference]) -> Difference | None:
+    """Return how a pair differs, None where that is for the rows under it to say."""
+    key = pair.row.key
+    if key not in found:
+        own = _own(pair)
+        if own is None:
+            return None
+        found[key] = own
+    return found[key]
+
+
+def _own(pair: Pair) -> Difference | None:
+    left, right = pair.left, pair.right
+    if left is None:
+        return "right"
+    if right is None:
+        return "left"
+    if left.kind != "element":
+        return None
+    are_sequences = [items(row) is not None for row in (left, right)]
+    if all(are_sequences):
+        return None
+    return "changed" if any(are_sequences) else _of_values(left, right)
+
+
+def _of_values(left: TagRow, right: TagRow) -> Difference:
+    if _is_same_bytes(left, right):
+        return ""
+    vrs = [_read_by(row) for row in (left, right)]
+    is_written_so = vr(left) == vr(right)
+    if vrs[0] != vrs[1]:
+        if "UN" in vrs:
+            vrs = [next(one for one in vrs if one != "UN")] * 2
+        elif not _PIXEL_VRS.issuperset(vrs):
+            return "changed"
+        else:
+            vrs = ["OB", "OB"]
+            # The VR of a file in Implicit VR is nobody's choice.
+            is_written_so = not (left.written_vr and right.written_vr)
+    contents = [_content(row, vrs[0]) for row in (left, right)]
+    if contents[0] == contents[1]:
+        return "" if is_written_so else "written"
+    loose = [_loose(content, vrs[0]) for content in contents]
+    return "written" if loose[0] == loose[1] else "changed"
+
+
+def _is_same_bytes(left: TagRow, right: TagRow) -> bool:
+    """Whether bytes and what tells how to read them are the same, so that nothing need be converted."""
+    from pydicom.dataelem import RawDataElement
+
+    first, second = (item_at(row.holder, row.tag or 0) for row in (left, right))
+    return (
+        isinstance(first, RawDataElement)
+        and isinstance(second, RawDataElement)
+        and first.value is not None
+        and first.value == second.value
+        and (first.VR, first.is_implicit_VR, first.is_little_endian)
+        == (second.VR, second.is_implicit_VR, second.is_little_endian)
+        and (first.value.isascii() or left.terms == right.terms)
+    )
+
+
+def _read_by(row: TagRow) -> str:
+    """Return the VR a value is read by; of two that are possible for pixels or a table, the one that is meant."""
+    assert row.tag is not None
+    found = reading_vr(item_at(row.holder, row.tag), row.holder)
+    return str(element_of(row.holder, row.tag).VR or found)[:2] if " or " in found else found
+
+
+def _content(row: TagRow, by: str) -> Any:
+    """Return what a value says when it is read by a VR: texts, numbers, or bytes without their padding."""
+    from pydicom.dataelem import DataElement, RawDataElement
+
+    assert row.tag is not None
+    said = text_of(row.holder, row.tag, row.terms, by)
+    if said is not None:
+        return said[0]
+    element = item_at(row.holder, row.tag)
+    if isinstance(element, RawDataElement):
+        raw = with_value(element, row.holder)
+        if is_binary(by):
+            return _in_order(bytes(raw.value or b""), by, raw.is_little_endian).removesuffix(b"\0")
+        converted = _converted_by(raw, by)
+        if converted is None:
+            return bytes(raw.value or b"")
+        element = converted
+    assert isinstance(element, DataElement)
+    value = element.value
+    if isinstance(value, bytes | bytearray):
+        little = row.holder.original_encoding[1] is not False
+        return _in_order(bytes(value), by, little).removesuffix(b"\0")
+    several = [] if value is None or value == "" else list(value) if element.VM > 1 else [value]
+    return tuple(repr(one) if isinstance(one, float) else one for one in several)
+
+
+def _converted_by(raw: Any, by: str) -> Any:
+    from pydicom.dataelem import convert_raw_data_element
+
+    from dicomkit._support.pydicom_quiet import PYDICOM_QUIET
+    from dicomkit.tags._values import read_errors
+
+    try:
+        with PYDICOM_QUIET:
+            return convert_raw_data_element(raw._replace(VR=by))
+    except read_errors():
+        return None
+
+
+def _in_order(data: bytes, by: str, little: bool) -> bytes:
+    """Return the bytes of words as little endian has them."""
+    size = _WORD_BYTES.get(by, 1)
+    if little or size == 1 or len(data) % size:
+        return data
+    swapped = bytearray(len(data))
+    for place in range(size):
+        swapped[place::size] = data[size - 1 - place :: size]
+    return bytes(swapped)
+
+
+def _loose(content: Any, by: str) -> Any:
+    """Return what is the same for two spellings of a value (PS3.5 section 6.2): 1.0 and 1.00, padding, names."""
+    if not isinstance(content, tuple) or not all(isinstance(one, str) for one in content):
+        return content
+    if by in ("DS", "IS"):
+        try:
+            return tuple(Decimal(one.strip()) if one.strip() else None for one in content)
+        except InvalidOperation:
+            return content
+    texts = tuple(normalize("NFC", one) for one in content)
+    if by == "PN":
+        return tuple(_name(one) for one in texts)
+    return (
+        tuple(one.rstrip() for one in texts)
+        if by in ("LT", "ST", "UT")
+        else tuple(one.strip() for one in texts)
+    )
+
+
+def _name(text: str) -> str:
+    """Return a name without the delimiters and spaces that may be left out (PS3.5 section 6.2.1)."""
+    groups_ = ("^".join(part.strip() for part in group.split("^")).rstrip("^") for group in text.split("="))
+    return "=".join(groups_).rstrip("=")

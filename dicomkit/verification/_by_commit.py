@@ -1,0 +1,277 @@
+"""Does the archive answer for it: storage commitment, push model (PS3.4 Annex J).
+
+An N-ACTION names the instances and a Transaction UID, and the peer reports when it has decided: on the same
+association, or on a new one that it opens to the port where it knows us. A report that comes too late is not lost: its
+Transaction UID is in the ledger, and the next call that listens takes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from threading import Condition
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from dicomkit.dictionary.statuses import PROCESSING_FAILURE, SUCCESS
+from dicomkit.verification._by_find import Group
+from dicomkit.verification._line import Broken, Line, NoLine, status_of, status_words
+from dicomkit.verification._listener import Listener
+from dicomkit.verification._subjects import Finding, Inquiry, Subject
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
+
+__all__ = ["ask_by_commit"]
+
+PUSH_MODEL = "1.2.840.10008.1.20.1"  # PS3.4 J.3.5
+_PUSH_MODEL_INSTANCE = "1.2.840.10008.1.20.1.1"  # PS3.4 J.3.5, well-known
+_REQUEST_COMMITMENT = 1  # Action Type ID, PS3.4 Table J.3-1
+_LARGEST_REQUEST = 1000  # instances in one transaction
+
+# Failure Reason (0008,1197), PS3.3 C.14.1.1, in words; and whether it says that the instance is not there as sent.
+_REASONS: dict[int, tuple[str, bool]] = {
+    0x0110: ("processing failure: look into its log, and verify again", False),
+    0x0112: ("no such object instance: it does not have it; send it again", True),
+    0x0119: ("class/instance conflict: it has the UID with another SOP Class; compare the two", True),
+    0x0122: ("referenced SOP Class not supported for commitment: use method='find' or 'get'", False),
+    0x0131: ("duplicate Transaction UID: verify again, which makes a new one", False),
+    0x0213: ("resource limitation: it has no room or no time now; verify again later", False),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Report:
+    """What one N-EVENT-REPORT says: the instances by SOP Class and SOP Instance UID, failed ones with the reason."""
+
+    transaction_uid: str
+    committed: frozenset[tuple[str, str]]
+    failed: dict[tuple[str, str], int]
+
+
+class _Reports:
+    """The reports that came, from whatever thread, and those that are still waited for."""
+
+    def __init__(self, archive: str) -> None:
+        self._archive = archive
+        self._changed = Condition()
+        self._waiting: dict[str, list[Subject]] = {}
+        self._unanswered: list[tuple[object, _Report]] = []
+        self._arrived: list[_Report] = []
+
+    def expect(self, transaction_uid: str, subjects: Sequence[Subject]) -> None:
+        with self._changed:
+            self._waiting.setdefault(transaction_uid, []).extend(subjects)
+
+    def cancel(self, transaction_uid: str) -> None:
+        with self._changed:
+            self._waiting.pop(transaction_uid, None)
+
+    def endings(self) -> list[tuple[Any, Callable[[Any], Any]]]:
+        """The events of pynetdicom that tell that a report is answered, or cannot be any more, with their handlers."""
+        from pynetdicom import evt
+
+        ends = (evt.EVT_RELEASED, evt.EVT_ABORTED, evt.EVT_CONN_CLOSE)
+        return [(evt.EVT_PDU_SENT, self._sent), *((end, self._settle) for end in ends)]
+
+    def take(self, event: Any) -> tuple[int, None]:
+        """Handle an N-EVENT-REPORT; the status for its response."""
+        try:
+            report = _read(event.event_information)
+        except Exception:  # noqa: BLE001 (pydicom raises whatever its parts raise)
+            return PROCESSING_FAILURE, None
+        with self._changed:
+            if report.transaction_uid not in self._waiting:
+                return PROCESSING_FAILURE, None  # another's, who may be asked again later
+            self._unanswered.append((event.assoc, report))
+        return SUCCESS, None
+
+    def _sent(self, event: Any) -> None:
+        from pynetdicom.pdu import P_DATA_TF
+
+        if isinstance(event.pdu, P_DATA_TF):  # our answer, of which a release at once would deprive the peer
+            self._settle(event)
+
+    def _settle(self, event: Any) -> None:
+        """Whatever an association brought is answered, or cannot be any more; a wait should look at that."""
+        with self._changed:
+            self._arrived += [
+                report for association, report in self._unanswered if association is event.assoc
+            ]
+            self._unanswered = [one for one in self._unanswered if one[0] is not event.assoc]
+            self._changed.notify_all()
+
+    def wait(self, deadline: float, line: Line, *, listens: bool) -> Group | None:
+        """The next findings; None when the deadline has passed, or nothing can come any more."""
+        with self._changed:
+            while True:
+                if self._arrived:
+                    return self._findings(self._arrived.pop(0))
+                left = deadline - monotonic()
+                if left <= 0 and self._unanswered:
+                    self._arrived.append(self._unanswered.pop(0)[1])
+                elif left <= 0 or not self._waiting or not (listens or line.is_open):
+                    return None
+                else:
+                    self._changed.wait(left)
+
+    def _findings(self, report: _Report) -> Group:
+        subjects = self._waiting.pop(report.transaction_uid, [])
+        found = [(subject, self._finding(subject, report)) for subject in subjects]
+        # Whoever has an answer waits for no other transaction.
+        answered = {subject.key for subject, finding in found if finding.verified != "unknown"}
+        for transaction_uid, others in list(self._waiting.items()):
+            others[:] = [subject for subject in others if subject.key not in answered]
+            if not others:
+                del self._waiting[transaction_uid]
+        return found
+
+    def _finding(self, subject: Subject, report: _Report) -> Finding:
+        reference = subject.sop_class_uid, subject.sop_instance_uid
+        transaction = f"transaction {report.transaction_uid}"
+        if reference in report.committed:
+            return Finding(
+                "yes",
+                f"{self._archive} has committed itself to keep it ({transaction})",
+                report.transaction_uid,
+            )
+        reason = report.failed.get(reference)
+        if reason is None:
+            return Finding(
+                "unknown",
+                f"the report of {self._archive} does not mention it ({transaction}); use method='find' or 'get'",
+            )
+        words, is_missing = _REASONS.get(
+            reason, ("a reason of its own, which its conformance statement explains", False)
+        )
+        return Finding(
+            "no" if is_missing else "unknown",
+            f"{self._archive} does not commit itself to keep it: 0x{reason:04X}, {words} ({transaction})",
+            report.transaction_uid if is_missing else None,
+        )
+
+
+def ask_by_commit(inquiry: Inquiry) -> Generator[Group]:
+    """Ask for commitment, and wait for the reports; yield what was found out, first of all what was asked for.
+
+    Raises
+    ------
+    OSError
+        We cannot listen on the port; nothing was asked.
+    """
+    from pynetdicom import evt
+
+    reports = _Reports(inquiry.archive)
+    listens = bool(inquiry.listen_port)
+    with ExitStack() as open_things:
+        if listens:
+            open_things.enter_context(
+                Listener(
+                    inquiry.listen_host,
+                    inquiry.listen_port,
+                    inquiry.peer,
+                    PUSH_MODEL,
+                    reports.take,
+                    others=reports.endings(),
+                    tls=inquiry.listen_tls,
+                )
+            )
+        late: dict[str, list[Subject]] = {}
+        for subject in inquiry.subjects:
+            if subject.transaction_uid is not None:
+                late.setdefault(subject.transaction_uid, []).append(subject)
+        for transaction_uid, subjects in late.items():
+            reports.expect(transaction_uid, subjects)
+        line = open_things.enter_context(
+            Line(
+                inquiry.peer,
+                (PUSH_MODEL, "storage commitment"),
+                "use method='find' or 'get'",
+                answer_seconds=float(inquiry.peer.timeout_seconds),
+                handlers=[(evt.EVT_N_EVENT_REPORT, reports.take), *reports.endings()],
+            )
+        )
+        for begin in range(0, len(inquiry.subjects), _LARGEST_REQUEST):
+            yield _request(line, reports, inquiry, inquiry.subjects[begin : begin + _LARGEST_REQUEST])
+        deadline = monotonic() + inquiry.wait_seconds
+        # A peer that serves one association at a time reports when ours has ended; one that reports on ours needs it
+        # open. Half of the time is for each.
+        half = deadline - inquiry.wait_seconds / 2 if listens else deadline
+        for until in (half, deadline):
+            while (group := reports.wait(until, line, listens=listens)) is not None:
+                yield group
+            line.close()
+
+
+def _request(line: Line, reports: _Reports, inquiry: Inquiry, subjects: Sequence[Subject]) -> Group:
+    """Ask for the commitment of some instances; what is known of them until the report comes."""
+    from pydicom.dataset import Dataset
+    from pydicom.sequence import Sequence as Items
+
+    transaction_uid = f"2.25.{uuid4().int}"  # PS3.5 B.2
+    information = Dataset()
+    information.TransactionUID = transaction_uid
+    references = []
+    for sop_class, uid in dict.fromkeys((one.sop_class_uid, one.sop_instance_uid) for one in subjects):
+        reference = Dataset()
+        reference.ReferencedSOPClassUID = sop_class
+        reference.ReferencedSOPInstanceUID = uid
+        references.append(reference)
+    information.ReferencedSOPSequence = Items(references)
+    reports.expect(transaction_uid, subjects)  # before it can come
+    status: int | None = None
+    try:
+        association = line.ask()
+        try:
+            answer, _ = association.send_n_action(
+                information, _REQUEST_COMMITMENT, PUSH_MODEL, _PUSH_MODEL_INSTANCE
+            )
+            status = status_of(answer)
+        except Exception as error:  # whatever pynetdicom and pydicom raise upon what a peer sends
+            raise line.broke(error) from error
+        if status is None:
+            raise line.broke()
+        line.answered()
+    except Broken as error:  # it may have taken the request all the same, and report
+        return [(subject, Finding("unknown", str(error), transaction_uid)) for subject in subjects]
+    except NoLine as error:
+        detail = str(error)
+    else:
+        if status == SUCCESS:
+            detail = _until_the_report(inquiry, transaction_uid)
+            return [(subject, Finding("unknown", detail, transaction_uid)) for subject in subjects]
+        detail = (
+            f"{line.archive} refused storage commitment with {status_words(status)}; look into its log, or use "
+            "method='find' or 'get'"
+        )
+    reports.cancel(transaction_uid)
+    return [(subject, Finding("unknown", detail, subject.transaction_uid)) for subject in subjects]
+
+
+def _until_the_report(inquiry: Inquiry, transaction_uid: str) -> str:
+    ours = inquiry.peer.calling_aet
+    where = (
+        f"it must know {ours} at port {inquiry.listen_port} of this computer: check that, and call verify again to "
+        "collect the report"
+        if inquiry.listen_port
+        else f"most report on a new association: call verify again with listen_port, the port where it knows {ours}"
+    )
+    return (
+        f"{inquiry.archive} took the request for storage commitment (transaction {transaction_uid}) and did not report "
+        f"within {inquiry.wait_seconds:g} s; {where}"
+    )
+
+
+def _read(information: Dataset) -> _Report:
+    def references(keyword: str) -> Iterator[tuple[tuple[str, str], int]]:
+        for item in information.get(keyword) or []:
+            reference = str(item.ReferencedSOPClassUID), str(item.ReferencedSOPInstanceUID)
+            yield reference, int(item.get("FailureReason") or PROCESSING_FAILURE)
+
+    return _Report(
+        str(information.TransactionUID),
+        frozenset(reference for reference, _ in references("ReferencedSOPSequence")),
+        dict(references("FailedSOPSequence")),
+    )

@@ -1,0 +1,88 @@
+"""Whether what came back is what the source holds.
+
+A source that has changed since it was sent proves nothing, and is told apart from an archive that changed it. That
+less was sent than the source holds is no change of the source: it is what we did, and is to be found out.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from dicomkit.dictionary.uids import uid_name
+from dicomkit.verification._compare import Comparison, Difference, compare, named
+from dicomkit.verification._elements import Encoded, NotComparable, read_data_set
+from dicomkit.verification._sources import Source
+from dicomkit.verification._subjects import Finding, Subject
+
+__all__ = ["judge", "sent_as"]
+
+_COERCION = 0xB000  # Coercion of Data Elements, PS3.4 Table B.2-1
+
+
+def sent_as(subject: Subject) -> str:
+    """The transfer syntax in which it went over the wire; empty when the row does not say."""
+    return subject.sent_transfer_syntax or subject.transfer_syntax or ""
+
+
+def judge(archive: str, subject: Subject, source: Source, brought: Encoded) -> Finding:
+    """Whether what the archive brought back is what this source holds."""
+    try:
+        comparison = compare(source.encoded, brought, coerced=subject.status == _COERCION)
+    except NotComparable as error:
+        return _unreadable(archive, source, error)
+    syntax = sent_as(subject)
+    back_in = brought.transfer_syntax
+    otherwise = "" if back_in == syntax else f", in {uid_name(back_in)} instead of {uid_name(syntax)}"
+    came = f"it came back from {archive}"
+    if comparison.differences or comparison.doubts:
+        changed = _how_it_changed(subject, source)
+        if changed:
+            return Finding(
+                "unknown",
+                f"{came}, but its source {changed}, so that a difference proves nothing; send it again",
+            )
+    if comparison.differences:
+        return Finding("no", f"{came} as another{otherwise}: {comparison}")
+    if comparison.doubts:
+        return Finding("unknown", f"{came}{otherwise}: {'; '.join(dict.fromkeys(comparison.doubts))}")
+    return Finding("yes", f"{came}{otherwise}, and {_sameness(comparison)}")
+
+
+def _sameness(comparison: Comparison) -> str:
+    count = comparison.elements - len({difference.tag for difference, _ in comparison.allowed})
+    decoded = " and its decoded pixels" if comparison.has_decoded else ""
+    told: dict[str, list[Difference]] = {}
+    for difference, rule in comparison.allowed:
+        told.setdefault(rule.told_as, []).append(difference)
+    besides = "".join(f"; {named(differences)}, {told_as}" for told_as, differences in told.items())
+    return f"its {count} elements{decoded} are as sent{besides}"
+
+
+def _unreadable(archive: str, source: Source, error: NotComparable) -> Finding:
+    """Whose fault it is that two data sets cannot be compared."""
+    try:
+        read_data_set(source.encoded)
+    except NotComparable as ours:
+        return Finding(
+            "unknown",
+            f"it came back from {archive}, but of its source: {ours}; use method='find' or 'commit'",
+        )
+    return Finding("no", f"of what came back from {archive}: {error}; send it again")
+
+
+def _how_it_changed(subject: Subject, source: Source) -> str:
+    """Why a source is not what it was when it was sent; empty when nothing says so."""
+    modified = datetime.fromtimestamp(source.modified / 1e9, UTC)
+    if subject.fingerprint and subject.fingerprint.startswith("file:"):
+        # As the ledger has it: whatever the clocks said, it is known by size and time, or it is another file.
+        if not f"{subject.fingerprint}:".startswith(f"file:{source.size}:{source.modified}:"):
+            return f"is another file than the one that was sent (modified on {modified:%Y-%m-%d at %H:%M:%S} UTC)"
+        return ""
+    if subject.started_at is not None and modified > subject.started_at:
+        return f"was modified after it was sent (on {modified:%Y-%m-%d at %H:%M:%S} UTC)"
+    is_as_sent = source.encoded.transfer_syntax == subject.sent_transfer_syntax
+    length = len(source.encoded.data)
+    length += length % 2  # as it is sent
+    if is_as_sent and subject.size_bytes is not None and length < subject.size_bytes:
+        return f"is smaller than it was sent ({length} bytes, not {subject.size_bytes})"
+    return ""

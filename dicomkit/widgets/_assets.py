@@ -1,0 +1,37 @@
+"""The browser's part of the widgets: ES modules and style sheets as text, from the files beside the Python.
+
+The one idea: a module of several files is their text in a row, since a notebook front end loads a widget's module from
+its text and could not resolve an import; so the files share one scope, and need no build step.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.resources import files
+
+__all__ = ["javascript", "stylesheet"]
+
+_LOOK = "look.css"
+
+
+@cache
+def _text(name: str) -> str:
+    return files("dicomkit.widgets").joinpath(*name.split("/")).read_text(encoding="utf-8")
+
+
+def javascript(*names: str) -> str:
+    """Return the ES module made of these files, in this order; the last one has the default export."""
+    return "\n".join(_text(name) for name in names)
+
+
+@cache
+def stylesheet() -> str:
+    """Return the style sheet of every widget: the look they share, then all other ``.css`` files.
+
+    It is one for all because each widget puts its own into the page: where the look came again after the sheet of
+    another widget, it would undo what that one says of a control.
+    """
+    folders = [one for one in files("dicomkit.widgets").iterdir() if one.is_dir()]
+    others = [f"{folder.name}/{one.name}" for folder in folders for one in folder.iterdir()]
+    others = sorted(["step.css", *(name for name in others if name.endswith(".css"))])
+    return "\n".join(_text(name) for name in (_LOOK, *others))

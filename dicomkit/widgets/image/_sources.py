@@ -1,0 +1,128 @@
+"""From whatever names a picture (a Dataset, path, folder, series, message, result row, frame) to series of slices.
+
+The one idea: only headers are read here, and a file keeps its pixels until a frame is asked for.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from dicomkit.errors import UnreadableError, file_name
+from dicomkit.messages import DicomMessage
+from dicomkit.preview import SORTING_KEYWORDS, Series, series_of
+from dicomkit.sources import Instance, Unreadable, find_instances, is_dataset
+from dicomkit.sources.dataset_reader import read_dataset, reread_if_misread
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from pydicom import Dataset
+
+__all__ = ["header_of", "load", "series_from"]
+
+_DEFERRED_BYTES = 65536  # larger values than this stay in the file until they are asked for
+_IN_MEMORY = ("<bytes>", "<dataset>")
+
+
+def series_from(source: object) -> list[Series]:
+    """Return the series that a source names, each in slice order.
+
+    Parameters
+    ----------
+    source
+        As `dicomkit.widgets.ImageViewer` takes it.
+
+    Raises
+    ------
+    UnreadableError
+        There is no DICOM in it, or what was named cannot be read.
+    TypeError
+        It is nothing that names a picture.
+    """
+    found = series_of((origin, _header(origin)) for origin in _origins(source))
+    if not found:
+        raise UnreadableError("there is nothing to show: no DICOM was found in what was given")
+    return found
+
+
+def load(origin: Dataset | Path) -> Dataset:
+    """Return the Dataset of an origin; large values of a file are left in it.
+
+    Raises
+    ------
+    UnreadableError
+        The file cannot be read, or is no DICOM.
+    """
+    return origin if not isinstance(origin, Path) else read_dataset(origin, defer_size=_DEFERRED_BYTES)
+
+
+def header_of(instance: Instance, keywords: Iterable[str]) -> Dataset:
+    """Return a Dataset with these attributes of an instance, at least, as far as it has them; no pixels of a file.
+
+    Raises
+    ------
+    UnreadableError
+        It is gone, or pydicom cannot read it.
+    """
+    if isinstance(instance.content, str):
+        return read_dataset(instance, keywords=keywords, stop_before_pixels=True)
+    return read_dataset(instance)
+
+
+def _header(origin: Dataset | Path) -> Dataset:
+    if not isinstance(origin, Path):
+        return origin
+    return read_dataset(origin, keywords=SORTING_KEYWORDS, stop_before_pixels=True)
+
+
+def _origins(source: object) -> Iterator[Dataset | Path]:
+    if is_dataset(source):
+        yield reread_if_misread(cast("Dataset", source), None)
+    elif isinstance(source, DicomMessage):
+        yield source.dataset
+    elif isinstance(source, (bytes, bytearray, memoryview)):
+        yield read_dataset(bytes(source))
+    elif isinstance(source, (str, os.PathLike)):
+        yield from _named(os.fsdecode(source))
+    elif isinstance(source, Instance):
+        yield _origin_of(source)
+    elif hasattr(source, "columns"):
+        for name in dict.fromkeys(source["source"]):  # type: ignore[index]
+            yield from _named(str(name))
+    elif isinstance(getattr(source, "source", None), str):  # a SendResult, or a row of a frame
+        yield from _named(source.source)  # type: ignore[attr-defined]
+    elif hasattr(source, "__iter__"):
+        for one in cast("Iterable[object]", source):
+            yield from _origins(one)
+    else:
+        raise TypeError(
+            f"{type(source).__name__} names no picture; give a pydicom Dataset, a path, a folder, a message, a result, "
+            "a row or frame with a column 'source', or a list of these"
+        )
+
+
+def _named(name: str) -> Iterator[Dataset | Path]:
+    if name in _IN_MEMORY:
+        raise UnreadableError(
+            f"{name} was sent from memory, and its row does not have it; give the object itself"
+        )
+    path = Path(name)
+    if path.is_file() and not _is_container(path):
+        yield path
+        return
+    for found in find_instances(name):
+        if isinstance(found, Instance):
+            yield _origin_of(found)
+        elif isinstance(found, Unreadable) and found.source == name:
+            raise UnreadableError(f"{file_name(name)}: {found.detail}")
+
+
+def _is_container(path: Path) -> bool:
+    return path.name.upper().startswith("DICOMDIR") or path.suffix.lower() == ".zip"
+
+
+def _origin_of(instance: Instance) -> Dataset | Path:
+    """A path, or the Dataset of what lies in memory or in an archive."""
+    return Path(instance.content) if isinstance(instance.content, str) else read_dataset(instance)

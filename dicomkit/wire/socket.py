@@ -1,0 +1,279 @@
+"""From a peer's name to a connected socket, secured if asked to, and how to wait on it.
+
+Strategy: non-blocking sockets, and every wait is one `poll` with the seconds that are left of a deadline, which an
+`Interrupt` from another thread ends at once.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import select
+import socket
+from collections.abc import Sequence
+from contextlib import suppress
+from threading import Thread
+from time import monotonic
+from typing import TYPE_CHECKING, Final
+
+from dicomkit._support.descriptors import NO_DESCRIPTOR, is_shortage
+from dicomkit._support.frozen import Frozen
+from dicomkit.errors import ConnectionFailed, Interrupted, PeerTimedOut, TlsFailure, WireError
+
+if TYPE_CHECKING:
+    from dicomkit.security import TlsClient, UserIdentity
+    from dicomkit.wire.tls import TlsSocket
+
+__all__ = ["READ", "WRITE", "Interrupt", "Peer", "Poller", "connect", "insecure", "os_reason", "secured"]
+
+READ: Final = 1
+WRITE: Final = 2
+# poll takes milliseconds in a C int; nobody waits eleven days for a peer.
+LONGEST_WAIT_SECONDS = 1e6
+
+
+class Peer(Frozen):
+    """Where an association goes, in whose name, how it is secured, and how long each phase may take."""
+
+    host: str
+    port: int
+    calling_aet: str
+    called_aet: str
+    timeout_seconds: float
+    tls: TlsClient | None = None
+    identity: UserIdentity | None = None
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.port}"
+
+
+class Interrupt:
+    """A flag that wakes every wait it was given to; set from any thread, once, for good."""
+
+    def __init__(self) -> None:
+        self.is_set = False
+        self._reader, self._writer = socket.socketpair()
+
+    def set(self) -> None:
+        if not self.is_set:
+            self.is_set = True
+            with suppress(OSError):  # closed meanwhile: nobody waits any more
+                self._writer.send(b"\0")
+
+    def fileno(self) -> int:
+        return self._reader.fileno()
+
+    def close(self) -> None:
+        self._reader.close()
+        self._writer.close()
+
+
+class Poller:
+    """Waits for a socket and an interrupt, by `poll` where there is one (`select` stops at descriptor 1024)."""
+
+    def __init__(self, sock: socket.socket | TlsSocket, interrupt: Interrupt | None) -> None:
+        self._sock = sock
+        self._interrupt = interrupt
+        self._poll = select.poll() if hasattr(select, "poll") else None
+        self._interrupt_fd = interrupt.fileno() if interrupt is not None else -1
+        if self._poll is not None and interrupt is not None:
+            self._poll.register(self._interrupt_fd, select.POLLIN)
+
+    def wait(self, events: int, seconds: float) -> int:
+        """READ and WRITE as far as ready; 0 when the time is up; -1 when interrupted."""
+        if self._poll is None:
+            return self._select(events, seconds)
+        mask = (select.POLLIN if events & READ else 0) | (select.POLLOUT if events & WRITE else 0)
+        self._poll.register(self._sock, mask)
+        ready = 0
+        for fd, happened in self._poll.poll(min(seconds, LONGEST_WAIT_SECONDS) * 1000):
+            if fd == self._interrupt_fd:
+                return -1
+            ready |= READ if happened & ~select.POLLOUT else 0
+            ready |= WRITE if happened & select.POLLOUT else 0
+        return ready
+
+    def _select(self, events: int, seconds: float) -> int:
+        readers: list[socket.socket | TlsSocket | Interrupt] = [self._sock] if events & READ else []
+        writers = [self._sock] if events & WRITE else []
+        if self._interrupt is not None:
+            readers.append(self._interrupt)
+        # Windows reports a failed connect as exceptional, not as writable.
+        readable, writable, failed = select.select(
+            readers, writers, writers, min(seconds, LONGEST_WAIT_SECONDS)
+        )
+        if self._interrupt in readable:
+            return -1
+        return (READ if self._sock in readable else 0) | (WRITE if writable or failed else 0)
+
+    def is_readable(self) -> bool:
+        if self._poll is None:
+            return bool(select.select([self._sock], [], [], 0)[0])
+        self._poll.register(self._sock, select.POLLIN)
+        return any(fd != self._interrupt_fd for fd, _ in self._poll.poll(0))
+
+
+def connect(peer: Peer, interrupt: Interrupt | None) -> socket.socket:
+    """A connected, non-blocking socket to the first address that answers."""
+    deadline = monotonic() + peer.timeout_seconds
+    addresses = _resolve(peer, deadline, interrupt)
+    failure: WireError | None = None
+    for index, (family, kind, protocol, _, address) in enumerate(addresses):
+        # Each address gets its share, so that a silent first one does not eat the time of the second.
+        share = (deadline - monotonic()) / (len(addresses) - index)
+        try:
+            sock = socket.socket(family, kind, protocol)
+        except OSError as error:
+            failure = failure or _no_socket(peer, error)
+            continue
+        try:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            _connect_one(sock, address, peer, share, interrupt)
+        except (ConnectionFailed, PeerTimedOut) as error:
+            sock.close()
+            failure = failure or error
+        except BaseException:
+            sock.close()
+            raise
+        else:
+            return sock
+    assert failure is not None, "getaddrinfo returns at least one address"
+    raise failure
+
+
+def _no_socket(peer: Peer, error: OSError) -> ConnectionFailed:
+    if not is_shortage(error):
+        return ConnectionFailed(
+            f"no socket for {peer} ({os_reason(error)}); see to the network of this system"
+        )
+    failed = ConnectionFailed(f"no socket for {peer}: {NO_DESCRIPTOR}")
+    failed.is_shortage = True
+    return failed
+
+
+def _connect_one(
+    sock: socket.socket, address: object, peer: Peer, seconds: float, interrupt: Interrupt | None
+) -> None:
+    sock.setblocking(False)
+    code = sock.connect_ex(address)  # type: ignore[arg-type]
+    if code in (errno.EINPROGRESS, errno.EWOULDBLOCK, getattr(errno, "WSAEWOULDBLOCK", errno.EINPROGRESS)):
+        poller = Poller(sock, interrupt)
+        ready = poller.wait(WRITE, max(seconds, 0))
+        if ready < 0:
+            raise Interrupted("cancelled by us")
+        if not ready:
+            raise PeerTimedOut(
+                f"timed out: {peer} did not answer the TCP connect within {peer.timeout_seconds:g} s; check RemoteHost "
+                "and RemotePort, and that no firewall drops the connection",
+                phase="connect",
+            )
+        code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+    if code == errno.ECONNREFUSED or code == getattr(errno, "WSAECONNREFUSED", -1):
+        raise ConnectionFailed(
+            f"connection refused: nothing listens at {peer}; check RemoteHost and RemotePort, and that the SCP runs"
+        )
+    if code:
+        raise ConnectionFailed(
+            f"no connection to {peer} ({os_reason(OSError(code, ''))}); check RemoteHost, RemotePort and the network"
+        )
+
+
+def secured(sock: socket.socket, peer: Peer, tls: TlsClient, interrupt: Interrupt | None) -> TlsSocket:
+    """The socket under TLS, its handshake done; a phase with a deadline of its own."""
+    from dicomkit.wire.tls import TlsSocket
+
+    deadline = monotonic() + peer.timeout_seconds
+    try:
+        secured = TlsSocket(sock, tls)
+    except TlsFailure as error:
+        sock.close()
+        raise insecure(error, peer) from error
+    poller = Poller(secured, interrupt)
+    try:
+        while needed := secured.shake_hands():
+            ready = poller.wait(READ if needed == "read" else WRITE, max(deadline - monotonic(), 0))
+            if ready < 0:
+                raise Interrupted("cancelled by us during the TLS handshake")
+            if not ready or monotonic() > deadline:  # trickled bytes do not extend it
+                raise PeerTimedOut(
+                    f"timed out: {peer} did not finish the TLS handshake within {peer.timeout_seconds:g} s; it may "
+                    "speak DICOM without TLS at this port: check RemotePort, or leave TLS out",
+                    phase="TLS handshake",
+                )
+    except TlsFailure as error:
+        secured.close()
+        raise insecure(error, peer) from error
+    except BaseException:
+        secured.close()
+        raise
+    return secured
+
+
+def insecure(error: TlsFailure, peer: Peer) -> ConnectionFailed:
+    """What failed under TLS, as the connection that did not come about."""
+    failed = ConnectionFailed(f"no TLS connection to {peer}: {error}")
+    failed.may_pass = error.may_pass
+    return failed
+
+
+_Address = tuple[socket.AddressFamily, socket.SocketKind, int, str, object]
+
+
+def _resolve(peer: Peer, deadline: float, interrupt: Interrupt | None) -> Sequence[_Address]:
+    """The addresses of the host; a name server that does not answer in time is left to its thread."""
+    with suppress(OSError):
+        return _look_up(peer, socket.AI_NUMERICHOST)
+    found: list[_Address] = []
+    failed: list[OSError] = []
+    try:
+        done, is_done = socket.socketpair()
+    except OSError as error:
+        raise _no_socket(peer, error) from error
+
+    def look_up() -> None:
+        with is_done:  # whose end of file wakes the wait below
+            try:
+                found.extend(_look_up(peer, 0))
+            except OSError as error:
+                failed.append(error)
+
+    with done:
+        Thread(target=look_up, daemon=True, name=f"dicomkit resolves {peer.host}").start()
+        if Poller(done, interrupt).wait(READ, max(deadline - monotonic(), 0)) < 0:
+            raise Interrupted("cancelled by us")
+    if failed:
+        if is_shortage(failed[0]):
+            raise _no_socket(peer, failed[0])
+        raise ConnectionFailed(
+            f"host name {peer.host!r} does not resolve ({os_reason(failed[0])}); check RemoteHost"
+        )
+    if not found:
+        raise PeerTimedOut(
+            f"timed out: host name {peer.host!r} did not resolve within {peer.timeout_seconds:g} s; check RemoteHost "
+            "and the name server",
+            phase="name resolution",
+        )
+    return found
+
+
+def _look_up(peer: Peer, flags: int) -> Sequence[_Address]:
+    # As bytes where it can be, since a str is looked up by way of IDNA, whose import takes a millisecond.
+    host = peer.host.encode("ascii") if peer.host.isascii() else peer.host
+    try:
+        return socket.getaddrinfo(host, peer.port, type=socket.SOCK_STREAM, flags=flags)
+    except UnicodeError as error:  # a label that is empty or too long
+        raise OSError(str(error)) from None
+    except socket.gaierror:
+        if not flags:
+            socket.socket(
+                type=socket.SOCK_DGRAM
+            ).close()  # this tells when a descriptor was lacking, and that not
+        raise
+
+
+def os_reason(error: OSError) -> str:
+    """The system's words for an error, without a path that an `OSError` may carry."""
+    if error.errno is None or isinstance(error, socket.gaierror):
+        return str(error.args[-1]) if error.args else type(error).__name__
+    # Windows keeps the words of its socket errors elsewhere.
+    return error.strerror or getattr(socket, "errorTab", {}).get(error.errno) or os.strerror(error.errno)
