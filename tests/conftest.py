@@ -15,14 +15,14 @@ import hypothesis
 import psutil
 import pytest
 
-from tests import peers
-from tests.files import write_ct_files
-from tests.peers import Dcmqrscp, MissingProgram, Orthanc, Storescp, wait_until
+from tests.support import peers
+from tests.support.files import write_ct_files
+from tests.support.peers import Dcmqrscp, MissingProgram, Orthanc, Storescp, wait_until
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
-    from tests.browser import JupyterLab, Notebook
+    from tests.support.browser import JupyterLab, Notebook
 
 LEAK_SECONDS = 5.0
 
@@ -64,7 +64,7 @@ def orthanc() -> Iterator[Orthanc]:
 
 @pytest.fixture
 def ct_files(tmp_path: Path) -> list[Path]:
-    """Ten small CT images of one series, in a folder of their own; `tests.files` makes others."""
+    """Ten small CT images of one series, in a folder of their own; `tests.support.files` makes others."""
     return write_ct_files(tmp_path / "ct", 10)
 
 
@@ -85,7 +85,7 @@ def open_folder() -> Iterator[Path]:
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     """One Chromium for a file; not for the run, since as long as it is there asyncio cannot be used beside it."""
-    from tests.viewer_page import browser
+    from tests.support.viewer_page import browser
 
     with browser() as running:
         yield running
@@ -94,7 +94,7 @@ def chromium() -> Iterator[Browser]:
 @pytest.fixture(scope="session")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[JupyterLab]:
     """One JupyterLab for the run."""
-    from tests.browser import jupyterlab
+    from tests.support.browser import jupyterlab
 
     with jupyterlab(tmp_path_factory.mktemp("jupyterlab")) as running:
         yield running
@@ -103,7 +103,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[JupyterLab]:
 @pytest.fixture
 def open_notebook(chromium: Browser, lab: JupyterLab) -> Iterator[Callable[..., Notebook]]:
     """Open notebooks of these cells, each in a folder of its own; closing them fails on what was wrong meanwhile."""
-    from tests.browser import Notebook, write_notebook
+    from tests.support.browser import Notebook, write_notebook
 
     opened: list[Notebook] = []
 

@@ -13,8 +13,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from tests.browser import NARROW, Notebook, expect, jupyterlab, write_notebook
-from tests.viewer_page import browser
+from tests.support.browser import NARROW, Notebook, expect, jupyterlab, write_notebook
+from tests.support.viewer_page import browser
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator

@@ -37,7 +37,7 @@ from dicomkit.scp import (
     WrongContext,
     WrongMessageID,
 )
-from tests.files import instance_uid, write_ct_files
+from tests.support.files import instance_uid, write_ct_files
 
 TIMEOUT_SECONDS = 1
 CHANCE = 0.01

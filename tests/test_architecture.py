@@ -12,7 +12,7 @@ import pytest
 
 import dicomkit
 from dicomkit import LocalSCP
-from tests.files import ct_instance
+from tests.support.files import ct_instance
 
 PACKAGE = Path(dicomkit.__file__).parent
 

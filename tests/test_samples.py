@@ -20,7 +20,7 @@ from pydicom.dataset import FileDataset
 from dicomkit import SettingError, samples
 from dicomkit.samples.jpeg import encode_lossless
 from dicomkit.settings import DicomSenderSetting
-from tests.peers import program
+from tests.support.peers import program
 
 DATA = Path(__file__).parents[1] / "data"
 STUDY = DATA / "sample-study"

@@ -11,7 +11,7 @@ from pathlib import Path
 from tests.benchmark.figures import Table, machine, write_into
 from tests.benchmark.plan import KINDS, SETS, Plan
 from tests.benchmark.scenarios import SCENARIOS
-from tests.peers import MissingProgram
+from tests.support.peers import MissingProgram
 
 README = Path(__file__).parents[2] / "README.md"
 

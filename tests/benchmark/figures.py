@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
-from tests.peers import MissingProgram, program
+from tests.support.peers import MissingProgram, program
 
 README_START = "<!-- benchmark:start -->"
 README_END = "<!-- benchmark:end -->"

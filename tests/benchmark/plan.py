@@ -9,8 +9,8 @@ from pathlib import Path
 
 from tests.benchmark.figures import Run
 from tests.benchmark.receivers import DelayingProxy
-from tests.files import data_set_of, instance_uid, write_ct_files
-from tests.peers import Orthanc, Peer, Storescp
+from tests.support.files import data_set_of, instance_uid, write_ct_files
+from tests.support.peers import Orthanc, Peer, Storescp
 
 QUICK_COUNT = 6
 """Instances of every set with --quick: enough to be wrong, too few to be timed."""

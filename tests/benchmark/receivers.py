@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from tests.peers import Peer, wait_until
+from tests.support.peers import Peer, wait_until
 
 COUNT_SECONDS = 10.0
 

@@ -16,7 +16,7 @@ from typing import Literal
 
 from tests.benchmark.figures import Run
 from tests.benchmark.plan import FileSet
-from tests.peers import Peer, environment, program
+from tests.support.peers import Peer, environment, program
 
 PROCESS_SECONDS = 900.0
 ROOT = Path(__file__).parents[2]

@@ -8,7 +8,7 @@ from functools import partial
 from tests.benchmark import senders
 from tests.benchmark.figures import Goal, Table, median_of, take_turns
 from tests.benchmark.plan import Plan
-from tests.peers import Orthanc
+from tests.support.peers import Orthanc
 
 NAME = "orthanc"
 TITLE = "Orthanc as installed"

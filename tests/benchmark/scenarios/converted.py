@@ -10,8 +10,8 @@ import pydicom
 from tests.benchmark import senders
 from tests.benchmark.figures import Goal, Run, Table, take_turns
 from tests.benchmark.plan import KINDS, FileSet, Plan
-from tests.files import instance_uid
-from tests.peers import Storescp, program
+from tests.support.files import instance_uid
+from tests.support.peers import Storescp, program
 
 NAME = "converted"
 TITLE = "Converted on the way, to storescp --ignore +xi with TCP_NODELAY=1"

@@ -8,7 +8,7 @@ from tests.benchmark import senders
 from tests.benchmark.figures import Table, median_of
 from tests.benchmark.plan import KINDS, FileSet, Kind, Plan
 from tests.benchmark.receivers import NullReceiver
-from tests.files import ct_instance, write_multiframe
+from tests.support.files import ct_instance, write_multiframe
 
 NAME = "memory"
 TITLE = "Peak resident memory of the whole process, sending one instance"

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from tests.benchmark.figures import Table, figure, median_of
 from tests.benchmark.plan import Plan
-from tests.files import write_multiframe
-from tests.peers import MissingProgram
+from tests.support.files import write_multiframe
+from tests.support.peers import MissingProgram
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -53,7 +53,7 @@ _DRAG = """async (moves) => {
 def measure(plan: Plan) -> list[Table]:
     if find_spec("playwright") is None:
         raise MissingProgram("playwright")
-    from tests.viewer_page import browser
+    from tests.support.viewer_page import browser
 
     rows, verdicts = [], []
     with browser() as chromium:
@@ -80,7 +80,7 @@ def measure(plan: Plan) -> list[Table]:
 def _drag(chromium: Browser, path: Path, moves: int) -> tuple[list[float], int]:
     """Milliseconds from redraw to redraw, and how many messages the kernel got."""
     from dicomkit.widgets import ImageViewer
-    from tests.viewer_page import ViewerPage
+    from tests.support.viewer_page import ViewerPage
 
     viewer = ImageViewer(path)
     page = ViewerPage(chromium, viewer)
