@@ -13,7 +13,7 @@ from tests.benchmark.plan import KINDS, SETS, Plan
 from tests.benchmark.scenarios import SCENARIOS
 from tests.support.peers import MissingProgram
 
-README = Path(__file__).parents[2] / "README.md"
+RESULTS = Path(__file__).with_name("RESULTS.md")
 
 
 def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -29,9 +29,9 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--only", action="append", choices=SCENARIOS, help="measure this scenario only; may be given again"
     )
     parser.add_argument(
-        "--readme",
+        "--write",
         action="store_true",
-        help="write the result into README.md, too; with --only, those tables",
+        help="write the result into RESULTS.md, too; with --only, those tables",
     )
     chosen = parser.parse_args(arguments)
     chosen.sets = chosen.sets.split(",")
@@ -39,8 +39,8 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         parser.error(f"--sets: no set is called {sorted(unknown)[0]!r}; there are {', '.join(SETS)}")
     if chosen.repeat < 1:
         parser.error(f"--repeat: {chosen.repeat} is not 1 or more")
-    if chosen.quick and chosen.readme:
-        parser.error("--quick yields no figures that could be written with --readme")
+    if chosen.quick and chosen.write:
+        parser.error("--quick yields no figures that could be written with --write")
     return chosen
 
 
@@ -76,8 +76,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             tables += measured
             for table in measured:
                 print(f"\n{table.as_text()}", flush=True)
-    if chosen.readme:
-        write_into(README, measured_on, tables, keeps_others=bool(chosen.only))
+    if chosen.write:
+        write_into(RESULTS, measured_on, tables, keeps_others=bool(chosen.only))
     return 0
 
 

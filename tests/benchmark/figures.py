@@ -15,8 +15,8 @@ from pathlib import Path
 
 from tests.support.peers import MissingProgram, program
 
-README_START = "<!-- benchmark:start -->"
-README_END = "<!-- benchmark:end -->"
+START = "<!-- benchmark:start -->"
+END = "<!-- benchmark:end -->"
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,24 +193,24 @@ def _installed(name: str, executable: str, pattern: str) -> list[str]:
 
 
 def write_into(
-    readme: Path, measured_on: str, tables: Sequence[Table], *, keeps_others: bool = False
+    results: Path, measured_on: str, tables: Sequence[Table], *, keeps_others: bool = False
 ) -> None:
-    """Replace what stands between the markers of a README; ValueError where there are none.
+    """Replace what stands between the markers of a file of results; ValueError where there are none.
 
     With `keeps_others` these tables take the place of those with the same title, and each says when it was measured.
     """
-    text = readme.read_text(encoding="utf-8")
-    if README_START not in text or README_END not in text:
-        raise ValueError(f"{readme.name} has no place for the result: add {README_START} and {README_END}")
-    before, rest = text.split(README_START, 1)
-    after = rest.split(README_END, 1)[1]
+    text = results.read_text(encoding="utf-8")
+    if START not in text or END not in text:
+        raise ValueError(f"{results.name} has no place for the result: add {START} and {END}")
+    before, rest = text.split(START, 1)
+    after = rest.split(END, 1)[1]
     parts = [measured_on, *(table.as_markdown() for table in tables)]
     if keeps_others:
-        is_there = rest.split(README_END, 1)[0].strip()
+        is_there = rest.split(END, 1)[0].strip()
         blocks = {block.partition("\n")[0]: block for block in is_there.replace("\n\n**", "\0**").split("\0")}
         for table in tables:
             blocks[table.heading] = f"{table.as_markdown()}\n\n{measured_on}"
         parts = [*blocks.values()]
-    readme.write_text(
-        before + README_START + "\n" + "\n\n".join(parts) + "\n" + README_END + after, encoding="utf-8"
+    results.write_text(
+        before + START + "\n" + "\n\n".join(parts) + "\n" + END + after, encoding="utf-8"
     )

@@ -8,8 +8,8 @@ import pytest
 
 from tests.benchmark.__main__ import main
 from tests.benchmark.figures import (
-    README_END,
-    README_START,
+    END,
+    START,
     Comparison,
     Goal,
     Run,
@@ -83,12 +83,12 @@ def test_a_table_says_whether_a_goal_was_met(at_least: float, aim: float | None,
 
 def test_the_result_goes_between_the_markers_of_a_readme(tmp_path: Path) -> None:
     readme = tmp_path / "README.md"
-    readme.write_text(f"before\n{README_START}\nold\n{README_END}\nafter\n")
+    readme.write_text(f"before\n{START}\nold\n{END}\nafter\n")
     write_into(readme, "Measured on a day.", [Table("A set", ["sender", "rate"], [["mine", "2x"]])])
     text = readme.read_text()
-    assert text.startswith(f"before\n{README_START}\nMeasured on a day.\n")
+    assert text.startswith(f"before\n{START}\nMeasured on a day.\n")
     assert "| sender | rate |\n|---|---:|\n| mine | 2x |" in text
-    assert text.endswith(f"{README_END}\nafter\n")
+    assert text.endswith(f"{END}\nafter\n")
     assert "old" not in text
 
 
@@ -97,7 +97,7 @@ def test_some_tables_are_measured_again_and_the_others_stay(tmp_path: Path) -> N
         return Table(title, ["sender", "rate"], [["mine", rate]], ["A note."])
 
     readme = tmp_path / "README.md"
-    readme.write_text(f"before\n{README_START}\n{README_END}\nafter\n")
+    readme.write_text(f"before\n{START}\n{END}\nafter\n")
     write_into(readme, "On Monday.", [table("A set", "2x"), table("Another", "3x")])
     write_into(readme, "On Friday.", [table("A set", "4x")], keeps_others=True)
     text = readme.read_text()

@@ -62,6 +62,14 @@ def test_shell_lines_are_commands_that_parse(monkeypatch: pytest.MonkeyPatch) ->
             assert os.access(ROOT / program, os.X_OK), line
 
 
+def test_it_is_short_and_its_figures_are_measured() -> None:
+    assert len(README.splitlines()) < 250
+    figures = re.findall(r"^\|.*\| ([\d.]+x) \|$", section("How fast"), re.M)
+    measured = (ROOT / "tests" / "benchmark" / "RESULTS.md").read_text(encoding="utf-8")
+    assert len(figures) == 5
+    assert not [one for one in figures if f"| {one} |" not in measured]
+
+
 def test_both_first_commands_are_one_line_on_the_first_screen() -> None:
     first_screen = README.splitlines()[:30]
     for name, task in (("demo command", "demo"), ("test command", "test")):
