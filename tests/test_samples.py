@@ -17,8 +17,8 @@ import pypdfium2
 import pytest
 from pydicom.dataset import FileDataset
 
+from data.make.jpeg import encode_lossless
 from dicomkit import SettingError, samples
-from dicomkit.samples.jpeg import encode_lossless
 from dicomkit.settings import DicomSenderSetting
 from tests.peers import program
 

@@ -10,7 +10,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from dicomkit.samples.drawing import (
+from data.make.drawing import (
     Field,
     Point,
     blurred,

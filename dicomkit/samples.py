@@ -23,8 +23,8 @@ def sample_study() -> list[tuple[str, FileDataset]]:
 
     Takes about two seconds, most of them for the pictures.
     """
-    from dicomkit.samples.documents import documents
-    from dicomkit.samples.objects import images
+    from data.make.documents import documents
+    from data.make.objects import images
 
     study = list(images())
     liver = next(ds for name, ds in study if name == "ct-abdomen/slice-05.dcm")
@@ -56,7 +56,7 @@ def write_settings(folder: str | os.PathLike[str]) -> list[Path]:
     OSError
         When something cannot be written.
     """
-    from dicomkit.samples.examples import example_settings
+    from data.make.examples import example_settings
 
     written = []
     for name, content in example_settings().items():
@@ -90,7 +90,7 @@ def sample_settings() -> Path:
 
 
 def _found_or_made(name: str, write: Callable[[Path], object]) -> Path:
-    checkout = Path(__file__).parents[2]
+    checkout = Path(__file__).parents[1]
     kept = checkout / "data" / name
     if kept.is_dir() and (checkout / "pyproject.toml").is_file():
         return kept

@@ -26,8 +26,8 @@ from pydicom.uid import (
     UltrasoundMultiFrameImageStorage,
 )
 
-from dicomkit.samples import abdomen, bone_scan, head, heart, radiographs, spine
-from dicomkit.samples.jpeg import encode_lossless
+from data.make import abdomen, bone_scan, head, heart, radiographs, spine
+from data.make.jpeg import encode_lossless
 
 __all__ = ["code", "make_uid", "images", "new_object", "reference_to"]
 

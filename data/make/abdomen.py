@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from dicomkit.samples.drawing import (
+from data.make.drawing import (
     Field,
     blurred,
     capsule,

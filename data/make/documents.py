@@ -11,9 +11,9 @@ from pydicom.dataset import Dataset, FileDataset
 from pydicom.sequence import Sequence
 from pydicom.uid import EncapsulatedPDFStorage, EnhancedSRStorage
 
-from dicomkit.samples.abdomen import CYST_DIAMETER
-from dicomkit.samples.objects import code, new_object, reference_to
-from dicomkit.samples.pdf import one_page
+from data.make.abdomen import CYST_DIAMETER
+from data.make.objects import code, new_object, reference_to
+from data.make.pdf import one_page
 
 __all__ = ["documents"]
 

@@ -1,0 +1,1 @@
+"""What makes the sample study and the example settings."""
