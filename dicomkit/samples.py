@@ -1,6 +1,9 @@
-"""The sample study: a synthetic patient in every kind of object, made from nothing, the same on every machine.
+"""Where the sample study is: a synthetic patient in every kind of object, and example settings beside it.
 
-The one idea: a checkout holds the files in ``data/``; an installed package makes them once, into the user's cache.
+They ship as files, which `data/make` of the repository draws. A checkout uses its own ``data/``; an installed package
+copies them once into the user's cache, so that what is done to the copy leaves the package whole.
+
+``python -m dicomkit.samples FOLDER`` writes both folders.
 """
 
 from __future__ import annotations
@@ -11,24 +14,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from pydicom.dataset import FileDataset
 
 __all__ = ["sample_study", "sample_folder", "sample_settings", "write_samples", "write_settings"]
 
+_PACKAGE = Path(__file__).parent
+_CHECKOUT = _PACKAGE.parent
+_STUDY, _SETTINGS = "sample-study", "settings"
+
 
 def sample_study() -> list[tuple[str, FileDataset]]:
-    """Return a relative path and the object for every file of the study, drawn anew.
+    """Return a relative path and the object for every file of the study, read anew, in the order of the series."""
+    from pydicom import dcmread
 
-    Takes about two seconds, most of them for the pictures.
-    """
-    from data.make.documents import documents
-    from data.make.objects import images
-
-    study = list(images())
-    liver = next(ds for name, ds in study if name == "ct-abdomen/slice-05.dcm")
-    return [*study, *documents(liver)]
+    folder = _shipped(_STUDY)
+    study = [(path.relative_to(folder).as_posix(), dcmread(path)) for path in folder.rglob("*.dcm")]
+    return sorted(study, key=lambda found: (found[1].SeriesNumber, found[1].InstanceNumber))
 
 
 def write_samples(folder: str | os.PathLike[str]) -> list[Path]:
@@ -39,13 +40,7 @@ def write_samples(folder: str | os.PathLike[str]) -> list[Path]:
     OSError
         When something cannot be written.
     """
-    written = []
-    for name, ds in sample_study():
-        path = Path(folder, name)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        ds.save_as(path, enforce_file_format=True)
-        written.append(path)
-    return written
+    return _copy(_STUDY, folder)
 
 
 def write_settings(folder: str | os.PathLike[str]) -> list[Path]:
@@ -56,26 +51,18 @@ def write_settings(folder: str | os.PathLike[str]) -> list[Path]:
     OSError
         When something cannot be written.
     """
-    from data.make.examples import example_settings
-
-    written = []
-    for name, content in example_settings().items():
-        path = Path(folder, name)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
-        written.append(path)
-    return written
+    return _copy(_SETTINGS, folder)
 
 
 def sample_folder() -> Path:
-    """Return the folder that holds the study as files: of the checkout, or made once in the user's cache.
+    """Return the folder that holds the study as files: of the checkout, or copied once into the user's cache.
 
     Raises
     ------
     OSError
         When neither the cache nor the folder for temporary files can be written to.
     """
-    return _found_or_made("sample-study", write_samples)
+    return _found_or_copied(_STUDY)
 
 
 def sample_settings() -> Path:
@@ -86,23 +73,44 @@ def sample_settings() -> Path:
     OSError
         When neither the cache nor the folder for temporary files can be written to.
     """
-    return _found_or_made("settings", write_settings)
+    return _found_or_copied(_SETTINGS)
 
 
-def _found_or_made(name: str, write: Callable[[Path], object]) -> Path:
-    checkout = Path(__file__).parents[1]
-    kept = checkout / "data" / name
-    if kept.is_dir() and (checkout / "pyproject.toml").is_file():
-        return kept
+def _is_checkout() -> bool:
+    return (_CHECKOUT / "data" / _STUDY).is_dir() and (_CHECKOUT / "pyproject.toml").is_file()
+
+
+def _shipped(name: str) -> Path:
+    return (_CHECKOUT if _is_checkout() else _PACKAGE) / "data" / name
+
+
+def _copy(name: str, folder: str | os.PathLike[str]) -> list[Path]:
+    """Copy content alone: where the package is read-only, the copy is still the user's own.
+
+    Each file is read before it is written, so a folder may be written onto itself.
+    """
+    source = _shipped(name)
+    written = []
+    for path in sorted(path for path in source.rglob("*") if path.is_file()):
+        target = Path(folder, path.relative_to(source))
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(path.read_bytes())
+        written.append(target)
+    return written
+
+
+def _found_or_copied(name: str) -> Path:
+    if _is_checkout():
+        return _shipped(name)
     from dicomkit import __version__
 
     try:
-        return _made_once(_cache_folder() / f"{name}-{__version__}", write)
+        return _copied_once(name, _cache_folder() / f"{name}-{__version__}")
     except OSError:  # no home, or one that is read-only: a service account, a container
         from tempfile import mkdtemp
 
         folder = Path(mkdtemp(prefix="dicomkit-"), name)
-        write(folder)
+        _copy(name, folder)
         return folder
 
 
@@ -117,8 +125,8 @@ def _cache_folder() -> Path:
     return Path(base) / "dicomkit"
 
 
-def _made_once(folder: Path, write: Callable[[Path], object]) -> Path:
-    """Return `folder`, made beside its place and renamed into it, so that nobody meets half of it."""
+def _copied_once(name: str, folder: Path) -> Path:
+    """Return `folder`, copied beside its place and renamed into it, so that nobody meets half of it."""
     if folder.is_dir():
         return folder
     from shutil import rmtree
@@ -127,7 +135,7 @@ def _made_once(folder: Path, write: Callable[[Path], object]) -> Path:
     folder.parent.mkdir(parents=True, exist_ok=True)
     workshop = Path(mkdtemp(prefix=f"{folder.name}.", dir=folder.parent))
     try:
-        write(workshop / folder.name)
+        _copy(name, workshop / folder.name)
         try:
             (workshop / folder.name).rename(folder)
         except OSError:
@@ -137,3 +145,21 @@ def _made_once(folder: Path, write: Callable[[Path], object]) -> Path:
     finally:
         rmtree(workshop, ignore_errors=True)
     return folder
+
+
+def _main() -> None:
+    import argparse
+
+    parser = argparse.ArgumentParser(
+        prog="python -m dicomkit.samples",
+        description="Write the sample study and the example settings.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("folder", type=Path, help="gets the folders sample-study and settings")
+    folder = parser.parse_args().folder
+    write_samples(folder / _STUDY)
+    write_settings(folder / _SETTINGS)
+
+
+if __name__ == "__main__":
+    _main()

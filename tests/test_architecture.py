@@ -99,7 +99,6 @@ MAY_BE_HEAVY = (
     "workflow",
     "verification",
     "preview",
-    "samples",
     "scp",
     "tags",
     "pynetdicom_",

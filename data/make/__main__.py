@@ -1,22 +1,28 @@
-"""``python -m dicomkit.samples FOLDER``: write the sample study and the example settings."""
+"""``python -m data.make [FOLDER]``: draw the sample study and write the example settings, into `data` if not told."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
-from dicomkit.samples import write_samples, write_settings
+from data.make import write_settings, write_study
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
-        prog="python -m dicomkit.samples",
-        description="Write the sample study and the example settings.",
+        prog="python -m data.make",
+        description="Draw the sample study and write the example settings.",
         allow_abbrev=False,
     )
-    parser.add_argument("folder", type=Path, help="gets the folders sample-study and settings")
+    parser.add_argument(
+        "folder",
+        nargs="?",
+        type=Path,
+        default=Path(__file__).parents[1],
+        help="gets the folders sample-study and settings (default: data)",
+    )
     folder = parser.parse_args().folder
-    write_samples(folder / "sample-study")
+    write_study(folder / "sample-study")
     write_settings(folder / "settings")
 
 
