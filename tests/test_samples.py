@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+import zlib
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -29,6 +30,7 @@ DATA = Path(__file__).parents[1] / "data"
 STUDY = DATA / "sample-study"
 SETTINGS = DATA / "settings"
 SIZE_LIMIT_BYTES = 4_500_000
+SIZE_LIMIT_IN_WHEEL_BYTES = 2_000_000
 PRIVATE_TAG_WARNING = re.compile(
     r"\(0x0029,0x10[0-9a-f]{2}\)\s+\?\s+- Warning - Unrecognized tag - assuming explicit value representation OK"
 )
@@ -76,7 +78,9 @@ def test_the_study_is_read_in_the_order_in_which_it_is_drawn() -> None:
 
 
 def test_data_stays_small() -> None:
-    assert sum(path.stat().st_size for path in DATA.rglob("*") if path.is_file()) < SIZE_LIMIT_BYTES
+    files = [path for path in DATA.rglob("*") if path.is_file() and path.suffix != ".pyc"]
+    assert sum(path.stat().st_size for path in files) < SIZE_LIMIT_BYTES
+    assert sum(len(zlib.compress(path.read_bytes())) for path in FILES) < SIZE_LIMIT_IN_WHEEL_BYTES
 
 
 def test_the_study_has_every_kind_of_object(study: dict[str, FileDataset]) -> None:

@@ -32,7 +32,7 @@ _LETTER = (
     "Ultrasound of the heart: slight leak of the mitral valve.",
     "Bone scan: three foci, in a rib, a vertebra and the right femur.",
     "",
-    "Drawn, counted and written by dicomkit.samples. No person, patient or scanner was involved.",
+    "Drawn, counted and written by dicomkit. No person, patient or scanner was involved.",
 )
 # A cut through the abdomen in a few strokes: skin, spine, liver with its cyst, stomach.
 _DRAWING = """0.75 w 0.35 0.35 0.40 RG
