@@ -129,21 +129,19 @@ def _copied_once(name: str, folder: Path) -> Path:
     """Return `folder`, copied beside its place and renamed into it, so that nobody meets half of it."""
     if folder.is_dir():
         return folder
-    from shutil import rmtree
-    from tempfile import mkdtemp
+    from tempfile import TemporaryDirectory
 
     folder.parent.mkdir(parents=True, exist_ok=True)
-    workshop = Path(mkdtemp(prefix=f"{folder.name}.", dir=folder.parent))
-    try:
-        _copy(name, workshop / folder.name)
+    with TemporaryDirectory(
+        prefix=f"{folder.name}.", dir=folder.parent, ignore_cleanup_errors=True
+    ) as beside:
+        _copy(name, Path(beside, name))
         try:
-            (workshop / folder.name).rename(folder)
+            Path(beside, name).rename(folder)
         except OSError:
             # Another process was faster, and its files are the same as ours.
             if not folder.is_dir():
                 raise
-    finally:
-        rmtree(workshop, ignore_errors=True)
     return folder
 
 

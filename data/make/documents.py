@@ -1,6 +1,6 @@
 """The documents of the sample study: a structured report about the CT, and a letter as PDF.
 
-The one idea: a report is a tree of items, each a named value (PS3.3 section C.17.3), so a few functions build it.
+A report is a tree of items, each a named value (PS3.3 section C.17.3), so a few functions build it.
 """
 
 from __future__ import annotations

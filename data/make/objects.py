@@ -1,6 +1,6 @@
 """The DICOM objects of the sample study: which attributes go around the pixels (PS3.3 annex A).
 
-The one idea: a small function per kind of object, over the modules that all of them share; nothing depends on
+A small function per kind of object, over the modules that all of them share; nothing depends on
 the clock, the machine or chance, UIDs included.
 """
 

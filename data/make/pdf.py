@@ -1,6 +1,6 @@
 """A PDF file of one page, written by hand (ISO 32000-1, section 7.5): header, objects, cross-references, trailer.
 
-The one idea: an uncompressed content stream and offsets counted while writing; so every byte can be read in an editor.
+An uncompressed content stream and offsets counted while writing; so every byte can be read in an editor.
 """
 
 from __future__ import annotations

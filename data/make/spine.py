@@ -1,6 +1,6 @@
 """A lower back for T2-weighted MR, cut near the midline.
 
-The one idea: a table of vertebrae with their tilt, from which discs, canal and nerves follow.
+A table of vertebrae with their tilt, from which discs, canal and nerves follow.
 """
 
 from __future__ import annotations
