@@ -54,7 +54,6 @@ MAY_BE_HEAVY = (
     "analysis",
     "verification",
     "preview",
-    "samples",
     "scp",
     "tags",
     "_support.pynetdicom_log",

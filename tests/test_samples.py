@@ -7,7 +7,10 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
+import zlib
 from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -17,8 +20,9 @@ import pypdfium2
 import pytest
 from pydicom.dataset import FileDataset
 
+from data import make
+from data.make.jpeg import encode_lossless
 from dicomkit import SettingError, samples
-from dicomkit.samples.jpeg import encode_lossless
 from dicomkit.settings import DicomSenderSetting
 from tests.support.peers import program
 
@@ -26,6 +30,7 @@ DATA = Path(__file__).parents[1] / "data"
 STUDY = DATA / "sample-study"
 SETTINGS = DATA / "settings"
 SIZE_LIMIT_BYTES = 4_500_000
+SIZE_LIMIT_IN_WHEEL_BYTES = 2_000_000
 PRIVATE_TAG_WARNING = re.compile(
     r"\(0x0029,0x10[0-9a-f]{2}\)\s+\?\s+- Warning - Unrecognized tag - assuming explicit value representation OK"
 )
@@ -42,8 +47,13 @@ def study() -> dict[str, FileDataset]:
     return {named(path): pydicom.dcmread(path) for path in FILES}
 
 
-def test_the_files_in_data_are_those_that_are_made_now(tmp_path: Path) -> None:
-    written = samples.write_samples(tmp_path)
+# What is drawn depends on no processor, numpy or codec (data/make/drawing.py, jpeg.py). It is pydicom that writes it,
+# and a version of it that encodes an element in other bytes would show here.
+@pytest.mark.parametrize("write", [make.write_study, samples.write_samples], ids=["drawn", "copied"])
+def test_the_files_in_data_are_those_that_are_made_now(
+    write: Callable[[Path], list[Path]], tmp_path: Path
+) -> None:
+    written = write(tmp_path)
     assert [path.relative_to(tmp_path) for path in sorted(written)] == [
         path.relative_to(STUDY) for path in FILES
     ]
@@ -51,14 +61,26 @@ def test_the_files_in_data_are_those_that_are_made_now(tmp_path: Path) -> None:
         assert (tmp_path / path.relative_to(STUDY)).read_bytes() == path.read_bytes(), named(path)
 
 
-def test_the_settings_in_data_are_those_that_are_made_now(tmp_path: Path) -> None:
-    written = samples.write_settings(tmp_path)
+@pytest.mark.parametrize("write", [make.write_settings, samples.write_settings], ids=["made", "copied"])
+def test_the_settings_in_data_are_those_that_are_made_now(
+    write: Callable[[Path], list[Path]], tmp_path: Path
+) -> None:
+    written = write(tmp_path)
     kept = {path.relative_to(SETTINGS): path.read_bytes() for path in SETTINGS.rglob("*.json")}
     assert {path.relative_to(tmp_path): path.read_bytes() for path in written} == kept
 
 
+def test_the_study_is_read_in_the_order_in_which_it_is_drawn() -> None:
+    read, drawn = samples.sample_study(), make.draw_study()
+    assert [(name, ds.SOPInstanceUID) for name, ds in read] == [
+        (name, ds.SOPInstanceUID) for name, ds in drawn
+    ]
+
+
 def test_data_stays_small() -> None:
-    assert sum(path.stat().st_size for path in DATA.rglob("*") if path.is_file()) < SIZE_LIMIT_BYTES
+    files = [path for path in DATA.rglob("*") if path.is_file() and path.suffix != ".pyc"]
+    assert sum(path.stat().st_size for path in files) < SIZE_LIMIT_BYTES
+    assert sum(len(zlib.compress(path.read_bytes())) for path in FILES) < SIZE_LIMIT_IN_WHEEL_BYTES
 
 
 def test_the_study_has_every_kind_of_object(study: dict[str, FileDataset]) -> None:
@@ -258,8 +280,17 @@ def test_a_checkout_uses_its_own_data() -> None:
 @pytest.fixture
 def installed(tmp_path: Path) -> dict[str, str]:
     """An environment where the package lies as a wheel would install it, and the cache is empty."""
-    package = Path(samples.__file__).parents[1]
-    shutil.copytree(package, tmp_path / "site" / "dicomkit", ignore=shutil.ignore_patterns("__pycache__"))
+    checkout = DATA.parent
+    wheel = tomllib.loads((checkout / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"][
+        "wheel"
+    ]
+    for source, target in {"dicomkit": "dicomkit", **wheel["force-include"]}.items():
+        shutil.copytree(
+            checkout / source,
+            tmp_path / "site" / target,
+            ignore=shutil.ignore_patterns("__pycache__"),
+            dirs_exist_ok=True,
+        )
     cache = str(tmp_path / "cache")
     home = {"XDG_CACHE_HOME": cache, "LOCALAPPDATA": cache, "HOME": str(tmp_path / "home")}
     return os.environ | home | {"PYTHONPATH": str(tmp_path / "site"), "PYTHONDONTWRITEBYTECODE": "1"}

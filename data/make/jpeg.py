@@ -1,6 +1,6 @@
 """JPEG Lossless, Process 14 Selection Value 1 (ITU-T T.81 annex H): one component, 2 to 16 bits.
 
-The one idea: the difference to the left neighbour, Huffman-coded with the table for the differences at hand.
+The difference to the left neighbour, Huffman-coded with the table for the differences at hand.
 Ours, because library encoders change their bytes from version to version and the sample study must not.
 """
 

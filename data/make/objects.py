@@ -1,6 +1,6 @@
 """The DICOM objects of the sample study: which attributes go around the pixels (PS3.3 annex A).
 
-The one idea: a small function per kind of object, over the modules that all of them share; nothing depends on
+A small function per kind of object, over the modules that all of them share; nothing depends on
 the clock, the machine or chance, UIDs included.
 """
 
@@ -26,8 +26,8 @@ from pydicom.uid import (
     UltrasoundMultiFrameImageStorage,
 )
 
-from dicomkit.samples import abdomen, bone_scan, head, heart, radiographs, spine
-from dicomkit.samples.jpeg import encode_lossless
+from data.make import abdomen, bone_scan, head, heart, radiographs, spine
+from data.make.jpeg import encode_lossless
 
 __all__ = ["code", "make_uid", "images", "new_object", "reference_to"]
 

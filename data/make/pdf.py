@@ -1,6 +1,6 @@
 """A PDF file of one page, written by hand (ISO 32000-1, section 7.5): header, objects, cross-references, trailer.
 
-The one idea: an uncompressed content stream and offsets counted while writing; so every byte can be read in an editor.
+An uncompressed content stream and offsets counted while writing; so every byte can be read in an editor.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def one_page(title: str, lines: Sequence[str], drawing: str = "") -> bytes:
         b"<< /Length %d >>\nstream\n%s\nendstream" % (len(content), content),
         b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>",
         b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica-Bold >>",
-        f"<< /Title ({_escaped(title)}) /Producer (dicomkit.samples) >>".encode("ascii"),
+        f"<< /Title ({_escaped(title)}) /Producer (dicomkit) >>".encode("ascii"),
     ]
     # Four bytes above 127 in a comment tell that the file is binary (7.5.2).
     document = bytearray(b"%PDF-1.4\n%\xe2\xe3\xcf\xd3\n")

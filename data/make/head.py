@@ -1,6 +1,6 @@
 """A head for T1-weighted MR: scalp, skull, cortex and the deep nuclei, or the eyes and the cerebellum lower down.
 
-The one idea: every layer is a distance inward from the scalp, and furrows push the cortex's surface in.
+Every layer is a distance inward from the scalp, and furrows push the cortex's surface in.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from dicomkit.samples.drawing import (
+from data.make.drawing import (
     Field,
     blurred,
     capsule,

@@ -1,6 +1,6 @@
 """A whole body as a gamma camera counts it after a bone-seeking tracer.
 
-The one idea: each part adds counts, and the noise is the square root of their sum.
+Each part adds counts, and the noise is the square root of their sum.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from dicomkit.samples.drawing import (
+from data.make.drawing import (
     Field,
     blurred,
     capsule,

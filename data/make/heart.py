@@ -1,6 +1,6 @@
 """A beating heart for ultrasound, four chambers with the blood's flow in colour.
 
-The one idea: one number a frame, how far the ventricles are contracted, moves everything.
+One number a frame, how far the ventricles are contracted, moves everything.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from dicomkit.samples.drawing import (
+from data.make.drawing import (
     Field,
     capsule,
     clouds,

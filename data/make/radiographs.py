@@ -1,6 +1,6 @@
 """A chest and a hand as plain radiographs.
 
-The one idea: each part adds the length that a ray travels in it, and the stored values follow from the sum.
+Each part adds the length that a ray travels in it, and the stored values follow from the sum.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from dicomkit.samples.drawing import (
+from data.make.drawing import (
     Field,
     Point,
     ball,

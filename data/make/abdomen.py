@@ -1,6 +1,6 @@
 """An abdomen for CT, in Hounsfield units, from the lung bases down to the kidneys.
 
-The one idea: organs are shapes in space painted one over another, each slice asking where it cuts them.
+Organs are shapes in space painted one over another, each slice asking where it cuts them.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from dicomkit.samples.drawing import (
+from data.make.drawing import (
     Field,
     blurred,
     capsule,

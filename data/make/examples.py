@@ -1,6 +1,6 @@
 """Example settings: good ones, ones that load and will surprise, and ones that are refused.
 
-The one idea: each differs from a plain setting in what it teaches, and is written as an author would write it.
+Each differs from a plain setting in what it teaches, and is written as an author would write it.
 """
 
 from __future__ import annotations

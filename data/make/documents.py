@@ -1,6 +1,6 @@
 """The documents of the sample study: a structured report about the CT, and a letter as PDF.
 
-The one idea: a report is a tree of items, each a named value (PS3.3 section C.17.3), so a few functions build it.
+A report is a tree of items, each a named value (PS3.3 section C.17.3), so a few functions build it.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from pydicom.dataset import Dataset, FileDataset
 from pydicom.sequence import Sequence
 from pydicom.uid import EncapsulatedPDFStorage, EnhancedSRStorage
 
-from dicomkit.samples.abdomen import CYST_DIAMETER
-from dicomkit.samples.objects import code, new_object, reference_to
-from dicomkit.samples.pdf import one_page
+from data.make.abdomen import CYST_DIAMETER
+from data.make.objects import code, new_object, reference_to
+from data.make.pdf import one_page
 
 __all__ = ["documents"]
 
@@ -32,7 +32,7 @@ _LETTER = (
     "Ultrasound of the heart: slight leak of the mitral valve.",
     "Bone scan: three foci, in a rib, a vertebra and the right femur.",
     "",
-    "Drawn, counted and written by dicomkit.samples. No person, patient or scanner was involved.",
+    "Drawn, counted and written by dicomkit. No person, patient or scanner was involved.",
 )
 # A cut through the abdomen in a few strokes: skin, spine, liver with its cyst, stomach.
 _DRAWING = """0.75 w 0.35 0.35 0.40 RG

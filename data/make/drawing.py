@@ -1,6 +1,6 @@
 """Shapes, noise and projections to draw phantoms with; the same numbers on every machine.
 
-The one idea: only operations that IEEE 754 rounds exactly (add, subtract, multiply, divide, square root) and
+Only operations that IEEE 754 rounds exactly (add, subtract, multiply, divide, square root) and
 integer hashing, element by element. No sine, exponential, random generator, sum or matrix product, whose last
 bit differs among processors and versions.
 """

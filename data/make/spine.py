@@ -1,6 +1,6 @@
 """A lower back for T2-weighted MR, cut near the midline.
 
-The one idea: a table of vertebrae with their tilt, from which discs, canal and nerves follow.
+A table of vertebrae with their tilt, from which discs, canal and nerves follow.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from dicomkit.samples.drawing import (
+from data.make.drawing import (
     Field,
     Point,
     blurred,

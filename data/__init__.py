@@ -1,0 +1,1 @@
+"""The sample study and the example settings, and what makes them."""
