@@ -211,6 +211,4 @@ def write_into(
         for table in tables:
             blocks[table.heading] = f"{table.as_markdown()}\n\n{measured_on}"
         parts = [*blocks.values()]
-    results.write_text(
-        before + START + "\n" + "\n\n".join(parts) + "\n" + END + after, encoding="utf-8"
-    )
+    results.write_text(before + START + "\n" + "\n\n".join(parts) + "\n" + END + after, encoding="utf-8")
