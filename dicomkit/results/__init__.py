@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 # Reading and writing files costs the import of csv, which a sender without `results` does not pay.
 _WHEN_USED = {
+    "DTYPES": "_row",
     "ResultsFile": "_write",
     "known_suffix": "_write",
     "read_in_file_order": "_read",

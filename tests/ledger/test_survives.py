@@ -147,7 +147,7 @@ def test_a_killed_batch_leaves_a_true_ledger(turn: int, folder: Path, seconds: f
 OPENED_AND_KILLED = """
 import os, signal, sys
 from pathlib import Path
-from dicomkit import ledger_file, ledger_schema
+from dicomkit.ledger import _file as ledger_file, _schema as ledger_schema
 
 def have_some(connection, version):
     for statement in {0: ledger_schema._SCHEMA, 1: ledger_schema._FROM_1}[version][: int(sys.argv[2])]:
