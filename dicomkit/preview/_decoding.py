@@ -1,7 +1,7 @@
 """The stored values of one frame, decompressed where they have to be.
 
-The one idea: whatever decoded a frame, its words come through one place that takes the stored bits out of the bits
-allocated (PS3.5 8.1.1), before anything else looks at them; what lies outside the stored bits is kept for overlays.
+Whatever decoded a frame, its words come through one place that takes the stored bits out of the bits allocated (PS3.5
+8.1.1), before anything else looks at them; what lies outside the stored bits is kept for overlays.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 
 from dicomkit.dictionary.uids import DEFLATED_LE, uid_name
 from dicomkit.errors import MissingExtraError, UnreadableError
-from dicomkit.preview._attributes import is_little_endian, numbers
+from dicomkit.preview._attributes import little_endian, numbers, unpacked
 from dicomkit.preview._codestreams import Codestream, codestream_of
 from dicomkit.sources import is_encapsulated
 from dicomkit.sources.dataset_reader import Syntax, encoding_of, syntax_of, why_unread
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from pydicom import Dataset
     from pydicom.pixels.decoders.base import Decoder
-
-__all__ = ["PIXEL_KEYWORDS", "Bits", "Pixels", "decode", "frame_count"]
 
 PIXEL_KEYWORDS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 _DECODING_PACKAGES = {
@@ -56,30 +54,25 @@ class Bits:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pixels:
-    """A frame, rows by columns, or by 3 for colours.
+    """A frame, rows by columns, or by 3 for colours."""
 
-    Attributes
-    ----------
-    stored : array
-        The stored values, without unused bits; of colours as decoded.
-    kind : str
-        What its samples are: the Photometric Interpretation, or what decoding has made of it (RGB).
-    bits : Bits
-    unmasked : array or None
-        The same with all the bits allocated, where the frame has one sample and its decoder leaves them alone.
-    notes : tuple of str
-        What was made up for.
-    """
-
-    stored: NDArray[Any]
-    kind: str
+    stored: NDArray[Any]  # without unused bits; of colours as decoded
+    kind: str  # the Photometric Interpretation, or what decoding has made of it (RGB)
     bits: Bits
-    unmasked: NDArray[Any] | None
-    notes: tuple[str, ...] = ()
+    unmasked: (
+        NDArray[Any] | None
+    )  # with all the bits allocated, of one sample and where the decoder leaves them
+    notes: tuple[str, ...] = ()  # what was made up for
 
 
 def frame_count(dataset: Dataset) -> int:
-    """Return how many frames a data set with pixels has, at least 1; a number that is none counts as 1."""
+    """Return how many frames a data set with pixels has.
+
+    Returns
+    -------
+    int
+        At least 1; a number that is none counts as 1.
+    """
     return max(1, _stated_frames(dataset) or 1)
 
 
@@ -156,7 +149,9 @@ def _frame(dataset: Dataset, index: int, file: Path | None, kind: str, syntax: S
     decoder = _decoder(syntax.actual)
     if dataset.get("BitsAllocated") == 1 and not decoder.UID.is_encapsulated:
         return Pixels(_packed_frame(dataset, index), kind, Bits(1, 1, 0), None)
-    coded = _codestream(dataset, decoder, file)
+    # Words arrive as they were where they are plain, or by RLE.
+    is_coded = decoder.UID.is_encapsulated and decoder.UID != _RLE_LOSSLESS
+    coded = codestream_of(dataset, file) if is_coded else None
     array = _decoded(decoder, dataset, index, file, kind)
     bits = _bits_of(dataset, coded)
     if not _is_integer(array):
@@ -188,24 +183,14 @@ def _decoder(syntax: str) -> Decoder:
 def _packed_frame(dataset: Dataset, index: int) -> NDArray[np.uint8]:
     """Return a frame of bits, which follow each other without gaps, frames too (PS3.5 8.1.1 and 8.1.2)."""
     rows, columns = int(dataset.Rows), int(dataset.Columns)
-    data = bytes(dataset.PixelData or b"")
-    if dataset["PixelData"].VR == "OW" and not is_little_endian(dataset):
-        data = np.frombuffer(data[: len(data) // 2 * 2], ">u2").astype("<u2").tobytes()
-    start, size = index * rows * columns, rows * columns
-    if len(data) * 8 < start + size:
+    data = little_endian(dataset, bytes(dataset.PixelData or b""), dataset["PixelData"].VR)
+    start, end = index * rows * columns, (index + 1) * rows * columns
+    if len(data) * 8 < end:
         raise UnreadableError(
             f"the pixels of frame {index + 1} cannot be decoded: there are {len(data)} bytes of bits, "
-            f"and frames of {rows} x {columns} need {-(-(start + size) // 8)} up to its end"
+            f"and frames of {rows} x {columns} need {-(-end // 8)} up to its end"
         )
-    packed = np.frombuffer(data, np.uint8)[start // 8 : (start + size + 7) // 8]
-    bits = np.unpackbits(packed, bitorder="little")[start % 8 :][:size]
-    return bits.reshape(rows, columns)
-
-
-def _codestream(dataset: Dataset, decoder: Decoder, file: Path | None) -> Codestream | None:
-    """Return what an encoder says of its samples; None where words arrive as they were, plain or by RLE."""
-    is_plain = not decoder.UID.is_encapsulated or decoder.UID == _RLE_LOSSLESS
-    return None if is_plain else codestream_of(dataset, file)
+    return unpacked(data, start, rows, columns)
 
 
 def _decoded(decoder: Decoder, dataset: Dataset, index: int, file: Path | None, kind: str) -> NDArray[Any]:
@@ -266,12 +251,8 @@ def _without_unused_bits(array: NDArray[Any], bits: Bits) -> NDArray[Any]:
 
 
 def _coded_colours(kind: str, coded: Codestream) -> str:
-    """Return what the colours of a codestream are, where it knows better than Photometric Interpretation.
-
-    The marker of Adobe, component identifiers and JFIF tell it of JPEG; JPEG 2000 undoes its own transformation
-    (PS3.5 8.2.4).
-    """
-    if kind in ("YBR_ICT", "YBR_RCT"):
+    """Return what the colours of a codestream are, where it knows better than Photometric Interpretation."""
+    if kind in ("YBR_ICT", "YBR_RCT"):  # JPEG 2000 undoes its own transformation (PS3.5 8.2.4)
         return "RGB"
     if coded.colours == "RGB" and kind.startswith("YBR_FULL"):
         return "RGB"

@@ -1,12 +1,9 @@
-"""Objects that are no pictures, as something to look at: encapsulated PDF, and waveforms.
-
-The one idea: each becomes plain values, text and numbers, that any front end can lay out.
-"""
+"""Objects that are no pictures, as text and numbers: encapsulated PDF, and waveforms."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,8 +12,6 @@ from dicomkit.errors import UnreadableError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from pydicom import Dataset
-
-__all__ = ["Waveform", "encapsulated_pdf", "is_pdf", "read_waveforms", "waveforms"]
 
 _PDF_TYPE = "application/pdf"
 _PDF_START = b"%PDF-"  # ISO 32000-1 7.5.2, anywhere in the first 1024 bytes by its annex H
@@ -35,6 +30,10 @@ def is_pdf(dataset: Dataset) -> bool:
 
 def encapsulated_pdf(dataset: Dataset) -> bytes:
     """Return the PDF in a data set, without the byte that may have been added to make its length even.
+
+    Returns
+    -------
+    bytes
 
     Raises
     ------
@@ -87,12 +86,15 @@ class Waveform:
         whole = np.pad(self.samples, ((0, 0), (0, -count % stretch)), mode="edge")
         stretches = whole.reshape(len(whole), -1, stretch)
         ends = np.stack([stretches.min(axis=2), stretches.max(axis=2)], axis=2)
-        rate_hz = self.rate_hz * 2 / stretch
-        return Waveform(self.name, rate_hz, self.channels, self.units, ends.reshape(len(whole), -1))
+        return replace(self, rate_hz=self.rate_hz * 2 / stretch, samples=ends.reshape(len(whole), -1))
 
 
 def waveforms(dataset: Dataset) -> list[Waveform]:
     """Return the curves of a data set: the multiplex groups whose samples can be decoded.
+
+    Returns
+    -------
+    list of Waveform
 
     Raises
     ------
@@ -104,6 +106,10 @@ def waveforms(dataset: Dataset) -> list[Waveform]:
 
 def read_waveforms(dataset: Dataset) -> tuple[list[Waveform], tuple[str, ...]]:
     """Return the curves of a data set, and for each group that is left out why it is.
+
+    Returns
+    -------
+    tuple of list of Waveform, and tuple of str
 
     Raises
     ------
@@ -133,21 +139,20 @@ def _waveform(dataset: Dataset, index: int) -> Waveform:
         raise UnreadableError(
             f"waveform {index + 1} cannot be decoded ({type(error).__name__}); its description is at odds with its data"
         ) from None
-    names = [
+    names = (
         str(
-            channel.get("ChannelLabel")
-            or _meaning(channel.get("ChannelSourceSequence"))
+            one.get("ChannelLabel")
+            or _code(one, "ChannelSourceSequence", "CodeMeaning")
             or f"Channel {number}"
         )
-        for number, channel in enumerate(channels, start=1)
-    ]
-    units = [_unit(channel.get("ChannelSensitivityUnitsSequence")) for channel in channels]
+        for number, one in enumerate(channels, start=1)
+    )
+    units = (_code(one, "ChannelSensitivityUnitsSequence", "CodeValue") for one in channels)
     return Waveform(str(group.get("MultiplexGroupLabel", "")), rate, tuple(names), tuple(units), samples)
 
 
-def _meaning(codes: Any) -> str:
-    return str(codes[0].get("CodeMeaning") or codes[0].get("CodeValue") or "") if codes else ""
-
-
-def _unit(codes: Any) -> str:
-    return str(codes[0].get("CodeValue", "")) if codes else ""
+def _code(channel: Dataset, sequence: str, keyword: str) -> str:
+    """Return what the first code of a sequence says, its value where it does not say that."""
+    for code in channel.get(sequence) or []:
+        return str(code.get(keyword) or code.get("CodeValue") or "")
+    return ""

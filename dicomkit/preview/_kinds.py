@@ -1,7 +1,4 @@
-"""What kind of thing an object is for somebody who wants to see it, and a plain sentence where there is nothing to see.
-
-The one idea: what is in the data set decides, not the name of its SOP Class.
-"""
+"""What a viewer shows of an object, decided by what is in the data set, not by the name of its SOP Class."""
 
 from __future__ import annotations
 
@@ -15,8 +12,6 @@ from dicomkit.preview._documents import is_pdf
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-__all__ = ["Kind", "kind_of", "why_no_picture"]
-
 
 class Kind(StrEnum):
     """What a viewer shows."""
@@ -29,7 +24,12 @@ class Kind(StrEnum):
 
 
 def kind_of(dataset: Dataset) -> Kind:
-    """Return what a viewer shows of a data set."""
+    """Return what a viewer shows of a data set.
+
+    Returns
+    -------
+    Kind
+    """
     if any(keyword in dataset for keyword in PIXEL_KEYWORDS):
         return Kind.IMAGE
     if dataset.get("WaveformSequence"):
@@ -42,7 +42,12 @@ def kind_of(dataset: Dataset) -> Kind:
 
 
 def why_no_picture(dataset: Dataset) -> str:
-    """Return a sentence saying what the object is and why there is nothing to look at."""
+    """Return what the object is and why there is nothing to look at, in a sentence.
+
+    Returns
+    -------
+    str
+    """
     name = uid_name(str(dataset.get("SOPClassUID", ""))) or "An object without a SOP Class"
     if "EncapsulatedDocument" in dataset:
         kind = dataset.get("MIMETypeOfEncapsulatedDocument")
