@@ -1,7 +1,7 @@
 """The step of the app in which one looks: the series that were found, one of them in a viewer, tags beside it.
 
-The one idea: whatever changes, one thread compares what is shown with what ought to be, and makes up the difference; so
-nothing is read in the kernel's own thread, and of many changes the last counts.
+Whatever changes, one thread compares what is shown with what should be, and makes up the difference; so nothing is read
+in the kernel's own thread, and of many changes the last counts.
 """
 
 from __future__ import annotations
@@ -26,8 +26,6 @@ from dicomkit.widgets.tags import TagBrowser
 
 if TYPE_CHECKING:
     from dicomkit.widgets.batch import BatchPanel, Cargo
-
-__all__ = ["LookStep"]
 
 _MOST_INSTANCES = 1000  # of a series; each header is read
 _MOST_BYTES_IN_MEMORY = 256 * 1024 * 1024  # of those that lie in an archive

@@ -1,7 +1,5 @@
-"""SenderApp: choose, look, set, send and see, on one screen.
-
-The one idea: it is the other widgets one below the other, each with its own Python value; all that is added is what
-joins them, and a receiver to practise with.
+"""SenderApp: choose, look, set, send and see, on one screen: the other widgets, what joins them, and a receiver to
+practise with.
 """
 
 from __future__ import annotations

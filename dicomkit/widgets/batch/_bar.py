@@ -1,7 +1,4 @@
-"""The bar of a batch panel: what can be done, how far it is, what is to be known.
-
-The one idea: it has a progress, a question before what cannot be undone, and a file for the rows besides its buttons.
-"""
+"""What the bar of a batch panel shows."""
 
 from __future__ import annotations
 
@@ -10,8 +7,6 @@ from dataclasses import dataclass
 
 from dicomkit.widgets._assets import javascript
 from dicomkit.widgets._bar import Bar, Button, Note
-
-__all__ = ["BarState", "BatchBar", "Progress"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,6 @@
 """A batch of a panel while it is sent: it belongs to the kernel, and panels come and go.
 
-The one idea: what sender threads tell is put where it belongs under a lock, a row of a table or a count, and nothing
-else; panels come to look at it.
+What the batch's threads say is put where it belongs under a lock, a row of a table or a count; panels look at it.
 """
 
 from __future__ import annotations
@@ -28,8 +27,6 @@ if TYPE_CHECKING:
 
     from dicomkit.settings import DicomSenderSetting
     from dicomkit.widgets.table import RecordSource
-
-__all__ = ["Job", "Origin", "Pace", "Tried", "running_jobs"]
 
 _PACE_SECONDS = 10.0  # what the rate is taken over
 

@@ -1,7 +1,7 @@
 """BatchPanel: see what will be sent, send it, and watch what becomes of it.
 
-The one idea: a batch belongs to the kernel, and the panel comes to look at it five times a second; so a panel that is
-closed, reloaded or made again loses nothing, and sender threads never touch a widget.
+A batch belongs to the kernel, and the panel looks at it five times a second; so a panel that is closed, reloaded or made
+again loses nothing, and the threads that send never touch a widget.
 """
 
 from __future__ import annotations
@@ -35,8 +35,6 @@ from dicomkit.widgets.table import UPDATE_SECONDS, Rows
 
 if TYPE_CHECKING:
     import pandas as pd
-
-__all__ = ["BatchPanel", "refuse_strange_options"]
 
 _SHUT = Event()
 _SHUT.set()

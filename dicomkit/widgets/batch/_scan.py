@@ -1,7 +1,7 @@
 """What a batch panel found in its sources, by series, while it still looks.
 
-The one idea: a scan keeps each `Instance` as it was when it was looked at, so that what is sent later is what was seen;
-of who the patient is, one header per series is read, and that when the first of the series is met.
+Each `Instance` is kept as it was when it was looked at, so that what is sent later is what was seen; one header of each
+series is read for who the patient is.
 """
 
 from __future__ import annotations
@@ -19,8 +19,6 @@ from dicomkit.widgets.image import header_of
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-
-__all__ = ["Cargo", "Scan", "SeriesFound", "UNREADABLE", "key_of"]
 
 Cargo = Instance | Unreadable
 

@@ -1,8 +1,4 @@
-"""The series that a batch panel found: a table with boxes, that grows while the scan goes on.
-
-The one idea: people check rows, and a panel sends series; here the one is told in terms of the other. What is new is
-checked, unless its series was unchecked before, if only in the table before this one.
-"""
+"""The table of the series that a batch panel found; it grows while the scan goes on."""
 
 from __future__ import annotations
 
@@ -14,8 +10,6 @@ from dicomkit.results import Outcome
 from dicomkit.widgets.batch._scan import Scan, SeriesFound
 from dicomkit.widgets.batch._tables import series_rows
 from dicomkit.widgets.table import Rows
-
-__all__ = ["SeriesTable"]
 
 
 class SeriesTable:

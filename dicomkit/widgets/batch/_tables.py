@@ -1,7 +1,4 @@
-"""The two tables of a batch panel: what will be sent, by series, and what became of each instance.
-
-The one idea: a row says the least that tells it from others, and opens to everything that is known of it.
-"""
+"""The columns and cells of a batch panel's tables: what will be sent, by series, and what became of each instance."""
 
 from __future__ import annotations
 
@@ -16,8 +13,6 @@ from dicomkit.results import Outcome, SendResult, in_words, tone_of
 from dicomkit.widgets.batch._job import Tried
 from dicomkit.widgets.batch._scan import SeriesFound
 from dicomkit.widgets.table import Cell, Column, Fact, RecordSource, Tone, cell_text
-
-__all__ = ["counts_in_words", "result_rows", "series_rows"]
 
 _SERIES_COLUMNS = (
     Column("patient_name", "Patient", 105, stretch=2, meaning="Patient's Name (0010,0010), and ID"),

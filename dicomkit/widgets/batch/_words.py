@@ -1,7 +1,4 @@
-"""What a batch panel says of itself: buttons, progress and notes, from plain facts.
-
-The one idea: pure words; the same facts always make the same bar.
-"""
+"""What a batch panel says of itself: buttons, progress and notes, from plain facts."""
 
 from __future__ import annotations
 
@@ -20,8 +17,6 @@ if TYPE_CHECKING:
     from dicomkit.settings import DicomSenderSetting
     from dicomkit.widgets.batch._job import Job
     from dicomkit.widgets.batch._scan import Scan
-
-__all__ = ["Panel", "bar_state", "not_stored"]
 
 
 @dataclass(frozen=True, slots=True)

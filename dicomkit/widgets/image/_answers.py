@@ -1,7 +1,7 @@
 """What the kernel answers when the browser asks for a frame: a message, and binary buffers beside it.
 
-The one idea: everything a picture needs travels once, in one custom message, and never as a synced trait; so no pixel
-and no name gets into a saved notebook.
+All that a picture needs travels in one custom message, and never as a synced trait; so no pixel and no name gets into a
+saved notebook.
 """
 
 from __future__ import annotations
@@ -36,18 +36,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
     from pydicom import Dataset
-
-__all__ = [
-    "Curves",
-    "Notice",
-    "Pdf",
-    "Report",
-    "Shown",
-    "message_of",
-    "shown_of",
-    "size_of",
-    "window_message",
-]
 
 Buffers = list[memoryview]
 

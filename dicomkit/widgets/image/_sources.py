@@ -1,7 +1,4 @@
-"""From whatever names a picture (a Dataset, path, folder, series, message, result row, frame) to series of slices.
-
-The one idea: only headers are read here, and a file keeps its pixels until a frame is asked for.
-"""
+"""From whatever names a picture (Dataset, path, folder, message, row, frame) to series of slices, by headers alone."""
 
 from __future__ import annotations
 
@@ -19,8 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from pydicom import Dataset
-
-__all__ = ["header_of", "load", "series_from"]
 
 _DEFERRED_BYTES = 65536  # larger values than this stay in the file until they are asked for
 _IN_MEMORY = ("<bytes>", "<dataset>")

@@ -1,7 +1,7 @@
 """ImageViewer: look at an image, a series, a report, a PDF document or a waveform in a notebook.
 
-The one idea: the browser gets each frame's stored values once, and windows, zooms and leafs by itself; traits carry
-only numbers and switches, so that both sides, and several views, agree.
+The browser gets each frame's stored values once, and windows, zooms and turns pages by itself; traits carry only numbers
+and switches, so that both sides, and several views, agree.
 """
 
 from __future__ import annotations
@@ -37,8 +37,6 @@ if TYPE_CHECKING:
 
     from dicomkit.preview import Picture, Series, Voi
     from dicomkit.widgets.image._answers import Shown
-
-__all__ = ["ImageViewer"]
 
 _CACHE_BYTES = 128 * 1024 * 1024
 _DATASETS_KEPT = 4  # of files; their pixels stay on disk
