@@ -69,7 +69,7 @@ class Facts:
         """As `BatchPanel.state`."""
         job = self.job
         if job is not None and not job.is_over:
-            return "cancelling" if job.cancels else "paused" if job.is_paused else "sending"
+            return "cancelling" if job.control.cancels else "paused" if job.control.is_paused else "sending"
         if not self.is_scanned:
             return "scanning"
         return "ready" if job is None else "done"
@@ -99,11 +99,13 @@ def bar_state(facts: Facts) -> BarState:
 def _buttons(facts: Facts) -> list[Button]:
     state, job = facts.state, facts.job
     if job is not None and not job.is_over:
-        if job.cancels:
-            return [Button("cancel", "Stop at once", "Abort the instances under way", job.cancels < 2)]
+        if job.control.cancels:
+            return [
+                Button("cancel", "Stop at once", "Abort the instances under way", job.control.cancels < 2)
+            ]
         return [
             Button("resume", "Go on", "Send the rest", is_main=True)
-            if job.is_paused
+            if job.control.is_paused
             else Button("pause", "Pause", "Take up no further instance"),
             Button("cancel", "Cancel", "End the batch after the instances under way; rows are kept"),
         ]
@@ -163,7 +165,7 @@ def _progress(job: Job, rate: float) -> Progress:
             parts.append(f"{job.done / seconds:,.0f} a second, in {took}")
     elif rate:
         parts.append(f"{rate:,.0f} a second" if rate >= 10 else f"{rate:.1f} a second")
-        if not job.is_paused and not job.cancels:
+        if not job.control.is_paused and not job.control.cancels:
             parts.append(f"{in_time((total - job.done) / rate)} left")
     return Progress(job.done, total, " \u00b7 ".join(parts))
 
@@ -208,7 +210,9 @@ def _job_notes(job: Job) -> list[Note]:
     if not job.is_over:
         if job.waiting:
             return [Note(f"Waiting: {job.waiting}.", "warning")]
-        return [Note("Cancelling: the instances under way are finished first.")] if job.cancels else []
+        return (
+            [Note("Cancelling: the instances under way are finished first.")] if job.control.cancels else []
+        )
     if job.error is not None:
         return [Note(f"The batch ended: {job.error}", "error")]
     outcomes = job.rows.outcomes

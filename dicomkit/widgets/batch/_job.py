@@ -20,7 +20,6 @@ from dicomkit.events import RowAdded, Sending, Waiting
 from dicomkit.sources import Instance, look_at
 
 if TYPE_CHECKING:
-    from dicomkit.results import SendResult
     from dicomkit.settings import DicomSenderSetting
     from dicomkit.widgets.batch._results import BatchResults
     from dicomkit.widgets.batch._scan import Cargo, Scan
@@ -112,16 +111,15 @@ class Job:
         self.batch: Batch | None = None  # when it is over, and came about
         self.error: Exception | None = None  # what `send_batch` raised instead
         self.waiting = ""  # why nothing is sent for the moment
-        self.revision = 0  # grows with everything that happens
+        self.revision = 0  # grows with every row
         self.done = 0
         self.began_at = datetime.now()
         self.ended_at: datetime | None = None
         self.is_again = places is not None
         self._place_of = dict(enumerate(places or ()))  # of each instance that has a row
-        self._control = BatchControl()
+        self.control = BatchControl()
         if is_cancelled:
-            self._control.cancel()
-        self._lock = Lock()
+            self.control.cancel()
         self._over = Event()
         with _REGISTRY_LOCK:
             _REGISTRY.append(self)
@@ -132,31 +130,6 @@ class Job:
         """Whether it has ended, in whatever way."""
         return self._over.is_set()
 
-    @property
-    def is_paused(self) -> bool:
-        """Whether it takes up no further instance until `resume`."""
-        return self._control.is_paused and not self.is_over
-
-    @property
-    def cancels(self) -> int:
-        """How often it was cancelled: once is after the instances under way, twice at once."""
-        return self._control.cancels
-
-    def pause(self) -> None:
-        """Take up no further instance until `resume`."""
-        self._control.pause()
-        self._changed()
-
-    def resume(self) -> None:
-        """Go on after a `pause`."""
-        self._control.resume()
-        self._changed()
-
-    def cancel(self) -> None:
-        """End it after the instances under way; the second time at once."""
-        self._control.cancel()
-        self._changed()
-
     def wait(self, timeout_seconds: float | None = None) -> bool:
         """Return whether it was over in time."""
         return self._over.wait(timeout_seconds)
@@ -166,7 +139,7 @@ class Job:
             if self.is_again:
                 self.cargo = [_looked_at_again(one) for one in self.cargo]
             self.batch = send_batch(
-                self.setting, self.cargo, **self.options, control=self._control, on_event=self._hear
+                self.setting, self.cargo, **self.options, control=self.control, on_event=self._hear
             )
         except Exception as error:  # noqa: BLE001 - raised again by whoever waits
             self.error = error
@@ -176,29 +149,19 @@ class Job:
             with _REGISTRY_LOCK:
                 _REGISTRY.remove(self)
             self._over.set()
-            self._changed()
-
-    def _changed(self) -> None:
-        with self._lock:
-            self.revision += 1
 
     def _hear(self, event: BatchEvent) -> None:
+        """Called with one event at a time."""
         if isinstance(event, RowAdded):
-            self._add(event.result, is_final=event.is_final)
-        elif isinstance(event, Waiting):
-            self.waiting = event.reason
-        elif isinstance(event, Sending):
-            self.waiting = ""
-            return  # the row that follows is what is shown
-        self._changed()
-
-    def _add(self, result: SendResult, *, is_final: bool) -> None:
-        number = result.instance
-        if number in self._place_of:
-            self.rows.add_attempt(self._place_of[number], result, is_final=is_final)
-        else:
-            self._place_of[number] = self.rows.add(self.cargo[number], result, is_final=is_final)
-        self.done += is_final
+            number, result = event.result.instance, event.result
+            if number in self._place_of:
+                self.rows.add_attempt(self._place_of[number], result, is_final=event.is_final)
+            else:
+                self._place_of[number] = self.rows.add(self.cargo[number], result, is_final=event.is_final)
+            self.done += event.is_final
+            self.revision += 1
+        elif isinstance(event, (Sending, Waiting)):
+            self.waiting = event.reason if isinstance(event, Waiting) else ""
 
 
 def _looked_at_again(one: Cargo) -> Cargo:

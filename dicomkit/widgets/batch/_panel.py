@@ -236,13 +236,13 @@ class BatchPanel(VBox):  # type: ignore[misc]  # ipywidgets is not typed
     def pause(self) -> None:
         """Take up no further instance until `resume`."""
         if self._job is not None:
-            self._job.pause()
+            self._job.control.pause()
             self._refresh()
 
     def resume(self) -> None:
         """Go on after a `pause`."""
         if self._job is not None:
-            self._job.resume()
+            self._job.control.resume()
             self._refresh()
 
     def cancel(self) -> None:
@@ -251,7 +251,7 @@ class BatchPanel(VBox):  # type: ignore[misc]  # ipywidgets is not typed
             self._found.scan.stop()
             self._is_cancelled_early = self._is_due
             if self._job is not None and self._is_sending():
-                self._job.cancel()
+                self._job.control.cancel()
         self._refresh()
 
     def retry_failed(self) -> BatchPanel:
