@@ -14,8 +14,15 @@ from __future__ import annotations
 
 from dicomkit.preview._attributes import frame_rate_of, sweeps
 from dicomkit.preview._decoding import frame_count
-from dicomkit.preview._documents import Waveform, encapsulated_pdf, read_waveforms, waveforms
-from dicomkit.preview._kinds import Kind, kind_of, why_no_picture
+from dicomkit.preview._documents import (
+    Kind,
+    Waveform,
+    encapsulated_pdf,
+    kind_of,
+    read_waveforms,
+    waveforms,
+    why_no_picture,
+)
 from dicomkit.preview._overlays import Overlay
 from dicomkit.preview._pictures import Colour, Grey, Picture, picture_of, to_8bit
 from dicomkit.preview._reports import ReportLine, read_report, report_lines

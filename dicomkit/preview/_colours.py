@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import islice, takewhile
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -123,7 +123,14 @@ def palette_of(dataset: Dataset) -> tuple[Palette, list[str]]:
                 f"PALETTE COLOR pixels need a {channel} Palette Color Lookup Table Descriptor of 3 values "
                 f"(PS3.3 C.7.9): {error}"
             ) from error
-        entries = _channel_entries(dataset, channel, count, bits)
+        keyword = f"{channel}PaletteColorLookupTableData"
+        try:
+            if keyword not in dataset and f"Segmented{keyword}" in dataset:
+                entries = expanded(_words_of_segments(dataset, f"Segmented{keyword}", bits), count, bits)
+            else:
+                entries = table_entries(dataset, keyword, count, bits, dataset)
+        except ValueError as error:
+            raise UnreadableError(f"the palette's {channel.lower()} channel is empty") from error
         if len(entries) < count:
             notes.append(f"the {channel.lower()} palette has {len(entries)} of {count} entries")
         tables.append(LookupTable(first, entries, bits))
@@ -151,16 +158,6 @@ def _bits_used(said: int, largest: int, *, is_whole: bool) -> int:
     return used if is_meant and used <= said - BITS_MEANT else max(said, _BYTE)
 
 
-def _channel_entries(dataset: Dataset, channel: str, count: int, bits: int) -> NDArray[np.uint16]:
-    keyword = f"{channel}PaletteColorLookupTableData"
-    try:
-        if keyword not in dataset and f"Segmented{keyword}" in dataset:
-            return expanded(_words_of_segments(dataset, f"Segmented{keyword}", bits), count, bits)
-        return table_entries(dataset, keyword, count, bits, dataset)
-    except ValueError as error:
-        raise UnreadableError(f"the palette's {channel.lower()} channel is empty") from error
-
-
 def _words_of_segments(dataset: Dataset, keyword: str, bits: int) -> NDArray[np.uint16]:
     """Return what segments are made of: words, or bytes where entries have 8 bits, the first in a word's low half."""
     data = words_of(dataset, keyword, dataset)
@@ -177,14 +174,13 @@ def expanded(words: NDArray[np.uint16], count: int, bits: int) -> NDArray[np.uin
     """
     width = _BYTE if bits <= _BYTE else 2 * _BYTE
     entries: list[int] = []
-    for opcode, length, values in _without_references(words, width):
+    for opcode, length, values in _segments(words, width):
         if opcode == _DISCRETE:
             entries.extend(values)
         elif opcode == _LINEAR and values and entries:
             # From the entry before it, which is not part of it, to the one that it ends with.
-            entries.extend(
-                np.around(np.linspace(entries[-1], values[0], length + 1)[1:]).astype(int).tolist()
-            )
+            steps = np.linspace(entries[-1], values[0], length + 1)[1:]
+            entries.extend(np.around(steps).astype(int).tolist())
         else:
             break
         if len(entries) >= count:
@@ -194,27 +190,21 @@ def expanded(words: NDArray[np.uint16], count: int, bits: int) -> NDArray[np.uin
     return np.array(entries[:count], np.uint16)
 
 
-_Segment = tuple[int, int, list[int]]
-
-
-def _without_references(words: NDArray[np.uint16], width: int) -> Iterator[_Segment]:
+def _segments(
+    words: NDArray[np.uint16], width: int, *, is_copy: bool = False
+) -> Iterator[tuple[int, int, list[int]]]:
     """Yield opcode, length and values of segments, with those that an indirect one copies in its place."""
-    for place, segment in _segments(words, width):
-        opcode, length, values = segment
-        if opcode != _INDIRECT:
-            yield segment
-            continue
-        # How many bytes from the beginning, the least significant part first. What is copied has no references.
-        target = sum(value << (width * part) for part, value in enumerate(values)) * _BYTE // width
-        copied = (one for _, one in _segments(words[target:place], width))
-        yield from takewhile(lambda one: one[0] != _INDIRECT, islice(copied, length))
-
-
-def _segments(words: NDArray[np.uint16], width: int) -> Iterator[tuple[int, _Segment]]:
-    """Yield where each segment is, and its opcode, length and values."""
     at = 0
     while at + 2 <= len(words):
         opcode, length = int(words[at]), int(words[at + 1])
         size = {_DISCRETE: length, _LINEAR: 1, _INDIRECT: 4 * _BYTE // width}.get(opcode, 0)
-        yield at, (opcode, length, words[at + 2 : at + 2 + size].tolist())
+        values = words[at + 2 : at + 2 + size].tolist()
+        if opcode != _INDIRECT:
+            yield opcode, length, values
+        elif is_copy:  # what is copied has no references
+            return
+        else:
+            # How many bytes from the beginning, the least significant part first.
+            target = sum(value << (width * part) for part, value in enumerate(values)) * _BYTE // width
+            yield from islice(_segments(words[target:at], width, is_copy=True), length)
         at += 2 + size

@@ -59,9 +59,7 @@ class Pixels:
     stored: NDArray[Any]  # without unused bits; of colours as decoded
     kind: str  # the Photometric Interpretation, or what decoding has made of it (RGB)
     bits: Bits
-    unmasked: (
-        NDArray[Any] | None
-    )  # with all the bits allocated, of one sample and where the decoder leaves them
+    unmasked: NDArray[Any] | None  # with all bits allocated, of one sample whose decoder leaves them alone
     notes: tuple[str, ...] = ()  # what was made up for
 
 
@@ -82,9 +80,7 @@ def _stated_frames(dataset: Dataset) -> int | None:
         value = dataset.get("NumberOfFrames")
     except ValueError:  # pydicom parses it when it is asked for
         return None
-    if value is None:
-        return 1
-    stated = numbers(value)
+    stated = [1] if value is None else numbers(value)
     return int(stated[0]) if len(stated) == 1 else None
 
 
@@ -92,10 +88,8 @@ def decode(dataset: Dataset, index: int, file: Path | None) -> Pixels:
     """Return one frame; see `dicomkit.preview.picture_of`."""
     keyword = next((keyword for keyword in PIXEL_KEYWORDS if keyword in dataset), None)
     if keyword is None:
-        raise UnreadableError(
-            why_unread(dataset)
-            or "it has no pixels: no Pixel Data, Float Pixel Data or Double Float Pixel Data"
-        )
+        without = "it has no pixels: no Pixel Data, Float Pixel Data or Double Float Pixel Data"
+        raise UnreadableError(why_unread(dataset) or without)
     if _is_empty(dataset, keyword):
         raise UnreadableError(
             "it has no pixels: its Pixel Data is empty; they may have been left out on purpose"
@@ -154,7 +148,7 @@ def _frame(dataset: Dataset, index: int, file: Path | None, kind: str, syntax: S
     coded = codestream_of(dataset, file) if is_coded else None
     array = _decoded(decoder, dataset, index, file, kind)
     bits = _bits_of(dataset, coded)
-    if not _is_integer(array):
+    if array.dtype.kind not in "iu":
         return Pixels(_of_displayable_type(array), kind, bits, None)
     if array.ndim == 3 and coded is not None:
         kind = _coded_colours(kind, coded)
@@ -196,7 +190,7 @@ def _packed_frame(dataset: Dataset, index: int) -> NDArray[np.uint8]:
 def _decoded(decoder: Decoder, dataset: Dataset, index: int, file: Path | None, kind: str) -> NDArray[Any]:
     from pydicom.pixels.utils import as_pixel_options, pixel_array
 
-    # What unused bits hold, and what colours mean, is told apart by the caller, for all decoders alike.
+    # What unused bits hold, and what colours mean, is for the caller to say, for all decoders alike.
     options: dict[str, Any] = {"index": index, "raw": True, "correct_unused_bits": False}
     if kind.startswith("YBR_PARTIAL_422") and not decoder.UID.is_encapsulated:
         options["photometric_interpretation"] = "YBR_FULL_422"  # subsampled the same way
@@ -209,16 +203,12 @@ def _decoded(decoder: Decoder, dataset: Dataset, index: int, file: Path | None, 
                 return pixel_array(source, transfer_syntax_uid=decoder.UID, **options)
             if source is not None:
                 return decoder.as_array(source, validate=True, **as_pixel_options(source, **options))[0]
-        except Exception as error:  # noqa: BLE001  decoders raise whatever their libraries raise; told below
+        except Exception as error:  # noqa: BLE001  decoders raise whatever their libraries raise; said below
             problem = error
     reason = " ".join(str(problem).split()) or type(problem).__name__
     if len(reason) > _LONGEST_REASON:
         reason = f"{reason[:_LONGEST_REASON]}..."
     raise UnreadableError(f"the pixels of frame {index + 1} cannot be decoded: {reason}") from problem
-
-
-def _is_integer(array: NDArray[Any]) -> bool:
-    return array.dtype.kind in "iu"
 
 
 def _bits_of(dataset: Dataset, coded: Codestream | None) -> Bits:
@@ -261,6 +251,6 @@ def _coded_colours(kind: str, coded: Codestream) -> str:
 
 def _of_displayable_type(array: NDArray[Any]) -> NDArray[Any]:
     """Return values of at most 32 bits, or float; wider integers become double floats."""
-    if _is_integer(array) and array.dtype.itemsize * 8 > _WIDEST_BITS:
+    if array.dtype.kind in "iu" and array.dtype.itemsize * 8 > _WIDEST_BITS:
         return array.astype(np.float64)
     return array.astype(array.dtype.newbyteorder("="), copy=False)

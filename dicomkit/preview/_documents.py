@@ -1,13 +1,16 @@
-"""Objects that are no pictures, as text and numbers: encapsulated PDF, and waveforms."""
+"""What a viewer shows of an object, and those that are no pictures as text and numbers: PDF, and waveforms."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from dicomkit.dictionary.uids import uid_name
 from dicomkit.errors import UnreadableError
+from dicomkit.preview._decoding import PIXEL_KEYWORDS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -18,7 +21,52 @@ _PDF_START = b"%PDF-"  # ISO 32000-1 7.5.2, anywhere in the first 1024 bytes by 
 _PDF_START_WITHIN = 1024
 
 
-def is_pdf(dataset: Dataset) -> bool:
+class Kind(StrEnum):
+    """What a viewer shows."""
+
+    IMAGE = "image"
+    REPORT = "report"
+    PDF = "pdf"
+    WAVEFORM = "waveform"
+    NOTHING = "nothing"
+
+
+def kind_of(dataset: Dataset) -> Kind:
+    """Return what a viewer shows of a data set: what is in it decides, not the name of its SOP Class.
+
+    Returns
+    -------
+    Kind
+    """
+    if any(keyword in dataset for keyword in PIXEL_KEYWORDS):
+        return Kind.IMAGE
+    if dataset.get("WaveformSequence"):
+        return Kind.WAVEFORM
+    if "EncapsulatedDocument" in dataset:
+        return Kind.PDF if _is_pdf(dataset) else Kind.NOTHING
+    if "ValueType" in dataset or dataset.get("ContentSequence"):  # a report may be empty
+        return Kind.REPORT
+    return Kind.NOTHING
+
+
+def why_no_picture(dataset: Dataset) -> str:
+    """Return what the object is and why there is nothing to look at, in a sentence.
+
+    Returns
+    -------
+    str
+    """
+    name = uid_name(str(dataset.get("SOPClassUID", ""))) or "An object without a SOP Class"
+    if "EncapsulatedDocument" in dataset:
+        kind = dataset.get("MIMETypeOfEncapsulatedDocument")
+        said = f"of type {kind}" if kind else "that does not say of which type it is"
+        return f"{name}: holds a document {said}, which is not shown; only PDF is."
+    if "Rows" in dataset:
+        return f"{name}: describes pixels and holds none; they may have been left out on purpose."
+    return f"{name}: nothing to look at, no pixels, report, document or waveform. Its tags tell what it says."
+
+
+def _is_pdf(dataset: Dataset) -> bool:
     """Whether a data set says that it holds a PDF, or holds one whatever it says."""
     stated = str(dataset.get("MIMETypeOfEncapsulatedDocument") or "").partition(";")[0].strip().lower()
     if stated == _PDF_TYPE:
