@@ -1,7 +1,7 @@
-"""What the header says about one frame: its modality transformation, windows, padding, unit and pixel shape.
+"""What the header says about one frame: modality transformation, windows, padding, unit and pixel shape.
 
-The one idea: an attribute is looked up where a frame's own value would be first (Per-frame, then Shared Functional
-Groups, PS3.3 C.7.6.16), then in the data set itself.
+An attribute is looked up where a frame's own value would be first (Per-frame, then Shared Functional Groups,
+PS3.3 C.7.6.16), then in the data set itself.
 """
 
 from __future__ import annotations
@@ -19,32 +19,32 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from pydicom import Dataset
 
-__all__ = [
-    "BITS_MEANT",
-    "as_stored_of",
-    "descriptor_of",
-    "frame_attribute",
-    "frame_items",
-    "frame_rate_of",
-    "is_little_endian",
-    "lookup_table",
-    "modality_of",
-    "numbers",
-    "padding_of",
-    "pixel_aspect",
-    "pixel_presentation",
-    "stored_range",
-    "sweeps",
-    "table_entries",
-    "unit_of",
-    "vois_of",
-]
 
-_MODALITY_IS_NO_STEP = (
-    "1.2.840.10008.5.1.4.1.1.12.1",  # X-Ray Angiographic
-    "1.2.840.10008.5.1.4.1.1.12.2",  # X-Ray Radiofluoroscopic
-    "1.2.840.10008.5.1.4.1.1.12.3",  # X-Ray Angiographic Bi-plane, retired
+def _sop_classes(*lasts: str) -> frozenset[str]:
+    """The UIDs of storage SOP classes, each given by what follows the root of all of them."""
+    return frozenset(f"1.2.840.10008.5.1.4.1.1.{last}" for line in lasts for last in line.split())
+
+
+# X-Ray Angiographic, Radiofluoroscopic, and Bi-plane (retired), whose Modality LUT is no step of display
+_MODALITY_IS_NO_STEP = _sop_classes("12.1 12.2 12.3")
+_P_VALUE_BYTES = _sop_classes(
+    "7 7.2",  # Secondary Capture, Multi-frame Grayscale Byte Secondary Capture
+    "6 6.1 3 3.1",  # Ultrasound and Ultrasound Multi-frame, retired and current
+    "77.1.1 77.1.2 77.1.3 77.1.4 77.1.6",  # VL Endoscopic, Microscopic, Slide, Photographic, Whole Slide
+    "77.1.5.1",  # Ophthalmic Photography 8 Bit
 )
+_P_VALUE_BY_SHAPE = _sop_classes(
+    "7.3",  # Multi-frame Grayscale Word Secondary Capture
+    "1.1 1.2 1.3 13.1.4",  # Digital X-Ray, Mammography, Intra-Oral, Breast Projection, for presentation
+    "77.1.5.1 77.1.5.2 77.1.5.4",  # Ophthalmic Photography 8 and 16 Bit, Tomography
+)
+_FRAME_TYPES = (
+    *("MRImageFrameTypeSequence", "CTImageFrameTypeSequence", "PETFrameTypeSequence"),
+    *("USImageDescriptionSequence", "XRay3DFrameTypeSequence", "ParametricMapFrameTypeSequence"),
+)
+_PADDING = ("PixelPaddingValue", "FloatPixelPaddingValue", "DoubleFloatPixelPaddingValue")
+_TRANSFORMATION = "PixelValueTransformationSequence"
+_VOIS = "FrameVOILUTSequence"
 _SWEEPING = 1  # PS3.3 C.7.6.5: 0 is looping
 _CENTIMETRES = 3  # PS3.3 C.8.5.5.1.15
 _WHOLE_TABLE = 65536  # an entry count of 0 stands for it, PS3.3 C.11.1.1
@@ -84,10 +84,11 @@ def frame_attribute(dataset: Dataset, index: int, sequence: str, keyword: str) -
 
 def _holder(dataset: Dataset, index: int, sequence: str, keyword: str) -> Dataset:
     """Return what holds an attribute for a frame: an item of its functional group, else the data set."""
-    for item in frame_items(dataset, index, sequence):
-        if item.get(keyword) is not None:
-            return item
-    return dataset
+    items = frame_items(dataset, index, sequence)
+    return next((item for item in items if item.get(keyword) is not None), dataset)
+
+
+# Bulk data
 
 
 def is_little_endian(dataset: Dataset) -> bool:
@@ -95,21 +96,37 @@ def is_little_endian(dataset: Dataset) -> bool:
     return encoding_of(dataset) != EXPLICIT_BE
 
 
+def little_endian(dataset: Dataset, data: bytes, vr: str) -> bytes:
+    """Return a bulk value with its words, where it is of words, in little-endian order."""
+    if vr.startswith("OB") or is_little_endian(dataset):
+        return data
+    even = len(data) // 2 * 2
+    return np.frombuffer(data[:even], ">u2").astype("<u2").tobytes() + data[even:]
+
+
+def unpacked(data: bytes, start: int, rows: int, columns: int) -> NDArray[np.uint8]:
+    """Return a bitmap whose first bit is the one at `start`; the lowest of a byte comes first (PS3.5 8.1.2)."""
+    size = rows * columns
+    packed = np.frombuffer(data, np.uint8)[start // 8 : (start + size + 7) // 8]
+    return np.unpackbits(packed, bitorder="little")[start % 8 :][:size].reshape(rows, columns)
+
+
+# Modality values and looks
+
+
 def modality_of(dataset: Dataset, index: int) -> Modality:
     """Return what makes modality values of a frame's stored values.
 
-    Stored values themselves are what is shown of XA and XRF images, whose Modality LUT is no step of display
-    (PS3.3 C.8.7.1.1.2); and of a slope of 0, which would leave nothing of them.
+    Stored values themselves are what is shown of XA and XRF images (PS3.3 C.8.7.1.1.2); and of a slope of 0, which
+    would leave nothing of them.
     """
     if dataset.get("SOPClassUID") in _MODALITY_IS_NO_STEP:
         return Rescale()
     for item in (dataset.get("ModalityLUTSequence") or [])[:1]:
-        low, _ = stored_range(dataset)
-        table = lookup_table(item, dataset, inputs_signed=low < 0)
+        table = lookup_table(item, dataset, inputs_signed=stored_range(dataset)[0] < 0)
         # Of how many bits an output is matters to what a VOI LUT shows, and not to values.
         return replace(table, note=table.note.partition(_USES)[0].rstrip("; "))
-    sequence = "PixelValueTransformationSequence"
-    holder = _holder(dataset, index, sequence, "RescaleSlope")
+    holder = _holder(dataset, index, _TRANSFORMATION, "RescaleSlope")
     slope, intercept = numbers(holder.get("RescaleSlope")), numbers(holder.get("RescaleIntercept"))
     if slope and intercept and slope[0] != 0:
         return Rescale(slope[0], intercept[0])
@@ -123,30 +140,8 @@ def stored_range(dataset: Dataset) -> tuple[int, int]:
     return (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if _is_signed(dataset) else (0, 2**bits - 1)
 
 
-_P_VALUE_BYTES = (
-    "1.2.840.10008.5.1.4.1.1.7",  # Secondary Capture
-    "1.2.840.10008.5.1.4.1.1.7.2",  # Multi-frame Grayscale Byte Secondary Capture
-    "1.2.840.10008.5.1.4.1.1.6",  # Ultrasound, retired
-    "1.2.840.10008.5.1.4.1.1.6.1",  # Ultrasound
-    "1.2.840.10008.5.1.4.1.1.3",  # Ultrasound Multi-frame, retired
-    "1.2.840.10008.5.1.4.1.1.3.1",  # Ultrasound Multi-frame
-    "1.2.840.10008.5.1.4.1.1.77.1.1",  # VL Endoscopic
-    "1.2.840.10008.5.1.4.1.1.77.1.2",  # VL Microscopic
-    "1.2.840.10008.5.1.4.1.1.77.1.3",  # VL Slide-Coordinates Microscopic
-    "1.2.840.10008.5.1.4.1.1.77.1.4",  # VL Photographic
-    "1.2.840.10008.5.1.4.1.1.77.1.5.1",  # Ophthalmic Photography 8 Bit
-    "1.2.840.10008.5.1.4.1.1.77.1.6",  # VL Whole Slide Microscopy
-)
-_P_VALUE_BY_SHAPE = (
-    "1.2.840.10008.5.1.4.1.1.7.3",  # Multi-frame Grayscale Word Secondary Capture
-    "1.2.840.10008.5.1.4.1.1.1.1",  # Digital X-Ray, for presentation
-    "1.2.840.10008.5.1.4.1.1.1.2",  # Digital Mammography X-Ray, for presentation
-    "1.2.840.10008.5.1.4.1.1.1.3",  # Digital Intra-Oral X-Ray, for presentation
-    "1.2.840.10008.5.1.4.1.1.13.1.4",  # Breast Projection X-Ray, for presentation
-    "1.2.840.10008.5.1.4.1.1.77.1.5.1",  # Ophthalmic Photography 8 Bit
-    "1.2.840.10008.5.1.4.1.1.77.1.5.2",  # Ophthalmic Photography 16 Bit
-    "1.2.840.10008.5.1.4.1.1.77.1.5.4",  # Ophthalmic Tomography
-)
+def _is_signed(dataset: Dataset) -> bool:
+    return bool(dataset.get("PixelRepresentation") == 1)
 
 
 def as_stored_of(dataset: Dataset, modality: Modality) -> Window | None:
@@ -158,79 +153,62 @@ def as_stored_of(dataset: Dataset, modality: Modality) -> Window | None:
     of them. The caller sees to it that there is no VOI.
     """
     sop_class, bits = dataset.get("SOPClassUID"), dataset.get("BitsStored")
-    is_declared = sop_class in _P_VALUE_BY_SHAPE and dataset.get("PresentationLUTShape") in (
-        "IDENTITY",
-        "INVERSE",
-    )
-    is_byte = sop_class in _P_VALUE_BYTES and bits == 8
-    if (
-        not (is_declared or is_byte)
-        or modality != Rescale()
-        or _is_signed(dataset)
-        or not isinstance(bits, int)
-    ):
-        return None
-    return Window(2 ** (bits - 1), 2**bits, name="As stored")
+    has_shape = dataset.get("PresentationLUTShape") in ("IDENTITY", "INVERSE")
+    is_meant = (sop_class in _P_VALUE_BYTES and bits == 8) or (sop_class in _P_VALUE_BY_SHAPE and has_shape)
+    if is_meant and modality == Rescale() and not _is_signed(dataset) and isinstance(bits, int):
+        return Window(2 ** (bits - 1), 2**bits, name="As stored")
+    return None
 
 
-def vois_of(dataset: Dataset, index: int) -> list[Voi]:
+def vois_of(dataset: Dataset, index: int, modality: Modality) -> list[Voi]:
     """Return the looks that the data set has for a frame: VOI LUTs, then windows.
 
     What makes no sense (a width of 0, a table without entries) is left out.
     """
-    tables: list[Voi] = []
-    signed = _may_be_negative(dataset, modality_of(dataset, index))
-    items = frame_attribute(dataset, index, "FrameVOILUTSequence", "VOILUTSequence") or []
+    # What the stored values can be decides together with the modality transformation whether the first input of a table
+    # may be negative (PS3.3 C.11.2.1.1); the entries of a Modality LUT never are (C.11.1.1).
+    is_signed = isinstance(modality, Rescale) and modality.values(np.array(stored_range(dataset))).min() < 0
+    vois: list[Voi] = []
+    items = frame_attribute(dataset, index, _VOIS, "VOILUTSequence") or []
     for position, item in enumerate(items, start=1):
         try:
-            table = lookup_table(item, dataset, inputs_signed=signed)
+            table = lookup_table(item, dataset, inputs_signed=bool(is_signed))
         except ValueError:
             continue
-        tables.append(replace(table, name=table.name or f"VOI LUT {position}"))
-    return [*tables, *_windows(dataset, index)]
+        vois.append(replace(table, name=table.name or f"VOI LUT {position}"))
+    return [*vois, *_windows(dataset, index)]
 
 
 def _windows(dataset: Dataset, index: int) -> list[Window]:
     # What explains a window stands beside it: names and a function of elsewhere are those of other windows.
-    holder = _holder(dataset, index, "FrameVOILUTSequence", "WindowCenter")
+    holder = _holder(dataset, index, _VOIS, "WindowCenter")
     centers, widths = numbers(holder.get("WindowCenter")), numbers(holder.get("WindowWidth"))
     names = holder.get("WindowCenterWidthExplanation") or []
     named = [names] if isinstance(names, str) else [str(name) for name in names]
     stated = str(holder.get("VOILUTFunction") or "LINEAR").strip().upper()
     function: Function = next((known for known in WINDOW_FUNCTIONS if known == stated), "LINEAR")
-    windows = []
-    for position, (center, width) in enumerate(zip(centers, widths, strict=False)):
-        name = (named[position] if position < len(named) else "") or f"Window {position + 1}"
-        if width >= 1:
-            windows.append(Window(center, width, function, name))
-        elif width > 0:  # LINEAR has no meaning for it, and what was meant is plain
-            exact: Function = "LINEAR_EXACT" if function == "LINEAR" else function
-            windows.append(Window(center, width, exact, name))
-    return windows
-
-
-def _may_be_negative(dataset: Dataset, modality: Modality) -> bool:
-    """Tell whether modality values below 0 exist, so that the first input of a VOI LUT may be negative.
-
-    What the stored values can be decides together with the modality transformation (PS3.3 C.11.2.1.1); the entries of
-    a Modality LUT are never negative (C.11.1.1).
-    """
-    return isinstance(modality, Rescale) and bool(modality.values(np.array(stored_range(dataset))).min() < 0)
+    # LINEAR has no meaning for a width below 1, and what was meant is plain.
+    narrow: Function = "LINEAR_EXACT" if function == "LINEAR" else function
+    return [
+        Window(
+            center,
+            width,
+            function if width >= 1 else narrow,
+            (named[at] if at < len(named) else "") or f"Window {at + 1}",
+        )
+        for at, (center, width) in enumerate(zip(centers, widths, strict=False))
+        if width > 0
+    ]
 
 
 def lookup_table(item: Dataset, dataset: Dataset, *, inputs_signed: bool) -> LookupTable:
-    """Return the table of an item of a Modality LUT or VOI LUT Sequence.
+    """Return the table of an item of a Modality LUT or VOI LUT Sequence; ValueError without entries or descriptor.
 
     A table that is cut short keeps to the last entry that it has, and one whose entries use fewer bits than it says is
     shown by those; its `note` says so.
-
-    Raises
-    ------
-    ValueError
-        It has no entries, or no descriptor.
     """
     count, first, bits = descriptor_of(item.get("LUTDescriptor"), dataset, signed=inputs_signed)
-    entries = table_entries(item, "LUTData", count, bits, is_little_endian(dataset))
+    entries = table_entries(item, "LUTData", count, bits, dataset)
     notes = []
     if len(entries) < count:
         notes.append(f"has {len(entries)} of {count} entries, the last is used for the rest")
@@ -243,20 +221,14 @@ def lookup_table(item: Dataset, dataset: Dataset, *, inputs_signed: bool) -> Loo
 
 
 def descriptor_of(value: object, dataset: Dataset, *, signed: bool) -> tuple[int, int, int]:
-    """Return number of entries, first input, and bits of an entry, that a LUT descriptor says.
+    """Return number of entries, first input, and bits of an entry, that a LUT descriptor says; else ValueError.
 
     Three words of 16 bits, whatever VR they were written with: the first is a count and never negative, the second
     is signed where the inputs are (PS3.3 C.7.6.3.1.5, C.11.1.1, C.11.2.1.1).
-
-    Raises
-    ------
-    ValueError
-        It does not have three values.
     """
     if isinstance(value, (bytes, bytearray)):  # of a VR that pydicom could not tell
-        value = np.frombuffer(
-            value[: len(value) // 2 * 2], "<u2" if is_little_endian(dataset) else ">u2"
-        ).tolist()
+        order = "<u2" if is_little_endian(dataset) else ">u2"
+        value = np.frombuffer(value[: len(value) // 2 * 2], order).tolist()
     words = [int(number) % _ABOVE_16_BITS for number in numbers(value)]
     if len(words) != 3:
         raise ValueError(f"LUT Descriptor has {len(words)} values instead of 3 (PS3.3 C.11.1.1)")
@@ -264,51 +236,41 @@ def descriptor_of(value: object, dataset: Dataset, *, signed: bool) -> tuple[int
     return count or _WHOLE_TABLE, first - _ABOVE_16_BITS if signed and first & _SIGN_BIT else first, bits
 
 
-def table_entries(
-    item: Dataset, keyword: str, count: int, bits: int, little_endian: bool
-) -> NDArray[np.uint16]:
+def words_of(item: Dataset, keyword: str, dataset: Dataset) -> bytes:
+    """Return the words of a table, little-endian, whether they were read as bytes or as numbers; none without it."""
+    if keyword not in item:
+        return b""
+    data = item[keyword].value
+    if isinstance(data, (bytes, bytearray)):
+        return little_endian(dataset, bytes(data), item[keyword].VR)
+    return np.array(numbers(data), np.int64).astype("<u2").tobytes()
+
+
+def table_entries(item: Dataset, keyword: str, count: int, bits: int, dataset: Dataset) -> NDArray[np.uint16]:
     """Return at most `count` entries of a table: words, or bytes, two to a word with the first in its low half.
 
-    Raises
-    ------
-    ValueError
-        There are none.
+    ValueError where there are none.
     """
-    element = item[keyword] if keyword in item else None  # noqa: SIM401 (pydicom's get returns the value)
-    data = None if element is None else element.value
-    if isinstance(data, (bytes, bytearray)):
-        swapped = not little_endian and element is not None and element.VR != "OB"
-        words = np.frombuffer(data[: len(data) // 2 * 2], ">u2" if swapped else "<u2").astype("<u2")
-        rest = data[len(words) * 2 :]
-    else:
-        words, rest = np.array(numbers(data), np.int64).astype("<u2"), b""
+    data = words_of(item, keyword, dataset)
+    words = np.frombuffer(data[: len(data) // 2 * 2], "<u2")
     # Entries of 8 bits may be packed two to a word, or not; so may those of a table that says more bits and has no
     # room for them.
     half = (count + 1) // 2
     is_packed = len(words) == half < count or (bits <= _LUT_BITS[0] and len(words) < half)
-    packed = np.frombuffer(words.tobytes() + rest, np.uint8)
-    entries: NDArray[np.uint16] = (packed if is_packed else words)[:count].astype(np.uint16)
+    found = np.frombuffer(data, np.uint8) if is_packed else words
+    entries: NDArray[np.uint16] = found[:count].astype(np.uint16)
     if not len(entries):
         raise ValueError(f"{keyword} has no entries")
     return entries
 
 
-def _is_signed(dataset: Dataset) -> bool:
-    return bool(dataset.get("PixelRepresentation") == 1)
-
-
 def padding_of(dataset: Dataset) -> tuple[float, float] | None:
     """Return the smallest and largest stored value that stand for no picture (PS3.3 C.7.5.1.1.2), or None."""
-    first = numbers(
-        dataset.get("PixelPaddingValue", dataset.get("FloatPixelPaddingValue"))
-        if "PixelPaddingValue" in dataset or "FloatPixelPaddingValue" in dataset
-        else dataset.get("DoubleFloatPixelPaddingValue")
-    )
+    first = numbers(next((dataset[keyword].value for keyword in _PADDING if keyword in dataset), None))
     if not first:
         return None
-    limits = ("PixelPaddingRangeLimit", "FloatPixelPaddingRangeLimit", "DoubleFloatPixelPaddingRangeLimit")
-    limit = next((found for found in (numbers(dataset.get(name)) for name in limits) if found), first)
-    ends = [first[0], limit[0]]
+    limits = (numbers(dataset.get(keyword.replace("Value", "RangeLimit"))) for keyword in _PADDING)
+    ends = [first[0], next(filter(None, limits), first)[0]]
     if _is_signed(dataset):
         # Implicit VR does not tell US from SS, and a writer may have got it wrong in explicit VR.
         ends = [end - _ABOVE_16_BITS if _SIGN_BIT <= end < _ABOVE_16_BITS else end for end in ends]
@@ -317,14 +279,13 @@ def padding_of(dataset: Dataset) -> tuple[float, float] | None:
     return min(ends), max(ends)
 
 
-def unit_of(dataset: Dataset, index: int) -> str:
+def unit_of(dataset: Dataset, index: int, modality: Modality) -> str:
     """Return the unit of modality values: HU, BQML, ... or nothing where the data set does not say."""
     if dataset.get("SOPClassUID") in _MODALITY_IS_NO_STEP:
         return ""
     for item in (dataset.get("ModalityLUTSequence") or [])[:1]:
         return _spelt(item.get("ModalityLUTType"))
-    sequence = "PixelValueTransformationSequence"
-    kind = frame_attribute(dataset, index, sequence, "RescaleType")
+    kind = frame_attribute(dataset, index, _TRANSFORMATION, "RescaleType")
     if _spelt(kind):
         return _spelt(kind)
     if dataset.get("Units"):
@@ -332,18 +293,15 @@ def unit_of(dataset: Dataset, index: int) -> str:
     if numbers(dataset.get("DoseGridScaling")) and dataset.get("DoseUnits"):  # without it they are no doses
         return _spelt(dataset.get("DoseUnits"))
     # PS3.3 C.8.2.1.1.2: rescaled values of a CT Image are Hounsfield units unless it says otherwise.
-    slope = frame_attribute(dataset, index, sequence, "RescaleSlope")
+    slope = frame_attribute(dataset, index, _TRANSFORMATION, "RescaleSlope")
     is_hounsfield = dataset.get("Modality") == "CT" and slope is not None and not kind
-    return "HU" if is_hounsfield else _mapped_unit(dataset, index)
+    return "HU" if is_hounsfield else _mapped_unit(dataset, index, modality)
 
 
-def _mapped_unit(dataset: Dataset, index: int) -> str:
+def _mapped_unit(dataset: Dataset, index: int, modality: Modality) -> str:
     """Return the unit of a Real World Value Mapping (PS3.3 C.7.6.16.2.11) that maps as the modality does."""
-    modality = modality_of(dataset, index)
-    for item in [
-        *frame_items(dataset, index, "RealWorldValueMappingSequence"),
-        *(dataset.get("RealWorldValueMappingSequence") or []),
-    ]:
+    sequence = "RealWorldValueMappingSequence"
+    for item in [*frame_items(dataset, index, sequence), *(dataset.get(sequence) or [])]:
         mapping = numbers([item.get("RealWorldValueSlope"), item.get("RealWorldValueIntercept")])
         units = item.get("MeasurementUnitsCodeSequence") or []
         if len(mapping) == 2 and modality == Rescale(*mapping) and units:
@@ -356,23 +314,14 @@ def _spelt(unit: object) -> str:
     return "" if unit in (None, "US") else str(unit)  # US: unspecified, PS3.3 C.11.1.1.2
 
 
-_FRAME_TYPES = (
-    "MRImageFrameTypeSequence",
-    "CTImageFrameTypeSequence",
-    "PETFrameTypeSequence",
-    "USImageDescriptionSequence",
-    "XRay3DFrameTypeSequence",
-    "ParametricMapFrameTypeSequence",
-)
-
-
 def pixel_presentation(dataset: Dataset, index: int) -> str:
     """Return the Pixel Presentation of a frame, its own before that of the image (PS3.3 C.8.16.2.1.1), or nothing."""
-    for sequence in _FRAME_TYPES:
-        for item in frame_items(dataset, index, sequence):
-            if item.get("PixelPresentation"):
-                return str(item.PixelPresentation)
-    return str(dataset.get("PixelPresentation") or "")
+    items = [item for sequence in _FRAME_TYPES for item in frame_items(dataset, index, sequence)]
+    stated = (item.get("PixelPresentation") for item in (*items, dataset))
+    return str(next(filter(None, stated), ""))
+
+
+# Shape and film
 
 
 def pixel_aspect(dataset: Dataset, index: int) -> float:
@@ -382,15 +331,14 @@ def pixel_aspect(dataset: Dataset, index: int) -> float:
     (between rows, between columns): that of the patient's plane, of a region of ultrasound, at the detector, in the
     plane of an RT Image, of a scanned film; 1 without.
     """
-    candidates = [
+    for candidate in (
         dataset.get("PixelAspectRatio"),
         frame_attribute(dataset, index, "PixelMeasuresSequence", "PixelSpacing"),
         _region_spacing(dataset),
         dataset.get("ImagerPixelSpacing"),
         dataset.get("ImagePlanePixelSpacing"),
         dataset.get("NominalScannedPixelSpacing"),
-    ]
-    for candidate in candidates:
+    ):
         pair = numbers(candidate)
         if len(pair) == 2 and min(pair) > 0:
             return pair[0] / pair[1]
@@ -411,15 +359,25 @@ def _region_spacing(dataset: Dataset) -> list[float]:
 
 
 def sweeps(dataset: Dataset) -> bool:
-    """Tell whether a film is meant to run to its end and back, rather than from its beginning again (PS3.3 C.7.6.5)."""
+    """Tell whether a film is meant to run to its end and back, rather than from its beginning again (PS3.3 C.7.6.5).
+
+    Returns
+    -------
+    bool
+    """
     return numbers(dataset.get("PreferredPlaybackSequencing")) == [_SWEEPING]
 
 
 def frame_rate_of(dataset: Dataset) -> float | None:
-    """Return at how many frames a second a film is meant to run, None where it does not say (PS3.3 C.7.6.5.1.1).
+    """Return at how many frames a second a film is meant to run (PS3.3 C.7.6.5.1.1).
 
     Recommended Display Frame Rate and Cine Rate say it; else frames follow each other as they were acquired, by Frame
     Time or the mean of Frame Time Vector, in milliseconds.
+
+    Returns
+    -------
+    float or None
+        None where the data set does not say.
     """
     for keyword in ("RecommendedDisplayFrameRate", "CineRate"):
         rate = numbers(dataset.get(keyword))

@@ -1,18 +1,15 @@
-"""Colours as stored to red, green and blue in bytes (PS3.3 C.7.6.3.1.2 and C.7.9).
-
-The one idea: samples of any width become bytes first, by their largest value, and then red, green and blue.
-"""
+"""Colours as stored to red, green and blue in bytes (PS3.3 C.7.6.3.1.2 and C.7.9)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import islice, takewhile
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from dicomkit.errors import UnreadableError
-from dicomkit.preview._attributes import BITS_MEANT, descriptor_of, is_little_endian, numbers, table_entries
+from dicomkit.preview._attributes import BITS_MEANT, descriptor_of, table_entries, words_of
 from dicomkit.preview._windows import LookupTable, round_half_up, strips
 
 if TYPE_CHECKING:
@@ -21,13 +18,17 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from pydicom import Dataset
 
-__all__ = ["Palette", "cielab_to_rgb", "expanded", "palette_of", "to_rgb"]
-
-# PS3.3 C.7.6.3.1.2, YBR_FULL; the inverse of its matrix.
-_FULL_OFFSET = np.array([0.0, 128.0, 128.0])
-_FULL_TO_RGB = np.linalg.inv(
-    np.array([[0.2990, 0.5870, 0.1140], [-0.1687, -0.3313, 0.5000], [0.5000, -0.4187, -0.0813]])
-).T
+# PS3.3 C.7.6.3.1.2: what black is, and the inverse of the matrix. Of YBR_PARTIAL, Y is 16..235, CB and CR are 16..240.
+_YBR = {
+    "YBR_PARTIAL": (
+        np.array([16.0, 128.0, 128.0]),
+        np.linalg.inv([[0.2568, 0.5041, 0.0979], [-0.1482, -0.2910, 0.4392], [0.4392, -0.3678, -0.0714]]).T,
+    ),
+    "YBR_FULL": (
+        np.array([0.0, 128.0, 128.0]),
+        np.linalg.inv([[0.2990, 0.5870, 0.1140], [-0.1687, -0.3313, 0.5000], [0.5000, -0.4187, -0.0813]]).T,
+    ),
+}
 _CHANNELS = ("Red", "Green", "Blue")
 _BYTE = 8
 _MOST_WORD = 65535
@@ -43,20 +44,11 @@ _D50_TO_RGB = np.array(
 _D50_TO_RGB /= (_D50_TO_RGB @ _D50_WHITE)[:, np.newaxis]
 _DISCRETE, _LINEAR, _INDIRECT = range(3)  # opcodes of segments, PS3.3 table C.7-24
 
-# PS3.3 C.7.6.3.1.2, YBR_PARTIAL_422: Y in 16..235, CB and CR in 16..240 around 128; the inverse of its matrix.
-_PARTIAL_OFFSET = np.array([16.0, 128.0, 128.0])
-_PARTIAL_TO_RGB = np.linalg.inv(
-    np.array([[0.2568, 0.5041, 0.0979], [-0.1482, -0.2910, 0.4392], [0.4392, -0.3678, -0.0714]])
-).T
-
 
 def to_rgb(samples: NDArray[Any], kind: str, bits: int) -> NDArray[np.uint8]:
     """Return samples of `bits` bits, rows by columns by 3, as red, green and blue.
 
-    Parameters
-    ----------
-    kind : str
-        Their Photometric Interpretation: RGB, or a YBR that is not subsampled any more (PS3.3 C.7.6.3.1.2).
+    `kind` is their Photometric Interpretation: RGB, or a YBR that is not subsampled any more (PS3.3 C.7.6.3.1.2).
     """
     if bits == _BYTE and not kind.startswith("YBR"):
         return samples.astype(np.uint8)
@@ -67,22 +59,16 @@ def to_rgb(samples: NDArray[Any], kind: str, bits: int) -> NDArray[np.uint8]:
 
 
 def _rgb(samples: NDArray[Any], kind: str, bits: int) -> NDArray[np.uint8]:
-    if kind.startswith("YBR_PARTIAL"):
-        return round_half_up((_scaled(samples, bits) - _PARTIAL_OFFSET) @ _PARTIAL_TO_RGB)
-    if kind.startswith("YBR_FULL"):
+    if kind.startswith("YBR_FULL") and bits == _BYTE:
         from pydicom.pixels.processing import convert_color_space
 
-        if bits == _BYTE:
-            converted: NDArray[np.uint8] = convert_color_space(samples.astype(np.uint8), "YBR_FULL", "RGB")
-            return converted
-        return round_half_up((_scaled(samples, bits) - _FULL_OFFSET) @ _FULL_TO_RGB)
-    return round_half_up(_scaled(samples, bits))
-
-
-def _scaled(samples: NDArray[Any], bits: int) -> NDArray[np.float64]:
-    """Return samples by the scale 0..255, the largest that `bits` can tell becoming 255."""
-    scaled: NDArray[np.float64] = samples.astype(np.float64) * 255 / (2**bits - 1)
-    return scaled
+        converted: NDArray[np.uint8] = convert_color_space(samples.astype(np.uint8), "YBR_FULL", "RGB")
+        return converted
+    scaled = samples.astype(np.float64) * 255 / (2**bits - 1)  # the largest that `bits` can tell becomes 255
+    for start, (offset, matrix) in _YBR.items():
+        if kind.startswith(start):
+            return round_half_up((scaled - offset) @ matrix)
+    return round_half_up(scaled)
 
 
 def cielab_to_rgb(encoded: Sequence[float]) -> tuple[int, int, int]:
@@ -125,26 +111,26 @@ class Palette:
 
 
 def palette_of(dataset: Dataset) -> tuple[Palette, list[str]]:
-    """Return the palette of a data set, and what is odd about it.
-
-    Raises
-    ------
-    UnreadableError
-        There is none, or it is empty.
-    """
+    """Return the palette of a data set, and what is odd about it; UnreadableError where it is empty or not there."""
     tables, notes = [], []
+    is_signed = dataset.get("PixelRepresentation") == 1
     for channel in _CHANNELS:
         descriptor = dataset.get(f"{channel}PaletteColorLookupTableDescriptor")
         try:
-            count, first, bits = descriptor_of(
-                descriptor, dataset, signed=dataset.get("PixelRepresentation") == 1
-            )
+            count, first, bits = descriptor_of(descriptor, dataset, signed=is_signed)
         except ValueError as error:
             raise UnreadableError(
                 f"PALETTE COLOR pixels need a {channel} Palette Color Lookup Table Descriptor of 3 values "
                 f"(PS3.3 C.7.9): {error}"
             ) from error
-        entries = _channel_entries(dataset, channel, count, bits)
+        keyword = f"{channel}PaletteColorLookupTableData"
+        try:
+            if keyword not in dataset and f"Segmented{keyword}" in dataset:
+                entries = expanded(_words_of_segments(dataset, f"Segmented{keyword}", bits), count, bits)
+            else:
+                entries = table_entries(dataset, keyword, count, bits, dataset)
+        except ValueError as error:
+            raise UnreadableError(f"the palette's {channel.lower()} channel is empty") from error
         if len(entries) < count:
             notes.append(f"the {channel.lower()} palette has {len(entries)} of {count} entries")
         tables.append(LookupTable(first, entries, bits))
@@ -172,25 +158,10 @@ def _bits_used(said: int, largest: int, *, is_whole: bool) -> int:
     return used if is_meant and used <= said - BITS_MEANT else max(said, _BYTE)
 
 
-def _channel_entries(dataset: Dataset, channel: str, count: int, bits: int) -> NDArray[np.uint16]:
-    keyword = f"{channel}PaletteColorLookupTableData"
-    try:
-        if keyword not in dataset and f"Segmented{keyword}" in dataset:
-            return expanded(_words_of_segments(dataset, f"Segmented{keyword}", bits), count, bits)
-        return table_entries(dataset, keyword, count, bits, is_little_endian(dataset))
-    except ValueError as error:
-        raise UnreadableError(f"the palette's {channel.lower()} channel is empty") from error
-
-
 def _words_of_segments(dataset: Dataset, keyword: str, bits: int) -> NDArray[np.uint16]:
     """Return what segments are made of: words, or bytes where entries have 8 bits, the first in a word's low half."""
-    element = dataset[keyword]
-    data = element.value
-    if not isinstance(data, (bytes, bytearray)):
-        return np.array(numbers(data), np.int64).astype(np.uint16)
-    if element.VR != "OB" and not is_little_endian(dataset):
-        data = np.frombuffer(data[: len(data) // 2 * 2], ">u2").astype("<u2").tobytes()
-    if bits <= _BYTE:
+    data = words_of(dataset, keyword, dataset)
+    if bits <= _BYTE and isinstance(dataset[keyword].value, (bytes, bytearray)):
         return np.frombuffer(data, np.uint8).astype(np.uint16)
     return np.frombuffer(data[: len(data) // 2 * 2], "<u2").astype(np.uint16)
 
@@ -198,28 +169,18 @@ def _words_of_segments(dataset: Dataset, keyword: str, bits: int) -> NDArray[np.
 def expanded(words: NDArray[np.uint16], count: int, bits: int) -> NDArray[np.uint16]:
     """Return the entries of a segmented palette (PS3.3 C.7.9.2), as many as its segments have and at most `count`.
 
-    Parameters
-    ----------
-    words : array of uint16
-        The segments: their opcodes, lengths and values, one each.
-    bits : int
-        Of a value; offsets of indirect segments are two words, or four bytes.
-
-    Raises
-    ------
-    ValueError
-        There are none.
+    `words` are opcodes, lengths and values of segments, one each; `bits` are those of a value, and offsets of indirect
+    segments are two words, or four bytes. ValueError where there are no entries.
     """
     width = _BYTE if bits <= _BYTE else 2 * _BYTE
     entries: list[int] = []
-    for opcode, length, values in _without_references(words, width):
+    for opcode, length, values in _segments(words, width):
         if opcode == _DISCRETE:
             entries.extend(values)
         elif opcode == _LINEAR and values and entries:
             # From the entry before it, which is not part of it, to the one that it ends with.
-            entries.extend(
-                np.around(np.linspace(entries[-1], values[0], length + 1)[1:]).astype(int).tolist()
-            )
+            steps = np.linspace(entries[-1], values[0], length + 1)[1:]
+            entries.extend(np.around(steps).astype(int).tolist())
         else:
             break
         if len(entries) >= count:
@@ -229,27 +190,21 @@ def expanded(words: NDArray[np.uint16], count: int, bits: int) -> NDArray[np.uin
     return np.array(entries[:count], np.uint16)
 
 
-_Segment = tuple[int, int, list[int]]
-
-
-def _without_references(words: NDArray[np.uint16], width: int) -> Iterator[_Segment]:
+def _segments(
+    words: NDArray[np.uint16], width: int, *, is_copy: bool = False
+) -> Iterator[tuple[int, int, list[int]]]:
     """Yield opcode, length and values of segments, with those that an indirect one copies in its place."""
-    for place, segment in _segments(words, width):
-        opcode, length, values = segment
-        if opcode != _INDIRECT:
-            yield segment
-            continue
-        # How many bytes from the beginning, the least significant part first. What is copied has no references.
-        target = sum(value << (width * part) for part, value in enumerate(values)) * _BYTE // width
-        copied = (one for _, one in _segments(words[target:place], width))
-        yield from takewhile(lambda one: one[0] != _INDIRECT, islice(copied, length))
-
-
-def _segments(words: NDArray[np.uint16], width: int) -> Iterator[tuple[int, _Segment]]:
-    """Yield where each segment is, and its opcode, length and values."""
     at = 0
     while at + 2 <= len(words):
         opcode, length = int(words[at]), int(words[at + 1])
         size = {_DISCRETE: length, _LINEAR: 1, _INDIRECT: 4 * _BYTE // width}.get(opcode, 0)
-        yield at, (opcode, length, words[at + 2 : at + 2 + size].tolist())
+        values = words[at + 2 : at + 2 + size].tolist()
+        if opcode != _INDIRECT:
+            yield opcode, length, values
+        elif is_copy:  # what is copied has no references
+            return
+        else:
+            # How many bytes from the beginning, the least significant part first.
+            target = sum(value << (width * part) for part, value in enumerate(values)) * _BYTE // width
+            yield from islice(_segments(words[target:at], width, is_copy=True), length)
         at += 2 + size

@@ -1,7 +1,7 @@
 """The stored values of one frame, decompressed where they have to be.
 
-The one idea: whatever decoded a frame, its words come through one place that takes the stored bits out of the bits
-allocated (PS3.5 8.1.1), before anything else looks at them; what lies outside the stored bits is kept for overlays.
+Whatever decoded a frame, its words come through one place that takes the stored bits out of the bits allocated (PS3.5
+8.1.1), before anything else looks at them; what lies outside the stored bits is kept for overlays.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 
 from dicomkit.dictionary.uids import DEFLATED_LE, uid_name
 from dicomkit.errors import MissingExtraError, UnreadableError
-from dicomkit.preview._attributes import is_little_endian, numbers
+from dicomkit.preview._attributes import little_endian, numbers, unpacked
 from dicomkit.preview._codestreams import Codestream, codestream_of
 from dicomkit.sources import is_encapsulated
 from dicomkit.sources.dataset_reader import Syntax, encoding_of, syntax_of, why_unread
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from pydicom import Dataset
     from pydicom.pixels.decoders.base import Decoder
-
-__all__ = ["PIXEL_KEYWORDS", "Bits", "Pixels", "decode", "frame_count"]
 
 PIXEL_KEYWORDS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 _DECODING_PACKAGES = {
@@ -56,30 +54,23 @@ class Bits:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pixels:
-    """A frame, rows by columns, or by 3 for colours.
+    """A frame, rows by columns, or by 3 for colours."""
 
-    Attributes
-    ----------
-    stored : array
-        The stored values, without unused bits; of colours as decoded.
-    kind : str
-        What its samples are: the Photometric Interpretation, or what decoding has made of it (RGB).
-    bits : Bits
-    unmasked : array or None
-        The same with all the bits allocated, where the frame has one sample and its decoder leaves them alone.
-    notes : tuple of str
-        What was made up for.
-    """
-
-    stored: NDArray[Any]
-    kind: str
+    stored: NDArray[Any]  # without unused bits; of colours as decoded
+    kind: str  # the Photometric Interpretation, or what decoding has made of it (RGB)
     bits: Bits
-    unmasked: NDArray[Any] | None
-    notes: tuple[str, ...] = ()
+    unmasked: NDArray[Any] | None  # with all bits allocated, of one sample whose decoder leaves them alone
+    notes: tuple[str, ...] = ()  # what was made up for
 
 
 def frame_count(dataset: Dataset) -> int:
-    """Return how many frames a data set with pixels has, at least 1; a number that is none counts as 1."""
+    """Return how many frames a data set with pixels has.
+
+    Returns
+    -------
+    int
+        At least 1; a number that is none counts as 1.
+    """
     return max(1, _stated_frames(dataset) or 1)
 
 
@@ -89,9 +80,7 @@ def _stated_frames(dataset: Dataset) -> int | None:
         value = dataset.get("NumberOfFrames")
     except ValueError:  # pydicom parses it when it is asked for
         return None
-    if value is None:
-        return 1
-    stated = numbers(value)
+    stated = [1] if value is None else numbers(value)
     return int(stated[0]) if len(stated) == 1 else None
 
 
@@ -99,10 +88,8 @@ def decode(dataset: Dataset, index: int, file: Path | None) -> Pixels:
     """Return one frame; see `dicomkit.preview.picture_of`."""
     keyword = next((keyword for keyword in PIXEL_KEYWORDS if keyword in dataset), None)
     if keyword is None:
-        raise UnreadableError(
-            why_unread(dataset)
-            or "it has no pixels: no Pixel Data, Float Pixel Data or Double Float Pixel Data"
-        )
+        without = "it has no pixels: no Pixel Data, Float Pixel Data or Double Float Pixel Data"
+        raise UnreadableError(why_unread(dataset) or without)
     if _is_empty(dataset, keyword):
         raise UnreadableError(
             "it has no pixels: its Pixel Data is empty; they may have been left out on purpose"
@@ -156,10 +143,12 @@ def _frame(dataset: Dataset, index: int, file: Path | None, kind: str, syntax: S
     decoder = _decoder(syntax.actual)
     if dataset.get("BitsAllocated") == 1 and not decoder.UID.is_encapsulated:
         return Pixels(_packed_frame(dataset, index), kind, Bits(1, 1, 0), None)
-    coded = _codestream(dataset, decoder, file)
+    # Words arrive as they were where they are plain, or by RLE.
+    is_coded = decoder.UID.is_encapsulated and decoder.UID != _RLE_LOSSLESS
+    coded = codestream_of(dataset, file) if is_coded else None
     array = _decoded(decoder, dataset, index, file, kind)
     bits = _bits_of(dataset, coded)
-    if not _is_integer(array):
+    if array.dtype.kind not in "iu":
         return Pixels(_of_displayable_type(array), kind, bits, None)
     if array.ndim == 3 and coded is not None:
         kind = _coded_colours(kind, coded)
@@ -188,30 +177,20 @@ def _decoder(syntax: str) -> Decoder:
 def _packed_frame(dataset: Dataset, index: int) -> NDArray[np.uint8]:
     """Return a frame of bits, which follow each other without gaps, frames too (PS3.5 8.1.1 and 8.1.2)."""
     rows, columns = int(dataset.Rows), int(dataset.Columns)
-    data = bytes(dataset.PixelData or b"")
-    if dataset["PixelData"].VR == "OW" and not is_little_endian(dataset):
-        data = np.frombuffer(data[: len(data) // 2 * 2], ">u2").astype("<u2").tobytes()
-    start, size = index * rows * columns, rows * columns
-    if len(data) * 8 < start + size:
+    data = little_endian(dataset, bytes(dataset.PixelData or b""), dataset["PixelData"].VR)
+    start, end = index * rows * columns, (index + 1) * rows * columns
+    if len(data) * 8 < end:
         raise UnreadableError(
             f"the pixels of frame {index + 1} cannot be decoded: there are {len(data)} bytes of bits, "
-            f"and frames of {rows} x {columns} need {-(-(start + size) // 8)} up to its end"
+            f"and frames of {rows} x {columns} need {-(-end // 8)} up to its end"
         )
-    packed = np.frombuffer(data, np.uint8)[start // 8 : (start + size + 7) // 8]
-    bits = np.unpackbits(packed, bitorder="little")[start % 8 :][:size]
-    return bits.reshape(rows, columns)
-
-
-def _codestream(dataset: Dataset, decoder: Decoder, file: Path | None) -> Codestream | None:
-    """Return what an encoder says of its samples; None where words arrive as they were, plain or by RLE."""
-    is_plain = not decoder.UID.is_encapsulated or decoder.UID == _RLE_LOSSLESS
-    return None if is_plain else codestream_of(dataset, file)
+    return unpacked(data, start, rows, columns)
 
 
 def _decoded(decoder: Decoder, dataset: Dataset, index: int, file: Path | None, kind: str) -> NDArray[Any]:
     from pydicom.pixels.utils import as_pixel_options, pixel_array
 
-    # What unused bits hold, and what colours mean, is told apart by the caller, for all decoders alike.
+    # What unused bits hold, and what colours mean, is for the caller to say, for all decoders alike.
     options: dict[str, Any] = {"index": index, "raw": True, "correct_unused_bits": False}
     if kind.startswith("YBR_PARTIAL_422") and not decoder.UID.is_encapsulated:
         options["photometric_interpretation"] = "YBR_FULL_422"  # subsampled the same way
@@ -224,16 +203,12 @@ def _decoded(decoder: Decoder, dataset: Dataset, index: int, file: Path | None, 
                 return pixel_array(source, transfer_syntax_uid=decoder.UID, **options)
             if source is not None:
                 return decoder.as_array(source, validate=True, **as_pixel_options(source, **options))[0]
-        except Exception as error:  # noqa: BLE001  decoders raise whatever their libraries raise; told below
+        except Exception as error:  # noqa: BLE001  decoders raise whatever their libraries raise; said below
             problem = error
     reason = " ".join(str(problem).split()) or type(problem).__name__
     if len(reason) > _LONGEST_REASON:
         reason = f"{reason[:_LONGEST_REASON]}..."
     raise UnreadableError(f"the pixels of frame {index + 1} cannot be decoded: {reason}") from problem
-
-
-def _is_integer(array: NDArray[Any]) -> bool:
-    return array.dtype.kind in "iu"
 
 
 def _bits_of(dataset: Dataset, coded: Codestream | None) -> Bits:
@@ -266,12 +241,8 @@ def _without_unused_bits(array: NDArray[Any], bits: Bits) -> NDArray[Any]:
 
 
 def _coded_colours(kind: str, coded: Codestream) -> str:
-    """Return what the colours of a codestream are, where it knows better than Photometric Interpretation.
-
-    The marker of Adobe, component identifiers and JFIF tell it of JPEG; JPEG 2000 undoes its own transformation
-    (PS3.5 8.2.4).
-    """
-    if kind in ("YBR_ICT", "YBR_RCT"):
+    """Return what the colours of a codestream are, where it knows better than Photometric Interpretation."""
+    if kind in ("YBR_ICT", "YBR_RCT"):  # JPEG 2000 undoes its own transformation (PS3.5 8.2.4)
         return "RGB"
     if coded.colours == "RGB" and kind.startswith("YBR_FULL"):
         return "RGB"
@@ -280,6 +251,6 @@ def _coded_colours(kind: str, coded: Codestream) -> str:
 
 def _of_displayable_type(array: NDArray[Any]) -> NDArray[Any]:
     """Return values of at most 32 bits, or float; wider integers become double floats."""
-    if _is_integer(array) and array.dtype.itemsize * 8 > _WIDEST_BITS:
+    if array.dtype.kind in "iu" and array.dtype.itemsize * 8 > _WIDEST_BITS:
         return array.astype(np.float64)
     return array.astype(array.dtype.newbyteorder("="), copy=False)

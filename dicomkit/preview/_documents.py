@@ -1,29 +1,72 @@
-"""Objects that are no pictures, as something to look at: encapsulated PDF, and waveforms.
-
-The one idea: each becomes plain values, text and numbers, that any front end can lay out.
-"""
+"""What a viewer shows of an object, and those that are no pictures as text and numbers: PDF, and waveforms."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from dicomkit.dictionary.uids import uid_name
 from dicomkit.errors import UnreadableError
+from dicomkit.preview._decoding import PIXEL_KEYWORDS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from pydicom import Dataset
-
-__all__ = ["Waveform", "encapsulated_pdf", "is_pdf", "read_waveforms", "waveforms"]
 
 _PDF_TYPE = "application/pdf"
 _PDF_START = b"%PDF-"  # ISO 32000-1 7.5.2, anywhere in the first 1024 bytes by its annex H
 _PDF_START_WITHIN = 1024
 
 
-def is_pdf(dataset: Dataset) -> bool:
+class Kind(StrEnum):
+    """What a viewer shows."""
+
+    IMAGE = "image"
+    REPORT = "report"
+    PDF = "pdf"
+    WAVEFORM = "waveform"
+    NOTHING = "nothing"
+
+
+def kind_of(dataset: Dataset) -> Kind:
+    """Return what a viewer shows of a data set: what is in it decides, not the name of its SOP Class.
+
+    Returns
+    -------
+    Kind
+    """
+    if any(keyword in dataset for keyword in PIXEL_KEYWORDS):
+        return Kind.IMAGE
+    if dataset.get("WaveformSequence"):
+        return Kind.WAVEFORM
+    if "EncapsulatedDocument" in dataset:
+        return Kind.PDF if _is_pdf(dataset) else Kind.NOTHING
+    if "ValueType" in dataset or dataset.get("ContentSequence"):  # a report may be empty
+        return Kind.REPORT
+    return Kind.NOTHING
+
+
+def why_no_picture(dataset: Dataset) -> str:
+    """Return what the object is and why there is nothing to look at, in a sentence.
+
+    Returns
+    -------
+    str
+    """
+    name = uid_name(str(dataset.get("SOPClassUID", ""))) or "An object without a SOP Class"
+    if "EncapsulatedDocument" in dataset:
+        kind = dataset.get("MIMETypeOfEncapsulatedDocument")
+        said = f"of type {kind}" if kind else "that does not say of which type it is"
+        return f"{name}: holds a document {said}, which is not shown; only PDF is."
+    if "Rows" in dataset:
+        return f"{name}: describes pixels and holds none; they may have been left out on purpose."
+    return f"{name}: nothing to look at, no pixels, report, document or waveform. Its tags tell what it says."
+
+
+def _is_pdf(dataset: Dataset) -> bool:
     """Whether a data set says that it holds a PDF, or holds one whatever it says."""
     stated = str(dataset.get("MIMETypeOfEncapsulatedDocument") or "").partition(";")[0].strip().lower()
     if stated == _PDF_TYPE:
@@ -35,6 +78,10 @@ def is_pdf(dataset: Dataset) -> bool:
 
 def encapsulated_pdf(dataset: Dataset) -> bytes:
     """Return the PDF in a data set, without the byte that may have been added to make its length even.
+
+    Returns
+    -------
+    bytes
 
     Raises
     ------
@@ -87,12 +134,15 @@ class Waveform:
         whole = np.pad(self.samples, ((0, 0), (0, -count % stretch)), mode="edge")
         stretches = whole.reshape(len(whole), -1, stretch)
         ends = np.stack([stretches.min(axis=2), stretches.max(axis=2)], axis=2)
-        rate_hz = self.rate_hz * 2 / stretch
-        return Waveform(self.name, rate_hz, self.channels, self.units, ends.reshape(len(whole), -1))
+        return replace(self, rate_hz=self.rate_hz * 2 / stretch, samples=ends.reshape(len(whole), -1))
 
 
 def waveforms(dataset: Dataset) -> list[Waveform]:
     """Return the curves of a data set: the multiplex groups whose samples can be decoded.
+
+    Returns
+    -------
+    list of Waveform
 
     Raises
     ------
@@ -104,6 +154,10 @@ def waveforms(dataset: Dataset) -> list[Waveform]:
 
 def read_waveforms(dataset: Dataset) -> tuple[list[Waveform], tuple[str, ...]]:
     """Return the curves of a data set, and for each group that is left out why it is.
+
+    Returns
+    -------
+    tuple of list of Waveform, and tuple of str
 
     Raises
     ------
@@ -133,21 +187,20 @@ def _waveform(dataset: Dataset, index: int) -> Waveform:
         raise UnreadableError(
             f"waveform {index + 1} cannot be decoded ({type(error).__name__}); its description is at odds with its data"
         ) from None
-    names = [
+    names = (
         str(
-            channel.get("ChannelLabel")
-            or _meaning(channel.get("ChannelSourceSequence"))
+            one.get("ChannelLabel")
+            or _code(one, "ChannelSourceSequence", "CodeMeaning")
             or f"Channel {number}"
         )
-        for number, channel in enumerate(channels, start=1)
-    ]
-    units = [_unit(channel.get("ChannelSensitivityUnitsSequence")) for channel in channels]
+        for number, one in enumerate(channels, start=1)
+    )
+    units = (_code(one, "ChannelSensitivityUnitsSequence", "CodeValue") for one in channels)
     return Waveform(str(group.get("MultiplexGroupLabel", "")), rate, tuple(names), tuple(units), samples)
 
 
-def _meaning(codes: Any) -> str:
-    return str(codes[0].get("CodeMeaning") or codes[0].get("CodeValue") or "") if codes else ""
-
-
-def _unit(codes: Any) -> str:
-    return str(codes[0].get("CodeValue", "")) if codes else ""
+def _code(channel: Dataset, sequence: str, keyword: str) -> str:
+    """Return what the first code of a sequence says, its value where it does not say that."""
+    for code in channel.get(sequence) or []:
+        return str(code.get(keyword) or code.get("CodeValue") or "")
+    return ""

@@ -1,7 +1,4 @@
-"""Overlays of a data set (PS3.3 C.9.2): a bitmap of its own in 60xx,3000, or an unused bit of the pixels.
-
-The one idea: whatever it was stored as, an overlay becomes a bitmap and the place of its upper left corner.
-"""
+"""Overlays of a data set (PS3.3 C.9.2): a bitmap of its own in 60xx,3000, or an unused bit of the pixels."""
 
 from __future__ import annotations
 
@@ -10,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dicomkit.preview._attributes import is_little_endian, numbers
+from dicomkit.preview._attributes import little_endian, numbers, unpacked
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -18,9 +15,7 @@ if TYPE_CHECKING:
 
     from dicomkit.preview._decoding import Pixels
 
-__all__ = ["Overlay", "overlays_of"]
-
-_FIRST_GROUP, _LAST_GROUP = 0x6000, 0x601E  # PS3.5 7.6: sixteen repeating groups
+_GROUPS = range(0x6000, 0x6020, 2)  # PS3.5 7.6: sixteen repeating groups
 _ROWS, _COLUMNS, _FRAMES = 0x0010, 0x0011, 0x0015
 _DESCRIPTION, _ORIGIN, _FRAME_ORIGIN = 0x0022, 0x0050, 0x0051
 _BIT_POSITION, _LABEL, _DATA = 0x0102, 0x1500, 0x3000
@@ -49,15 +44,10 @@ class Overlay:
 def overlays_of(dataset: Dataset, index: int, pixels: Pixels) -> tuple[Overlay, ...]:
     """Return the overlays of a frame; one that is cut off, has no size or is for other frames is left out.
 
-    Parameters
-    ----------
-    pixels : Pixels
-        The frame; embedded overlays come from those of its bits that are not stored (PS3.5 8.1.2).
+    Embedded overlays come from those bits of `pixels`, which are the frame, that are not stored (PS3.5 8.1.2).
     """
-    groups = sorted(
-        {tag >> 16 for tag in map(int, dataset.keys()) if _FIRST_GROUP <= tag >> 16 <= _LAST_GROUP}
-    )
-    found = (_overlay(dataset, group, index, pixels) for group in groups if group % 2 == 0)
+    there = {int(tag) >> 16 for tag in dataset.keys()}  # noqa: SIM118 (iterating over a Dataset converts its elements)
+    found = (_overlay(dataset, group, index, pixels) for group in _GROUPS if group in there)
     return tuple(overlay for overlay in found if overlay is not None)
 
 
@@ -82,15 +72,11 @@ def _overlay(dataset: Dataset, group: int, index: int, pixels: Pixels) -> Overla
             return None
         return Overlay(name, 0, 0, (words >> bit) & 1 == 1)
     rows, columns = number(_ROWS) or 0, number(_COLUMNS) or 0
-    start, size = position * rows * columns, rows * columns
-    if size < 1 or len(data) * 8 < start + size:
+    size = rows * columns
+    if size < 1 or len(data) * 8 < (position + 1) * size:
         return None
-    if dataset[group, _DATA].VR == "OW" and not is_little_endian(dataset):
-        data = np.frombuffer(data, ">u2").astype("<u2").tobytes()
-    packed = np.frombuffer(data, np.uint8)[start // 8 : (start + size + 7) // 8]
-    # PS3.5 8.1.2: the first bit is the lowest
-    bits = np.unpackbits(packed, bitorder="little")[start % 8 :][:size]
-    return Overlay(name, row, column, bits.reshape(rows, columns).astype(bool))
+    data = little_endian(dataset, data, dataset[group, _DATA].VR)
+    return Overlay(name, row, column, unpacked(data, position * size, rows, columns).astype(bool))
 
 
 def _position(index: int, frames: int | None, first: int | None) -> int | None:

@@ -1,7 +1,4 @@
-"""One frame of a Dataset as something to look at: a grey picture with its transformations, or a coloured one.
-
-The one idea: a grey picture keeps its stored values, and everything that makes grey levels of them lies beside it.
-"""
+"""One frame of a Dataset as something to look at: a grey picture with its transformations, or a coloured one."""
 
 from __future__ import annotations
 
@@ -43,8 +40,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
     from pydicom import Dataset
-
-__all__ = ["Colour", "Grey", "Picture", "picture_of", "to_8bit"]
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -201,21 +196,17 @@ def picture_of(dataset: Dataset, index: int = 0, path: str | Path | None = None)
 
 
 def _picture(dataset: Dataset, index: int, pixels: Pixels) -> Picture:
-    shared: dict[str, Any] = {
-        "aspect": pixel_aspect(dataset, index),
-        "overlays": overlays_of(dataset, index, pixels),
-    }
-    kind = pixels.kind
-    rows, columns = pixels.stored.shape[:2]
-    shutter = shutter_of(dataset, index, (rows, columns), shared["aspect"])
-    if kind == "PALETTE COLOR":
-        palette, notes = palette_of(dataset)
-        rgb = palette.rgb(pixels.stored)
-        return Colour(rgb=_shut(rgb, shutter), notes=(*pixels.notes, *notes), **shared)
-    if pixels.stored.ndim == 3:
-        rgb = to_rgb(pixels.stored[..., :3], kind, pixels.bits.stored)
-        return Colour(rgb=_shut(rgb, shutter), notes=pixels.notes, **shared)
-    return _grey(dataset, index, pixels, {"shutter": shutter, **shared})
+    stored, notes = pixels.stored, pixels.notes
+    aspect, overlays = pixel_aspect(dataset, index), overlays_of(dataset, index, pixels)
+    shutter = shutter_of(dataset, index, (stored.shape[0], stored.shape[1]), aspect)
+    if pixels.kind == "PALETTE COLOR":
+        palette, odd = palette_of(dataset)
+        rgb, notes = palette.rgb(stored), (*notes, *odd)
+    elif stored.ndim == 3:
+        rgb = to_rgb(stored[..., :3], pixels.kind, pixels.bits.stored)
+    else:
+        return _grey(dataset, index, pixels, aspect=aspect, overlays=overlays, shutter=shutter)
+    return Colour(rgb=_shut(rgb, shutter), aspect=aspect, overlays=overlays, notes=notes)
 
 
 def _shut(rgb: NDArray[np.uint8], shutter: Shutter | None) -> NDArray[np.uint8]:
@@ -224,14 +215,12 @@ def _shut(rgb: NDArray[np.uint8], shutter: Shutter | None) -> NDArray[np.uint8]:
     return np.where(shutter.hidden[..., np.newaxis], np.array(shutter.colour, np.uint8), rgb)
 
 
-def _grey(dataset: Dataset, index: int, pixels: Pixels, shared: dict[str, Any]) -> Grey:
-    stored, notes = pixels.stored, list(pixels.notes)
-    modality, padding = modality_of(dataset, index), padding_of(dataset)
-    own = vois_of(dataset, index)
-    as_stored = None if own else as_stored_of(dataset, modality)
-    if as_stored is not None:
+def _grey(dataset: Dataset, index: int, pixels: Pixels, **shared: Any) -> Grey:
+    stored, modality, padding = pixels.stored, modality_of(dataset, index), padding_of(dataset)
+    own = vois_of(dataset, index, modality)
+    if not own and (as_stored := as_stored_of(dataset, modality)) is not None:
         own = [as_stored]
-    unit = unit_of(dataset, index)
+    unit = unit_of(dataset, index, modality)
     known = {(voi.center, voi.width) for voi in own if isinstance(voi, Window)}
     customary = [voi for voi in CT_WINDOWS if unit == "HU" and (voi.center, voi.width) not in known]
     # PS3.3 C.11.6: INVERSE says the same as MONOCHROME1, which an image may say as well.
@@ -240,7 +229,8 @@ def _grey(dataset: Dataset, index: int, pixels: Pixels, shared: dict[str, Any]) 
     # One bit is black or white, whatever the frame happens to hold.
     is_binary = 1 in (dataset.get("BitsAllocated"), dataset.get("BitsStored"))
     greys = stored if palette is None else stored[stored < palette.first]
-    span = _span(np.array([0, 1], np.uint8) if is_binary else greys, modality, padding)
+    greys = np.array([0, 1], np.uint8) if is_binary else greys
+    span = _span(greys, modality, padding) or _span(greys, modality, None) or (0.0, 0.0)
     return Grey(
         stored=stored,
         modality=modality,
@@ -249,7 +239,7 @@ def _grey(dataset: Dataset, index: int, pixels: Pixels, shared: dict[str, Any]) 
         padding=padding,
         unit=unit,
         span=span,
-        notes=(*notes, *_table_notes(modality, own), *palette_notes),
+        notes=(*pixels.notes, *_table_notes(modality, own), *palette_notes),
         palette=palette,
         **shared,
     )
@@ -277,24 +267,13 @@ def _table_notes(modality: Modality, own: list[Voi]) -> Iterator[str]:
         yield f"the Modality LUT {modality.note}"
     for voi in own:
         if isinstance(voi, LookupTable) and voi.note:
-            yield (
-                f"{voi.name} {voi.note}"
-                if voi.name.startswith("VOI LUT")
-                else f"the VOI LUT {voi.name} {voi.note}"
-            )
+            yield f"{'' if voi.name.startswith('VOI LUT') else 'the VOI LUT '}{voi.name} {voi.note}"
 
 
 def _span(
     stored: NDArray[Any], modality: Modality, padding: tuple[float, float] | None
-) -> tuple[float, float]:
-    """Return the smallest and the largest modality value, padding and what is no finite number left out."""
-    found = _ends(stored, modality, padding) or _ends(stored, modality, None)
-    return found or (0.0, 0.0)
-
-
-def _ends(
-    stored: NDArray[Any], modality: Modality, padding: tuple[float, float] | None
 ) -> tuple[float, float] | None:
+    """Return the smallest and the largest modality value, padding and what is no finite number left out."""
     lows, highs = [], []
     for strip in strips(stored):
         counted = strip if strip.dtype.kind in "iu" else strip[np.isfinite(strip)]

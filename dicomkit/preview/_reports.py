@@ -1,8 +1,4 @@
-"""A structured report as lines to read: what each content item is called, and what it says (PS3.3 C.17.3).
-
-The one idea: an item says what a person has to know of it, with meanings for codes, and coordinates, frames and
-references in full; nothing of the tree is left out, however deep it is.
-"""
+"""A structured report as lines to read: what each content item is called, and what it says (PS3.3 C.17.3)."""
 
 from __future__ import annotations
 
@@ -13,23 +9,13 @@ from dicomkit.dictionary.uids import uid_name
 from dicomkit.tags import shortest_float, terms_of, text_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
     from pydicom import Dataset
-
-__all__ = ["ReportLine", "read_report", "report_lines"]
 
 _MOST_POINTS = 16  # of one graphic are listed; a contour has thousands
 _NOTHING = "the report has no content items"
 _CODE_KEYWORDS = ("CodeMeaning", "CodeValue", "LongCodeValue", "URNCodeValue")
-_TEXT_KEYWORDS = {
-    "TEXT": "TextValue",
-    "PNAME": "PersonName",
-    "UIDREF": "UID",
-    "DATE": "Date",
-    "TIME": "Time",
-    "DATETIME": "DateTime",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,25 +44,29 @@ class ReportLine:
 
 
 def report_lines(dataset: Dataset) -> list[ReportLine]:
-    """Return a structured report as lines, in reading order; one without content says so."""
+    """Return a structured report as lines, in reading order; one without content says so.
+
+    Returns
+    -------
+    list of ReportLine
+    """
     return read_report(dataset)[0]
 
 
 def read_report(dataset: Dataset) -> tuple[list[ReportLine], tuple[str, ...]]:
-    """Return a structured report as lines, in reading order, and what is odd about its text."""
+    """Return a structured report as lines, in reading order, and what is odd about its text.
+
+    Returns
+    -------
+    tuple of list of ReportLine, and tuple of str
+    """
     lines: list[ReportLine] = []
     problems: dict[str, None] = {}
     waiting = [_Item(dataset, 0, (), problems)]
     while waiting:
         item = waiting.pop()
-        lines.append(
-            ReportLine(
-                item.depth,
-                item.text("RelationshipType").lower(),
-                item.meaning("ConceptNameCodeSequence"),
-                _value(item),
-            )
-        )
+        relation, name = item.text("RelationshipType").lower(), item.meaning("ConceptNameCodeSequence")
+        lines.append(ReportLine(item.depth, relation, name, _value(item)))
         waiting.extend(reversed(item.items("ContentSequence")))
     if len(lines) == 1 and not lines[0].value:
         lines.append(ReportLine(1, "", "", _NOTHING))
@@ -107,6 +97,9 @@ class _Item:
             self.problems[said[1]] = None
         return "\\".join(said[0])
 
+    def first_text(self, *keywords: str) -> str:
+        return next(filter(None, map(self.text, keywords)), "")
+
     def items(self, keyword: str) -> list[_Item]:
         found = self.dataset.get(keyword)
         if not found or isinstance(found, str | bytes):
@@ -115,13 +108,9 @@ class _Item:
 
     def meaning(self, keyword: str) -> str:
         """Return the meaning of the first code of a sequence, its value where it has none."""
-        for code in self.items(keyword):
-            for one in _CODE_KEYWORDS:
-                if code.text(one):
-                    return code.text(one)
-        return ""
+        return next(filter(None, (code.first_text(*_CODE_KEYWORDS) for code in self.items(keyword))), "")
 
-    def numbers(self, keyword: str) -> list[Any]:
+    def values(self, keyword: str) -> list[Any]:
         value = self.dataset.get(keyword)
         if value is None or value == "":
             return []
@@ -130,45 +119,29 @@ class _Item:
 
 def _value(item: _Item) -> str:
     kind = item.text("ValueType")
-    if kind in _TEXT_KEYWORDS:
-        return _written_out(kind, item.text(_TEXT_KEYWORDS[kind]))
-    if kind == "CODE":
-        return item.meaning("ConceptCodeSequence")
-    if kind == "NUM":
-        return _measured(item)
-    if kind in ("IMAGE", "COMPOSITE", "WAVEFORM"):
-        return "; ".join(_reference(one) for one in item.items("ReferencedSOPSequence"))
-    if kind in ("SCOORD", "SCOORD3D"):
-        return _graphic(item, 3 if kind == "SCOORD3D" else 2)
-    if kind == "TCOORD":
-        return _times(item)
-    referred = item.numbers("ReferencedContentItemIdentifier")  # by-reference relationship, PS3.3 C.17.3.2.5
-    return f"item {'.'.join(str(one) for one in referred)}" if referred else ""
+    if kind in _VALUES:
+        return _VALUES[kind](item)
+    referred = item.values("ReferencedContentItemIdentifier")  # by-reference relationship, PS3.3 C.17.3.2.5
+    return f"item {'.'.join(map(str, referred))}" if referred else ""
 
 
-def _written_out(kind: str, text: str) -> str:
-    if kind == "UIDREF":
-        name = uid_name(text)
-        return text if name == text else f"{name} ({text})"
-    if kind == "DATE":
-        return _date(text)
-    if kind == "TIME":
-        return _time(text)
-    return _date_and_time(text) if kind == "DATETIME" else text
+def _uid(text: str) -> str:
+    name = uid_name(text)
+    return text if name == text else f"{name} ({text})"
 
 
 def _date(text: str) -> str:
     """Return ``2025-03-14``; what is no date of PS3.5 6.2 as it is."""
     if not text.isdigit() or len(text) not in (4, 6, 8):
         return text
-    return "-".join(part for part in (text[:4], text[4:6], text[6:8]) if part)
+    return "-".join(filter(None, (text[:4], text[4:6], text[6:8])))
 
 
 def _time(text: str) -> str:
     whole, point, fraction = text.partition(".")
     if not whole.isdigit() or len(whole) not in (2, 4, 6):
         return text
-    return ":".join(part for part in (whole[:2], whole[2:4], whole[4:6]) if part) + point + fraction
+    return ":".join(filter(None, (whole[:2], whole[2:4], whole[4:6]))) + point + fraction
 
 
 def _date_and_time(text: str) -> str:
@@ -176,13 +149,12 @@ def _date_and_time(text: str) -> str:
     moment, zone = (text[:place], text[place:]) if place >= 0 else (text, "")
     if len(zone) == 5:
         zone = f"{zone[:3]}:{zone[3:]}"
-    parts = (_date(moment[:8]), _time(moment[8:]) if len(moment) > 8 else "", zone)
-    return " ".join(part for part in parts if part)
+    return _joined(_date(moment[:8]), _time(moment[8:]) if len(moment) > 8 else "", zone)
 
 
 def _measured(item: _Item) -> str:
     """Return "42 mm (millimeter)" and what qualifies it; a qualifier may stand in place of the number (C.18.1)."""
-    numbers = "; ".join(filter(None, (_with_unit(one) for one in item.items("MeasuredValueSequence"))))
+    numbers = "; ".join(filter(None, map(_with_unit, item.items("MeasuredValueSequence"))))
     qualifier = item.meaning("NumericValueQualifierCodeSequence")
     if numbers and qualifier:
         return f"{numbers} [{qualifier}]"
@@ -196,8 +168,7 @@ def _with_unit(measurement: _Item) -> str:
     """
     number = measurement.text("NumericValue")
     for code in measurement.items("MeasurementUnitsCodeSequence")[:1]:
-        symbol = next((code.text(one) for one in _CODE_KEYWORDS[1:] if code.text(one)), "")
-        meaning = code.text("CodeMeaning")
+        symbol, meaning = code.first_text(*_CODE_KEYWORDS[1:]), code.text("CodeMeaning")
         is_symbol = code.text("CodingSchemeDesignator") in ("UCUM", "") and not symbol.startswith("{")
         if symbol == "1" and is_symbol:
             return number
@@ -207,58 +178,74 @@ def _with_unit(measurement: _Item) -> str:
     return number
 
 
+def _references(item: _Item) -> str:
+    return "; ".join(map(_reference, item.items("ReferencedSOPSequence")))
+
+
 def _reference(item: _Item) -> str:
     """Return the kind and UID of what is referred to, and which parts of it are meant (PS3.3 C.18.3 to C.18.5)."""
     said = [f"{uid_name(item.text('ReferencedSOPClassUID'))} {item.text('ReferencedSOPInstanceUID')}".strip()]
-    frames, segments = item.numbers("ReferencedFrameNumber"), item.numbers("ReferencedSegmentNumber")
-    channels = item.numbers("ReferencedWaveformChannels")
-    if frames:
-        said.append(_counted("frame", frames))
-    if segments:
-        said.append(_counted("segment", segments))
-    if channels:  # pairs of multiplex group and channel
-        pairs = zip(channels[::2], channels[1::2], strict=False)
-        said.append(_counted("channel", [f"{group}/{channel}" for group, channel in pairs]))
+    channels = item.values("ReferencedWaveformChannels")  # pairs of multiplex group and channel
+    for noun, meant in (
+        ("frame", item.values("ReferencedFrameNumber")),
+        ("segment", item.values("ReferencedSegmentNumber")),
+        ("channel", [f"{one}/{two}" for one, two in zip(channels[::2], channels[1::2], strict=False)]),
+    ):
+        if meant:
+            said.append(f"{noun}{'s' if len(meant) > 1 else ''} {', '.join(map(str, meant))}")
     said.extend(f"shown by {_reference(one)}" for one in item.items("ReferencedSOPSequence"))
     return ", ".join(said)
 
 
-def _counted(noun: str, numbers: Sequence[object]) -> str:
-    return f"{noun}{'s' if len(numbers) > 1 else ''} {', '.join(str(one) for one in numbers)}"
-
-
 def _graphic(item: _Item, dimensions: int) -> str:
-    numbers = [_number(one) for one in item.numbers("GraphicData")]
+    numbers = [_number(one) for one in item.values("GraphicData")]
     points = [numbers[at : at + dimensions] for at in range(0, len(numbers), dimensions)]
-    said = [item.text("GraphicType"), *(f"({', '.join(point)})" for point in points[:_MOST_POINTS])]
-    if len(points) > _MOST_POINTS:
-        said.append(f"\u2026 ({len(points)} points)")
+    shown = [f"({', '.join(point)})" for point in points[:_MOST_POINTS]]
+    more = f"\u2026 ({len(points)} points)" if len(points) > _MOST_POINTS else ""
     frame = item.text("ReferencedFrameOfReferenceUID")
-    return " ".join(filter(None, said)) + (f", frame of reference {frame}" if frame else "")
+    said = _joined(item.text("GraphicType"), *shown, more)
+    return f"{said}, frame of reference {frame}" if frame else said
 
 
 def _number(value: object) -> str:
-    if isinstance(value, float):
-        return shortest_float(value).removesuffix(".0")
-    return str(value)
+    return shortest_float(value).removesuffix(".0") if isinstance(value, float) else str(value)
 
 
 def _times(item: _Item) -> str:
     """Return a temporal range and its times: sample positions, seconds, or dates and times (PS3.3 C.18.7)."""
-    samples = item.numbers("ReferencedSamplePositions")
-    offsets = item.numbers("ReferencedTimeOffsets")
-    moments = [_date_and_time(str(one)) for one in item.text("ReferencedDateTime").split("\\") if one]
-    said: Iterable[str] = (
-        _listed("samples" if len(samples) > 1 else "sample", samples),
-        _listed("", offsets) + " s" if offsets else "",
-        _listed("", moments),
+    samples, offsets = item.values("ReferencedSamplePositions"), item.values("ReferencedTimeOffsets")
+    moments = [_date_and_time(one) for one in item.text("ReferencedDateTime").split("\\") if one]
+    return _joined(
+        item.text("TemporalRangeType"),
+        _joined("samples" if len(samples) > 1 else "sample", _listed(samples)) if samples else "",
+        f"{_listed(offsets)} s" if offsets else "",
+        _listed(moments),
     )
-    return " ".join(filter(None, (item.text("TemporalRangeType"), *said)))
 
 
-def _listed(noun: str, values: Sequence[object]) -> str:
-    if not values:
-        return ""
-    shown = ", ".join(str(one) for one in values[:_MOST_POINTS])
-    more = f", \u2026 ({len(values)} of them)" if len(values) > _MOST_POINTS else ""
-    return f"{noun} {shown}{more}".strip()
+def _listed(values: Sequence[object]) -> str:
+    shown = ", ".join(map(str, values[:_MOST_POINTS]))
+    return f"{shown}, \u2026 ({len(values)} of them)" if len(values) > _MOST_POINTS else shown
+
+
+def _joined(*parts: str) -> str:
+    return " ".join(filter(None, parts))
+
+
+# What an item says, by its Value Type (PS3.3 table C.17.3-7).
+_VALUES: dict[str, Callable[[_Item], str]] = {
+    "TEXT": lambda item: item.text("TextValue"),
+    "PNAME": lambda item: item.text("PersonName"),
+    "UIDREF": lambda item: _uid(item.text("UID")),
+    "DATE": lambda item: _date(item.text("Date")),
+    "TIME": lambda item: _time(item.text("Time")),
+    "DATETIME": lambda item: _date_and_time(item.text("DateTime")),
+    "CODE": lambda item: item.meaning("ConceptCodeSequence"),
+    "NUM": _measured,
+    "IMAGE": _references,
+    "COMPOSITE": _references,
+    "WAVEFORM": _references,
+    "SCOORD": lambda item: _graphic(item, 2),
+    "SCOORD3D": lambda item: _graphic(item, 3),
+    "TCOORD": _times,
+}

@@ -1,7 +1,4 @@
-"""The pictures of a series in the order in which to leaf through them.
-
-The one idea: where the slices lie in space decides, along the normal of their planes; file names never do.
-"""
+"""The pictures of a series in order along the normal of their planes; file names never decide."""
 
 from __future__ import annotations
 
@@ -21,25 +18,18 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from pydicom import Dataset
 
-__all__ = ["SORTING_KEYWORDS", "Series", "Slice", "series_of"]
-
 SORTING_KEYWORDS = (
-    "SOPClassUID",
-    "Modality",
-    "SeriesDescription",
-    "StudyInstanceUID",
-    "SeriesInstanceUID",
-    "SeriesNumber",
-    "AcquisitionNumber",
-    "InstanceNumber",
-    "ImagePositionPatient",
-    "ImageOrientationPatient",
-    "ImageType",
-    "NumberOfFrames",
-    "SharedFunctionalGroupsSequence",
-    "PerFrameFunctionalGroupsSequence",
-    "GridFrameOffsetVector",
-    "Rows",
+    *(
+        "SOPClassUID",
+        "Modality",
+        "StudyInstanceUID",
+        "SeriesInstanceUID",
+        "SeriesNumber",
+        "SeriesDescription",
+    ),
+    *("AcquisitionNumber", "InstanceNumber", "ImagePositionPatient", "ImageOrientationPatient", "ImageType"),
+    *("NumberOfFrames", "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"),
+    *("GridFrameOffsetVector", "Rows"),
 )
 """What `series_of` looks at, so that no more has to be read."""
 
@@ -104,27 +94,28 @@ def _one_series(objects: list[tuple[Dataset | Path, Dataset]]) -> Series:
     places = [place for origin, header in objects for place in _places(origin, header)]
     # A localizer without a position does not take the order from the others.
     placed = [place for place in places if place.is_known or not place.is_localizer]
-    apart = [place for place in places if not (place.is_known or not place.is_localizer)]
+    apart = [place for place in places if place.is_localizer and not place.is_known]
     stacks = _stacks(placed) if all(place.is_known for place in placed) else [_by_number(placed)]
-    ordered = sorted(
-        [*stacks, _by_number(apart)], key=lambda stack: min((one.numbers for one in stack), default=())
-    )
+    stacks.append(_by_number(apart))
+    ordered = sorted(stacks, key=lambda stack: min((one.numbers for one in stack), default=()))
     slices = [place.slice for stack in ordered for place in stack]
     return Series(_name_of(objects[0][1]), tuple(slices))
 
 
 def _places(origin: Dataset | Path, header: Dataset) -> list[_Place]:
     is_localizer = "LOCALIZER" in (header.get("ImageType") or [])
-    numbers_of, offsets = _numbers_of(header), numbers(header.get("GridFrameOffsetVector"))
+    offsets = numbers(header.get("GridFrameOffsetVector"))
+    stated = [numbers(header.get(keyword)) for keyword in ("AcquisitionNumber", "InstanceNumber")]
+    acquisition, instance = ((found or [0.0])[0] for found in stated)
     places = []
-    for index in range(_frames(header)):
+    for index in range(frame_count(header) if "Rows" in header else 1):
         corner = numbers(frame_attribute(header, index, "PlanePositionSequence", "ImagePositionPatient"))
         cosines = numbers(
             frame_attribute(header, index, "PlaneOrientationSequence", "ImageOrientationPatient")
         )
         if index < len(offsets) and len(corner) == 3 and len(cosines) == 6:
             corner = _of_grid(corner, cosines, offsets, index)
-        places.append(_Place(Slice(origin, index), corner, cosines, numbers_of, is_localizer))
+        places.append(_Place(Slice(origin, index), corner, cosines, (acquisition, instance), is_localizer))
     return places
 
 
@@ -139,10 +130,6 @@ def _of_grid(corner: list[float], cosines: list[float], offsets: list[float], in
     return moved
 
 
-def _frames(header: Dataset) -> int:
-    return frame_count(header) if "Rows" in header else 1
-
-
 def _by_number(places: list[_Place]) -> list[_Place]:
     return sorted(places, key=lambda place: place.numbers)
 
@@ -152,17 +139,13 @@ def _stacks(places: list[_Place]) -> list[list[_Place]]:
     stacks: list[tuple[NDArray[np.float64], list[_Place]]] = []
     for place in places:
         cosines = np.array(place.cosines)
-        known = (
-            stack
-            for first, stack in stacks
-            if stack[0].is_localizer == place.is_localizer
-            and np.abs(first - cosines).max() <= _SAME_DIRECTION
-        )
-        stack = next(known, None)
-        if stack is None:
-            stacks.append((cosines, [place]))
+        for first, stack in stacks:
+            is_alike = np.abs(first - cosines).max() <= _SAME_DIRECTION
+            if is_alike and stack[0].is_localizer == place.is_localizer:
+                stack.append(place)
+                break
         else:
-            stack.append(place)
+            stacks.append((cosines, [place]))
     return [_along_normal(first, stack) for first, stack in stacks]
 
 
@@ -174,11 +157,6 @@ def _along_normal(cosines: NDArray[np.float64], stack: list[_Place]) -> list[_Pl
     normal = _normal(cosines)
     # To the micrometre: equal positions stay equal, and then numbers decide, and frames their own order.
     return sorted(stack, key=lambda place: (round(float(np.dot(normal, place.corner)), 3), *place.numbers))
-
-
-def _numbers_of(header: Dataset) -> tuple[float, float]:
-    acquisition, instance = numbers(header.get("AcquisitionNumber")), numbers(header.get("InstanceNumber"))
-    return (acquisition or [0.0])[0], (instance or [0.0])[0]
 
 
 def _name_of(header: Dataset) -> str:

@@ -1,8 +1,4 @@
-"""The display shutter of a frame (PS3.3 C.7.6.11): what of its pixels is not to be seen.
-
-The one idea: whatever its shapes are, a shutter becomes a bitmap of what it hides; where shapes are combined, only what
-all of them leave open is seen.
-"""
+"""The display shutter of a frame (PS3.3 C.7.6.11) as a bitmap of what it hides."""
 
 from __future__ import annotations
 
@@ -18,8 +14,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from pydicom import Dataset
 
-__all__ = ["Shutter", "shutter_of"]
-
 _GROUP = "FrameDisplayShutterSequence"  # PS3.3 C.7.6.16.2.6
 _CIELAB = "ShutterPresentationColorCIELabValue"
 _MOST_P_VALUE = 65535
@@ -28,15 +22,7 @@ _LEAST_VERTICES = 3
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Shutter:
-    """What is hidden.
-
-    Attributes
-    ----------
-    hidden : array of bool
-        Rows by columns.
-    colour : tuple of int
-        Red, green and blue in its place, 0..255.
-    """
+    """What is hidden, rows by columns, and red, green and blue in its place, 0..255."""
 
     hidden: NDArray[np.bool_]
     colour: tuple[int, int, int]
@@ -50,10 +36,7 @@ class Shutter:
 def shutter_of(dataset: Dataset, index: int, shape: tuple[int, int], aspect: float) -> Shutter | None:
     """Return the shutter of a frame of `shape` rows and columns, None where nothing is hidden.
 
-    Parameters
-    ----------
-    aspect : float
-        How many times as high as wide a pixel is: a circle is one on the screen, its radius in columns.
+    `aspect` is how many times as high as wide a pixel is: a circle is one on the screen, its radius in columns.
     """
 
     def value(keyword: str) -> Any:

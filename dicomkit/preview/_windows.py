@@ -1,7 +1,6 @@
 """From stored values to modality values, and from those to 8 bits: the arithmetic of PS3.3 C.11.1 and C.11.2.
 
-The one idea: each transformation is a small frozen value that can be applied to an array here, and sent to a browser
-that applies it in the same order of operations, in the same double precision.
+The browser does the same, in the same order of operations and the same double precision (`widgets/image/pixels.js`).
 """
 
 from __future__ import annotations
@@ -16,38 +15,14 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = [
-    "CT_WINDOWS",
-    "WINDOW_FUNCTIONS",
-    "LookupTable",
-    "Modality",
-    "Rescale",
-    "Voi",
-    "Window",
-    "full_range",
-    "labels_of",
-    "spanning",
-    "strips",
-]
-
 Function = Literal["LINEAR", "LINEAR_EXACT", "SIGMOID"]
-WINDOW_FUNCTIONS: tuple[Function, ...] = (
-    "LINEAR",
-    "LINEAR_EXACT",
-    "SIGMOID",
-)  # PS3.3 C.11.2.1.2 and C.11.2.1.3
+# PS3.3 C.11.2.1.2 and C.11.2.1.3
+WINDOW_FUNCTIONS: tuple[Function, ...] = ("LINEAR", "LINEAR_EXACT", "SIGMOID")
 
 WHITE = 255
-_LINEAR_LEAST_WIDTH = 1.0  # PS3.3 C.11.2.1.2.1
-_LINEAR_CENTER_SHIFT = 0.5  # the same
-_LINEAR_WIDTH_SHIFT = 1.0  # the same
 _NARROWEST = float(np.finfo(np.float32).tiny)  # of a picture that is of one value
-_SIGMOID_STEEPNESS = -4.0  # PS3.3 C.11.2.1.3.1
-
-
-_STRIP = (
-    3 << 17
-)  # values that are computed at a time: double floats of them fit a cache, and colours are whole
+# Values that are computed at a time: double floats of them fit a cache, and colours are whole.
+_STRIP = 3 << 17
 
 
 def strips(array: NDArray[Any]) -> Iterator[NDArray[Any]]:
@@ -143,7 +118,7 @@ class Window:
             )
         if not np.isfinite(self.center) or not np.isfinite(self.width):
             raise ValueError(f"window center {self.center} and width {self.width} must be finite numbers")
-        if self.function == "LINEAR" and self.width < _LINEAR_LEAST_WIDTH:
+        if self.function == "LINEAR" and self.width < 1:
             raise ValueError(f"window width {self.width:g} is below 1; use LINEAR_EXACT for narrower windows")
         if self.width <= 0:
             raise ValueError(f"window width {self.width:g} must be above 0")
@@ -152,13 +127,11 @@ class Window:
         """Return the grey levels 0..255 of modality values, rounded half up."""
         x = values.astype(np.float64)
         with np.errstate(all="ignore"):  # NaN and infinity among float pixels are given a level by rounding
-            if self.function == "SIGMOID":
-                return round_half_up(
-                    WHITE / (1 + np.exp(_SIGMOID_STEEPNESS * (x - self.center) / self.width))
-                )
             center, width = self.center, self.width
-            if self.function == "LINEAR":
-                center, width = center - _LINEAR_CENTER_SHIFT, width - _LINEAR_WIDTH_SHIFT
+            if self.function == "SIGMOID":  # C.11.2.1.3.1
+                return round_half_up(WHITE / (1 + np.exp(-4.0 * (x - center) / width)))
+            if self.function == "LINEAR":  # C.11.2.1.2.1
+                center, width = center - 0.5, width - 1.0
             levels = ((x - center) / width + 0.5) * WHITE if width else np.zeros_like(x)
             levels = np.where(x <= center - width / 2, 0.0, levels)
             levels = np.where(x > center + width / 2, float(WHITE), levels)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dicomkit.dictionary.uids import EXPLICIT_BE, EXPLICIT_LE, IMPLICIT_LE, UNCOMPRESSED, uid_name
 from dicomkit.sources._walk import ITEM, LITTLE_EXPLICIT, UNDEFINED_LENGTH, Encoding, Header, Window
 
-__all__ = ["contradiction", "is_encapsulated", "syntax_of_code_stream"]
+__all__ = ["contradiction", "is_encapsulated", "marker_segments", "syntax_of_code_stream"]
 
 _ENCAPSULATED = frozenset(
     ("1.2.840.10008.1.2.5", "1.2.840.10008.1.2.1.98", "1.2.840.10008.1.2.8.1")
@@ -29,7 +29,7 @@ _JPEG_LOSSLESS_FRAME = 0xC3
 _JPEG_LS_FRAME = 0xF7  # T.87
 _JPEG_OTHER_FRAMES = frozenset((0xC2, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF))
 _JPEG_SCAN = 0xDA
-_JPEG_WITHOUT_SEGMENT = frozenset((0x01, *range(0xD0, 0xD9)))
+_WITHOUT_SEGMENT = frozenset((0x01, *range(0xD0, 0xD9)))  # of JPEG; none of them is in a head of JPEG 2000
 _J2K_SIZ, _J2K_CAP, _J2K_COD, _J2K_FIRST_TILE = 0x51, 0x50, 0x52, 0x90  # T.800 Table A.2; CAP: T.814
 _MOST_RLE_SEGMENTS = 15  # PS3.5 G.5
 _RLE_HEADER_SIZE = 64
@@ -172,7 +172,7 @@ def syntax_of_code_stream(first: bytes) -> tuple[str, str]:
     return "in a way that its first bytes do not tell", ""
 
 
-def _segments(first: bytes, without_segment: frozenset[int]) -> list[tuple[int, bytes]]:
+def marker_segments(first: bytes) -> list[tuple[int, bytes]]:
     """The markers of a code stream with their segments, the length at the beginning of each, as far as they go."""
     found = []
     position = 2
@@ -182,7 +182,7 @@ def _segments(first: bytes, without_segment: frozenset[int]) -> list[tuple[int, 
         if marker == 0xFF:  # a fill byte
             continue
         position += 1
-        if marker in without_segment:
+        if marker in _WITHOUT_SEGMENT:
             continue
         length = int.from_bytes(first[position : position + 2], "big")
         found.append((marker, first[position : position + length]))
@@ -193,7 +193,7 @@ def _segments(first: bytes, without_segment: frozenset[int]) -> list[tuple[int, 
 
 
 def _jpeg(first: bytes) -> tuple[str, str]:
-    segments = _segments(first, _JPEG_WITHOUT_SEGMENT)
+    segments = marker_segments(first)
     frame = next((marker for marker, _ in segments if marker in _JPEG_FRAMES), 0)
     scan = next((segment for marker, segment in segments if marker == _JPEG_SCAN), b"")
     # Length, number of components, two bytes for each, and then what is asked for: T.81 B.2.3, T.87 C.2.3.
@@ -214,7 +214,7 @@ _JPEG_FRAMES = frozenset((*_JPEG_BY_FRAME, _JPEG_LOSSLESS_FRAME, _JPEG_LS_FRAME)
 
 
 def _jpeg_2000(first: bytes) -> tuple[str, str]:
-    segments = dict(reversed(_segments(first, frozenset())))
+    segments = dict(reversed(marker_segments(first)))
     size, style = segments.get(_J2K_SIZ, b""), segments.get(_J2K_COD, b"")
     if len(style) < 12 or len(size) < 4 or size[2] & 0x80:  # Rsiz says Part 2
         return "JPEG 2000", ""

@@ -1,7 +1,7 @@
 """The step of the app in which one looks: the series that were found, one of them in a viewer, tags beside it.
 
-The one idea: whatever changes, one thread compares what is shown with what ought to be, and makes up the difference; so
-nothing is read in the kernel's own thread, and of many changes the last counts.
+Whatever changes, one thread compares what is shown with what should be, and makes up the difference; so nothing is
+read in the kernel's own thread, and of many changes the last counts.
 """
 
 from __future__ import annotations
@@ -27,8 +27,6 @@ from dicomkit.widgets.tags import TagBrowser
 if TYPE_CHECKING:
     from dicomkit.widgets.batch import BatchPanel, Cargo
 
-__all__ = ["LookStep"]
-
 _MOST_INSTANCES = 1000  # of a series; each header is read
 _MOST_BYTES_IN_MEMORY = 256 * 1024 * 1024  # of those that lie in an archive
 _OF_THE_PANEL = ["series", "state", "active"]
@@ -38,12 +36,7 @@ _OF_THE_VIEWER = ["series", "frame", "playing"]
 class LookStep(VBox):  # type: ignore[misc]  # ipywidgets is not typed
     """Shows a series of what a batch panel found: the one with the cursor there, or that is chosen here, or the first.
 
-    Attributes
-    ----------
-    viewer : ImageViewer or None
-        With the series.
-    browser : TagBrowser or None
-        With the instance whose frame is shown; it follows when that has stayed for a moment.
+    `viewer` has the series, and `browser` the instance whose frame is shown, when that has stayed for a moment.
     """
 
     viewer = t.Instance(ImageViewer, allow_none=True, read_only=True)
@@ -85,15 +78,12 @@ class LookStep(VBox):  # type: ignore[misc]  # ipywidgets is not typed
         with self._lock:
             self._is_closed = True
         self._ticker.close()
-        for child in (self.viewer, self.browser, self._bar):
-            if child is not None:
-                child.close()
         self.unobserve_all()
-        layouts = self.layout, self._place.layout
-        self._place.close()
+        layout = self.layout
         super().close()
-        for layout in layouts:
-            layout.close()
+        for part in (self.viewer, self.browser, self._bar, self._place.layout, self._place, layout):
+            if part is not None:
+                part.close()
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}>"
@@ -103,9 +93,6 @@ class LookStep(VBox):  # type: ignore[misc]  # ipywidgets is not typed
     def _on_panel(self, change: Any) -> None:
         if change.name == "active" and change.new is not None:
             self._wanted = change.new
-        self._ticker.wake()
-
-    def _on_viewer(self, _change: object) -> None:
         self._ticker.wake()
 
     def _press(self, act: str, _label: str, text: str) -> None:
@@ -119,14 +106,22 @@ class LookStep(VBox):  # type: ignore[misc]  # ipywidgets is not typed
         panel = self._panel
         found = _worth_a_look(panel)
         chosen = next((one for one in found if one.key == self._wanted), found[0] if found else None)
-        is_scanning = panel is not None and panel.state == "scanning"
-        is_to_stay = is_scanning and (
-            chosen is None or self._is_of(chosen) or (bool(self._looked_at) and chosen.key != self._wanted)
+        # While more is found, what is looked at stays, unless another is wanted.
+        is_to_stay = (
+            panel is not None
+            and panel.state == "scanning"
+            and (
+                chosen is None
+                or self._is_of(chosen)
+                or (bool(self._looked_at) and chosen.key != self._wanted)
+            )
         )
-        if panel is not None and chosen is not None and not is_to_stay:
-            self._look_at(chosen, panel.cargo_of(chosen.key))
-        elif not is_to_stay:
+        if is_to_stay:
+            pass
+        elif panel is None or chosen is None:
             self._put(None, ())
+        else:
+            self._look_at(chosen, panel.cargo_of(chosen.key))
         self._follow_frame()
         self._show()
 
@@ -139,12 +134,10 @@ class LookStep(VBox):  # type: ignore[misc]  # ipywidgets is not typed
             return
         instances = [one for one in cargo if isinstance(one, Instance)]
         some = _few_enough(instances)
-        self._fault = ""
-        self._limit = (
-            f"The first {len(some):,} of {counted(len(instances), 'instance')} are in the viewer."
-            if len(some) < len(instances)
-            else ""
-        )
+        self._fault = self._limit = ""
+        if len(some) < len(instances):
+            count = counted(len(instances), "instance")
+            self._limit = f"The first {len(some):,} of {count} are in the viewer."
         viewer = None
         try:
             viewer = ImageViewer([Path(one.content) if isinstance(one.content, str) else one for one in some])
@@ -164,7 +157,7 @@ class LookStep(VBox):  # type: ignore[misc]  # ipywidgets is not typed
             self.set_trait("browser", None)
             self.set_trait("viewer", viewer)
             if viewer is not None:
-                viewer.observe(self._on_viewer, _OF_THE_VIEWER)
+                viewer.observe(lambda _change: self._ticker.wake(), _OF_THE_VIEWER)
             self._arrange()
         for one in before:
             one.close()
@@ -175,11 +168,8 @@ class LookStep(VBox):  # type: ignore[misc]  # ipywidgets is not typed
         if viewer is None or viewer.playing:
             return
         origin = viewer.origin
-        if (
-            origin is None
-            or origin is self._tags_of
-            or (isinstance(origin, Path) and origin == self._tags_of)
-        ):
+        is_same_file = isinstance(origin, Path) and origin == self._tags_of
+        if origin is None or origin is self._tags_of or is_same_file:
             return
         try:
             browser = TagBrowser(origin)
@@ -210,17 +200,13 @@ class LookStep(VBox):  # type: ignore[misc]  # ipywidgets is not typed
 
     def _state(self) -> StepState:
         found = _worth_a_look(self._panel)
-        shown = next((one.key for one in found if self._is_of(one)), found[0].key if found else "")
+        choice = None
+        if found:
+            shown = next((one.key for one in found if self._is_of(one)), found[0].key)
+            choice = StepChoice("series", "Series", [(one.key, _label(one)) for one in found], shown)
         notes = [self._words(found), Note(self._fault, "error"), Note(self._limit)]
-        return StepState(
-            label="Look",
-            title="2 Look",
-            hint="the image and the tags of what you chose",
-            choice=StepChoice("series", "Series", [(one.key, _label(one)) for one in found], shown)
-            if found
-            else None,
-            notes=[note for note in notes if note.says],
-        )
+        hint = "the image and the tags of what you chose"
+        return StepState("Look", "2 Look", hint, choice=choice, notes=[one for one in notes if one.says])
 
     def _words(self, found: Sequence[SeriesFound]) -> Note:
         if self._panel is None:
@@ -228,10 +214,8 @@ class LookStep(VBox):  # type: ignore[misc]  # ipywidgets is not typed
         if self._panel.state == "scanning":
             return Note("Looking for DICOM in what is chosen \u2026")
         if not found:
-            return Note(
-                "There is no DICOM in what is chosen that can be read. Choose other files or folders in step 1.",
-                "warning",
-            )
+            nothing = "There is no DICOM in what is chosen that can be read. Choose other files or folders in step 1."
+            return Note(nothing, "warning")
         return Note("")
 
 

@@ -1,7 +1,5 @@
-"""SenderApp: choose, look, set, send and see, on one screen.
-
-The one idea: it is the other widgets one below the other, each with its own Python value; all that is added is what
-joins them, and a receiver to practise with.
+"""SenderApp: choose, look, set, send and see, on one screen: the other widgets, what joins them, and a receiver to
+practise with.
 """
 
 from __future__ import annotations
@@ -28,6 +26,12 @@ __all__ = ["SenderApp"]
 
 _PRACTICE = "PRACTICE"
 _PEER = ("remote_host", "remote_port", "remote_aet")
+_NO_PACS = (
+    "No PACS at hand? A practice receiver on this machine takes what you send, and writes nothing to disk."
+)
+_NOTHING_CHOSEN = (
+    "Nothing is chosen yet. What you choose in step 1 is listed here by series, and sent from here."
+)
 
 
 class SenderApp(VBox):  # type: ignore[misc]  # ipywidgets is not typed
@@ -105,7 +109,7 @@ class SenderApp(VBox):  # type: ignore[misc]  # ipywidgets is not typed
         self.add_class("dk-app")
         self._is_closed = False
         self.chooser.observe(self._on_selected, "selected")
-        self.form.observe(self._on_form, "value")
+        self.form.observe(self._show, "value")
         if folder is not None:
             self.chooser.selected = (self.chooser.folder,)
         elif setting is None:
@@ -163,19 +167,19 @@ class SenderApp(VBox):  # type: ignore[misc]  # ipywidgets is not typed
             return
         self._is_closed = True
         self.chooser.unobserve(self._on_selected, "selected")
-        self.form.unobserve(self._on_form, "value")
+        self.form.unobserve(self._show, "value")
         self.end_practice()
         self._look.close()
         if self.panel is not None:
             self.panel.close()
-        for part in (self._choose_bar, self.chooser, self._set_bar, self.form, self._send_bar):
-            part.close()
         self.unobserve_all()
-        layouts = self.layout, self._send_place.layout
-        self._send_place.close()
+        layout = self.layout
         super().close()
-        for layout in layouts:
-            layout.close()
+        for part in (
+            *(self._choose_bar, self.chooser, self._set_bar, self.form, self._send_bar),
+            *(self._send_place.layout, self._send_place, layout),
+        ):
+            part.close()
 
     def __repr__(self) -> str:
         state = "nothing chosen" if self.panel is None else self.panel.state
@@ -186,14 +190,10 @@ class SenderApp(VBox):  # type: ignore[misc]  # ipywidgets is not typed
     def _on_selected(self, _change: object) -> None:
         """The panel looks at what else is chosen by itself; here it is made with the first choice."""
         panel, is_chosen = self.panel, bool(self.chooser.selected)
-        if panel is None and is_chosen:
-            self._put(BatchPanel(self.form, self.chooser, **self._options))
-        elif (
-            panel is not None
-            and not is_chosen
-            and panel.result is None
-            and panel.state in ("scanning", "ready")
-        ):
+        if panel is None:
+            if is_chosen:
+                self._put(BatchPanel(self.form, self.chooser, **self._options))
+        elif not is_chosen and panel.result is None and panel.state in ("scanning", "ready"):
             self._put(None)
         self._look.follow(self.panel if is_chosen else None)
 
@@ -203,9 +203,6 @@ class SenderApp(VBox):  # type: ignore[misc]  # ipywidgets is not typed
         self._send_place.children = () if panel is None else (panel,)
         if before is not None:
             before.close()
-        self._show()
-
-    def _on_form(self, _change: object) -> None:
         self._show()
 
     def _show_what_runs(self) -> None:
@@ -233,51 +230,29 @@ class SenderApp(VBox):  # type: ignore[misc]  # ipywidgets is not typed
 
     # What is shown
 
-    def _show(self) -> None:
+    def _show(self, _change: object = None) -> None:
         if self._is_closed:
             return
         self._set_bar.show(self._set_state())
-        nothing = (
-            "Nothing is chosen yet. What you choose in step 1 is listed here by series, and sent from here."
-        )
-        self._send_bar.show(
-            StepState(
-                "Send and see",
-                "4 Send and see",
-                "every instance gets a row that says what became of it",
-                notes=[Note(nothing)] if self.panel is None else [],
-            )
-        )
+        hint = "every instance gets a row that says what became of it"
+        notes = [Note(_NOTHING_CHOSEN)] if self.panel is None else []
+        self._send_bar.show(StepState("Send and see", "4 Send and see", hint, notes=notes))
 
     def _set_state(self) -> StepState:
         receiver = self.receiver
-        buttons = []
+        filling = "Fill in host, port and AE title of a receiver on this machine"
+        stop = Button("end", "Stop the practice receiver", "The form gets back what it showed before")
         if receiver is None:
-            note = Note(
-                "No PACS at hand? A practice receiver on this machine takes what you send, and writes nothing to disk."
-            )
+            buttons = [Button("practise", "Start a practice receiver", filling)]
+            note = Note(_NO_PACS)
         elif self._points_to(receiver):
-            note = Note(
-                f"{receiver.aet} listens at {receiver.host}:{receiver.port}, and the form points to it.",
-                "done",
-            )
+            buttons = [stop]
+            place = f"{receiver.aet} listens at {receiver.host}:{receiver.port}"
+            note = Note(f"{place}, and the form points to it.", "done")
         else:
-            note = Note(
-                f"{receiver.aet} listens at {receiver.host}:{receiver.port}; the form points elsewhere."
-            )
-        if receiver is None or not self._points_to(receiver):
-            label = "Start a practice receiver" if receiver is None else "Point the form to it"
-            buttons.append(
-                Button("practise", label, "Fill in host, port and AE title of a receiver on this machine")
-            )
-        if receiver is not None:
-            buttons.append(
-                Button("end", "Stop the practice receiver", "The form gets back what it showed before")
-            )
-        return StepState(
-            "Set",
-            "3 Set",
-            "where it goes, and the names both sides go by; Echo asks whether the peer answers",
-            buttons=buttons,
-            notes=[note, *([Note(self._fault, "error")] if self._fault else [])],
-        )
+            buttons = [Button("practise", "Point the form to it", filling), stop]
+            place = f"{receiver.aet} listens at {receiver.host}:{receiver.port}"
+            note = Note(f"{place}; the form points elsewhere.")
+        notes = [note, Note(self._fault, "error")] if self._fault else [note]
+        hint = "where it goes, and the names both sides go by; Echo asks whether the peer answers"
+        return StepState("Set", "3 Set", hint, buttons=buttons, notes=notes)

@@ -1,17 +1,18 @@
 """BatchPanel: see what will be sent, send it, and watch what becomes of it.
 
-The one idea: a batch belongs to the kernel, and the panel comes to look at it five times a second; so a panel that is
-closed, reloaded or made again loses nothing, and sender threads never touch a widget.
+A batch belongs to the kernel, and the panel looks at it five times a second; so a panel that is closed, reloaded or
+made again loses nothing, and the threads that send never touch a widget.
 """
 
 from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from inspect import signature
 from pathlib import Path
 from threading import Event, RLock, Thread
+from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeGuard
 from weakref import WeakSet
 
@@ -23,20 +24,18 @@ from dicomkit.errors import DicomkitError, SettingError
 from dicomkit.results import Outcome, ResultsFile, SendResult, known_suffix, to_frame
 from dicomkit.settings import DicomSenderSetting
 from dicomkit.sources import Instance
+from dicomkit.widgets._bar import Note
 from dicomkit.widgets._ticker import Ticker
-from dicomkit.widgets.batch._bar import BatchBar
+from dicomkit.widgets.batch._bar import BatchBar, Facts, bar_state
 from dicomkit.widgets.batch._job import Job, Origin, Pace, running_jobs
+from dicomkit.widgets.batch._results import BatchResults
 from dicomkit.widgets.batch._scan import Cargo, Scan
 from dicomkit.widgets.batch._series import SeriesTable
-from dicomkit.widgets.batch._tables import result_rows
-from dicomkit.widgets.batch._words import Panel, bar_state, not_stored
 from dicomkit.widgets.form import SettingForm
 from dicomkit.widgets.table import UPDATE_SECONDS, Rows
 
 if TYPE_CHECKING:
     import pandas as pd
-
-__all__ = ["BatchPanel", "refuse_strange_options"]
 
 _SHUT = Event()
 _SHUT.set()
@@ -108,23 +107,23 @@ class BatchPanel(VBox):  # type: ignore[misc]  # ipywidgets is not typed
         self._closed = Event()
         self._job: Job | None = None
         self._is_attached = False
-        self._is_due = Event()  # to be sent as soon as the scan is over
+        self._is_due = False  # to be sent as soon as the scan is over
         self._is_cancelled_early = False
         self._is_outdated = False  # other sources were chosen during the batch
         self._is_other_choice = False  # than what the batch was of
         self._asks = False
-        self._file_question: Path | None = None
-        self._said: tuple[str, str] = ("", "")
+        self._overwrites: Path | None = None  # what is asked about
+        self._said: Note | None = None
         self._seen = -1
         self._pace = Pace()
         self._bar = BatchBar(self._press)
         running = [job for job in running_jobs() if job.origin == self._origin()]
         self._found = self._series_of(running[0].scan if running else Scan(self._given()))
-        self._result_table = Rows(result_rows(), label="What became of it", height_px=360)
+        self._result_table = _table_of(BatchResults())
         super().__init__(layout=Layout(width="100%"))
         self.add_class("dk-batch-panel")
         if running:
-            self._attach(running[0])
+            self._follow(running[0], is_attached=True)
         self._arrange()
         if isinstance(setting, SettingForm):
             setting.observe(self._on_form, ["value", "valid"])
@@ -182,21 +181,20 @@ class BatchPanel(VBox):  # type: ignore[misc]  # ipywidgets is not typed
         with self._lock:
             if self._closed.is_set():
                 raise ValueError("this panel is closed; make another one")
-            if self._is_due.is_set() or self._is_sending():
+            if self._is_due or self._is_sending():
                 raise ValueError("a batch is under way; wait() for it, or cancel() it")
             if isinstance(self._target, SettingForm) and not self._target.valid:
                 raise SettingError(list(self._target.errors.values()))
             setting = self.setting
             if self._is_outdated:
                 self.rescan()
-            self._asks = False
-            self._said = ("", "")
+            self._asks, self._said = False, None
             self._is_cancelled_early = False
-            self._is_due.set()
+            self._is_due = True
         if self._found.scan.is_over:
             self._begin(setting)
         else:
-            Thread(target=self._begin_after_scan, args=(setting,), name="dicomkit panel", daemon=True).start()
+            Thread(target=self._begin, args=(setting,), name="dicomkit panel", daemon=True).start()
             self._refresh()
         return self
 
@@ -212,14 +210,12 @@ class BatchPanel(VBox):  # type: ignore[misc]  # ipywidgets is not typed
         DicomkitError, OSError, ValueError
             What `send_batch` raised.
         """
-        from time import monotonic
-
-        if self._job is None and not self._is_due.is_set():
+        if self._job is None and not self._is_due:
             raise ValueError("nothing is being sent; start() first")
         until = None if timeout_seconds is None else monotonic() + timeout_seconds
         while True:
             try:
-                is_due = self._is_due.is_set()  # asked first, or the job could be that of the batch before
+                is_due = self._is_due  # asked first, or the job could be that of the batch before
                 job = self._job
                 if is_due:
                     self._found.scan.wait(UPDATE_SECONDS)
@@ -240,22 +236,22 @@ class BatchPanel(VBox):  # type: ignore[misc]  # ipywidgets is not typed
     def pause(self) -> None:
         """Take up no further instance until `resume`."""
         if self._job is not None:
-            self._job.pause()
+            self._job.control.pause()
             self._refresh()
 
     def resume(self) -> None:
         """Go on after a `pause`."""
         if self._job is not None:
-            self._job.resume()
+            self._job.control.resume()
             self._refresh()
 
     def cancel(self) -> None:
         """End the scan and the batch, after the instances under way; the second time at once."""
         with self._lock:  # or a batch that begins at this moment would not hear of it
             self._found.scan.stop()
-            self._is_cancelled_early = self._is_due.is_set()
-            if self._job is not None and not self._job.is_over:
-                self._job.cancel()
+            self._is_cancelled_early = self._is_due
+            if self._job is not None and self._is_sending():
+                self._job.control.cancel()
         self._refresh()
 
     def retry_failed(self) -> BatchPanel:
@@ -270,22 +266,12 @@ class BatchPanel(VBox):  # type: ignore[misc]  # ipywidgets is not typed
             job = self._job
             if job is None or self._is_sending():
                 raise ValueError("there is no batch that is over; start() one, or wait() for it")
-            again = self._not_stored(job)
+            again = job.rows.failed()
             if not again:
                 raise ValueError("there is nothing to try again: everything is stored, or was skipped")
-            self._said = ("", "")
-            self._follow(
-                Job(
-                    self.setting,
-                    job.cargo_at(again),
-                    job.scan,
-                    job.rows,
-                    self._options,
-                    origin=self._origin(),
-                    places=again,
-                    before=job,
-                )
-            )
+            self._said = None
+            cargo = job.rows.try_again(again)
+            self._follow(Job(self._origin(), job.scan, cargo, job.rows, self._options, places=again))
         self._refresh()
         return self
 
@@ -366,56 +352,32 @@ class BatchPanel(VBox):  # type: ignore[misc]  # ipywidgets is not typed
     def _is_sending(self) -> bool:
         return self._job is not None and not self._job.is_over
 
-    def _begin_after_scan(self, setting: DicomSenderSetting) -> None:
-        self._found.scan.wait()
-        self._begin(setting)
-
     def _begin(self, setting: DicomSenderSetting) -> None:
+        """Send what is checked when all is found."""
+        self._found.scan.wait()
         with self._lock:
             self._found.take_found()
-            cargo = self._found.scan.cargo_of(self.selection)
-            job = Job(
-                setting,
-                cargo,
-                self._found.scan,
-                result_rows(),
-                self._options,
-                origin=Origin(setting, self._given()),
-                is_cancelled=self._is_cancelled_early,
-            )
-            self._is_attached = False
-            self._follow(job)
-            self._put_results(job)
-            self._is_due.clear()
+            scan, origin = self._found.scan, Origin(setting, self._given())
+            cargo, is_cancelled = scan.cargo_of(self.selection), self._is_cancelled_early
+            self._follow(Job(origin, scan, cargo, BatchResults(), self._options, is_cancelled=is_cancelled))
+            self._is_due = False
         self._refresh()
 
-    def _attach(self, job: Job) -> None:
-        self._is_attached = True
-        self._follow(job)
-        self._put_results(job)
-
-    def _follow(self, job: Job) -> None:
+    def _follow(self, job: Job, *, is_attached: bool = False) -> None:
         self._job = job
+        self._is_attached = is_attached
         self._is_other_choice = False
         self._seen = -1
         self._pace = Pace()
-
-    def _put_results(self, job: Job) -> None:
         before = self._result_table
-        self._result_table = Rows(job.rows, label="What became of it", height_px=360)
-        before.close()
-        self._arrange()
-
-    def _not_stored(self, job: Job) -> list[int]:
-        return [
-            row.number
-            for row in job.rows.records
-            if not (row.result.outcome.is_stored or row.result.outcome is Outcome.SKIPPED)
-        ]
+        if before.source is not job.rows:
+            self._result_table = _table_of(job.rows)
+            before.close()
+            self._arrange()
 
     def _results(self, *, latest: bool) -> list[SendResult]:
         rows = () if self._job is None else self._job.rows.records
-        return [one for row in rows for one in (*(() if latest else row.earlier), row.result)]
+        return [one for row in rows for one in (*(() if latest else row.earlier), row.last)]
 
     # What follows from what is done elsewhere
 
@@ -425,7 +387,7 @@ class BatchPanel(VBox):  # type: ignore[misc]  # ipywidgets is not typed
     def _on_sources(self, _change: object) -> None:
         job = self._job
         self._is_other_choice = job is not None and job.origin != Origin(job.setting, self._given())
-        if self._is_sending() or self._is_due.is_set():
+        if self._is_sending() or self._is_due:
             self._is_outdated = True
             self._ticker.wake()
         else:
@@ -435,9 +397,6 @@ class BatchPanel(VBox):  # type: ignore[misc]  # ipywidgets is not typed
         """No lock here: the table holds its own, and the panel asks the table under the panel's."""
         self.selection = keys
         self._ticker.wake()
-
-    def _on_cursor(self, key: str | None) -> None:
-        self.set_trait("active", key)
 
     def _on_selection(self, change: Any) -> None:
         self._found.check(change.new)
@@ -456,11 +415,15 @@ class BatchPanel(VBox):  # type: ignore[misc]  # ipywidgets is not typed
 
     def _series_of(self, scan: Scan, unchecked: frozenset[str] = frozenset()) -> SeriesTable:
         return SeriesTable(
-            scan, self._became, on_checked=self._on_checked, on_cursor=self._on_cursor, unchecked=unchecked
+            scan,
+            self._became,
+            on_checked=self._on_checked,
+            on_cursor=lambda key: self.set_trait("active", key),
+            unchecked=unchecked,
         )
 
     def _became(self, key: str) -> Counter[Outcome]:
-        return Counter() if self._job is None else self._job.of_series(key)
+        return Counter() if self._job is None else self._job.rows.outcomes_of(key)
 
     def _arrange(self) -> None:
         tables = [self._found.table] if self._job is None else [self._found.table, self._result_table]
@@ -475,7 +438,7 @@ class BatchPanel(VBox):  # type: ignore[misc]  # ipywidgets is not typed
 
     def _tick(self) -> None:
         """Show what there is now, as long as something changes, and once more."""
-        is_live = self._is_due.is_set() or self._is_sending() or not self._found.scan.is_over
+        is_live = self._is_due or self._is_sending() or not self._found.scan.is_over
         if is_live:
             self._ticker.wake()
         self._show()
@@ -492,122 +455,106 @@ class BatchPanel(VBox):  # type: ignore[misc]  # ipywidgets is not typed
                 self._seen = job.revision
                 self._found.table.changed()
                 self._result_table.changed()
-            panel = self._facts()
-            self._bar.show(bar_state(panel))
+            facts = self._facts()
+            self._bar.show(bar_state(facts))
             batch = job.batch if job is not None and job.is_over else self.result
             found = self._found.found
         self.set_trait("result", batch)
-        self.set_trait("state", panel.state)
+        self.set_trait("state", facts.state)
         self.set_trait("series", found)
 
-    def _facts(self) -> Panel:
-        from time import monotonic
-
+    def _facts(self) -> Facts:
         job = self._job
         form = self._target if isinstance(self._target, SettingForm) else None
-        rate = self._pace.rate(job.done, monotonic()) if job is not None and not job.is_over else 0.0
-        return Panel(
+        errors = form.errors.values() if form is not None and not form.valid else ()
+        edited = [] if job is None or job.setting == self.setting else ["setting"]
+        if self._is_other_choice:
+            edited.append("choice of sources")
+        return Facts(
             setting=self.setting,
             scan=self._found.scan,
             is_scanned=self._found.is_complete,
             series=len(self._found.keys),
-            cargo=self._found.scan.count_of(self.selection),
+            checked=self._found.scan.count_of(self.selection),
             job=job,
-            rate=rate,
-            not_stored=not_stored(job.outcomes) if job is not None and job.is_over else 0,
-            refusal=" and ".join(map(str, form.errors.values()))
-            if form is not None and not form.valid
-            else "",
-            is_due=self._is_due.is_set(),
+            rate=self._pace.rate(job.done, monotonic()) if job is not None and not job.is_over else 0.0,
+            refusal=" and ".join(map(str, errors)),
+            is_due=self._is_due,
             is_attached=self._is_attached,
             asks=self._asks,
-            file_question=self._file_question,
+            overwrites=self._overwrites,
             said=self._said,
-            edited=self._edited(),
+            edited=" and the ".join(edited),
         )
-
-    def _edited(self) -> str:
-        """What was changed since the batch began, in words."""
-        job = self._job
-        if job is None:
-            return ""
-        parts = []
-        if job.setting != self.setting:
-            parts.append("setting")
-        if self._is_other_choice:
-            parts.append("choice of sources")
-        return " and the ".join(parts)
 
     # What is pressed
 
     def _press(self, act: str, label: str, text: str) -> None:
         with self._lock:
             state = bar_state(self._facts())
-        there = {
-            (button.act, button.label) for button in (*state.buttons, *state.answers) if button.is_allowed
-        }
-        if act != "export" and (act, label) not in there:
-            self._said = (
-                "What is shown had changed when that was pressed; look, and press again.",
-                "warning",
-            )
-        else:
-            self._said = ("", "")
-            try:
-                self._do(act, text)
-            except (DicomkitError, OSError, ValueError, TypeError) as error:
-                self._said = (str(error), "error")
+        buttons = (*state.buttons, *state.answers)
+        self._said = None
+        try:
+            if act == "export":
+                self._export_to(Path(text.strip()).expanduser())
+            elif any((one.act, one.label) == (act, label) and one.is_allowed for one in buttons):
+                self._do(act)
+            else:
+                changed = "What is shown had changed when that was pressed; look, and press again."
+                self._said = Note(changed, "warning")
+        except (DicomkitError, OSError, ValueError, TypeError) as error:
+            self._said = Note(str(error), "error")
         self._refresh()
 
-    def _do(self, act: str, text: str) -> None:
-        if act == "send":
-            self._asks = self._found.scan.count_of(self.selection) > _ASK_ABOVE
-            if not self._asks:
-                self.start()
-        elif act == "confirm":
-            self.start()
-        elif act == "keep":
-            self._asks, self._file_question = False, None
-        elif act == "pause":
-            self.pause()
-        elif act == "resume":
-            self.resume()
-        elif act == "cancel":
-            self.cancel()
-        elif act == "stop":
-            self._found.scan.stop()
-        elif act == "retry":
-            self.retry_failed()
-        elif act == "rescan":
-            self.rescan()
-        elif act in ("export", "overwrite"):
-            self._export_as_told(text, is_answer=act == "overwrite")
+    def _do(self, act: str) -> None:
+        does: dict[str, Callable[[], object]] = {
+            "send": self._start_or_ask,
+            "confirm": self.start,
+            "keep": self._keep,
+            "pause": self.pause,
+            "resume": self.resume,
+            "cancel": self.cancel,
+            "stop": self._found.scan.stop,
+            "retry": self.retry_failed,
+            "rescan": self.rescan,
+            "overwrite": lambda: self._export_to(self._overwrites, is_answer=True),
+        }
+        does[act]()
 
-    def _export_as_told(self, typed: str, *, is_answer: bool) -> None:
-        target = self._file_question if is_answer else Path(typed.strip()).expanduser()
-        self._file_question = None
+    def _start_or_ask(self) -> None:
+        self._asks = self._found.scan.count_of(self.selection) > _ASK_ABOVE
+        if not self._asks:
+            self.start()
+
+    def _keep(self) -> None:
+        self._asks, self._overwrites = False, None
+
+    def _export_to(self, target: Path | None, *, is_answer: bool = False) -> None:
+        self._overwrites = None
         if target is None or not target.name:
             raise ValueError("type a file name to save the rows under, such as results.csv")
         known_suffix(target)
-        self._said = (f"Saving the rows as {target} \u2026", "")
+        self._said = Note(f"Saving the rows as {target} \u2026")
+        # In a thread: there may be 100,000 rows, and the kernel has other messages to hear.
         Thread(
             target=self._export_and_say, args=(target, is_answer), name="dicomkit export", daemon=True
         ).start()
 
     def _export_and_say(self, target: Path, is_answer: bool) -> None:
-        """In a thread: there may be 100,000 rows, and the kernel has other messages to hear."""
         try:
             self.export(target, overwrite=is_answer)
+            self._said = Note(f"Rows saved as {target}.", "done")
         except FileExistsError:
-            self._said = ("", "")
-            self._file_question = target
+            self._said, self._overwrites = None, target
         except OSError as error:
-            self._said = (f"{target.name}: {error.strerror or error}.", "error")
+            self._said = Note(f"{target.name}: {error.strerror or error}.", "error")
         except (DicomkitError, ValueError) as error:
-            self._said = (str(error), "error")
-        else:
-            self._said = (f"Rows saved as {target}.", "done")
+            self._said = Note(str(error), "error")
         self._refresh()
+
+
+def _table_of(rows: BatchResults) -> Rows:
+    return Rows(rows, label="What became of it", height_px=360)
 
 
 def refuse_strange_options(options: Iterable[str]) -> None:

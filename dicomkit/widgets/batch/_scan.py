@@ -1,14 +1,14 @@
 """What a batch panel found in its sources, by series, while it still looks.
 
-The one idea: a scan keeps each `Instance` as it was when it was looked at, so that what is sent later is what was seen;
-of who the patient is, one header per series is read, and that when the first of the series is met.
+Each `Instance` is kept as it was when it was looked at, so that what is sent later is what was seen; one header of each
+series is read for who the patient is.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from threading import Event, Lock, Thread
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dicomkit.dictionary.uids import uid_name
 from dicomkit.errors import UnreadableError
@@ -20,35 +20,25 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
-__all__ = ["Cargo", "Scan", "SeriesFound", "UNREADABLE", "key_of"]
-
 Cargo = Instance | Unreadable
 
 UNREADABLE = "unreadable"  # the key of what is no instance and gets a row all the same
-_KEYWORDS = (
-    *("PatientName", "PatientID", "StudyDate", "StudyDescription"),
-    *("SeriesNumber", "SeriesDescription", "SpecificCharacterSet"),
-)
+_KEYWORDS = {
+    "patient_name": "PatientName",
+    "patient_id": "PatientID",
+    "study_date": "StudyDate",
+    "study_description": "StudyDescription",
+    "series_number": "SeriesNumber",
+    "series_description": "SeriesDescription",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class SeriesFound:
-    """One series, as far as it was found.
+    """One series, as far as it was found; who and what is from the first of its instances that was met."""
 
-    Attributes
-    ----------
-    key : str
-        Its Series Instance UID, or what stands for it where there is none.
-    patient_name, patient_id, study_date, study_description, series_number, series_description : str
-        From the first of its instances that was met.
-    kind : str
-        Name of its SOP class.
-    count, size_bytes : int
-        How many instances, and bytes of all their data sets.
-    """
-
-    key: str
-    kind: str
+    key: str  # its Series Instance UID, or what stands for it where there is none
+    kind: str  # name of its SOP class
     modality: str = ""
     patient_name: str = ""
     patient_id: str = ""
@@ -57,51 +47,19 @@ class SeriesFound:
     series_number: str = ""
     series_description: str = ""
     count: int = 0
-    size_bytes: int = 0
-
-
-class _Growing:
-    """A series that more instances may join."""
-
-    __slots__ = ("cargo", "head", "size_bytes")
-
-    def __init__(self, head: SeriesFound) -> None:
-        self.head = head
-        self.cargo: list[tuple[int, Cargo]] = []
-        self.size_bytes = 0
-
-    def as_found(self) -> SeriesFound:
-        return replace(self.head, count=len(self.cargo), size_bytes=self.size_bytes)
+    size_bytes: int = 0  # of all data sets
 
 
 class Scan:
-    """Looks at sources in a thread of its own, from when it is made.
-
-    Parameters
-    ----------
-    sources
-        As for `send_batch`.
-
-    Attributes
-    ----------
-    found, unreadable, size_bytes : int
-        What gets a row; of that, what cannot be sent; bytes of data sets.
-    passed_over : list of PassedOver
-        What is not for sending.
-    fault : str
-        What ended it before its time, in a sentence; empty when nothing did.
-
-    Raises
-    ------
-    TypeError
-        What was given is no source.
-    """
+    """Looks at sources, as for `send_batch`, in a thread of its own; raises a TypeError for what is none."""
 
     def __init__(self, sources: object) -> None:
-        self.found = self.unreadable = self.size_bytes = 0
+        self.found = self.unreadable = 0  # what gets a row; of that, what cannot be sent
+        self.size_bytes = 0  # of data sets
         self.passed_over: list[PassedOver] = []
-        self.fault = ""
-        self._series: dict[str, _Growing] = {}
+        self.fault = ""  # what ended it before its time, in a sentence
+        self._series: dict[str, SeriesFound] = {}
+        self._cargo: dict[str, list[tuple[int, Cargo]]] = {}  # by series, with the place in what was found
         self._grown: dict[str, None] = {}
         self._lock = Lock()
         self._is_stopped = self._is_complete = False
@@ -133,18 +91,18 @@ class Scan:
         """Return the series that are new or have grown since this was last called, as they are now."""
         with self._lock:
             grown, self._grown = self._grown, {}
-            return [self._series[key].as_found() for key in grown]
+            return [self._series[key] for key in grown]
 
     def cargo_of(self, keys: Iterable[str]) -> list[Cargo]:
         """Return what is in these series, in the order in which it was found."""
         with self._lock:
-            chosen = [one for key in keys if key in self._series for one in self._series[key].cargo]
+            chosen = [numbered for key in keys for numbered in self._cargo.get(key, ())]
         return [one for _, one in sorted(chosen, key=lambda numbered: numbered[0])]
 
     def count_of(self, keys: Iterable[str]) -> int:
         """Return how many are in these series."""
         with self._lock:
-            return sum(len(self._series[key].cargo) for key in keys if key in self._series)
+            return sum(len(self._cargo.get(key, ())) for key in keys)
 
     def _look(self, found: Iterable[Instance | Unreadable | PassedOver]) -> None:
         try:
@@ -163,20 +121,17 @@ class Scan:
             self._ended.set()
 
     def _add(self, one: Cargo) -> None:
-        key = key_of(one)
-        series = self._series.get(key)
-        if series is None:
-            series = _Growing(_head(key, one))
+        key, size_bytes = key_of(one), one.length if isinstance(one, Instance) else 0
+        series = self._series.get(key) or _head(key, one)
         with self._lock:
-            self._series[key] = series
+            self._series[key] = replace(
+                series, count=series.count + 1, size_bytes=series.size_bytes + size_bytes
+            )
+            self._cargo.setdefault(key, []).append((self.found, one))
             self._grown[key] = None
-            series.cargo.append((self.found, one))
             self.found += 1
-            if isinstance(one, Instance):
-                series.size_bytes += one.length
-                self.size_bytes += one.length
-            else:
-                self.unreadable += 1
+            self.size_bytes += size_bytes
+            self.unreadable += isinstance(one, Unreadable)
 
 
 def key_of(one: Cargo) -> str:
@@ -191,10 +146,8 @@ def _head(key: str, one: Cargo) -> SeriesFound:
         return SeriesFound(key, "cannot be read")
     kind, modality = uid_name(one.sop_class_uid).removesuffix(" Storage"), one.modality or ""
     try:
-        header = header_of(one, _KEYWORDS)
+        header = header_of(one, (*_KEYWORDS.values(), "SpecificCharacterSet"))
     except UnreadableError:  # it is found out, and said, when it is sent
         return SeriesFound(key, kind, modality)
-    patient, patient_id, date, study, number, description = (
-        one_line(text_at(header, keyword)) for keyword in _KEYWORDS[:-1]
-    )
-    return SeriesFound(key, kind, modality, patient, patient_id, date, study, number, description)
+    said: dict[str, Any] = {name: one_line(text_at(header, keyword)) for name, keyword in _KEYWORDS.items()}
+    return SeriesFound(key, kind, modality, **said)

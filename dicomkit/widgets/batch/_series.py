@@ -1,8 +1,4 @@
-"""The series that a batch panel found: a table with boxes, that grows while the scan goes on.
-
-The one idea: people check rows, and a panel sends series; here the one is told in terms of the other. What is new is
-checked, unless its series was unchecked before, if only in the table before this one.
-"""
+"""The table of the series that a batch panel found; it grows while the scan goes on."""
 
 from __future__ import annotations
 
@@ -10,42 +6,31 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from dicomkit.results import Outcome
+from dicomkit._support.quantities import in_bytes
+from dicomkit.results import Outcome, tone_of
+from dicomkit.widgets.batch._results import TONES, counts_in_words
 from dicomkit.widgets.batch._scan import Scan, SeriesFound
-from dicomkit.widgets.batch._tables import series_rows
-from dicomkit.widgets.table import Rows
+from dicomkit.widgets.table import Cell, Column, RecordSource, Rows
 
-__all__ = ["SeriesTable"]
+_COLUMNS = (
+    Column("patient_name", "Patient", 105, stretch=2, meaning="Patient's Name (0010,0010), and ID"),
+    Column("study_description", "Study", 105, stretch=2, meaning="Study Description (0008,1030), and date"),
+    Column("series_description", "Series", 120, stretch=2, meaning="Series Description, and number"),
+    Column("modality", "Modality", 82),
+    Column("count", "Instances", 90, align="right"),
+    Column("size_bytes", "Size", 70, align="right"),
+    Column("became", "Outcome", 185, stretch=1, is_sortable=False),
+)
 
 
 class SeriesTable:
     """What a scan found, by series; `take_found` is for one thread at a time.
 
-    Parameters
-    ----------
-    scan : Scan
-        Where the series come from.
-    outcomes_of : callable
-        What became of the instances of a series so far, by its key.
-    on_checked : callable
-        Called with the keys that are checked, in the order in which they were found, whenever that changes; by the
-        table, which holds its lock then.
-    on_cursor : callable
-        Called in the same way with the key of the series that has the cursor, or None.
-    unchecked : frozenset of str
-        The keys that are not to be checked when they are found.
-
-    Attributes
-    ----------
-    table : Rows
-    found : tuple of SeriesFound
-        What was taken over from the scan.
-    keys : list of str
-        Their keys.
-    is_complete : bool
-        Whether that is all there will be.
-    unchecked : frozenset of str
-        The keys that are not checked, or were not in an earlier table and have not been found in this one.
+    People check rows, and a panel sends series. What is new is checked, unless its series was unchecked before, if only
+    in the table before this one: those are `unchecked`. `outcomes_of` says what became of the instances of a series so
+    far, by its key. `on_checked` is called with the keys that are checked, in the order in which they were found,
+    whenever that changes, and `on_cursor` with the key of the series that has the cursor, or None; both by the table,
+    which holds its lock then.
     """
 
     def __init__(
@@ -58,13 +43,13 @@ class SeriesTable:
         unchecked: frozenset[str] = frozenset(),
     ) -> None:
         self.scan = scan
-        self.found: tuple[SeriesFound, ...] = ()
-        self.keys: list[str] = []
-        self.is_complete = False
+        self.found: tuple[SeriesFound, ...] = ()  # what was taken over from the scan
+        self.keys: list[str] = []  # their keys
+        self.is_complete = False  # whether that is all there will be
         self.unchecked = unchecked
         self._place_of: dict[str, int] = {}
         self._on_checked, self._on_cursor = on_checked, on_cursor
-        self._rows = series_rows(outcomes_of)
+        self._rows = _rows(outcomes_of)
         self.table = Rows(self._rows, label="What will be sent", height_px=240, can_check=True)
         self.table.observe(self._hear_checked, "checked")
         self.table.observe(self._hear_cursor, "active")
@@ -114,3 +99,44 @@ class SeriesTable:
 
     def _hear_cursor(self, change: Any) -> None:
         self._on_cursor(None if change.new is None else self.keys[change.new])
+
+
+def _rows(outcomes_of: Callable[[str], Counter[Outcome]]) -> RecordSource[SeriesFound]:
+    def value(series: SeriesFound, name: str) -> object:
+        """Return what is shown and sorted by; of some columns with a note beside it."""
+        match name:
+            case "patient_name":
+                return series.patient_name, series.patient_id
+            case "study_description":
+                return series.study_description, _day(series.study_date)
+            case "series_description":
+                number = series.series_number
+                return series.series_description or series.kind, number and f"#{number}"
+            case "became":
+                return series
+        return getattr(series, name)
+
+    def became(series: SeriesFound) -> str | Cell:
+        outcomes = outcomes_of(series.key)
+        if not outcomes:
+            return ""
+        worst = min((tone_of(one) for one in outcomes), key=[*TONES].index)
+        return Cell(counts_in_words(outcomes, of=series.count), TONES[worst])
+
+    return RecordSource(
+        _COLUMNS,
+        value=value,
+        show={
+            "patient_name": lambda pair: Cell(pair[0] or "no name", "", pair[1]),
+            "study_description": lambda pair: Cell(pair[0] or pair[1], "", pair[1] if pair[0] else ""),
+            "series_description": lambda pair: Cell(pair[0], "", pair[1]),
+            "size_bytes": lambda size: in_bytes(size) if size else "",
+            "became": became,
+        },
+        noun=("series", "series"),
+    )
+
+
+def _day(date: str) -> str:
+    """A DA value (PS3.5 6.2) with its parts apart, or as it is when it is none."""
+    return f"{date[:4]}-{date[4:6]}-{date[6:]}" if len(date) == 8 and date.isdecimal() else date

@@ -1,12 +1,12 @@
 """What the kernel answers when the browser asks for a frame: a message, and binary buffers beside it.
 
-The one idea: everything a picture needs travels once, in one custom message, and never as a synced trait; so no pixel
-and no name gets into a saved notebook.
+All that a picture needs travels in one custom message, and never as a synced trait; so no pixel and no name gets
+into a saved notebook.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -36,20 +36,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
     from pydicom import Dataset
-
-__all__ = [
-    "Curves",
-    "Notice",
-    "Pdf",
-    "Report",
-    "Shown",
-    "message_of",
-    "shown_of",
-    "size_of",
-    "window_message",
-]
-
-Buffers = list[memoryview]
 
 _DEEPEST_LIST = 100  # lists within lists; a browser lays them out by recursion
 _MOST_SAMPLES = 16384  # a channel of a waveform; a screen has a few thousand columns
@@ -110,27 +96,20 @@ def shown_of(dataset: Dataset, index: int, file: Path | None) -> Shown:
             raise UnreadableError(why_unread(dataset))
         return Notice(why_no_picture(dataset), is_error=False)
     except DicomkitError as error:
-        return Notice(_sentence(str(error)), is_error=True)
+        said = str(error)
     except Exception as error:  # noqa: BLE001  pydicom parses values when asked, and raises what it likes
-        wrong = UnreadableError(
-            f"the object cannot be shown: pydicom stumbled over it ({type(error).__name__})"
-        )
-        return Notice(_sentence(str(wrong)), is_error=True)
-
-
-def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "'", ")")) else ".")
+        said = f"the object cannot be shown: pydicom stumbled over it ({type(error).__name__})"
+    said = said[:1].upper() + said[1:] + ("" if said.endswith((".", "'", ")")) else ".")
+    return Notice(said, is_error=True)
 
 
 def size_of(shown: Shown) -> int:
     """Return about how many bytes something takes in memory."""
-    overlays = sum(one.bitmap.nbytes for one in shown.overlays) if isinstance(shown, (Grey, Colour)) else 0
     match shown:
-        case Grey():
-            shutter = shown.shutter.hidden.nbytes if shown.shutter is not None else 0
-            return shown.stored.nbytes + overlays + shutter
-        case Colour():
-            return shown.rgb.nbytes + overlays
+        case Grey() | Colour():
+            pixels = shown.stored if isinstance(shown, Grey) else shown.rgb
+            shutter = shown.shutter.hidden.nbytes if isinstance(shown, Grey) and shown.shutter else 0
+            return pixels.nbytes + shutter + sum(one.bitmap.nbytes for one in shown.overlays)
         case Pdf():
             return len(shown.document)
         case Curves():
@@ -141,129 +120,98 @@ def size_of(shown: Shown) -> int:
             return len(shown.text)
 
 
-def message_of(shown: Shown) -> tuple[dict[str, Any], Buffers]:
-    """Return the message for a browser, and its buffers; what needs one carries its number as ``buffer``."""
-    buffers: Buffers = []
-    match shown:
-        case Grey():
-            return _grey(shown, buffers), buffers
-        case Colour():
-            return _colour(shown, buffers), buffers
-        case Report():
-            lines = [
-                {
-                    "depth": min(one.depth, _DEEPEST_LIST),
-                    "relation": one.relation,
-                    "name": one.name,
-                    "value": one.value,
-                }
-                for one in shown.lines
-            ]
-            return {"kind": "report", "lines": lines, "notes": list(shown.notes)}, buffers
-        case Pdf():
-            buffer = _add(buffers, memoryview(shown.document))
-            return {"kind": "pdf", "buffer": buffer, "notes": list(shown.notes)}, buffers
-        case Curves():
-            groups = [_curves(group.thinned(_MOST_SAMPLES), buffers) for group in shown.groups]
-            return {"kind": "waveform", "groups": groups, "notes": list(shown.notes)}, buffers
-        case Notice():
-            return {"kind": "notice", "text": shown.text, "is_error": shown.is_error}, buffers
-
-
 def window_message(window: Window) -> dict[str, Any]:
     """Return a window's numbers, as a message has them."""
     return {"center": window.center, "width": window.width, "function": window.function}
 
 
-def _add(buffers: Buffers, data: memoryview) -> int:
-    buffers.append(data)
-    return len(buffers) - 1
+class _Buffers(list[memoryview]):
+    """The buffers of a message; each method adds one, and returns its number."""
+
+    def put(self, array: np.ndarray[Any, Any]) -> int:
+        """Add an array's bytes, little-endian, as every browser's typed arrays are."""
+        little = np.ascontiguousarray(array.astype(array.dtype.newbyteorder("<"), copy=False))
+        self.append(memoryview(little.reshape(-1).view(np.uint8).data))
+        return len(self) - 1
+
+    def put_bits(self, bitmap: NDArray[np.bool_]) -> int:
+        return self.put(np.packbits(bitmap.reshape(-1), bitorder="little"))
+
+    def put_colours(self, rgb: NDArray[np.uint8]) -> int:
+        """Add colours with alpha, as a canvas has them."""
+        rgba = np.full((*rgb.shape[:-1], 4), 255, np.uint8)
+        rgba[..., :3] = rgb
+        return self.put(rgba)
 
 
-def _bytes(array: np.ndarray[Any, Any]) -> memoryview:
-    """Return an array's bytes, little-endian, as every browser's typed arrays are."""
-    little = np.ascontiguousarray(array.astype(array.dtype.newbyteorder("<"), copy=False))
-    return memoryview(little.reshape(-1).view(np.uint8).data)
+def message_of(shown: Shown) -> tuple[dict[str, Any], list[memoryview]]:
+    """Return the message for a browser, and its buffers; what needs one carries its number as ``buffer``."""
+    buffers = _Buffers()
+    match shown:
+        case Grey():
+            message = _grey(shown, buffers)
+        case Colour():
+            colours = buffers.put_colours(shown.rgb)
+            message = {"kind": "colour", "buffer": colours, **_shape(shown, shown.rgb, buffers)}
+        case Report():
+            lines = [{**asdict(line), "depth": min(line.depth, _DEEPEST_LIST)} for line in shown.lines]
+            message = {"kind": "report", "lines": lines}
+        case Pdf():
+            message = {"kind": "pdf", "buffer": buffers.put(np.frombuffer(shown.document, np.uint8))}
+        case Curves():
+            message = {"kind": "waveform", "groups": [_curves(group, buffers) for group in shown.groups]}
+        case Notice():
+            return {"kind": "notice", **asdict(shown)}, buffers
+    return {**message, "notes": list(shown.notes)}, buffers
 
 
-def _grey(picture: Grey, buffers: Buffers) -> dict[str, Any]:
-    rows, columns = picture.stored.shape
+def _shape(picture: Grey | Colour, array: NDArray[Any], buffers: _Buffers) -> dict[str, Any]:
+    rows, columns = array.shape[:2]
+    overlays = [_overlay(overlay, buffers) for overlay in picture.overlays]
+    return {"rows": rows, "columns": columns, "aspect": picture.aspect, "overlays": overlays}
+
+
+def _grey(picture: Grey, buffers: _Buffers) -> dict[str, Any]:
+    modality, shutter, palette = picture.modality, picture.shutter, picture.palette
+    looks = [
+        {"name": label, **(_table(voi, buffers) if isinstance(voi, LookupTable) else window_message(voi))}
+        for label, voi in zip(labels_of(picture.vois), picture.vois, strict=True)
+    ]
     message = {
         "kind": "grey",
-        "rows": rows,
-        "columns": columns,
         "dtype": picture.stored.dtype.name,
-        "buffer": _add(buffers, _bytes(picture.stored)),
+        "buffer": buffers.put(picture.stored),
+        **_shape(picture, picture.stored, buffers),
         "inverse": picture.inverse,
         "padding": picture.padding,
         "unit": picture.unit,
-        "aspect": picture.aspect,
+        "modality": _table(modality, buffers) if isinstance(modality, LookupTable) else asdict(modality),
+        "vois": looks,
+        "range_at": picture.range_at,
     }
-    modality = picture.modality
-    if isinstance(modality, LookupTable):
-        message["modality"] = _table(modality, buffers)
-    else:
-        message["modality"] = {"slope": modality.slope, "intercept": modality.intercept}
-    message["vois"] = [
-        {"name": label, **_table(voi, buffers)}
-        if isinstance(voi, LookupTable)
-        else {"name": label, **window_message(voi)}
-        for label, voi in zip(labels_of(picture.vois), picture.vois, strict=True)
-    ]
-    message["range_at"] = picture.range_at
-    if picture.shutter is not None:
-        hidden = np.packbits(picture.shutter.hidden.reshape(-1), bitorder="little")
-        message["shutter"] = {"colour": picture.shutter.colour, "buffer": _add(buffers, _bytes(hidden))}
-    if picture.palette is not None:
-        colours = _opaque(picture.palette.colours)
-        message["palette"] = {"first": picture.palette.first, "buffer": _add(buffers, _bytes(colours))}
-    message["overlays"] = [_overlay(overlay, buffers) for overlay in picture.overlays]
-    message["notes"] = list(picture.notes)
+    if shutter is not None:
+        message["shutter"] = {"colour": shutter.colour, "buffer": buffers.put_bits(shutter.hidden)}
+    if palette is not None:
+        message["palette"] = {"first": palette.first, "buffer": buffers.put_colours(palette.colours)}
     return message
 
 
-def _colour(picture: Colour, buffers: Buffers) -> dict[str, Any]:
-    rows, columns, _ = picture.rgb.shape
-    return {
-        "kind": "colour",
-        "rows": rows,
-        "columns": columns,
-        "buffer": _add(buffers, _bytes(_opaque(picture.rgb))),
-        "aspect": picture.aspect,
-        "overlays": [_overlay(overlay, buffers) for overlay in picture.overlays],
-        "notes": list(picture.notes),
-    }
+def _table(table: LookupTable, buffers: _Buffers) -> dict[str, Any]:
+    return {"first": table.first, "bits": table.bits, "buffer": buffers.put(table.entries)}
 
 
-def _opaque(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return colours with alpha, as a canvas has them."""
-    opaque = np.full((*rgb.shape[:-1], 4), 255, np.uint8)
-    opaque[..., :3] = rgb
-    return opaque
-
-
-def _table(table: LookupTable, buffers: Buffers) -> dict[str, Any]:
-    buffer = _add(buffers, _bytes(table.entries))
-    return {"first": table.first, "bits": table.bits, "buffer": buffer}
-
-
-def _overlay(overlay: Overlay, buffers: Buffers) -> dict[str, Any]:
+def _overlay(overlay: Overlay, buffers: _Buffers) -> dict[str, Any]:
     rows, columns = overlay.bitmap.shape
-    return {
-        "name": overlay.name,
-        "row": overlay.row,
-        "column": overlay.column,
-        "rows": rows,
-        "columns": columns,
-        "buffer": _add(buffers, _bytes(np.packbits(overlay.bitmap.reshape(-1), bitorder="little"))),
-    }
+    place = {"row": overlay.row, "column": overlay.column, "rows": rows, "columns": columns}
+    return {"name": overlay.name, "buffer": buffers.put_bits(overlay.bitmap), **place}
 
 
-def _curves(group: Waveform, buffers: Buffers) -> dict[str, Any]:
+def _curves(group: Waveform, buffers: _Buffers) -> dict[str, Any]:
+    thinned = group.thinned(_MOST_SAMPLES)
     return {
-        "name": group.name,
-        "rate_hz": group.rate_hz,
-        "channels": list(group.channels),
-        "units": list(group.units),
-        "buffer": _add(buffers, _bytes(group.samples)),
+        "name": thinned.name,
+        "rate_hz": thinned.rate_hz,
+        "channels": list(thinned.channels),
+        "units": list(thinned.units),
+        "buffer": buffers.put(thinned.samples),
     }

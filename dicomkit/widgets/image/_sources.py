@@ -1,7 +1,4 @@
-"""From whatever names a picture (a Dataset, path, folder, series, message, result row, frame) to series of slices.
-
-The one idea: only headers are read here, and a file keeps its pixels until a frame is asked for.
-"""
+"""From whatever names a picture (Dataset, path, folder, message, row, frame) to series of slices, by headers alone."""
 
 from __future__ import annotations
 
@@ -12,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 from dicomkit.errors import UnreadableError, file_name
 from dicomkit.messages import DicomMessage
 from dicomkit.preview import SORTING_KEYWORDS, Series, series_of
-from dicomkit.sources import Instance, Unreadable, find_instances, is_dataset
+from dicomkit.sources import IN_MEMORY, Instance, Unreadable, find_instances, is_dataset
 from dicomkit.sources.dataset_reader import read_dataset, reread_if_misread
 
 if TYPE_CHECKING:
@@ -20,26 +17,13 @@ if TYPE_CHECKING:
 
     from pydicom import Dataset
 
-__all__ = ["header_of", "load", "series_from"]
-
 _DEFERRED_BYTES = 65536  # larger values than this stay in the file until they are asked for
-_IN_MEMORY = ("<bytes>", "<dataset>")
 
 
 def series_from(source: object) -> list[Series]:
-    """Return the series that a source names, each in slice order.
+    """Return the series that a source names, as `ImageViewer` takes it, each in slice order.
 
-    Parameters
-    ----------
-    source
-        As `dicomkit.widgets.ImageViewer` takes it.
-
-    Raises
-    ------
-    UnreadableError
-        There is no DICOM in it, or what was named cannot be read.
-    TypeError
-        It is nothing that names a picture.
+    UnreadableError where there is no DICOM in it or what was named cannot be read, TypeError where it names nothing.
     """
     found = series_of((origin, _header(origin)) for origin in _origins(source))
     if not found:
@@ -48,23 +32,14 @@ def series_from(source: object) -> list[Series]:
 
 
 def load(origin: Dataset | Path) -> Dataset:
-    """Return the Dataset of an origin; large values of a file are left in it.
-
-    Raises
-    ------
-    UnreadableError
-        The file cannot be read, or is no DICOM.
-    """
+    """Return the Dataset of an origin; large values of a file are left in it. May raise UnreadableError."""
     return origin if not isinstance(origin, Path) else read_dataset(origin, defer_size=_DEFERRED_BYTES)
 
 
 def header_of(instance: Instance, keywords: Iterable[str]) -> Dataset:
     """Return a Dataset with these attributes of an instance, at least, as far as it has them; no pixels of a file.
 
-    Raises
-    ------
-    UnreadableError
-        It is gone, or pydicom cannot read it.
+    UnreadableError where it is gone, or pydicom cannot read it.
     """
     if isinstance(instance.content, str):
         return read_dataset(instance, keywords=keywords, stop_before_pixels=True)
@@ -72,9 +47,9 @@ def header_of(instance: Instance, keywords: Iterable[str]) -> Dataset:
 
 
 def _header(origin: Dataset | Path) -> Dataset:
-    if not isinstance(origin, Path):
-        return origin
-    return read_dataset(origin, keywords=SORTING_KEYWORDS, stop_before_pixels=True)
+    if isinstance(origin, Path):
+        return read_dataset(origin, keywords=SORTING_KEYWORDS, stop_before_pixels=True)
+    return origin
 
 
 def _origins(source: object) -> Iterator[Dataset | Path]:
@@ -104,12 +79,13 @@ def _origins(source: object) -> Iterator[Dataset | Path]:
 
 
 def _named(name: str) -> Iterator[Dataset | Path]:
-    if name in _IN_MEMORY:
+    if name in IN_MEMORY:
         raise UnreadableError(
             f"{name} was sent from memory, and its row does not have it; give the object itself"
         )
     path = Path(name)
-    if path.is_file() and not _is_container(path):
+    is_container = path.name.upper().startswith("DICOMDIR") or path.suffix.lower() == ".zip"
+    if path.is_file() and not is_container:
         yield path
         return
     for found in find_instances(name):
@@ -117,10 +93,6 @@ def _named(name: str) -> Iterator[Dataset | Path]:
             yield _origin_of(found)
         elif isinstance(found, Unreadable) and found.source == name:
             raise UnreadableError(f"{file_name(name)}: {found.detail}")
-
-
-def _is_container(path: Path) -> bool:
-    return path.name.upper().startswith("DICOMDIR") or path.suffix.lower() == ".zip"
 
 
 def _origin_of(instance: Instance) -> Dataset | Path:

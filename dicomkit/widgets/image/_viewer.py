@@ -1,7 +1,7 @@
 """ImageViewer: look at an image, a series, a report, a PDF document or a waveform in a notebook.
 
-The one idea: the browser gets each frame's stored values once, and windows, zooms and leafs by itself; traits carry
-only numbers and switches, so that both sides, and several views, agree.
+The browser gets each frame's stored values once, and windows, zooms and turns pages by itself; traits carry only
+numbers and switches, so that both sides, and several views, agree.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import anywidget
 import traitlets as t
 
+from dicomkit.errors import UnreadableError
 from dicomkit.preview import (
     WINDOW_FUNCTIONS,
     Colour,
@@ -37,8 +38,6 @@ if TYPE_CHECKING:
 
     from dicomkit.preview import Picture, Series, Voi
     from dicomkit.widgets.image._answers import Shown
-
-__all__ = ["ImageViewer"]
 
 _CACHE_BYTES = 128 * 1024 * 1024
 _DATASETS_KEPT = 4  # of files; their pixels stay on disk
@@ -101,16 +100,8 @@ class ImageViewer(anywidget.AnyWidget):
     """
 
     _esm = javascript(
-        "elements.js",
-        "keys.js",
-        "kernel.js",
-        "image/pixels.js",
-        "image/store.js",
-        "image/tiles.js",
-        "image/documents.js",
-        "image/stage.js",
-        "image/keys.js",
-        "image/image.js",
+        *("elements.js", "keys.js", "kernel.js", "image/pixels.js", "image/store.js", "image/tiles.js"),
+        *("image/documents.js", "image/stage.js", "image/keys.js", "image/image.js"),
     )
     _css = stylesheet()
 
@@ -188,31 +179,30 @@ class ImageViewer(anywidget.AnyWidget):
         """The looks on offer for the current frame by name, the preferred one first; a name that the file gives twice
         is told apart by kind and number, as `dicomkit.preview.labels_of` says.
         """
-        picture = self.picture
-        vois = picture.vois if isinstance(picture, Grey) else ()
-        return dict(zip(labels_of(vois), vois, strict=True))
+        return dict(zip(labels_of(self._vois), self._vois, strict=True))
 
     @property
     def voi(self) -> Voi | None:
         """How the current frame is looked at: a Window or a LookupTable; None where nothing grey is shown."""
-        picture = self.picture
-        if not isinstance(picture, Grey):
-            return None
-        if self.automatic:
-            return picture.vois[0]
-        tables = [voi for voi in picture.vois if isinstance(voi, LookupTable)]
+        vois = self._vois
+        if not vois or self.automatic:
+            return vois[0] if vois else None
+        tables = _tables(vois)
         if 0 <= self.voi_lut < len(tables):
             return tables[self.voi_lut]
         if self.window_center is None or self.window_width is None:
-            return picture.vois[0]
+            return vois[0]
         return Window(self.window_center, self.window_width, self.window_function)
+
+    @property
+    def _vois(self) -> tuple[Voi, ...]:
+        picture = self.picture
+        return picture.vois if isinstance(picture, Grey) else ()
 
     def to_8bit(self) -> NDArray[np.uint8] | None:
         """Return the current frame as it is shown, 0..255, rows by columns (by 3); None where there is no picture."""
         picture = self.picture
-        if picture is None:
-            return None
-        return to_8bit(picture, self.voi, invert=self.invert)
+        return None if picture is None else to_8bit(picture, self.voi, invert=self.invert)
 
     def use(self, voi: Voi | str) -> None:
         """Look at the picture through a Window, a VOI LUT of it, or a preset by its name (see `presets`).
@@ -227,8 +217,7 @@ class ImageViewer(anywidget.AnyWidget):
         presets = self.presets
         if isinstance(voi, str) and voi not in presets:
             raise KeyError(f"there is no preset {voi!r} here; there are {', '.join(presets) or 'none'}")
-        chosen = presets[voi] if isinstance(voi, str) else voi
-        self._set_look(chosen)
+        self._set_look(presets[voi] if isinstance(voi, str) else voi)
         self._choose()
 
     def reset_window(self) -> None:
@@ -239,9 +228,7 @@ class ImageViewer(anywidget.AnyWidget):
     def _set_look(self, voi: Voi) -> None:
         with self.hold_trait_notifications():
             if isinstance(voi, LookupTable):
-                picture = self.picture
-                vois = picture.vois if isinstance(picture, Grey) else ()
-                tables = [one for one in vois if isinstance(one, LookupTable)]
+                tables = _tables(self._vois)
                 if voi not in tables:
                     raise ValueError(f"the VOI LUT is none of the {len(tables)} that this frame has")
                 self.voi_lut = tables.index(voi)
@@ -309,11 +296,10 @@ class ImageViewer(anywidget.AnyWidget):
         first = self._at(self.series, 0)
         if isinstance(first, Grey) and first.range_at == 0:
             self._sample(first.stored.nbytes)
-        dataset = self.dataset
-        self.range_per_frame = dataset is not None and dataset.get("Modality") in _RANGE_PER_FRAME
-        rate = frame_rate_of(dataset) if dataset is not None else None
-        self.rate = min(max(rate or _USUAL_HZ, _SLOWEST_HZ), _FASTEST_HZ)
-        self.sweeping = dataset is not None and sweeps(dataset)
+        dataset = self._dataset(self.series, self.frame)
+        self.range_per_frame = dataset.get("Modality") in _RANGE_PER_FRAME
+        self.rate = min(max(frame_rate_of(dataset) or _USUAL_HZ, _SLOWEST_HZ), _FASTEST_HZ)
+        self.sweeping = sweeps(dataset)
         self.reset_window()
 
     def _sample(self, frame_bytes: int) -> None:
@@ -333,9 +319,8 @@ class ImageViewer(anywidget.AnyWidget):
             return
         self._follows = True
         try:
-            picture = self.picture
-            if isinstance(picture, Grey):
-                self._set_look(picture.vois[0])
+            if vois := self._vois:
+                self._set_look(vois[0])
             else:
                 with self.hold_trait_notifications():
                     self.voi_lut, self.window_center, self.window_width = _NO_TABLE, None, None
@@ -343,9 +328,7 @@ class ImageViewer(anywidget.AnyWidget):
             self._follows = False
 
     def _choose(self, _change: Any = None) -> None:
-        if self._follows:
-            return
-        if self.automatic:
+        if self.automatic and not self._follows:
             self.automatic = False
             self.send_state(list(_LOOK))
 
@@ -365,9 +348,9 @@ class ImageViewer(anywidget.AnyWidget):
             is_there = isinstance(series, int) and isinstance(index, int) and 0 <= series < len(self._series)
             if is_there and 0 <= index < self._count_of(series):
                 message, buffers = message_of(self._at(series, index))
-                span = self._spans.get(series)
-                range_ = {"range": window_message(spanning(*span))} if span else {}
-                self.send({**message, **range_, "series": series, "index": index}, buffers)
+                if span := self._spans.get(series):
+                    message["range"] = window_message(spanning(*span))
+                self.send({**message, "series": series, "index": index}, buffers)
 
     # What is kept
 
@@ -378,7 +361,10 @@ class ImageViewer(anywidget.AnyWidget):
         if key not in self._shown:
             place = self._series[series].slices[index]
             file = place.origin if isinstance(place.origin, Path) else None
-            shown = self._look(series, index, place.index, file)
+            try:
+                shown = shown_of(self._dataset(series, index), place.index, file)
+            except UnreadableError as error:  # the file went, or changed, since the viewer was opened
+                shown = Notice(f"{error}.", is_error=True)
             if isinstance(shown, Grey) and shown.span is not None:
                 low, high = self._spans.get(series, shown.span)
                 self._spans[series] = min(low, shown.span[0]), max(high, shown.span[1])
@@ -392,14 +378,6 @@ class ImageViewer(anywidget.AnyWidget):
         if self.range_per_frame or not isinstance(shown, Grey) or series not in self._spans:
             return shown
         return shown.over(*self._spans[series])
-
-    def _look(self, series: int, index: int, frame: int, file: Path | None) -> Shown:
-        from dicomkit.errors import UnreadableError
-
-        try:
-            return shown_of(self._dataset(series, index), frame, file)
-        except UnreadableError as error:  # the file went, or changed, since the viewer was opened
-            return Notice(f"{error}.", is_error=True)
 
     def _forget_until(self, most_bytes: int) -> None:
         """Drop what was not looked at for longest, but for the one just added."""
@@ -418,3 +396,7 @@ class ImageViewer(anywidget.AnyWidget):
                 self._datasets.popitem(last=False)
         self._datasets.move_to_end(origin)
         return self._datasets[origin]
+
+
+def _tables(vois: tuple[Voi, ...]) -> list[LookupTable]:
+    return [voi for voi in vois if isinstance(voi, LookupTable)]

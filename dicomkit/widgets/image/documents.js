@@ -1,6 +1,6 @@
 // Objects that are no pictures: a report as a list in a list, a PDF in the browser's own viewer, curves on a canvas.
 //
-// Strategy: every text is set as text; each function fills an empty pane, and returns what undoes it.
+// Every text is set as text; each function fills an empty pane, and returns what undoes it.
 
 function showDocument(pane, shown) {
   if (shown.kind === "report") return showReport(pane, shown.lines);
@@ -105,12 +105,9 @@ function drawCurves(canvas, group, seconds) {
     paper.globalAlpha = 1;
     paper.strokeStyle = curveColour;
     paper.beginPath();
-    for (let at = 0; at < samples.length; at++) {
-      const x = LABEL_WIDTH + (span * at) / samples.length;
-      const y = top + CHANNEL_HEIGHT - 6 - (samples[at] - low) * scale;
-      if (at) paper.lineTo(x, y);
-      else paper.moveTo(x, y);
-    }
+    samples.forEach((sample, at) => {
+      paper.lineTo(LABEL_WIDTH + (span * at) / samples.length, top + CHANNEL_HEIGHT - 6 - (sample - low) * scale);
+    });
     paper.stroke();
   }
 }

@@ -1,10 +1,11 @@
 // The viewer's view: controls around a stage, the keyboard, and what is said aloud.
 //
-// Strategy: this file is the last of those that make one module (see widgets/assets.py); a view keeps nothing of its own
-// but elements, and `refresh` makes them say what the store holds. Frames are counted from 1 for people, from 0 inside.
+// A view keeps nothing of its own but elements, and `refresh` makes them say what the store holds. Frames are counted from
+// 1 for people, from 0 inside.
 
 const CUSTOM = "custom";
 const GONE = "The kernel does not know this viewer any more. Run the cell again; what was loaded can still be looked at.";
+const SILENT = "No answer from the kernel yet. It may be busy; in a reopened notebook, run the cell again.";
 
 /** What was made up for in a picture, as a sentence. */
 function noted(notes = []) {
@@ -12,9 +13,14 @@ function noted(notes = []) {
   return text && `${text[0].toUpperCase()}${text.slice(1)}.`;
 }
 
+function press(element, isPressed) {
+  element.setAttribute("aria-pressed", String(isPressed));
+}
+
 class ImageView {
   constructor(store, el) {
     this.store = store;
+    this.toggles = [];
     this.undoDocument = () => {};
     this.build(el);
     store.views.add(this);
@@ -38,12 +44,8 @@ class ImageView {
       onFrameStep: (steps) => this.step(steps),
       onValue: (value) => this.sayValue(value),
     });
-    this.corners = Object.fromEntries(
-      ["frame", "zoom", "value", "window"].map((name) => [
-        name,
-        make("div", { class: `dk-corner dk-corner-${name} dk-numbers` }),
-      ]),
-    );
+    const corner = (name) => make("div", { class: `dk-corner dk-corner-${name} dk-numbers` });
+    this.corners = { frame: corner("frame"), zoom: corner("zoom"), value: corner("value"), window: corner("window") };
     this.pane = make("div", { class: "dk-document", tabindex: "0", role: "region", "aria-label": "Document" });
     this.keys = keysTable();
     this.stageElement = make(
@@ -71,8 +73,17 @@ class ImageView {
     el.append(this.element);
   }
 
+  /** A button that switches a shared number on and off. */
   toggle(text, title, name) {
-    return button(text, title, () => this.store.set({ [name]: !this.store.state[name] }));
+    const element = button(text, title, () => this.store.set({ [name]: !this.store.state[name] }));
+    this.toggles.push([element, name]);
+    return element;
+  }
+
+  select(label, onChange) {
+    const element = make("select", { class: "dk-input", "aria-label": label });
+    element.addEventListener("change", () => onChange(Number(element.value)));
+    return element;
   }
 
   number(label, title, onNumber) {
@@ -89,12 +100,8 @@ class ImageView {
 
   buildControls() {
     const { store } = this;
-    this.seriesSelect = make("select", { class: "dk-input", "aria-label": "Series" });
-    this.seriesSelect.addEventListener("change", () => {
-      store.set({ series: Number(this.seriesSelect.value), frame: 0 }, { atOnce: true });
-    });
-    this.presetSelect = make("select", { class: "dk-input", "aria-label": "Window preset" });
-    this.presetSelect.addEventListener("change", () => this.usePreset(Number(this.presetSelect.value)));
+    this.seriesSelect = this.select("Series", (series) => store.set({ series, frame: 0 }, { atOnce: true }));
+    this.presetSelect = this.select("Window preset", (position) => this.usePreset(position));
     [this.centerField, this.centerInput] = this.number("C", "Window center", (center) => this.setWindow({ center }));
     [this.widthField, this.widthInput] = this.number("W", "Window width", (width) => this.setWindow({ width }));
     this.windowTool = button("Window", "Dragging changes the window", () => this.useTool("window"));
@@ -112,22 +119,13 @@ class ImageView {
       button("1:1", "One screen pixel for one column (1)", () => store.set({ zoom: 1, pan: [0, 0] })),
       button("+", "Larger (+)", () => this.stage.zoomBy(ZOOM_STEP)),
     );
-    this.keysButton = button("?", "What the keyboard and the mouse do", () => this.showKeys(this.keys.hidden));
-    this.keysButton.setAttribute("aria-label", "Keys");
-    this.keysButton.setAttribute("aria-expanded", "false");
+    const forKeys = { "aria-label": "Keys", "aria-expanded": "false" };
+    this.keysButton = button("?", "What the keyboard and the mouse do", () => this.showKeys(this.keys.hidden), forKeys);
     return make(
       "div",
       { class: "dk-bar", role: "group", "aria-label": "Picture" },
-      this.seriesSelect,
-      this.presetSelect,
-      this.centerField,
-      this.widthField,
-      this.rangeButton,
-      this.resetButton,
-      this.tools,
-      this.invertButton,
-      this.overlaysButton,
-      this.zooms,
+      ...[this.seriesSelect, this.presetSelect, this.centerField, this.widthField, this.rangeButton, this.resetButton],
+      ...[this.tools, this.invertButton, this.overlaysButton, this.zooms],
       make("span", { class: "dk-spring" }),
       this.keysButton,
     );
@@ -136,6 +134,7 @@ class ImageView {
   buildFilm() {
     const { store } = this;
     this.playButton = this.toggle("▶", "Film (Space)", "playing");
+    this.playButton.setAttribute("aria-label", "Film");
     this.slider = make("input", { type: "range", min: "1", step: "1", "aria-label": "Frame", class: "dk-slider" });
     this.slider.addEventListener("input", () => store.set({ frame: Number(this.slider.value) - 1 }));
     [this.rateField, this.rateInput] = this.number("a second", "Frames a second", (rate) => {
@@ -173,12 +172,8 @@ class ImageView {
     const vois = this.stage.frame?.vois ? this.store.vois(this.stage.frame) : [];
     const voi = vois[position];
     if (!voi) return;
-    const tables = vois.filter((one) => one.entries);
-    const count = voi.entries?.length;
-    const window = voi.entries
-      ? { voi_lut: tables.indexOf(voi), window_function: "LINEAR", window_center: voi.first + count / 2, window_width: count }
-      : { voi_lut: -1, window_function: voi.function, window_center: voi.center, window_width: voi.width };
-    this.store.set({ ...window, automatic: false }, { atOnce: true });
+    const table = vois.filter((one) => one.entries).indexOf(voi); // -1 for what is a window
+    this.store.setWindow(voi.entries ? spanOf(voi) : voi, { table, atOnce: true });
   }
 
   /** Set center or width as typed; returns what is wrong with it, or nothing. */
@@ -186,8 +181,7 @@ class ImageView {
     const window = { ...this.stage.window(), ...change };
     if (window.width <= 0) return "has to be above 0.";
     if (window.function === "LINEAR" && window.width < 1) return "at least 1 for a LINEAR window.";
-    const { center, width } = window;
-    this.store.set({ automatic: false, voi_lut: -1, window_function: window.function, window_center: center, window_width: width });
+    this.store.setWindow(window);
     return "";
   }
 
@@ -246,11 +240,11 @@ class ImageView {
     const shown = this.store.current();
     this.showListing();
     this.showFilm();
+    for (const [element, name] of this.toggles) press(element, this.store.state[name]);
     this.element.setAttribute("aria-busy", String(!shown));
+    const { isGone, isSilent } = this.store;
     if (!shown) {
-      const waits = "No answer from the kernel yet. It may be busy; in a reopened notebook, run the cell again.";
-      if (this.store.isGone) this.say(GONE, "warning");
-      else this.say(this.store.isSilent ? waits : "", this.store.isSilent ? "warning" : "");
+      this.say(isGone ? GONE : isSilent ? SILENT : "", isGone || isSilent ? "warning" : "");
       return;
     }
     const isPicture = shown.kind === "grey" || shown.kind === "colour";
@@ -261,10 +255,9 @@ class ImageView {
     this.showDocument(isPicture ? null : shown);
     this.showWindow(shown);
     this.overlaysButton.hidden = !shown.overlays.length;
-    this.overlaysButton.setAttribute("aria-pressed", String(this.store.state.show_overlays));
     const isWrong = shown.kind === "notice" && shown.is_error;
     if (this.problem || isWrong) this.say(this.problem || shown.text, "error");
-    else if (this.store.isGone) this.say(GONE, "warning");
+    else if (isGone) this.say(GONE, "warning");
     else this.say(noted(shown.notes), shown.notes?.length ? "warning" : "");
     if (isPicture) {
       this.stage.draw();
@@ -293,8 +286,6 @@ class ImageView {
     this.slider.value = String(frame + 1);
     this.slider.setAttribute("aria-valuetext", `Frame ${frame + 1} of ${frame_count}`);
     this.playButton.textContent = playing ? "❚❚" : "▶";
-    this.playButton.setAttribute("aria-label", "Film");
-    this.playButton.setAttribute("aria-pressed", String(playing));
     this.fill(this.rateInput, rate);
   }
 
@@ -302,12 +293,10 @@ class ImageView {
     const isGrey = shown.kind === "grey";
     const parts = [this.presetSelect, this.centerField, this.widthField, this.resetButton, this.invertButton, this.windowTool];
     for (const part of parts) part.hidden = !isGrey;
-    this.windowTool.setAttribute("aria-pressed", String(this.stage.tool === "window"));
-    this.panTool.setAttribute("aria-pressed", String(this.stage.tool === "pan" || !isGrey));
-    this.invertButton.setAttribute("aria-pressed", String(this.store.state.invert));
-    const { automatic, frame_count, range_per_frame } = this.store.state;
+    press(this.windowTool, this.stage.tool === "window");
+    press(this.panTool, this.stage.tool === "pan" || !isGrey);
+    const { automatic, frame_count } = this.store.state;
     this.rangeButton.hidden = !isGrey || !automatic || shown.range_at !== 0 || frame_count < 2;
-    this.rangeButton.setAttribute("aria-pressed", String(range_per_frame));
     if (!isGrey) return;
     const look = this.store.look(shown);
     if (this.offered !== shown) {
@@ -327,9 +316,10 @@ class ImageView {
 
   /** Show a number in its field, unless it is being typed in or is wrong there. */
   fill(input, number) {
-    if (document.activeElement === input && !this.stage.drag && input.dataset.shown === String(number)) return;
-    if (input.getAttribute("aria-invalid") === "true" && input.dataset.shown === String(number)) return;
-    if (input.getAttribute("aria-invalid") === "true") this.problem = "";
+    const isInvalid = input.getAttribute("aria-invalid") === "true";
+    const isTyped = document.activeElement === input && !this.stage.drag;
+    if ((isTyped || isInvalid) && input.dataset.shown === String(number)) return;
+    if (isInvalid) this.problem = "";
     input.dataset.shown = String(number);
     input.value = number === "" ? "" : written(number);
     input.setAttribute("aria-invalid", "false");

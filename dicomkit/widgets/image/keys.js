@@ -1,6 +1,4 @@
-// What the keyboard does, and the table that says so.
-//
-// Strategy: whatever a pointer can do has a key, so that nobody needs one.
+// What the keyboard does, and the table that says so: whatever a pointer can do has a key, so that nobody needs one.
 
 const KEYS = [
   ["← → or ↑ ↓, wheel", "previous and next frame"],
@@ -24,9 +22,7 @@ const ZOOM_STEP = 1.25;
 
 function keysTable() {
   const rows = KEYS.map(([key, does]) => make("tr", {}, make("th", { scope: "row", text: key }), make("td", { text: does })));
-  const keys = make("div", { class: "dk-keys", role: "group", "aria-label": "Keys" }, make("table", {}, ...rows));
-  keys.hidden = true;
-  return keys;
+  return make("div", { class: "dk-keys", role: "group", "aria-label": "Keys", hidden: "" }, make("table", {}, ...rows));
 }
 
 /** What a key does in a view; null for keys that are not ours. */

@@ -1,7 +1,7 @@
-// From stored values to the screen: the arithmetic of preview/windows.py, operation for operation, in double precision.
+// From stored values to the screen: the arithmetic of preview/_windows.py, operation for operation, in double precision.
 //
-// Strategy: up to 16 bits, a table with a colour for every stored value is made when the window changes, and a picture is
-// one look into it per pixel. Wider values are computed one by one. Functions here know nothing of the page.
+// Up to 16 bits, a table with a colour for every stored value is made when the window changes, and a picture is one look
+// into it per pixel. Wider values are computed one by one. Functions here know nothing of the page.
 
 const WHITE = 255;
 const TABLE_SIZES = { uint8: 256, int8: 256, uint16: 65536, int16: 65536 };
@@ -43,13 +43,19 @@ function modalityFunction(modality) {
   return (stored) => stored * slope + intercept;
 }
 
-/** Whether two looks give the same picture of the same frame; a table is itself, whatever it is called. */
-function isSameLook(one, other) {
-  return one === other || (one && other && ["table", "center", "width", "function", "invert"].every((part) => one[part] === other[part]));
-}
-
 function isSameWindow(one, other) {
   return one.center === other.center && one.width === other.width && one.function === other.function;
+}
+
+/** Whether two looks give the same picture of the same frame; a table is itself, whatever it is called. */
+function isSameLook(one, other) {
+  if (!one || !other) return one === other;
+  return one.table === other.table && one.invert === other.invert && isSameWindow(one, other);
+}
+
+/** The window over all that a VOI LUT has an entry for: what its numbers are in a field, and when it is dragged. */
+function spanOf({ first, entries }) {
+  return { center: first + entries.length / 2, width: entries.length, function: "LINEAR" };
 }
 
 /** What makes a grey level 0..255 of a modality value: a VOI LUT, or a window (PS3.3 C.11.2.1.2). */

@@ -1,6 +1,6 @@
 // The place where a picture is drawn, and what a pointer does there.
 //
-// Strategy: a frame is painted at its own size once per window, and drawn from there at any zoom, or from tiles where it is
+// A frame is painted at its own size once per window, and drawn from there at any zoom, or from tiles where it is
 // large; however often something changes, there is one drawing per screen refresh.
 
 const OVERLAY_COLOUR = 0xff40c8ff; // amber, bytes in reverse
@@ -42,7 +42,6 @@ class Stage {
   close() {
     this.watcher.disconnect();
     cancelAnimationFrame(this.request);
-    clearTimeout(this.polishing);
   }
 
   // Drawing
@@ -77,7 +76,7 @@ class Stage {
     if (this.store.state.show_overlays) this.drawOverlays(frame);
     if (this.probe) this.drawProbe(frame, scale * density);
     this.draws += 1;
-    this.tellValue();
+    this.showValue();
   }
 
   paint(frame) {
@@ -112,15 +111,13 @@ class Stage {
 
   drawOverlays(frame) {
     for (const one of frame.overlays) {
-      if (!this.overlays.has(one)) this.overlays.set(one, isLarge(one) ? this.tilesOf(one) : this.canvasOf(one));
+      if (!this.overlays.has(one)) {
+        this.overlays.set(one, isLarge(one) ? new Tiles(one, overlayTiles(one, OVERLAY_COLOUR)) : this.canvasOf(one));
+      }
       const drawn = this.overlays.get(one);
       if (drawn instanceof Tiles) this.drawTiles(drawn, one.column, one.row);
       else this.paper.drawImage(drawn, one.column, one.row);
     }
-  }
-
-  tilesOf(overlay) {
-    return new Tiles(overlay, overlayTiles(overlay, OVERLAY_COLOUR));
   }
 
   canvasOf(overlay) {
@@ -185,27 +182,18 @@ class Stage {
   /** The window to start from: the one that is set, or the span of the table that is. */
   window() {
     const look = this.store.look(this.frame);
-    if (!look.table) return { center: look.center, width: look.width, function: look.function };
-    const count = look.table.entries.length;
-    return { center: look.table.first + count / 2, width: count, function: "LINEAR" };
+    return look.table ? spanOf(look.table) : look;
   }
 
   /** Move a window by pixels of dragging: right is wider, up is brighter. */
-  windowBy(start, x, y, options) {
+  windowBy(start, x, y) {
     const isWhole = start.function === "LINEAR" && Number.isInteger(start.center * 2);
     const step = (isWhole ? Math.max(start.width, NARROW) : start.width) / DRAG_SPAN;
     const least = start.function === "LINEAR" ? 1 : start.width / 1000;
     const round = (value) => (isWhole ? Math.round(value) : value);
-    this.store.set(
-      {
-        automatic: false,
-        voi_lut: -1,
-        window_function: start.function,
-        window_center: round(start.center - y * step),
-        window_width: Math.max(least, round(start.width + x * step)),
-      },
-      options,
-    );
+    const center = round(start.center - y * step);
+    const width = Math.max(least, round(start.width + x * step));
+    this.store.setWindow({ center, width, function: start.function });
   }
 
   // Pointer
@@ -215,17 +203,18 @@ class Stage {
       const box = this.element.getBoundingClientRect();
       return { x: event.clientX - box.left, y: event.clientY - box.top };
     };
-    this.element.addEventListener("pointerdown", (event) => {
+    const on = (name, listener, options) => this.element.addEventListener(name, listener, options);
+    on("pointerdown", (event) => {
       if (!this.frame || event.button > 1) return;
       if (event.button === 1) event.preventDefault();
       const isPan = this.tool === "pan" || event.button === 1 || event.shiftKey || this.frame.kind !== "grey";
       this.element.setPointerCapture(event.pointerId);
       this.drag = { from: position(event), isPan, pan: this.store.state.pan, window: isPan ? null : this.window() };
     });
-    this.element.addEventListener("pointermove", (event) => {
+    on("pointermove", (event) => {
       this.pointer = position(event);
       if (this.drag) this.dragTo(this.pointer);
-      else this.tellValue();
+      else this.showValue();
     });
     const end = (event) => {
       if (!this.drag) return;
@@ -234,14 +223,14 @@ class Stage {
       this.store.set({}, { atOnce: true });
       this.schedule();
     };
-    this.element.addEventListener("pointerup", end);
-    this.element.addEventListener("pointercancel", end);
-    this.element.addEventListener("pointerleave", () => {
+    on("pointerup", end);
+    on("pointercancel", end);
+    on("pointerleave", () => {
       this.pointer = null;
-      this.tellValue();
+      this.showValue();
     });
-    this.element.addEventListener("dblclick", () => this.store.set({ zoom: 0, pan: [0, 0] }));
-    this.element.addEventListener("wheel", (event) => this.onWheel(event, position(event)), { passive: false });
+    on("dblclick", () => this.store.set({ zoom: 0, pan: [0, 0] }));
+    on("wheel", (event) => this.onWheel(event, position(event)), { passive: false });
   }
 
   dragTo({ x, y }) {
@@ -267,7 +256,7 @@ class Stage {
   }
 
   /** Say what is under the probe, or the pointer. */
-  tellValue() {
+  showValue() {
     if (!this.frame) return;
     const place = this.probe ?? (this.pointer && this.at(this.pointer));
     const column = Math.floor(place?.column ?? -1);

@@ -1,31 +1,17 @@
 // What all views of one viewer share: the frames that came, what is asked for next, and the numbers both sides agree on.
 //
-// Strategy: views change numbers here, which costs nothing; Python is told at most ten times a second, and at the end.
-// While something has not been told, what Python says of it is older than what is seen, and is passed over.
+// Views change numbers here, which costs nothing; Python gets them at most ten times a second, and at the end. While
+// something has not been sent, what Python says of it is older than what is seen, and is passed over.
 
 const CACHE_BYTES = 256 * 1024 * 1024;
 const ASKED_AT_ONCE = 2;
 const AHEAD = 3;
-const TELL_MS = 100;
+const SAVE_MS = 100;
 const PATIENCE_MS = 5000;
 const SHARED = [
-  "series",
-  "series_count",
-  "frame",
-  "frame_count",
-  "window_center",
-  "window_width",
-  "window_function",
-  "voi_lut",
-  "automatic",
-  "range_per_frame",
-  "invert",
-  "show_overlays",
-  "zoom",
-  "pan",
-  "playing",
-  "rate",
-  "sweeping",
+  ...["series", "series_count", "frame", "frame_count", "playing", "rate", "sweeping"],
+  ...["window_center", "window_width", "window_function", "voi_lut", "automatic", "range_per_frame", "invert"],
+  ...["show_overlays", "zoom", "pan"],
 ];
 
 class ViewerStore {
@@ -40,17 +26,17 @@ class ViewerStore {
     this.frames = new Map(); // by series and index, what was looked at last at the end
     this.bytes = 0;
     this.asked = new Set();
-    this.untold = {};
-    this.toldAt = -Infinity;
+    this.unsaved = {};
+    this.savedAt = -Infinity;
     this.direction = 1;
     this.timers = {};
     this.onChange = Object.fromEntries(SHARED.map((name) => [name, () => this.takeOver(name)]));
     for (const name of SHARED) model.on(`change:${name}`, this.onChange[name]);
-    this.kernel = new Kernel(
-      model,
-      (message, buffers) => this.hear(message, buffers),
-      () => this.part(),
-    );
+    const onParting = () => {
+      this.isGone = true;
+      this.refresh();
+    };
+    this.kernel = new Kernel(model, (message, buffers) => this.hear(message, buffers), onParting);
     this.kernel.say({ kind: "hello" });
     this.pump();
   }
@@ -63,46 +49,48 @@ class ViewerStore {
     this.frames.clear();
   }
 
-  part() {
-    this.isGone = true;
+  refresh() {
     for (const view of this.views) view.refresh();
   }
 
   // Numbers
 
-  /** Change shared numbers; `atOnce` tells Python now, as at the end of a drag. */
+  /** Change shared numbers; `atOnce` sends them to Python now, as at the end of a drag. */
   set(changes, { atOnce = false } = {}) {
     for (const [name, value] of Object.entries(changes)) {
       if (this.state[name] === value) continue;
       if (name === "frame") this.direction = value >= this.state.frame ? 1 : -1;
       this.state[name] = value;
-      this.untold[name] = value;
+      this.unsaved[name] = value;
     }
     this.changed();
-    if (atOnce) this.tell();
-    else this.tellSoon();
+    if (!Object.keys(this.unsaved).length) return;
+    if (atOnce) this.save();
+    else this.timers.save ??= setTimeout(() => this.save(), Math.max(0, this.savedAt + SAVE_MS - performance.now()));
   }
 
-  tellSoon() {
-    if (this.timers.tell || !Object.keys(this.untold).length) return;
-    const wait = Math.max(0, this.toldAt + TELL_MS - performance.now());
-    this.timers.tell = setTimeout(() => this.tell(), wait);
+  /** Look through a window from now on, or through the VOI LUT that has this number and spans it. */
+  setWindow({ center, width, function: window_function }, { table = -1, ...options } = {}) {
+    const window = { window_function, window_center: center, window_width: width };
+    this.set({ automatic: false, voi_lut: table, ...window }, options);
   }
 
-  tell() {
-    clearTimeout(this.timers.tell);
-    delete this.timers.tell;
-    const told = this.untold;
-    if (!Object.keys(told).length) return;
-    this.untold = {};
-    this.toldAt = performance.now();
-    for (const [name, value] of Object.entries(told)) this.model.set(name, value);
+  save() {
+    this.clear("save");
+    for (const [name, value] of Object.entries(this.unsaved)) this.model.set(name, value);
+    this.unsaved = {};
+    this.savedAt = performance.now();
     this.model.save_changes();
+  }
+
+  clear(timer) {
+    clearTimeout(this.timers[timer]);
+    delete this.timers[timer];
   }
 
   takeOver(name) {
     const value = this.model.get(name);
-    if (name in this.untold || this.state[name] === value) return;
+    if (name in this.unsaved || this.state[name] === value) return;
     this.state[name] = value;
     this.changed();
   }
@@ -110,7 +98,7 @@ class ViewerStore {
   changed() {
     this.pump();
     this.schedulePlay();
-    for (const view of this.views) view.refresh();
+    this.refresh();
   }
 
   // Frames
@@ -123,10 +111,8 @@ class ViewerStore {
   current() {
     const key = this.key();
     const frame = this.frames.get(key);
-    if (frame) {
-      this.frames.delete(key);
-      this.frames.set(key, frame);
-    }
+    this.frames.delete(key);
+    if (frame) this.frames.set(key, frame);
     return frame;
   }
 
@@ -163,7 +149,10 @@ class ViewerStore {
       if (index < 0 || index >= frame_count || this.frames.has(key) || this.asked.has(key)) continue;
       this.asked.add(key);
       this.kernel.say({ kind: "frame", series: this.state.series, index });
-      this.timers.patience ??= setTimeout(() => this.losePatience(), PATIENCE_MS);
+      this.timers.patience ??= setTimeout(() => {
+        this.isSilent = true;
+        this.refresh();
+      }, PATIENCE_MS);
     }
   }
 
@@ -173,14 +162,8 @@ class ViewerStore {
     return seen !== undefined && seen.bytes * (AHEAD + 2) > CACHE_BYTES;
   }
 
-  losePatience() {
-    this.isSilent = true;
-    for (const view of this.views) view.refresh();
-  }
-
   hear(message, buffers = []) {
-    clearTimeout(this.timers.patience);
-    delete this.timers.patience;
+    this.clear("patience");
     this.isSilent = false;
     if (message.kind === "series") {
       this.listing = message.series;
@@ -211,12 +194,8 @@ class ViewerStore {
 
   schedulePlay() {
     const { playing, rate } = this.state;
-    if (!playing || !this.views.size) {
-      clearTimeout(this.timers.play);
-      delete this.timers.play;
-    } else {
-      this.timers.play ??= setTimeout(() => this.playOn(), 1000 / rate);
-    }
+    if (!playing || !this.views.size) this.clear("play");
+    else this.timers.play ??= setTimeout(() => this.playOn(), 1000 / rate);
   }
 
   playOn() {
@@ -250,10 +229,7 @@ function unpacked(message, buffers) {
     frame.modality = table(message.modality);
     frame.vois = message.vois.map(table);
     const { shutter, palette } = message;
-    frame.shutter = shutter && {
-      colour: colourNumber(shutter.colour),
-      bits: numbersOf(buffers[shutter.buffer], "uint8"),
-    };
+    frame.shutter = shutter && { colour: colourNumber(shutter.colour), bits: numbersOf(buffers[shutter.buffer], "uint8") };
     frame.palette = palette && { first: palette.first, colours: numbersOf(buffers[palette.buffer], "uint32") };
   } else if (message.kind === "colour") {
     frame.rgba = numbersOf(buffers[message.buffer], "uint8");

@@ -1,6 +1,6 @@
 // A large picture as tiles: no browser has a canvas of more than 16384 columns and rows everywhere.
 //
-// Strategy: only what is in sight is painted, no finer than the screen shows it: a tile of step 4 has one pixel for 4 x 4 of
+// Only what is in sight is painted, no finer than the screen shows it: a tile of step 4 has one pixel for 4 x 4 of
 // the picture, the mean of some of them. Tiles that were seen last are kept, so many at most, whatever the size of the picture.
 
 const TILE = 1024;
