@@ -1,7 +1,6 @@
-"""What the rows of a batch tell: tables of outcomes, studies and causes, two batches compared, pictures, a report.
+"""What the rows of a batch say: tables of outcomes, studies and causes, two batches compared, plots, a report.
 
-Every function takes the rows as they come (a batch, a ledger, a frame of results); tables are frames, and pictures the
-Axes that were drawn on, so that its result can be filtered, joined, saved and drawn upon further.
+Every function takes a batch, a ledger or a frame of results; tables are frames, and plots return the Axes they drew on.
 """
 
 from __future__ import annotations
