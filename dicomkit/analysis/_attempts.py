@@ -1,7 +1,4 @@
-"""The rows that every table, picture and report of a batch begins with, wherever they come from.
-
-An instance is what its last attempt made of it; each batch's instances are counted by themselves.
-"""
+"""The rows that every table, plot and report begins with, wherever they come from."""
 
 from __future__ import annotations
 
@@ -10,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from dicomkit.batch import Batch
 from dicomkit.ledger import HELD, Ledger
-from dicomkit.results import Outcome, dtypes
+from dicomkit.results import Outcome, dtypes, expect_columns
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,16 +19,12 @@ _NEEDED = (
     *("study_instance_uid", "series_instance_uid", "modality", "size_bytes", "association", "started_at"),
     *("duration_ms", "response_ms"),
 )
-ONE = ["batch_id", "instance"]
 STORED = [outcome.value for outcome in Outcome if outcome.is_stored]
 BYTES_IN_MB = 1e6
 
 
 def attempts_of(rows: Rows, *more: str, optional: Sequence[str] = ()) -> pd.DataFrame:
-    """The rows as a frame of our own, with an index of our own, outcomes as categories in their order.
-
-    It has what every table needs, `more`, and those of the `optional` columns that are there.
-    """
+    """A frame of our own with what every table needs, `more`, and those of the `optional` columns that are there."""
     import pandas as pd
 
     frame = rows.to_frame(latest=False) if isinstance(rows, Batch | Ledger) else rows
@@ -41,20 +34,9 @@ def attempts_of(rows: Rows, *more: str, optional: Sequence[str] = ()) -> pd.Data
             "read_results() return it"
         )
     needed = (*_NEEDED, *more)
-    missing = [name for name in needed if name not in frame.columns]
-    if missing:
-        raise ValueError(
-            f"the frame has no column {', '.join(missing)}; give a frame of results as to_frame() and "
-            "read_results() return it"
-        )
+    expect_columns(frame, needed)
     frame = frame[[*needed, *(name for name in optional if name in frame.columns)]].reset_index(drop=True)
     return frame.astype({"outcome": dtypes()["outcome"]})
-
-
-def final_of(attempts: pd.DataFrame) -> pd.DataFrame:
-    """The last attempt of each instance of each batch, in the order of the frame."""
-    last = attempts.sort_values("attempt", kind="stable").drop_duplicates(ONE, keep="last")
-    return last.sort_index()
 
 
 def is_held(final: pd.DataFrame) -> pd.Series[bool]:

@@ -1,7 +1,7 @@
 """The report of a batch, to be shown and filed: what went where and when, what did not, why, and what to do about it.
 
-The one idea: it is for others, so it is of nobody unless that is asked for. Folders and the peer's comments, into which
-people put names, are left out, and patients are masked; what identifies an instance is its UID.
+A report goes to others, so by default it names no patient: patients are masked, and folders and the peer's comments,
+into which people put names, are left out. What identifies an instance is its UID.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 from dicomkit._support.html import Marked, as_text, facts_table, marked, note, rows_table, shown
 from dicomkit._support.quantities import counted, in_bytes, in_time
-from dicomkit.analysis._attempts import STORED, attempts_of, ends_of, final_of, is_held, plain_rows
+from dicomkit.analysis._attempts import STORED, attempts_of, ends_of, is_held, plain_rows
 from dicomkit.analysis._tables import by_study, failures, summary
 from dicomkit.batch import Batch
 from dicomkit.errors import UnreadableError, file_name, without_folder
-from dicomkit.results import Outcome, in_words, tone_of
+from dicomkit.results import Outcome, final_rows, in_words, tone_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,15 +28,13 @@ if TYPE_CHECKING:
 STUDIES_SHOWN = 500
 """How many studies a report lists at most; all are counted."""
 
-_MASKED = "masked"
 # What tells people whose study it is: the heading, the column that a frame may have for it, the attribute of a source.
 _PATIENT = (
     ("Patient", "patient_name", "PatientName"),
     ("Patient ID", "patient_id", "PatientID"),
     ("Study date", "study_date", "StudyDate"),
 )
-# What sending again does not mend.
-_NEVER_SENT = (Outcome.UNREADABLE, Outcome.INVALID_MESSAGE, Outcome.SKIPPED)
+_NOT_HELPED_BY_SENDING_AGAIN = (Outcome.UNREADABLE, Outcome.INVALID_MESSAGE, Outcome.SKIPPED)
 _ROUTE = ["calling_aet", "called_aet", "host", "port"]
 _OWNER_ONLY = 0o600
 
@@ -144,12 +142,17 @@ def report(rows: Rows, *, show_patients: bool = False, title: str = "DICOM stora
     ValueError
         The frame lacks columns; they are named.
     """
-    patient_columns = [column for _, column, _ in _PATIENT]
-    attempts = attempts_of(rows, *_ROUTE, optional=patient_columns)
-    final = final_of(attempts)
+    from dicomkit import __version__
+
+    attempts = attempts_of(rows, *_ROUTE, optional=[column for _, column, _ in _PATIENT])
+    final = final_rows(attempts)
     has_all = bool((final["outcome"].isin(STORED) | is_held(final)).all())
     parts = [
-        _masking(show_patients),
+        note(
+            "With patients' names, and the folders of the sources: keep it where such data belongs."
+            if show_patients
+            else "Patients are masked; folders, and comments of the peer, are left out."
+        ),
         _heading("Where and when"),
         *_batches(attempts, final),
         *_remarks(rows),
@@ -161,7 +164,7 @@ def report(rows: Rows, *, show_patients: bool = False, title: str = "DICOM stora
         else _causes(attempts, show_patients=show_patients),
         _heading("Studies"),
         *_studies(attempts, final, show_patients=show_patients),
-        _made(),
+        note(f"Made {_moment(datetime.now(UTC))} by dicomkit {__version__}."),
     ]
     return Report(title, parts)
 
@@ -170,43 +173,26 @@ def _heading(words: str) -> Marked:
     return Marked(f"<h2>{as_text(words)}</h2>")
 
 
-def _masking(show_patients: bool) -> Marked:
-    return note(
-        "With patients' names, and the folders of the sources: keep it where such data belongs."
-        if show_patients
-        else "Patients are masked; folders, and comments of the peer, are left out."
-    )
-
-
-def _made() -> Marked:
-    from dicomkit import __version__
-
-    return note(f"Made {_moment(datetime.now(UTC))} by dicomkit {__version__}.")
-
-
 def _batches(attempts: pd.DataFrame, final: pd.DataFrame) -> Iterator[Marked]:
     """For each batch where it went, in whose name, when, and how much of it is stored."""
     ended = ends_of(attempts)
     for batch_id, of_batch in attempts.groupby("batch_id", sort=False):
         last = final[final["batch_id"] == batch_id]
-        stored = int(last["outcome"].isin(STORED).sum())
         held = int(is_held(last).sum())
         began, end = of_batch["started_at"].min(), ended[of_batch.index].max()
         first = of_batch.iloc[0]
-        size = of_batch["size_bytes"].fillna(0).sum()
-        yield facts_table(
-            "",
-            {
-                "Peer": f"{first['called_aet']} at {first['host']}:{first['port']}",
-                "Sent by": str(first["calling_aet"]),
-                "Began": _moment(began),
-                "Took": "" if _is_null(end) else in_time((end - began).total_seconds()),
-                "Stored": f"{stored:,} of {counted(len(last), 'instance')}"
-                + (f", and {held:,} before" if held else ""),
-                "Sent": f"{in_bytes(int(size))} in {counted(len(of_batch), 'attempt')}",
-                "Batch": str(batch_id),
-            },
-        )
+        stored = f"{last['outcome'].isin(STORED).sum():,} of {counted(len(last), 'instance')}"
+        size = int(of_batch["size_bytes"].fillna(0).sum())
+        facts = {
+            "Peer": f"{first['called_aet']} at {first['host']}:{first['port']}",
+            "Sent by": str(first["calling_aet"]),
+            "Began": _moment(began),
+            "Took": "" if _is_null(end) else in_time((end - began).total_seconds()),
+            "Stored": f"{stored}, and {held:,} before" if held else stored,
+            "Sent": f"{in_bytes(size)} in {counted(len(of_batch), 'attempt')}",
+            "Batch": str(batch_id),
+        }
+        yield facts_table("", facts)
 
 
 def _remarks(rows: Rows) -> Iterator[Marked]:
@@ -231,77 +217,60 @@ def _outcomes(attempts: pd.DataFrame) -> Marked:
 
 def _causes(attempts: pd.DataFrame, *, show_patients: bool) -> Marked:
     columns = ["outcome", "status", "meaning", "instances", "remedy", "examples"]
-    lines = [
-        (
-            marked(
-                tone_of(Outcome(outcome)), in_words(outcome) + ("" if status is None else f", 0x{status:04X}")
-            ),
-            meaning,
-            f"{instances:,}",
-            remedy or ("" if outcome in _NEVER_SENT else "Send again."),
-            ", ".join(source if show_patients else file_name(source) for source in examples),
-        )
-        for outcome, status, meaning, instances, remedy, examples in plain_rows(failures(attempts), columns)
-    ]
+    lines = []
+    for name, status, meaning, instances, remedy, examples in plain_rows(failures(attempts), columns):
+        outcome = Outcome(name)
+        words = in_words(name) if status is None else f"{in_words(name)}, 0x{status:04X}"
+        todo = remedy or ("" if outcome in _NOT_HELPED_BY_SENDING_AGAIN else "Send again.")
+        sources = ", ".join(source if show_patients else file_name(source) for source in examples)
+        lines.append((marked(tone_of(outcome), words), meaning, f"{instances:,}", todo, sources))
     head = ("Outcome", "Why", "Instances", "What to do", "For example")
     return rows_table("", head, lines, numbers=(2,))
 
 
 def _studies(attempts: pd.DataFrame, final: pd.DataFrame, *, show_patients: bool) -> Iterator[Marked]:
-    series = by_study(attempts)
-    head = ["Study Instance UID", *(name for name, _, _ in _PATIENT)]
-    head += ["Modality", "Series", "Instances", "Stored", "Not stored", "Size"]
-    grouped = series.groupby("study_instance_uid", dropna=False, sort=False)
+    head = ("Study Instance UID", *(name for name, _, _ in _PATIENT))
+    head += ("Modality", "Series", "Instances", "Stored", "Not stored", "Size")
+    grouped = by_study(attempts).groupby("study_instance_uid", dropna=False, sort=False)
     lines: list[tuple[str, ...]] = []
     for uid, of_study in grouped:
         if len(lines) == STUDIES_SHOWN:
             break
-        stored = int((of_study["stored"] + of_study["stored_before"]).sum())
         missing = int(of_study["not_stored"].sum())
-        whose = _whose(final, uid) if show_patients else [_MASKED] * len(_PATIENT)
         lines.append(
             (
                 "unknown" if _is_null(uid) else str(uid),
-                *whose,
+                *(_whose(final, uid) if show_patients else ["masked"] * len(_PATIENT)),
                 ", ".join(dict.fromkeys(of_study["modality"].dropna())),
                 f"{len(of_study):,}",
-                f"{int(of_study['instances'].sum()):,}",
-                f"{stored:,}",
+                f"{of_study['instances'].sum():,}",
+                f"{(of_study['stored'] + of_study['stored_before']).sum():,}",
                 marked("bad", f"{missing:,}") if missing else "0",
                 in_bytes(int(of_study["size_bytes"].fillna(0).sum())),
             )
         )
-    places = range(len(head) - 5, len(head))
-    yield rows_table("", head, lines, numbers=tuple(places))
+    yield rows_table("", head, lines, numbers=range(len(head) - 5, len(head)))
     if len(grouped) > STUDIES_SHOWN:
         yield note(f"{len(grouped) - STUDIES_SHOWN:,} more studies are counted above, and not listed.")
 
 
 def _whose(final: pd.DataFrame, study: Any) -> list[str]:
     """Name, ID and study date, of the frame or else of the first source that still has them; empty when unknown."""
-    if _is_null(study):
-        return [""] * len(_PATIENT)
-    of_study = final[final["study_instance_uid"] == study]
-    told = [_first(of_study, column) for _, column, _ in _PATIENT]
-    if all(told):
-        return told
-    read = _read(of_study["source"])
-    return [value or other for value, other in zip(told, read, strict=True)]
+    of_study = final[final["study_instance_uid"] == study]  # no rows where it is null
+    by_frame = [_first(of_study, column) for _, column, _ in _PATIENT]
+    if all(by_frame):
+        return by_frame
+    for source in of_study["source"]:
+        if Path(source).is_file() and any(read := _read(source)):
+            return [value or other for value, other in zip(by_frame, read, strict=True)]
+    return by_frame
 
 
 def _first(frame: pd.DataFrame, column: str) -> str:
     return str(next(iter(frame[column].dropna()), "")) if column in frame.columns else ""
 
 
-def _read(sources: pd.Series[Any]) -> list[str]:
-    """The values of `_PATIENT` in the first of the files that has any."""
-    for source in sources:
-        if Path(source).is_file() and any(found := _values_in(source)):
-            return found
-    return [""] * len(_PATIENT)
-
-
-def _values_in(path: str) -> list[str]:
+def _read(path: str) -> list[str]:
     from dicomkit.sources.dataset_reader import read_dataset
     from dicomkit.tags import text_at
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING, Any
 
-from dicomkit.analysis._attempts import STORED, attempts_of, final_of, is_held, plain_rows
-from dicomkit.results import column_array
+from dicomkit.analysis._attempts import STORED, attempts_of, is_held, plain_rows
+from dicomkit.results import column_array, final_rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,7 +51,7 @@ def compare(first: Rows, second: Rows) -> pd.DataFrame:
     """
     import pandas as pd
 
-    old, new = (final_of(attempts_of(rows)) for rows in (first, second))
+    old, new = (final_rows(attempts_of(rows)) for rows in (first, second))
     columns = ["source", "sop_instance_uid", "outcome", "status", "is_there"]
     olds, news = (
         plain_rows(final.assign(is_there=final["outcome"].isin(STORED) | is_held(final)), columns)
@@ -93,20 +93,14 @@ def _change(before: tuple[Any, ...], after: tuple[Any, ...]) -> str:
 
 def _partners(olds: list[tuple[Any, ...]], news: list[tuple[Any, ...]]) -> dict[int, int]:
     """Which place of `news` is the instance at which place of `olds`, from source and SOP Instance UID of each."""
-
-    def both(source: str, uid: str | None) -> Hashable:
-        return (source, uid)
-
-    def uid_alone(source: str, uid: str | None) -> Hashable:
-        return uid
-
-    def source_alone(source: str, uid: str | None) -> Hashable:
-        # "<bytes>" and its like are no names.
-        return None if source.startswith("<") else source
-
+    keys: tuple[Callable[[str, str | None], Hashable], ...] = (
+        lambda source, uid: (source, uid),
+        lambda source, uid: uid,
+        lambda source, uid: None if source.startswith("<") else source,  # "<bytes>" and its like are no names
+    )
     partner: dict[int, int] = {}
     taken: set[int] = set()
-    for key_of in (both, uid_alone, source_alone):
+    for key_of in keys:
         waiting: dict[Hashable, list[int]] = defaultdict(list)
         for place in range(len(news) - 1, -1, -1):
             if place not in taken:
@@ -116,7 +110,7 @@ def _partners(olds: list[tuple[Any, ...]], news: list[tuple[Any, ...]]) -> dict[
             if place in partner or key is None or not waiting.get(key):
                 continue
             candidate = waiting[key][-1]
-            if key_of is source_alone and old[1] and news[candidate][1]:
+            if key_of is keys[-1] and old[1] and news[candidate][1]:
                 continue  # the file was replaced by another instance
             taken.add(waiting[key].pop())
             partner[place] = candidate

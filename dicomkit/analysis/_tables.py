@@ -3,21 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from dicomkit.analysis._attempts import (
-    BYTES_IN_MB,
-    ONE,
-    STORED,
-    attempts_of,
-    ends_of,
-    final_of,
-    is_held,
-    plain_rows,
-)
+from dicomkit.analysis._attempts import BYTES_IN_MB, STORED, attempts_of, ends_of, is_held, plain_rows
 from dicomkit.dictionary.statuses import status_meaning, status_remedy
-from dicomkit.results import dtypes
+from dicomkit.results import count_outcomes, dtypes, final_rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,7 +16,6 @@ if TYPE_CHECKING:
 
 EXAMPLES_SHOWN = 3
 """How many sources stand for a cause in `failures`."""
-_SERIES = ["study_instance_uid", "series_instance_uid"]
 
 _NOT_TRIED_AGAIN = "not tried again: "
 _COUNT_OF_BYTES = re.compile(r"\bbyte \d+|\d+ bytes?\b")
@@ -55,16 +44,9 @@ def summary(rows: Rows) -> pd.DataFrame:
     ValueError
         The frame lacks columns; they are named.
     """
-    grouped = final_of(attempts_of(rows)).groupby("outcome", observed=True)
-    table = grouped.agg(
-        instances=("instance", "size"),
-        attempts=("attempt", "sum"),
-        size_bytes=("size_bytes", "sum"),
-        first=("started_at", "min"),
-        last=("started_at", "max"),
-    )
-    table.insert(3, "share", table["instances"] / table["instances"].sum())
-    return table.astype({"instances": "int64", "attempts": "int64", "share": "float64"})
+    table = count_outcomes(attempts_of(rows), first=("started_at", "min"), last=("started_at", "max"))
+    table.insert(3, "share", (table["instances"] / table["instances"].sum()).astype("float64"))
+    return table
 
 
 def by_study(rows: Rows) -> pd.DataFrame:
@@ -91,12 +73,13 @@ def by_study(rows: Rows) -> pd.DataFrame:
     """
     attempts = attempts_of(rows)
     attempts["ended_at"] = ends_of(attempts)
-    times = attempts.groupby(ONE).agg(began=("started_at", "min"), ended=("ended_at", "max"))
-    final = final_of(attempts).join(times, on=ONE)
+    one = ["batch_id", "instance"]
+    times = attempts.groupby(one).agg(began=("started_at", "min"), ended=("ended_at", "max"))
+    final = final_rows(attempts).join(times, on=one)
     final["is_stored"], final["is_held"] = final["outcome"].isin(STORED), is_held(final)
     final["stored_bytes"] = final["size_bytes"].where(final["is_stored"])
     table = (
-        final.groupby(_SERIES, dropna=False, sort=False)
+        final.groupby(["study_instance_uid", "series_instance_uid"], dropna=False, sort=False)
         .agg(
             modality=("modality", "first"),
             instances=("instance", "size"),
@@ -121,7 +104,7 @@ def by_study(rows: Rows) -> pd.DataFrame:
 def failures(rows: Rows) -> pd.DataFrame:
     """Return one row for each cause for which instances are not stored, and what to do about it.
 
-    Instances count by their last attempt: what a retry mended is not here, nor is what was skipped because the ledger
+    Instances count by their last attempt: what a retry stored is not here, nor is what was skipped because the ledger
     holds it as stored. Details that differ only in their own file, instance or number of bytes are one cause.
 
     Parameters
@@ -144,44 +127,32 @@ def failures(rows: Rows) -> pd.DataFrame:
     """
     import pandas as pd
 
-    final = final_of(attempts_of(rows))
-    final = final[~(final["outcome"].isin(STORED) | is_held(final))]
-    causes: dict[Hashable, dict[str, Any]] = {}
-    columns = ["outcome", "status", "detail", "source", "sop_instance_uid", "attempt"]
-    for outcome, status, detail, source, uid, attempt in plain_rows(final, columns):
-        if status is None:
-            told = detail.removeprefix(_NOT_TRIED_AGAIN)
-            meaning, remedy = (_sentence(part) for part in told.partition("; ")[::2])
-            gist = told.replace(source, "").replace(uid or source, "")
-            key: Hashable = (outcome, _COUNT_OF_BYTES.sub("", gist))
-        else:
-            # The peer's comment may differ for each instance, and may name a patient: the code is the cause.
-            meaning, remedy = status_meaning(status), status_remedy(status)
-            key = (outcome, status)
-        cause = causes.setdefault(
-            key,
-            {
-                "outcome": outcome,
-                "status": status,
-                "meaning": meaning,
-                "instances": 0,
-                "attempts": 0,
-                "remedy": remedy,
-                "examples": (),
-            },
-        )
-        cause["instances"] += 1
-        cause["attempts"] += attempt
-        if len(cause["examples"]) < EXAMPLES_SHOWN:
-            cause["examples"] += (source,)
-    names = ("outcome", "status", "meaning", "instances", "attempts", "remedy", "examples")
-    table = pd.DataFrame({name: [cause[name] for cause in causes.values()] for name in names}, dtype=object)
-    kinds = {"outcome": dtypes()["outcome"], "status": "UInt16", "instances": "int64", "attempts": "int64"}
-    table = table.astype(kinds | dict.fromkeys(("meaning", "remedy"), pd.StringDtype()))
-    return table.sort_values(
+    final = final_rows(attempts_of(rows))
+    final = final[~(final["outcome"].isin(STORED) | is_held(final))].astype({"source": "object"})
+    causes = [_cause(*row) for row in plain_rows(final, ["status", "detail", "source", "sop_instance_uid"])]
+    final[["meaning", "remedy", "gist"]] = pd.DataFrame(causes, final.index, range(3), dtype=pd.StringDtype())
+    grouped = final.groupby(["outcome", "status", "gist"], observed=True, dropna=False, sort=False)
+    table = grouped.agg(
+        meaning=("meaning", "first"),
+        instances=("instance", "size"),
+        attempts=("attempt", "sum"),
+        remedy=("remedy", "first"),
+        examples=("source", lambda sources: tuple(sources[:EXAMPLES_SHOWN])),
+    )
+    table = table.reset_index().drop(columns="gist")
+    table = table.sort_values(
         ["outcome", "instances"], ascending=[True, False], kind="stable", ignore_index=True
     )
+    kinds = {"outcome": dtypes()["outcome"], "status": "UInt16", "instances": "int64", "attempts": "int64"}
+    return table.astype({**kinds, "examples": "object"})
 
 
-def _sentence(words: str) -> str:
-    return words[:1].upper() + words[1:]
+def _cause(status: int | None, detail: str, source: str, uid: str | None) -> tuple[str, str, str]:
+    """What it means, what to do, and what the details of one cause have in common."""
+    if status is not None:
+        # The peer's comment may differ for each instance, and may name a patient: the code is the cause.
+        return status_meaning(status), status_remedy(status), ""
+    words = detail.removeprefix(_NOT_TRIED_AGAIN)
+    meaning, _, remedy = words.partition("; ")
+    gist = _COUNT_OF_BYTES.sub("", words.replace(source, "").replace(uid or source, ""))
+    return meaning[:1].upper() + meaning[1:], remedy[:1].upper() + remedy[1:], gist

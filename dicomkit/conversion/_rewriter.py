@@ -16,9 +16,7 @@ from dicomkit.conversion._headers import (
     LENGTH,
     LONG_HEADER,
     SHORT_HEADER,
-    SHORT_VRS,
     TAG_LENGTH,
-    WORDS,
     swapped,
 )
 from dicomkit.conversion._representations import (
@@ -29,6 +27,7 @@ from dicomkit.conversion._representations import (
     representation,
 )
 from dicomkit.conversion._runs import Runs
+from dicomkit.dictionary.vrs import SHORT_VRS, WORD_SIZES
 from dicomkit.sources import (
     IMPLICIT,
     ITEM,
@@ -478,7 +477,7 @@ class Rewriter:
         elif vr == b"SQ" and (not encoding.little_endian or encoding.implicit != level.implicit):
             raise Malformed(f"{tag_name(tag)} is no sequence of items")
         elif not encoding.little_endian:
-            word = WORDS.get(vr, 1)
+            word = WORD_SIZES.get(vr, 1)
             if word > 1 and length % word:
                 self._note_length(tag, vr, length, word)
                 vr, word = b"UN", 1
@@ -498,8 +497,8 @@ class Rewriter:
             if vr == b"SQ":
                 self.notes.append(f"{tag_name(tag)} is no sequence of items and was written as UN")
                 vr = b"UN"
-            elif length % WORDS.get(vr, 1):
-                self._note_length(tag, vr, length, WORDS[vr])
+            elif length % WORD_SIZES.get(vr, 1):
+                self._note_length(tag, vr, length, WORD_SIZES[vr])
                 vr = b"UN"
             elif length > 0xFFFF and vr in SHORT_VRS:  # PS3.5 6.2.2, note 4
                 self.notes.append(f"{tag_name(tag)} is too long for {vr.decode()} and was written as UN")

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import struct
 
-from dicomkit.conversion._headers import LENGTH, SHORT_VRS, VR_LENGTH, WORDS
+from dicomkit.conversion._headers import LENGTH, VR_LENGTH
 from dicomkit.conversion._representations import DEPENDED_ON
 from dicomkit.dictionary import known_vrs
+from dicomkit.dictionary.vrs import SHORT_VRS, WORD_SIZES
 from dicomkit.sources import Encoding, Window
 
 __all__ = ["Runs"]
@@ -114,6 +115,6 @@ def _ordinary_vrs() -> dict[int, tuple[int, int]]:
             name = vr.encode()
             if name in SHORT_VRS and tag & 0xFFFF and tag not in DEPENDED_ON:
                 number = int.from_bytes(name, "little")
-                found[(tag & 0xFFFF) << 16 | tag >> 16] = (number, WORDS.get(name, 1) - 1)
+                found[(tag & 0xFFFF) << 16 | tag >> 16] = (number, WORD_SIZES.get(name, 1) - 1)
         _ordinary.update(found)
     return _ordinary

@@ -14,6 +14,7 @@ __all__ = [
     "DEFLATED_LE",
     "DEFLATED_SYNTAXES",
     "GE_PRIVATE_LE",
+    "RLE_LOSSLESS",
     "VERIFICATION",
     "MEDIA_STORAGE_DIRECTORY",
     "STORAGE_CLASSES",
@@ -27,6 +28,7 @@ EXPLICIT_LE = "1.2.840.10008.1.2.1"  # PS3.5 A.2
 DEFLATED_LE = "1.2.840.10008.1.2.1.99"  # PS3.5 A.5
 EXPLICIT_BE = "1.2.840.10008.1.2.2"  # retired; PS3.5 2016b A.3
 GE_PRIVATE_LE = "1.2.840.113619.5.2"  # Implicit VR Little Endian but for the pixels, which are big endian
+RLE_LOSSLESS = "1.2.840.10008.1.2.5"  # PS3.5 A.4.2, G
 UNCOMPRESSED = frozenset((IMPLICIT_LE, EXPLICIT_LE, EXPLICIT_BE, DEFLATED_LE, GE_PRIVATE_LE))
 # The whole data set is deflated (PS3.5 A.5; the two JPIP ones in PS3.6 Table A-1).
 DEFLATED_SYNTAXES = frozenset((DEFLATED_LE, "1.2.840.10008.1.2.4.95", "1.2.840.10008.1.2.4.205"))

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dicomkit.sources import marker_segments
+from dicomkit.dictionary.codestreams import marker_segments
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -24,6 +24,9 @@ from dicomkit.results._row import (
 if TYPE_CHECKING:
     from dicomkit.results._read import read_in_file_order as read_in_file_order
     from dicomkit.results._read import read_results as read_results
+    from dicomkit.results._summary import count_outcomes as count_outcomes
+    from dicomkit.results._summary import expect_columns as expect_columns
+    from dicomkit.results._summary import final_rows as final_rows
     from dicomkit.results._write import ResultsFile as ResultsFile
     from dicomkit.results._write import known_suffix as known_suffix
 
@@ -31,6 +34,9 @@ if TYPE_CHECKING:
 _WHEN_USED = {
     "DTYPES": "_row",
     "ResultsFile": "_write",
+    "count_outcomes": "_summary",
+    "expect_columns": "_summary",
+    "final_rows": "_summary",
     "known_suffix": "_write",
     "read_in_file_order": "_read",
     "read_results": "_read",
@@ -46,8 +52,11 @@ __all__ = [
     "SendError",
     "SendResult",
     "column_array",
+    "count_outcomes",
     "dtypes",
     "encodable",
+    "expect_columns",
+    "final_rows",
     "frame_of_rows",
     "in_words",
     "known_suffix",

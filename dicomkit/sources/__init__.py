@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dicomkit.sources._contradictions import is_encapsulated, marker_segments
+from dicomkit.sources._contradictions import is_encapsulated
 from dicomkit.sources._inspect import PREFIX_END, has_prefix
 from dicomkit.sources._instances import (
     IN_MEMORY,
@@ -101,7 +101,6 @@ __all__ = [
     "is_encapsulated",
     "look_again",
     "look_at",
-    "marker_segments",
     "open_file",
     "tag_name",
 ]

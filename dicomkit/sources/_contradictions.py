@@ -8,13 +8,31 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from dicomkit.dictionary.uids import EXPLICIT_BE, EXPLICIT_LE, IMPLICIT_LE, UNCOMPRESSED, uid_name
+from dicomkit.dictionary.codestreams import (
+    CAP,
+    COD,
+    FRAME_MARKERS,
+    SIZ,
+    SOC_SIZ,
+    SOF_LS,
+    SOI,
+    SOS,
+    marker_segments,
+)
+from dicomkit.dictionary.uids import (
+    EXPLICIT_BE,
+    EXPLICIT_LE,
+    IMPLICIT_LE,
+    RLE_LOSSLESS,
+    UNCOMPRESSED,
+    uid_name,
+)
 from dicomkit.sources._walk import ITEM, LITTLE_EXPLICIT, UNDEFINED_LENGTH, Encoding, Header, Window
 
-__all__ = ["contradiction", "is_encapsulated", "marker_segments", "syntax_of_code_stream"]
+__all__ = ["contradiction", "is_encapsulated", "syntax_of_code_stream"]
 
 _ENCAPSULATED = frozenset(
-    ("1.2.840.10008.1.2.5", "1.2.840.10008.1.2.1.98", "1.2.840.10008.1.2.8.1")
+    (RLE_LOSSLESS, "1.2.840.10008.1.2.1.98", "1.2.840.10008.1.2.8.1")
 )  # with those of JPEG and video; PS3.5 A.4
 _ENCAPSULATED_ROOT = "1.2.840.10008.1.2.4."
 _JPIP = frozenset(
@@ -26,11 +44,6 @@ _ITEM_BYTES = b"\xfe\xff\x00\xe0"
 
 _JPEG_BY_FRAME = {0xC0: "50", 0xC1: "51"}  # SOF0, SOF1; T.81 Table B.1
 _JPEG_LOSSLESS_FRAME = 0xC3
-_JPEG_LS_FRAME = 0xF7  # T.87
-_JPEG_OTHER_FRAMES = frozenset((0xC2, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF))
-_JPEG_SCAN = 0xDA
-_WITHOUT_SEGMENT = frozenset((0x01, *range(0xD0, 0xD9)))  # of JPEG; none of them is in a head of JPEG 2000
-_J2K_SIZ, _J2K_CAP, _J2K_COD, _J2K_FIRST_TILE = 0x51, 0x50, 0x52, 0x90  # T.800 Table A.2; CAP: T.814
 _MOST_RLE_SEGMENTS = 15  # PS3.5 G.5
 _RLE_HEADER_SIZE = 64
 _OTHER_KINDS: tuple[tuple[int, bytes, str], ...] = (
@@ -160,66 +173,43 @@ def _first_code_stream(window: Window, position: int, encoding: Encoding) -> byt
 
 def syntax_of_code_stream(first: bytes) -> tuple[str, str]:
     """What kind of code stream begins with these bytes, in words, and its transfer syntax where that is certain."""
-    if first.startswith(b"\xff\xd8"):
+    if first.startswith(SOI):
         return _jpeg(first)
-    if first.startswith(b"\xff\x4f\xff\x51"):
+    if first.startswith(SOC_SIZ):
         return _jpeg_2000(first)
     if _is_rle(first):
-        return "RLE", "1.2.840.10008.1.2.5"
+        return "RLE", RLE_LOSSLESS
     for place, magic, kind in _OTHER_KINDS:
         if first[place:].startswith(magic):
             return kind, ""
     return "in a way that its first bytes do not tell", ""
 
 
-def marker_segments(first: bytes) -> list[tuple[int, bytes]]:
-    """The markers of a code stream with their segments, the length at the beginning of each, as far as they go."""
-    found = []
-    position = 2
-    while position + 4 <= len(first) and first[position] == 0xFF:
-        marker = first[position + 1]
-        position += 1
-        if marker == 0xFF:  # a fill byte
-            continue
-        position += 1
-        if marker in _WITHOUT_SEGMENT:
-            continue
-        length = int.from_bytes(first[position : position + 2], "big")
-        found.append((marker, first[position : position + length]))
-        position += max(length, 2)
-        if marker in (_JPEG_SCAN, _J2K_FIRST_TILE):  # what follows is no markers
-            break
-    return found
-
-
 def _jpeg(first: bytes) -> tuple[str, str]:
     segments = marker_segments(first)
-    frame = next((marker for marker, _ in segments if marker in _JPEG_FRAMES), 0)
-    scan = next((segment for marker, segment in segments if marker == _JPEG_SCAN), b"")
+    frame = next((marker for marker, _ in segments if marker in FRAME_MARKERS), 0)
+    scan = next((segment for marker, segment in segments if marker == SOS), b"")
     # Length, number of components, two bytes for each, and then what is asked for: T.81 B.2.3, T.87 C.2.3.
     place = 3 + 2 * scan[2] if len(scan) > 2 else 0
     parameter = scan[place] if 0 < place < len(scan) else -1
     last = _JPEG_BY_FRAME.get(frame, "")
     if frame == _JPEG_LOSSLESS_FRAME and parameter >= 0:  # which of the predictors
         last = "70" if parameter == 1 else "57"
-    elif frame == _JPEG_LS_FRAME and parameter >= 0:  # by how much a sample may differ
+    elif frame == SOF_LS and parameter >= 0:  # by how much a sample may differ
         last = "81" if parameter else "80"
     if last:
         syntax = _ENCAPSULATED_ROOT + last
         return uid_name(syntax), syntax
-    return "JPEG-LS" if frame == _JPEG_LS_FRAME else "JPEG", ""
-
-
-_JPEG_FRAMES = frozenset((*_JPEG_BY_FRAME, _JPEG_LOSSLESS_FRAME, _JPEG_LS_FRAME)) | _JPEG_OTHER_FRAMES
+    return "JPEG-LS" if frame == SOF_LS else "JPEG", ""
 
 
 def _jpeg_2000(first: bytes) -> tuple[str, str]:
     segments = dict(reversed(marker_segments(first)))
-    size, style = segments.get(_J2K_SIZ, b""), segments.get(_J2K_COD, b"")
+    size, style = segments.get(SIZ, b""), segments.get(COD, b"")
     if len(style) < 12 or len(size) < 4 or size[2] & 0x80:  # Rsiz says Part 2
         return "JPEG 2000", ""
     is_reversible = style[11] == 1  # T.800 Table A.20
-    reversible, irreversible = ("201", "203") if _J2K_CAP in segments else ("90", "91")
+    reversible, irreversible = ("201", "203") if CAP in segments else ("90", "91")
     last = reversible if is_reversible else irreversible
     syntax = _ENCAPSULATED_ROOT + last
     return uid_name(syntax), syntax

@@ -8,9 +8,10 @@ memory, a zip member and an inflated data set are each one such function.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from dicomkit._support.frozen import Frozen
+from dicomkit.dictionary.vrs import LONG_VRS, SHORT_VRS
 from dicomkit.errors import Picklable
 
 __all__ = [
@@ -86,10 +87,7 @@ _NAMES = {
     _TRAILING_PADDING: "Data Set Trailing Padding",
 }
 
-# PS3.5 Table 7.1-1 and 7.1-2: which VRs have a 16-bit length, and which two reserved bytes and a 32-bit one.
-_SHORT_VRS = b"AEASATCSDADSDTFDFLISLOLTPNSHSLSSSTTMUIULUS"
-_LONG_VRS = b"OBODOFOLOVOWSQSVUCUNURUTUV"
-_FRAGMENTED_VRS = b"OBOW"  # PS3.5 A.4: undefined length means encapsulated fragments
+_FRAGMENTED_VRS = (b"OB", b"OW")  # PS3.5 A.4: undefined length means encapsulated fragments
 
 
 class Encoding(Frozen):
@@ -119,8 +117,8 @@ class Encoding(Frozen):
 
 
 def _encoding(name: str, order: str, *, implicit: bool) -> Encoding:
-    def numbers(vrs: bytes) -> frozenset[int]:
-        return frozenset(struct.unpack(f"{order}{len(vrs) // 2}H", vrs))
+    def numbers(vrs: Iterable[bytes]) -> frozenset[int]:
+        return frozenset(struct.unpack(order + "H", vr)[0] for vr in vrs)
 
     def written(tags: frozenset[int]) -> frozenset[int]:
         return frozenset(
@@ -134,8 +132,8 @@ def _encoding(name: str, order: str, *, implicit: bool) -> Encoding:
         header=struct.Struct(order + ("II" if implicit else "IHH")),
         item=struct.Struct(order + "II"),
         length=struct.Struct(order + "I"),
-        short_vrs=numbers(_SHORT_VRS),
-        long_vrs=numbers(_LONG_VRS),
+        short_vrs=numbers(SHORT_VRS),
+        long_vrs=numbers(LONG_VRS),
         sequence_vr=struct.unpack(order + "H", b"SQ")[0],
         unknown_vr=struct.unpack(order + "H", b"UN")[0],
         fragmented_vrs=numbers(_FRAGMENTED_VRS),

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from dicomkit.dictionary.statuses import SUCCESS
 from dicomkit.dictionary.uids import uid_name
-from dicomkit.verification._line import Broken, Line, NoLine, status_of, status_words
+from dicomkit.verification._scu import Broken, Line, NoLine, status_of, status_words
 from dicomkit.verification._subjects import NO_SERIES, Finding, Inquiry, Subject
 
 if TYPE_CHECKING:

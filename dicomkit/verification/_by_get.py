@@ -13,8 +13,8 @@ from dicomkit.dictionary.statuses import SUCCESS
 from dicomkit.dictionary.uids import EXPLICIT_LE, IMPLICIT_LE, uid_name
 from dicomkit.verification._by_find import DAMAGED_COPY, PENDING, STUDY_ROOT_FIND, Group, find
 from dicomkit.verification._elements import Encoded
-from dicomkit.verification._likeness import judge, sent_as
-from dicomkit.verification._line import Broken, Line, NoLine, Offer, status_of, status_words
+from dicomkit.verification._judge import judge, sent_as
+from dicomkit.verification._scu import Broken, Line, NoLine, Offer, status_of, status_words
 from dicomkit.verification._sources import Source, Sources
 from dicomkit.verification._subjects import Finding, Inquiry, Subject
 from dicomkit.wire.pdu import MAX_CONTEXTS

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from dicomkit.dictionary.uids import VERIFICATION
-from dicomkit.verification._line import hang_up
+from dicomkit.verification._scu import hang_up
 from dicomkit.wire.pdu import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 
 if TYPE_CHECKING:

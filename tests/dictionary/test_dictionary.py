@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import struct
 import subprocess
 import sys
 from itertools import product
 
 from pydicom._dicom_dict import DicomDictionary, RepeatersDictionary
+from pydicom.valuerep import EXPLICIT_VR_LENGTH_16, EXPLICIT_VR_LENGTH_32
+from pydicom.values import converters
 
 from dicomkit.dictionary import uid_name, vr_of
+from dicomkit.dictionary.vrs import LONG_VRS, SHORT_VRS, WORD_SIZES
 
 
 def test_every_element_of_the_standard_has_its_representation() -> None:
@@ -17,6 +21,15 @@ def test_every_element_of_the_standard_has_its_representation() -> None:
     }
     assert len(expected) > 4900
     assert {tag: vr_of(tag) for tag in expected} == expected
+
+
+def test_lengths_and_words_are_those_of_pydicom() -> None:
+    assert {vr.decode() for vr in SHORT_VRS} == {str(vr) for vr in EXPLICIT_VR_LENGTH_16}
+    assert {vr.decode() for vr in LONG_VRS} == {str(vr) for vr in EXPLICIT_VR_LENGTH_32}
+    numbers = {vr: how[1] for vr, how in converters.items() if isinstance(how, tuple)}
+    sizes = {vr.encode(): struct.calcsize(f"<{letter}") for vr, letter in numbers.items()}
+    assert len(sizes) == 8
+    assert {vr: WORD_SIZES[vr] for vr in sizes} == sizes
 
 
 def test_elements_of_repeating_groups_have_theirs() -> None:

@@ -87,6 +87,7 @@ def test_the_named_constants_are_those_of_pydicom() -> None:
     assert pydicom.uid.ExplicitVRBigEndian == uids.EXPLICIT_BE
     assert pydicom.uid.DeflatedExplicitVRLittleEndian == uids.DEFLATED_LE
     assert pydicom.uid.MediaStorageDirectoryStorage == uids.MEDIA_STORAGE_DIRECTORY
+    assert pydicom.uid.RLELossless == uids.RLE_LOSSLESS
     assert uids.VERIFICATION == "1.2.840.10008.1.1"
 
 

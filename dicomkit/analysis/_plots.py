@@ -1,20 +1,22 @@
-"""Three pictures of a batch: what became of it, how fast it went, and how long the peer took to answer."""
+"""Three plots of a batch: what became of it, how fast it went, and how long the peer took to answer."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
 from dicomkit._support.quantities import counted
-from dicomkit.analysis._attempts import BYTES_IN_MB, STORED, attempts_of, ends_of, final_of
+from dicomkit.analysis._attempts import BYTES_IN_MB, STORED, attempts_of, ends_of
 from dicomkit.analysis._tables import summary
 from dicomkit.errors import MissingExtraError
-from dicomkit.results import Outcome, in_words, tone_of
+from dicomkit.results import Outcome, final_rows, in_words, tone_of
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
     from dicomkit.analysis._attempts import Rows
+
+By = Literal["outcome", "association"]
 
 # Each stands out from white and from the near-black of dark themes at 3:1 or better (WCAG 2.2, 1.4.11).
 _GREEN, _AMBER, _RED, _GREY, _BLUE = "#2f9e6e", "#c07a12", "#d9534f", "#7d8590", "#3a86d0"
@@ -26,8 +28,7 @@ _LOOK_OF_TONE = {
     "none": (_GREY, "---"),
 }
 
-_HATCH_COLOUR = "#ffffff90"
-_WIDTH_INCHES = 8.0
+_BESIDE: dict[str, Any] = {"textcoords": "offset points", "va": "center", "fontsize": "small"}
 _BINS, _PER_BIN = 40, 6  # at most so many spans of time, of so many instances or more on average
 _CROSSES = 120
 _GROUPS_SHOWN = 15
@@ -59,7 +60,7 @@ def plot_outcomes(rows: Rows, ax: Axes | None = None) -> Axes:
         As for `summary`.
     """
     table = summary(rows)
-    retried = final_of(attempts_of(rows)).query("attempt > 1")["outcome"].value_counts()
+    retried = final_rows(attempts_of(rows)).query("attempt > 1")["outcome"].value_counts()
     ax = _axes(ax, "plot_outcomes", height=1.3 + 0.42 * max(len(table), 1))
     from matplotlib.ticker import MaxNLocator
 
@@ -68,19 +69,10 @@ def plot_outcomes(rows: Rows, ax: Axes | None = None) -> Axes:
     total = int(table["instances"].sum())
     for place, (name, instances) in enumerate(zip(table.index, table["instances"], strict=True)):
         colour, hatch = _LOOK_OF_TONE[tone_of(Outcome(name))]
-        ax.barh(
-            place, instances, height=0.68, color=colour, hatch=hatch, edgecolor=_HATCH_COLOUR, linewidth=0
-        )
+        ax.barh(place, instances, 0.68, color=colour, hatch=hatch, edgecolor="#ffffff90", linewidth=0)
         again = f", {retried[name]:,} after a retry" if retried.get(name) else ""
         label = f"{instances:,}  ({_percent(instances, total)}{again})"
-        ax.annotate(
-            label,
-            (instances, place),
-            xytext=(6, 0),
-            textcoords="offset points",
-            va="center",
-            fontsize="small",
-        )
+        ax.annotate(label, (instances, place), xytext=(6, 0), **_BESIDE)
     ax.set_yticks(range(len(table)), [in_words(name) for name in table.index])
     ax.invert_yaxis()
     ax.margins(x=0.32)
@@ -149,18 +141,9 @@ def plot_throughput(rows: Rows, ax: Axes | None = None) -> Axes:
     if len(failed):
         # One cross where many would cover each other.
         places = np.unique(np.round(failed / span * _CROSSES)) / _CROSSES * at[-1]
-        crosses = ax.plot(
-            places,
-            np.zeros(len(places)),
-            "x",
-            color=_RED,
-            markersize=6,
-            markeredgewidth=1.6,
-            clip_on=False,
-            transform=ax.get_xaxis_transform(),
-            zorder=5,
-        )
-        shown.append(crosses[0])
+        look: dict[str, Any] = {"color": _RED, "markersize": 6, "markeredgewidth": 1.6, "zorder": 5}
+        along = ax.get_xaxis_transform()
+        shown += ax.plot(places, np.zeros(len(places)), "x", clip_on=False, transform=along, **look)
         names.append(f"failed attempt ({len(failed):,})")
     ax.set_xlim(0, at[-1])
     ax.set_ylim(0, max(float(instances.max()) * 1.12, 1e-9) if instances.any() else 1)
@@ -169,23 +152,19 @@ def plot_throughput(rows: Rows, ax: Axes | None = None) -> Axes:
     ax.set_ylabel("instances per second")
     right.set_ylabel("MB per second")
     stored, took = int(is_stored.sum()), f"in {_number(span / unit_seconds)} {unit}"
-    title = f"nothing stored {took}"
-    if stored:
-        size = f"{_number(sizes.sum() / BYTES_IN_MB)} MB"
-        title = f"{stored:,} stored, {size}, {took}: {_number(stored / span)} per second"
-    ax.set_title(title, loc="left")
-    ax.legend(
-        shown, names, loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=3, frameon=False, fontsize="small"
+    size, rate = f"{_number(sizes.sum() / BYTES_IN_MB)} MB", f"{_number(stored / span)} per second"
+    ax.set_title(
+        f"{stored:,} stored, {size}, {took}: {rate}" if stored else f"nothing stored {took}", loc="left"
     )
+    under: dict[str, Any] = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.2), "ncols": 3}
+    ax.legend(shown, names, frameon=False, fontsize="small", **under)
     _tidy(ax, grid="y")
     _tidy(right, grid="none")
     right.spines["right"].set_visible(True)
     return ax
 
 
-def plot_latency(
-    rows: Rows, ax: Axes | None = None, *, by: Literal["outcome", "association"] = "outcome"
-) -> Axes:
+def plot_latency(rows: Rows, ax: Axes | None = None, *, by: By = "outcome") -> Axes:
     """Draw how long the peer took to answer, from the last byte sent to the response, in milliseconds.
 
     A box spans the middle half of the answers, its whiskers 5 to 95 %, the bar across is the median; each point is an
@@ -223,13 +202,11 @@ def plot_latency(
     ax = _axes(ax, "plot_latency", height=1.3 + 0.45 * max(len(groups), 1))
     if not groups:
         return _nothing(ax, "no responses")
-    # Drawn from the same seed, so that the same rows make the same picture.
+    # Drawn from the same seed, so that the same rows make the same plot.
     scatter = np.random.default_rng(0)
     for place, (_, outcome, values) in enumerate(groups):
         colour = _BLUE if outcome is None else _LOOK_OF_TONE[tone_of(outcome)][0]
-        points = (
-            values if len(values) <= _POINTS_SHOWN else scatter.choice(values, _POINTS_SHOWN, replace=False)
-        )
+        points = scatter.choice(values, min(len(values), _POINTS_SHOWN), replace=False)
         heights = place + scatter.uniform(-0.2, 0.2, len(points))
         ax.scatter(points, heights, s=12, color=colour, alpha=0.55, linewidths=0)
         low, lower, median, upper, high = np.percentile(values, (5, 25, 50, 75, 95))
@@ -243,16 +220,8 @@ def plot_latency(
             words += f"\n95 % within {_duration(high)}"
         elif len(values) > 1:
             words += f"\nlongest {_duration(values.max())}"
-        ax.annotate(
-            words,
-            (1, place),
-            xycoords=ax.get_yaxis_transform(),
-            xytext=(8, 0),
-            textcoords="offset points",
-            va="center",
-            fontsize="small",
-            annotation_clip=False,
-        )
+        right = ax.get_yaxis_transform()
+        ax.annotate(words, (1, place), xycoords=right, xytext=(8, 0), annotation_clip=False, **_BESIDE)
     everything = np.concatenate([values for _, _, values in groups])
     if everything.max() > _LOG_FROM * everything.min():
         ax.set_xscale("log")
@@ -269,9 +238,7 @@ def plot_latency(
     return ax
 
 
-def _latencies(
-    answered: pd.DataFrame, by: Literal["outcome", "association"]
-) -> tuple[list[tuple[str, Outcome | None, Any]], int]:
+def _latencies(answered: pd.DataFrame, by: By) -> tuple[list[tuple[str, Outcome | None, Any]], int]:
     """For each group its name, its outcome if that is what it is, and its milliseconds; and how many are left out."""
     import numpy as np
 
@@ -282,35 +249,30 @@ def _latencies(
     several = answered["batch_id"].nunique() > 1
     found: list[tuple[str, Outcome | None, Any]] = []
     for batch_id, of_batch in least.groupby(answered["batch_id"], sort=False):
-        for which, values in of_batch.groupby(answered["association"]):
-            label = f"association {which}{f' of {str(batch_id)[:8]}' if several else ''}"
-            found.append((label, None, values.to_numpy()))
+        of_which = f" of {str(batch_id)[:8]}" if several else ""
+        for number, values in of_batch.groupby(answered["association"]):
+            found.append((f"association {number}{of_which}", None, values.to_numpy()))
     by_median = sorted(range(len(found)), key=lambda place: float(np.median(found[place][2])), reverse=True)
-    shown = set(by_median[:_GROUPS_SHOWN])
-    return [one for place, one in enumerate(found) if place in shown], len(found) - len(shown)
+    shown = sorted(by_median[:_GROUPS_SHOWN])
+    return [found[place] for place in shown], len(found) - len(shown)
 
 
 def _axes(ax: Axes | None, purpose: str, *, height: float) -> Axes:
-    """The caller's Axes, or one on a new figure of that height in inches."""
     try:
         from matplotlib import pyplot
     except ImportError as error:
         raise MissingExtraError(purpose, "matplotlib", "notebook") from error
-    if ax is not None:
-        return ax
-    return pyplot.subplots(figsize=(_WIDTH_INCHES, height), layout="constrained")[1]
+    return ax or pyplot.subplots(figsize=(8.0, height), layout="constrained")[1]
 
 
 def _nothing(ax: Axes, words: str) -> Axes:
-    """Say that there is nothing to draw."""
     ax.text(0.5, 0.5, words, ha="center", va="center", transform=ax.transAxes)
     ax.set_axis_off()
     return ax
 
 
 def _tidy(ax: Axes, *, grid: Literal["x", "y", "none"]) -> None:
-    for side in ("top", "right"):
-        ax.spines[side].set_visible(False)
+    ax.spines[["top", "right"]].set_visible(False)
     ax.set_axisbelow(True)
     if grid != "none":
         ax.grid(axis=grid, color=_GREY, alpha=0.3, linewidth=0.8)

@@ -1,0 +1,44 @@
+"""What became of the instances in a frame of results: the last attempt of each, and how many ended in which outcome."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def final_rows(attempts: pd.DataFrame) -> pd.DataFrame:
+    """Return the last attempt of each instance of each batch, in the order of the frame, with its index."""
+    last = attempts.sort_values("attempt", kind="stable").drop_duplicates(
+        ["batch_id", "instance"], keep="last"
+    )
+    return last.sort_index(kind="stable")
+
+
+def count_outcomes(attempts: pd.DataFrame, **more: tuple[str, str]) -> pd.DataFrame:
+    """Return ``instances``, ``attempts`` and ``size_bytes`` by outcome, in the order of the outcomes.
+
+    Parameters
+    ----------
+    attempts : pandas.DataFrame
+        Results; those of several batches are counted by batch.
+    **more : (str, str)
+        Further columns: the column of the last attempts that each is made of, and how (``"min"``, ``"first"``).
+    """
+    grouped = final_rows(attempts).groupby("outcome", observed=True)
+    table = grouped.agg(
+        instances=("instance", "size"), attempts=("attempt", "sum"), size_bytes=("size_bytes", "sum"), **more
+    )
+    return table.astype({"instances": "int64", "attempts": "int64"})
+
+
+def expect_columns(frame: pd.DataFrame, names: Iterable[str]) -> None:
+    """Raise ValueError where a frame lacks columns of results."""
+    missing = [name for name in names if name not in frame.columns]
+    if missing:
+        raise ValueError(
+            f"the frame has no column {', '.join(missing)}; give a frame of results as to_frame() and read_results() "
+            "return it"
+        )
