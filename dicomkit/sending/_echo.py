@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dicomkit.dictionary.statuses import SUCCESS, status_advice
 from dicomkit.dictionary.uids import IMPLICIT_LE, VERIFICATION
@@ -77,7 +77,7 @@ def echo_until(
 ) -> EchoResult:
     """Do what `echo` does; once the interrupt is set, its outcome is ``cancelled``."""
     peer = peer_of(setting, tls, identity)
-    refusal = why_not(setting.replace(disabled=False)) if setting.disabled else why_not(setting)
+    refusal = why_not(setting.replace(disabled=False) if setting.disabled else setting)
     if refusal is not None:
         return _echo_row(peer, *refusal)
     started_at, start = datetime.now(UTC), perf_counter()
@@ -125,28 +125,7 @@ def _answer(status: int, association: Association, response_ms: float) -> tuple[
     )
 
 
-def _echo_row(
-    peer: Peer,
-    outcome: Outcome,
-    detail: str,
-    *,
-    status: int | None = None,
-    association: int | None = None,
-    started_at: datetime | None = None,
-    duration_ms: float | None = None,
-    response_ms: float | None = None,
-) -> EchoResult:
-    row = RowMaker(new_batch_id(), peer).tried(
-        0,
-        1,
-        "<echo>",
-        outcome,
-        detail,
-        status=status,
-        association=association,
-        started_at=started_at,
-        duration_ms=duration_ms,
-        response_ms=response_ms,
-    )
+def _echo_row(peer: Peer, outcome: Outcome, detail: str, **columns: Any) -> EchoResult:
+    row = RowMaker(new_batch_id(), peer).tried(0, 1, "<echo>", outcome, detail, **columns)
     values = {name: getattr(row, name) for name in SendResult.__slots__}
     return EchoResult(**values | {"sop_class_uid": VERIFICATION})

@@ -94,24 +94,21 @@ def probe(
     problems = [problem for problem in setting.usability_problems() if problem.severity == "error"]
     if problems:
         raise SettingError(problems)
-    counts = _count_kinds(sources) if sources is not None else {}
-    asked = (
-        _asked_for(counts)
-        if sources is not None
-        else [(sop_class, syntax) for sop_class in STORAGE_CLASSES for syntax in PROBED_SYNTAXES]
-    )
+    if sources is None:
+        counts = None
+        asked = [(sop_class, syntax) for sop_class in STORAGE_CLASSES for syntax in PROBED_SYNTAXES]
+    else:
+        counts = _count_kinds(sources)
+        uncompressed = [(kind[0], syntax) for kind in counts for syntax in (EXPLICIT_LE, IMPLICIT_LE)]
+        asked = sorted({*counts, *uncompressed})  # PS3.5 section 10.1
     answers = _ask(peer, asked)
     rows = [
-        {
-            "sop_class_uid": kind[0],
-            "sop_class_name": uid_name(kind[0]),
-            "transfer_syntax": kind[1],
-            "transfer_syntax_name": uid_name(kind[1]),
-            "accepted": answers[kind][0],
-            "reason": answers[kind][1],
-            "instances": counts.get(kind, 0) if sources is not None else None,
-        }
-        for kind in asked
+        (
+            *(sop_class, uid_name(sop_class), syntax, uid_name(syntax)),
+            *answers[sop_class, syntax],
+            None if counts is None else counts.get((sop_class, syntax), 0),
+        )
+        for sop_class, syntax in asked
     ]
     texts = ("sop_class_uid", "sop_class_name", "transfer_syntax", "transfer_syntax_name", "reason")
     frame = pd.DataFrame(rows, columns=[*texts[:4], "accepted", "reason", "instances"])
@@ -130,40 +127,24 @@ def _count_kinds(sources: object) -> dict[Kind, int]:
     return counts
 
 
-def _asked_for(counts: dict[Kind, int]) -> list[Kind]:
-    """Each class as stored, and uncompressed (PS3.5 section 10.1)."""
-    classes = dict.fromkeys(sop_class for sop_class, _ in counts)
-    return sorted({*counts, *((c, syntax) for c in classes for syntax in (EXPLICIT_LE, IMPLICIT_LE))})
-
-
 Answers = dict[Kind, tuple[bool | None, str]]
+Offer = tuple[str, tuple[str, ...]]
 
 
 def _ask(peer: Peer, asked: Sequence[Kind]) -> Answers:
     """Whether the peer takes each pair, and why not."""
     answers: Answers = {}
+    rejected: list[Kind] = []
     proposals = Proposals(fewest=1)
-    rejected: Answers = {}
     try:
         for round_number in range(ELIMINATION_ROUNDS + 1):
-            open_pairs: dict[str, list[str]] = {}
-            for sop_class, syntax in asked:
-                if (sop_class, syntax) not in answers:
-                    open_pairs.setdefault(sop_class, []).append(syntax)
-            if round_number < ELIMINATION_ROUNDS:
-                offers = [(sop_class, tuple(syntaxes)) for sop_class, syntaxes in open_pairs.items()]
-            else:
-                offers = [
-                    (sop_class, (syntax,))
-                    for sop_class, syntaxes in open_pairs.items()
-                    for syntax in syntaxes
-                ]
+            still_open = [kind for kind in asked if kind not in answers]
+            offers = _offers(still_open, together=round_number < ELIMINATION_ROUNDS)
             while offers:
                 some = offers[: proposals.most]
-                contexts = [ProposedContext(2 * index + 1, *offer) for index, offer in enumerate(some)]
                 kinds = [(sop_class, syntaxes[0]) for sop_class, syntaxes in some]
                 try:
-                    usable = _ask_once(peer, contexts, answers)
+                    usable = _ask_once(peer, some, answers)
                 except WireError as error:
                     if proposals.are_halved(error, len(some), kinds):
                         continue
@@ -171,9 +152,9 @@ def _ask(peer: Peer, asked: Sequence[Kind]) -> Answers:
                         raise
                     why = explained(error, peer)
                     proposals.were_rejected(kinds, why)
-                    for sop_class, syntaxes in some:
-                        for syntax in syntaxes:
-                            rejected[sop_class, syntax] = answers[sop_class, syntax] = (None, why)
+                    pairs = [(sop_class, syntax) for sop_class, syntaxes in some for syntax in syntaxes]
+                    answers.update(dict.fromkeys(pairs, (None, why)))
+                    rejected += pairs
                 else:
                     proposals.were_accepted(len(some), usable)
                 offers = offers[len(some) :]
@@ -181,35 +162,42 @@ def _ask(peer: Peer, asked: Sequence[Kind]) -> Answers:
         for kind in asked:
             answers.setdefault(kind, (None, explained(error, peer)))
     if proposals.is_any_accepted:  # so it knows us, and it was for what was asked for
-        for kind, (_, reason) in rejected.items():
-            answers[kind] = (False, reason)
+        answers.update({kind: (False, answers[kind][1]) for kind in rejected})
     return answers
+
+
+def _offers(kinds: Sequence[Kind], *, together: bool) -> list[Offer]:
+    """A context for each SOP class with all its transfer syntaxes, or for each pair."""
+    if not together:
+        return [(sop_class, (syntax,)) for sop_class, syntax in kinds]
+    by_class: dict[str, list[str]] = {}
+    for sop_class, syntax in kinds:
+        by_class.setdefault(sop_class, []).append(syntax)
+    return [(sop_class, tuple(syntaxes)) for sop_class, syntaxes in by_class.items()]
 
 
 def _is_rejection_of_contexts(error: WireError) -> bool:
     return isinstance(error, AssociationRejected) and error.may_be_for_contexts and not error.may_pass
 
 
-def _ask_once(peer: Peer, contexts: list[ProposedContext], answers: Answers) -> list[Kind]:
+def _ask_once(peer: Peer, offers: Sequence[Offer], answers: Answers) -> list[Kind]:
     """One association, for nothing but its negotiation; return what was accepted, by what it was offered in first."""
+    contexts = [ProposedContext(2 * index + 1, *offer) for index, offer in enumerate(offers)]
     association = Association.open(peer, contexts)
     association.end()
     accepted = []
     for context in contexts:
+        sop_class, syntaxes = context.abstract_syntax, context.transfer_syntaxes
         _, reply = association.contexts.get(context.id, (context, None))
         if reply is None:
             reason = "no answer to this context"
         elif reply.result != CONTEXT_ACCEPTED:
             reason = CONTEXT_RESULTS.get(reply.result, f"result {reply.result}, which PS3.8 does not define")
         elif not (reason := why_unusable(context, reply)):
-            answers[context.abstract_syntax, reply.transfer_syntax] = (
-                True,
-                CONTEXT_RESULTS[CONTEXT_ACCEPTED],
-            )
-            accepted.append((context.abstract_syntax, context.transfer_syntaxes[0]))
+            answers[sop_class, reply.transfer_syntax] = (True, CONTEXT_RESULTS[CONTEXT_ACCEPTED])
+            accepted.append((sop_class, syntaxes[0]))
             continue
-        elif len(context.transfer_syntaxes) > 1:
+        elif len(syntaxes) > 1:
             continue  # it is asked again, at last in each transfer syntax alone
-        for syntax in context.transfer_syntaxes:
-            answers[context.abstract_syntax, syntax] = (False, reason)
+        answers.update(dict.fromkeys(((sop_class, syntax) for syntax in syntaxes), (False, reason)))
     return accepted
