@@ -72,7 +72,7 @@ class TlsOptions:
     key_password : str, optional
         Of an encrypted key. Never shown.
     server_name : str, optional
-        The name that the peer's certificate is made out to, where that is not RemoteHost.
+        The name that the peer's certificate is made out to, where that is not its host.
     minimum_version : {"1.2", "1.3"}
         The oldest version of TLS to be used.
 
