@@ -3,115 +3,48 @@
 from __future__ import annotations
 
 import struct
+from functools import cache
 
 __all__ = ["known_vrs", "vr_of"]
 
 # Elements that PS3.6 lists for many groups (50xx) or many numbers (1000,xxx0): the bits of a tag that count, and the
-# value representations by them.
-_REPEATED: tuple[tuple[int, dict[int, str]], ...] = (
+# tags by value representation, as in `_elements`.
+_REPEATED = (
     (
         0xFF01FFFF,  # even groups only: PS3.5 7.6
         {
-            0x50000005: "US",
-            0x50000010: "US",
-            0x50000020: "CS",
-            0x50000022: "LO",
-            0x50000030: "SH",
-            0x50000040: "SH",
-            0x50000103: "US",
-            0x50000104: "US",
-            0x50000105: "US",
-            0x50000106: "SH",
-            0x50000110: "US",
-            0x50000112: "US",
-            0x50000114: "US",
-            0x50001001: "CS",
-            0x50002000: "US",
-            0x50002002: "US",
-            0x50002004: "US",
-            0x50002006: "UL",
-            0x50002008: "UL",
-            0x5000200A: "UL",
-            0x5000200C: "OB or OW",
-            0x5000200E: "LT",
-            0x50002500: "LO",
-            0x50002600: "SQ",
-            0x50002610: "US",
-            0x50003000: "OB or OW",
-            0x60000010: "US",
-            0x60000011: "US",
-            0x60000012: "US",
-            0x60000015: "IS",
-            0x60000022: "LO",
-            0x60000040: "CS",
-            0x60000045: "LO",
-            0x60000050: "SS",
-            0x60000051: "US",
-            0x60000052: "US",
-            0x60000060: "CS",
-            0x60000061: "SH",
-            0x60000062: "SH",
-            0x60000063: "CS",
-            0x60000066: "AT",
-            0x60000068: "US",
-            0x60000069: "US",
-            0x60000100: "US",
-            0x60000102: "US",
-            0x60000110: "CS",
-            0x60000200: "US",
-            0x60000800: "CS",
-            0x60000802: "US",
-            0x60000803: "AT",
-            0x60000804: "US",
-            0x60001001: "CS",
-            0x60001100: "US",
-            0x60001101: "US",
-            0x60001102: "US",
-            0x60001103: "US",
-            0x60001200: "US",
-            0x60001201: "US",
-            0x60001202: "US",
-            0x60001203: "US",
-            0x60001301: "IS",
-            0x60001302: "DS",
-            0x60001303: "DS",
-            0x60001500: "LO",
-            0x60003000: "OB or OW",
-            0x60004000: "LT",
-            0x7F000010: "OB or OW",
-            0x7F000011: "US",
-            0x7F000020: "OW",
-            0x7F000030: "OW",
-            0x7F000040: "OW",
+            "AT": "60000066 60000803",
+            "CS": "50000020 50001001 60000040 60000060 60000063 60000110 60000800 60001001",
+            "DS": "60001302 60001303",
+            "IS": "60000015 60001301",
+            "LO": "50000022 50002500 60000022 60000045 60001500",
+            "LT": "5000200E 60004000",
+            "OB or OW": "5000200C 50003000 60003000 7F000010",
+            "OW": "7F000020 7F000030 7F000040",
+            "SH": "50000030 50000040 50000106 60000061 60000062",
+            "SQ": "50002600",
+            "SS": "60000050",
+            "UL": "50002006 50002008 5000200A",
+            "US": """
+                50000005 50000010 50000103 50000104 50000105 50000110 50000112 50000114 50002000 50002002
+                50002004 50002610 60000010 60000011 60000012 60000051 60000052 60000068 60000069 60000100
+                60000102 60000200 60000802 60000804 60001100 60001101 60001102 60001103 60001200 60001201
+                60001202 60001203 7F000011
+            """,
         },
     ),
-    (0xFFFFFF00, {0x00203100: "CS"}),
+    (0xFFFFFF00, {"CS": "00203100"}),
     (
         0xFFFFFF0F,
         {
-            0x00280400: "US",
-            0x00280401: "US",
-            0x00280402: "LO",
-            0x00280403: "AT",
-            0x00280800: "CS",
-            0x00280802: "US",
-            0x00280803: "AT",
-            0x00280804: "US",
-            0x00280808: "AT",
+            "AT": "00280403 00280803 00280808",
+            "CS": "00280800",
+            "LO": "00280402",
+            "US": "00280400 00280401 00280802 00280804",
         },
     ),
-    (
-        0xFFFF000F,
-        {
-            0x10000000: "US",
-            0x10000001: "US",
-            0x10000002: "US",
-            0x10000003: "US",
-            0x10000004: "US",
-            0x10000005: "US",
-        },
-    ),
-    (0xFFFF0000, {0x10100000: "US"}),
+    (0xFFFF000F, {"US": "10000000 10000001 10000002 10000003 10000004 10000005"}),
+    (0xFFFF0000, {"US": "10100000"}),
 )
 
 _PRIVATE_CREATORS = range(0x10, 0x100)  # PS3.5 7.8.1
@@ -139,24 +72,34 @@ def vr_of(tag: int) -> str | None:
         return "UL"
     if tag >> 16 & 1:
         return "LO" if number in _PRIVATE_CREATORS else None
-    for mask, vrs in _REPEATED:
+    for mask, vrs in _repeated():
         vr = vrs.get(tag & mask)
         if vr is not None:
             return vr
     return None
 
 
-_table: dict[int, str] = {}
-
-
+@cache
 def known_vrs() -> dict[int, str]:
     """The elements that have one tag, and what `vr_of` says of them; made when it is first asked for."""
-    if not _table:
-        from dicomkit.dictionary._elements import TAGS
+    from dicomkit.dictionary._elements import TAGS
 
-        table: dict[int, str] = {}
-        for vr, text in TAGS.items():
-            packed = bytes.fromhex(text)
-            table |= dict.fromkeys(struct.unpack(f">{len(packed) // 4}I", packed), vr)
-        _table.update(table)
-    return _table
+    return _by_tag(TAGS)
+
+
+@cache
+def _repeated() -> list[tuple[int, dict[int, str]]]:
+    return [(mask, _by_tag(tags)) for mask, tags in _REPEATED]
+
+
+def _by_tag(tags: dict[str, str]) -> dict[int, str]:
+    table: dict[int, str] = {}
+    for vr, text in tags.items():
+        table |= dict.fromkeys(tags_in(text), vr)
+    return table
+
+
+def tags_in(text: str) -> tuple[int, ...]:
+    """The tags in a text of eight hexadecimal digits each."""
+    packed = bytes.fromhex(text)
+    return struct.unpack(f">{len(packed) // 4}I", packed)
