@@ -37,8 +37,9 @@
 # While it sends, an association must listen (`_wait_to_send`). A peer may abort in the middle, and one that answers
 # before it has everything and then stops reading would leave both sides waiting. So a wait for the socket to take
 # bytes is also a wait for it to have some, and between two megabytes there is a look (`transmit`). A failure response
-# that comes early is kept in `_early`: we go on sending as long as the peer takes bytes, as PS3.7 wants it, and give it
-# as the response then. An early response that says "stored" is a lie, and a `ProtocolError`.
+# that comes early is kept in `_early`. We go on sending as long as the peer takes bytes, since a PDU cannot be taken
+# back and the association is still good for the next instance, and give it as the response then. An early response
+# that says "stored" cannot be true, and is a `ProtocolError`.
 #
 # When sending fails because the connection is gone, what the peer sent before is still to be read, and may say why
 # (`_lost_while_sending`).
@@ -130,6 +131,8 @@ class Association:
     ----------
     contexts : dict of int to (ProposedContext, ContextReply)
         The answer to every proposed context, by its ID.
+    accepted_count : int
+        How many of them the peer accepted in a way that they can be used.
     max_pdu : int
         As the peer announced it; 0 for no limit.
     peer_implementation_uid, peer_implementation_version : str
@@ -150,9 +153,9 @@ class Association:
     ) -> None:
         self.peer = peer
         self.contexts: dict[int, tuple[p.ProposedContext, p.ContextReply]] = {}
+        self.accepted_count = 0
         self.max_pdu = 0
-        self.peer_implementation_uid = ""
-        self.peer_implementation_version = ""
+        self.peer_implementation_uid = self.peer_implementation_version = ""
         self.tls_version = "" if isinstance(sock, socket.socket) else sock.version
         self.identity_confirmed = False
         self.ended = ""
@@ -252,6 +255,7 @@ class Association:
             self.contexts[reply.id] = (context, reply)
             if reply.result == p.CONTEXT_ACCEPTED and not p.why_unusable(context, reply):
                 self._accepted.setdefault((context.abstract_syntax, reply.transfer_syntax), reply.id)
+                self.accepted_count += 1
         self.max_pdu = pdu.max_pdu
         self.peer_implementation_uid = pdu.implementation_class_uid
         self.peer_implementation_version = pdu.implementation_version
@@ -277,14 +281,6 @@ class Association:
     def accepted_syntaxes(self, sop_class_uid: str) -> list[str]:
         """The transfer syntaxes that the peer took this SOP class in."""
         return [syntax for abstract, syntax in self._accepted if abstract == sop_class_uid]
-
-    @property
-    def accepted_count(self) -> int:
-        """How many of the proposed contexts the peer accepted in a way that they can be used."""
-        return sum(
-            reply.result == p.CONTEXT_ACCEPTED and not p.why_unusable(context, reply)
-            for context, reply in self.contexts.values()
-        )
 
     # ------------------------------------------------------------------------------------------ storing
 
