@@ -153,8 +153,7 @@ class WireError(DicomkitError):
     phase : str
         What was under way: ``connect``, ``the response to our request``; empty where that does not matter.
     may_be_stored : bool
-        True once the last byte of an instance was handed over: the peer may have stored it without
-        our having heard of it.
+        True once the last byte of an instance was handed over: the peer may have stored it, though no response came.
     ended_request : bool
         True when the peer aborted or closed instead of answering our association request.
     """
@@ -212,7 +211,7 @@ class ConnectionFailed(WireError):
 
 
 class TlsFailure(Picklable, OSError):
-    """TLS failed beneath an association; the message says which check.
+    """TLS failed under an association; the message says which check.
 
     Attributes
     ----------

@@ -36,12 +36,8 @@ class Attempt:
     Whatever goes wrong on the way is kept, and `result` makes it a row. Between `transmit` and `receive` the peer is
     at work on this one, and there is time to load the next, and to make the row of the one before.
 
-    Attributes
-    ----------
-    start : float
-        When it began, on the clock of `time.perf_counter`; 0.0 before.
-    lacks_a_descriptor : bool
-        Whether `load` could not open the source for want of a file descriptor, which says nothing of the source.
+    `start` is when it began, on the clock of `time.perf_counter`. `lacks_a_descriptor` says that `load` could not open
+    the source for want of a file descriptor, which is not the source's fault.
     """
 
     def __init__(
@@ -87,10 +83,7 @@ class Attempt:
     def load(self) -> bool:
         """Choose the context and read the first megabyte; False when there is nothing to transmit.
 
-        Raises
-        ------
-        SourceChanged
-            The instance is not what was looked at any more, or that cannot be told: it is to be looked at again.
+        `SourceChanged` when it may not be what was looked at any more: it is to be looked at again.
         """
         if not is_settled(self.instance):
             raise SourceChanged.before(self.instance.source)
@@ -154,7 +147,7 @@ class Attempt:
         return converted
 
     def transmit(self) -> None:
-        """Hand it to the socket; what goes wrong is told by `result`."""
+        """Hand it to the socket; `result` says what went wrong."""
         self._begin()
         try:
             self.association.transmit()

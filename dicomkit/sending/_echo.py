@@ -45,7 +45,7 @@ class EchoResult(SendResult):
 def echo(
     setting: DicomSenderSetting, *, tls: TlsOptions | None = None, identity: UserIdentity | None = None
 ) -> EchoResult:
-    """Ask the peer for a sign of life by C-ECHO (PS3.4 Annex A), over an association of its own.
+    """Ask the peer whether it is there, by C-ECHO (PS3.4 Annex A), over an association of its own.
 
     Ctrl-C, or an interrupt of the kernel, aborts it and is raised.
 

@@ -27,15 +27,7 @@ def why_not(setting: DicomSenderSetting) -> tuple[Outcome, str] | None:
 def peer_of(
     setting: DicomSenderSetting, tls: TlsOptions | None = None, identity: UserIdentity | None = None
 ) -> Peer:
-    """The peer that a setting names, with its timeout for every phase.
-
-    Raises
-    ------
-    TypeError
-        One of the three is something else; the message names it.
-    SecurityError
-        A file of `tls` cannot be used.
-    """
+    """The peer that a setting names, with its timeout for every phase; a `TypeError` names what is of no right type."""
     from dicomkit.settings import DicomSenderSetting
 
     _expect("setting", setting, DicomSenderSetting)

@@ -33,12 +33,7 @@ def propose(
     """The presentation contexts for these kinds, as far as one association carries them.
 
     One context for each SOP class and transfer syntax as stored, in the given order, then for each SOP class one
-    that offers Explicit and Implicit VR Little Endian (PS3.5 section 10.1).
-
-    Returns
-    -------
-    (contexts, covered)
-        At most so many contexts, 128 unless told otherwise, and the kinds that they cover, in order.
+    that offers Explicit and Implicit VR Little Endian (PS3.5 section 10.1). With them come the kinds that they cover.
     """
     covered: dict[Kind, None] = {}
     classes: dict[str, None] = {}
@@ -56,19 +51,11 @@ def propose(
 
 
 class Proposals:
-    """Told what came of each request for an association, from any thread.
+    """Learns from each request for an association, from any thread, how much to ask for next.
 
-    Parameters
-    ----------
-    fewest
-        How many contexts a kind needs: one as it is stored, and one uncompressed, unless told otherwise.
-
-    Attributes
-    ----------
-    most : int
-        How many contexts to propose together.
-    rejected : dict of Kind to str
-        What is not proposed any more, since it was rejected without anything else beside it, and why.
+    `most` is how many contexts to propose together. `rejected` has the kinds that are not proposed any more, since they
+    were rejected without anything else beside them, and why. A kind needs `fewest` contexts: one as it is stored, and
+    one uncompressed.
     """
 
     def __init__(self, fewest: int = 2) -> None:

@@ -90,10 +90,7 @@ def send(
 def _send_instance(instance: Instance, row: RowMaker, looks: int) -> SendResult:
     """Send it over an association of its own; another one where it turns out to be of another kind meanwhile.
 
-    Raises
-    ------
-    UnreadableError
-        It changed, and cannot be sent as it is now; nothing of it was sent.
+    `UnreadableError` when it changed, and cannot be sent as it is now: nothing of it was sent.
     """
     if not is_settled(instance):
         instance = look_again(instance)

@@ -103,7 +103,7 @@ __all__ = ["Association"]
 
 # PDU and PDV header, and one byte of fragment in each direction of rounding.
 LEAST_PDU = 16
-# How long a courtesy may take: an A-ABORT to a peer that may not be reading.
+# How long an A-ABORT may take, to a peer that may not be reading.
 ABORT_SECONDS = 0.5
 # How often a wait asks whether the peer takes what our system still holds for it.
 SLICE_SECONDS = 0.5
@@ -197,20 +197,9 @@ class Association:
         interrupt: Interrupt | None = None,
         packs: bool = True,
     ) -> Association:
-        """Connect, shake hands where there is TLS, and negotiate.
+        """Connect, shake hands where there is TLS, and negotiate 1 to 128 contexts, which have odd IDs.
 
-        Parameters
-        ----------
-        contexts
-            1 to 128, with odd IDs.
-        interrupt
-            Ends any wait of this association with `Interrupted` when it is set.
-        packs
-            Whether command and data may share a PDU.
-
-        Raises
-        ------
-        ConnectionFailed, AssociationRejected, AssociationAborted, PeerTimedOut, Interrupted
+        The interrupt ends any wait of this association; `packs` says whether command and data may share a PDU.
         """
         plain = connect(peer, interrupt)
         sock: socket.socket | TlsSocket = plain
@@ -289,17 +278,8 @@ class Association:
     ) -> None:
         """Make an instance ready: its C-STORE-RQ and the first megabyte of its data set are in the buffer.
 
-        May be called while the response to the instance before is still due, once `transmit` is done.
-
-        Parameters
-        ----------
-        source
-            Delivers the `length` bytes of the data set; stays open until `transmit` is done.
-
-        Raises
-        ------
-        UnreadableError
-            The source broke; nothing of it was sent.
+        May be called while the response to the instance before is still due, once `transmit` is done. The source
+        stays open until this one is transmitted. `UnreadableError` when it broke: nothing of it was sent.
         """
         if len(sop_class_uid) > p.MAX_UID or len(sop_instance_uid) > p.MAX_UID:
             raise UnreadableError(
@@ -318,12 +298,7 @@ class Association:
     def transmit(self) -> None:
         """Hand every byte of the loaded instance to the socket.
 
-        Raises
-        ------
-        WireError
-            The association is gone.
-        UnreadableError
-            The source broke after part of it was sent; the association had to be aborted.
+        `UnreadableError` when the source broke after part of it was sent: the association had to be aborted.
         """
         assert self._loaded is not None, "transmit needs a load"
         self._outstanding, chunk = self._loaded
@@ -354,13 +329,7 @@ class Association:
         acknowledge_at_once(self._sock)
 
     def response(self) -> p.Response:
-        """Wait for the response to what was transmitted.
-
-        Raises
-        ------
-        WireError
-            Nothing, or nothing fitting, came; `may_be_stored` is True.
-        """
+        """Wait for the response to what was transmitted; in the error when none came, `may_be_stored` is True."""
         response, self._early = self._early, None
         try:
             while response is None:
@@ -454,13 +423,7 @@ class Association:
     # ------------------------------------------------------------------------------------------ ending
 
     def release(self) -> None:
-        """A-RELEASE, PS3.8 section 7.2: ask, wait for the answer, close.
-
-        Raises
-        ------
-        WireError
-            The answer did not come; every response had, so no instance is in doubt.
-        """
+        """A-RELEASE, PS3.8 section 7.2: ask, wait for the answer, close; no instance is in doubt if that fails."""
         self._phase = RELEASING
         self._send(memoryview(p.encode_release_request()))
         pdu = self._receive()
@@ -474,13 +437,7 @@ class Association:
         self._close("released")
 
     def end(self) -> str:
-        """Release if it is open, and abort where that fails; never raises, since every response is in by then.
-
-        Returns
-        -------
-        str
-            Why it was not released; empty when it was, or was not open any more.
-        """
+        """Release if it is open, or else abort, and say why; never raises, since every response is in by then."""
         if not self.is_open:
             return ""
         try:
@@ -757,7 +714,7 @@ class Association:
         )
 
     def _lost(self, error: OSError | None) -> NoReturn:
-        """The connection ended beneath the association."""
+        """The connection ended under the association."""
         self._close(CLOSED_BY_PEER if error is None else "connection lost")
         how = "closed the connection" if error is None else f"lost the connection ({os_reason(error)})"
         if self._established:

@@ -252,7 +252,7 @@ def acknowledge_at_once(sock: socket.socket | TlsSocket) -> None:
     """Have what comes next acknowledged at once.
 
     A peer with Nagle's algorithm on sends a response in two pieces and waits for our ACK between them, which the
-    kernel delays by 40 ms unless told not to, and it forgets that it was told.
+    kernel delays by 40 ms. The option holds for a while only, so it is set before every read.
     """
     if _TCP_QUICKACK is not None:
         try:

@@ -1,4 +1,4 @@
-"""TLS beneath an association: a socket that shakes hands step by step, and knows which check failed.
+"""TLS under an association: a socket that shakes hands step by step, and knows which check failed.
 
 The socket stays non-blocking, and whatever TLS waits for is `BlockingIOError`, as with a plain one; every other
 failure becomes a `TlsFailure`. Loaded only when TLS is used.
@@ -101,11 +101,6 @@ class TlsSocket:
     """A connection under TLS, with as much of a socket's face as an association needs.
 
     Takes the connected, non-blocking socket over. It is ready once `shake_hands` has returned an empty string.
-
-    Raises
-    ------
-    TlsFailure
-        The peer's name cannot stand in a certificate.
     """
 
     def __init__(self, sock: socket.socket, client: TlsClient) -> None:
@@ -131,12 +126,7 @@ class TlsSocket:
         return self._sock.version() or ""
 
     def shake_hands(self) -> Literal["", "read", "write"]:
-        """Go on with the handshake; what it waits for, or an empty string when it is done.
-
-        Raises
-        ------
-        TlsFailure
-        """
+        """Go on with the handshake; what it waits for, or an empty string when it is done."""
         if not self._has_answered:
             self._look_at_answer()
         try:
@@ -188,7 +178,7 @@ class TlsSocket:
             raise self._failure(error) from error
 
     def recv(self, size: int) -> bytes:
-        """As `socket.recv`; an end without TLS's own goodbye (close_notify) is an end all the same."""
+        """As `socket.recv`; an end without close_notify is an end all the same."""
         try:
             return self._sock.recv(size)
         except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
@@ -211,7 +201,7 @@ class TlsSocket:
         return self._sock.getsockopt(level, option, size)
 
     def close(self) -> None:
-        """Say goodbye (close_notify, RFC 8446 section 6.1) without waiting for an answer, and close."""
+        """Send close_notify (RFC 8446 section 6.1), and close without waiting for an answer."""
         with suppress(OSError, ValueError):
             self._sock.settimeout(0)
             self._sock.unwrap()
