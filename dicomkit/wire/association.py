@@ -47,9 +47,10 @@
 # Time
 # ----
 #
-# The deadline is set by `_start_clock`. While we send, it starts again with all bytes that the socket takes, and, since
-# the kernel holds megabytes for a slow peer, with all that the peer's TCP acknowledges (`_wait`). Afterwards it does
-# not: a reply must be complete in time, and one that comes byte by byte is not waited for (`_receive`).
+# The deadline is set by `_start_clock`. It starts again with all bytes that the socket takes from us, and, since the
+# kernel holds megabytes for a slow peer, with all that the peer's TCP acknowledges, until its response is here
+# (`_wait`). It does not with what the peer sends: a reply must be complete in time, and one that comes byte by byte is
+# not waited for (`_receive`).
 #
 # Was it even attempted?
 # ----------------------
