@@ -245,6 +245,10 @@ def takes_only(association: Association, sop_class: str) -> str:
 
 def other_uids(response: Response, sop_class_uid: str, sop_instance_uid: str) -> str:
     """What the response says it is for, where that is another instance than the one sent (PS3.7 section 9.3.1.2)."""
+    if response.affected_instance == sop_instance_uid.encode() and (
+        response.affected_class == sop_class_uid.encode()
+    ):
+        return ""
     answered = (
         ("SOP Class UID", response.affected_class, sop_class_uid),
         ("SOP Instance UID", response.affected_instance, sop_instance_uid),

@@ -365,7 +365,8 @@ class Association:
     @property
     def data_bytes_sent(self) -> int:
         """Bytes of the last data set, without headers, that were handed to the socket."""
-        return self._data_sent + p.data_bytes_in(self._sending[: self._sent_of_it])
+        under_way = p.data_bytes_in(self._sending[: self._sent_of_it]) if self._sent_of_it else 0
+        return self._data_sent + under_way
 
     def is_still_there(self) -> bool:
         """Whether the peer has kept its side open; asked before an instance is sent, so that none is wasted.

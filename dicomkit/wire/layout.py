@@ -67,6 +67,8 @@ class Layout:
         starts = range(self._first_header, self._end, self._stride)
         self._fragments = [self._view[self._start : self._first_header]]
         self._fragments += [self._view[start + HEADERS_SIZE : start + self._stride] for start in starts]
+        # Where each of them ends, as if they followed one another.
+        self._ends = range(self._first_room, self._first_room + count * self._room + 1, self._room)
         self._context_id = 0
         for start in starts:
             self._write_headers(start, self._room, 0)
@@ -102,16 +104,12 @@ class Layout:
         if self._patched is not None:
             self._write_headers(self._patched, self._room, 0)
             self._patched = None
-        pieces = []
-        wanted = 0
-        index = first
-        while index < len(self._fragments) and wanted < remaining:
-            piece = self._fragments[index]
-            if len(piece) > remaining - wanted:
-                piece = piece[: remaining - wanted]
-            pieces.append(piece)
-            wanted += len(piece)
-            index += 1
+        before = self._ends[first - 1] if first else 0
+        wanted = min(remaining, self._ends[-1] - before)
+        last = max(0, -((self._first_room - before - wanted) // self._room))  # rounded up
+        pieces = self._fragments[first : last + 1]
+        if surplus := self._ends[last] - before - wanted:
+            pieces[-1] = pieces[-1][:-surplus]
         try:
             got = source.readv(pieces)
         except OSError as error:
@@ -132,9 +130,9 @@ class Layout:
         self.remaining = remaining - wanted
         if is_last:
             self._source = None
-        if index <= 1:  # no header lies before what was read
-            return self._start + wanted if pieces else self._start
-        start = self._first_header + (index - 2) * self._stride
+        if not last:  # no header lies before what was read
+            return self._start + wanted
+        start = self._first_header + (last - 1) * self._stride
         size = len(pieces[-1])
         if is_last:
             self._patched = start
