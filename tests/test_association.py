@@ -490,9 +490,16 @@ def test_a_provider_abort_says_its_reason() -> None:
         conversation.read_to_the_end()
 
     with BarePeer(script) as peer, opened(peer.port) as association:
-        with pytest.raises(AssociationAborted, match="service provider: invalid PDU parameter value"):
+        with pytest.raises(
+            AssociationAborted, match="service provider: invalid PDU parameter value"
+        ) as caught:
             store(association, b"ab")
+        assert (caught.value.source, caught.value.reason) == (2, 6)
         assert association.ended == "aborted by the peer"
+        says = explained(caught.value, peer_at(peer.port))
+    assert says == (f"{caught.value}: look there before sending it again; the peer's log says why"), (
+        "what to do follows what happened"
+    )
 
 
 def trickled(pdu: bytes) -> Callable[[Conversation], None]:

@@ -198,6 +198,8 @@ def why_not_open(peer: Peer) -> tuple[WireError, str]:
     """The error, and what a row would say of it."""
     with pytest.raises(WireError) as caught:
         Association.open(peer, CONTEXTS).abort()
+    for word in ("--", "RemotePort", "server_name", "cert_file", "tls=", "identity="):
+        assert word not in str(caught.value), "the wire says what happened, and not what to do"
     return caught.value, explained(caught.value, peer)
 
 
@@ -363,6 +365,10 @@ def test_a_certificate_that_does_not_pass_is_told_with_its_remedy(
         assert type(error) is ConnectionFailed
         assert says.startswith(f"no TLS connection to {HOST}:{scp.port}: its certificate {words}; ")
         assert remedy in says
+        assert error.phase == "TLS handshake"
+        assert error.tls is not None
+        assert error.tls.fault == "certificate"
+        assert error.tls.verify_code > 0
         assert not error.may_pass
 
 
