@@ -1,8 +1,8 @@
 """Every exception of dicomkit, in one hierarchy.
 
-An error says who (the field, file or peer), what (the value, the phase) and what to do next.
-The wire's errors name whose fault it was, and know whether the peer may hold the instance all the same.
-Messages end up in logs, and people give folders the names of patients: a file is called by its own name alone.
+An error says who (the field, file or peer), what (the value, the phase) and what to do next; those of the wire leave
+the last to `dicomkit.sending`, and carry the facts that it takes. Messages end up in logs, and people give folders the
+names of patients: a file is called by its own name alone.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Problem(Frozen):
     severity : {"error", "warning", "info"}
         An error cannot be used; a warning can, and will surprise; an info is worth knowing.
     field : str
-        The JSON name of the field (``RemotePort``).
+        The JSON name of the field.
     message : str
         What is the matter, with the value.
     remedy : str
@@ -146,19 +146,25 @@ class SecurityError(DicomkitError, ValueError):
 
 
 class WireError(DicomkitError):
-    """Something ended an association, or kept one from being opened.
+    """Something ended an association, or kept one from being opened. It has facts; `dicomkit.sending` says what to do.
 
     Attributes
     ----------
+    phase : str
+        What was under way: ``connect``, ``the response to our request``; empty where that does not matter.
     may_be_stored : bool
-        True once the last byte of an instance was handed over: the peer may have stored it without
-        our having heard of it.
+        True once the last byte of an instance was handed over: the peer may have stored it, though no response came.
     ended_request : bool
         True when the peer aborted or closed instead of answering our association request.
     """
 
-    may_be_stored: bool = False
-    ended_request: bool = False
+    def __init__(
+        self, message: str, *, phase: str = "", may_be_stored: bool = False, ended_request: bool = False
+    ) -> None:
+        self.phase = phase
+        self.may_be_stored = may_be_stored
+        self.ended_request = ended_request
+        super().__init__(message)
 
     @property
     def may_be_for_contexts(self) -> bool:
@@ -171,26 +177,61 @@ class ConnectionFailed(WireError):
 
     Attributes
     ----------
-    may_pass : bool
-        Whether trying again may help; False for a certificate, say, that does not become valid by it.
+    errno : int or None
+        What the operating system, or its name service, reported.
     is_shortage : bool
         Whether it is for want of file descriptors on our side, so that the peer was not asked.
+    received : str
+        What came where a DICOM PDU was due: ``TLS``, ``HTTP``, ``an A-RELEASE-RP``; empty when nothing did.
+    tls : TlsFailure or None
+        What failed under TLS.
     """
 
-    may_pass: bool = True
-    is_shortage: bool = False
+    def __init__(
+        self,
+        message: str,
+        *,
+        phase: str = "",
+        errno: int | None = None,
+        is_shortage: bool = False,
+        received: str = "",
+        tls: TlsFailure | None = None,
+        ended_request: bool = False,
+    ) -> None:
+        self.errno = errno
+        self.is_shortage = is_shortage
+        self.received = received
+        self.tls = tls
+        super().__init__(message, phase=phase, ended_request=ended_request)
+
+    @property
+    def may_pass(self) -> bool:
+        """Whether trying again may help; False for a certificate, say, that does not become valid by it."""
+        return self.tls is None or self.tls.may_pass
 
 
 class TlsFailure(Picklable, OSError):
-    """TLS failed beneath an association; the message says which check, and what to do.
+    """TLS failed under an association; the message says which check.
 
     Attributes
     ----------
+    fault : str
+        ``name`` (none that a certificate can have), ``certificate`` (the peer's), ``no certificate of ours``,
+        ``our certificate``, ``handshake``, ``version``, ``not TLS``, ``unknown name``, ``closed``; or empty.
+    verify_code : int
+        Of OpenSSL (X509_V_ERR_...), where it is the peer's certificate; else 0.
+    alert : str
+        The alert that the peer sent (RFC 8446 section 6), ``UNKNOWN_CA``; empty without one.
     may_pass : bool
         Whether trying again may help.
     """
 
-    def __init__(self, message: str, *, may_pass: bool = False) -> None:
+    def __init__(
+        self, message: str, fault: str = "", *, verify_code: int = 0, alert: str = "", may_pass: bool = False
+    ) -> None:
+        self.fault = fault
+        self.verify_code = verify_code
+        self.alert = alert
         self.may_pass = may_pass
         super().__init__(message)
 
@@ -202,19 +243,30 @@ class AssociationRejected(WireError):
     ----------
     result, source, reason : int
         As on the wire; PS3.8 Table 9-21.
+    proposed : tuple of (str, tuple of str)
+        The presentation contexts that were proposed: SOP class, and transfer syntaxes.
     """
 
-    def __init__(self, message: str, *, result: int, source: int, reason: int) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        result: int,
+        source: int,
+        reason: int,
+        proposed: tuple[tuple[str, tuple[str, ...]], ...] = (),
+    ) -> None:
         self.result = result
         self.source = source
         self.reason = reason
+        self.proposed = proposed
         super().__init__(message)
 
     @property
     def may_pass(self) -> bool:
         """Whether trying again may help.
 
-        A transient result (2), or congestion (1) or a local limit (2) told by the provider's
+        A transient result (2), or congestion (1) or a local limit (2) reported by the provider's
         presentation-related function (source 3), whatever the result field says.
         """
         return self.result == 2 or (self.source == 3 and self.reason in (1, 2))
@@ -226,7 +278,7 @@ class AssociationRejected(WireError):
         A peer that can take none of the contexts says no more than "no reason given" (1), one that is offered too
         many may call it a local limit (source 3, reason 2), and what the table does not define may mean anything. Not
         so an application context name or a protocol version (2), a calling (3) or a called AE title (7), whichever
-        source they are told by, nor what is transient.
+        source they come from, nor what is transient.
         """
         if self.source == 3 and self.reason == 2:
             return True
@@ -243,7 +295,16 @@ class IdentityNotConfirmed(AssociationRejected):
 
 
 class AssociationAborted(WireError):
-    """An established association ended before its time: A-ABORT, a reset, a close."""
+    """An established association ended before its time: A-ABORT, a reset, a close.
+
+    Attributes
+    ----------
+    source, reason : int or None
+        Of an A-ABORT, as on the wire; PS3.8 Table 9-26.
+    """
+
+    source: int | None = None
+    reason: int | None = None
 
 
 class ProtocolError(AssociationAborted):
@@ -251,19 +312,18 @@ class ProtocolError(AssociationAborted):
 
     Attributes
     ----------
+    received : str
+        What came where a DICOM PDU was due: ``TLS``, ``HTTP``; empty when it was a PDU.
     may_pass : bool
         Whether trying again may help; False for a response after which the data set never came that it announced.
     """
 
+    received: str = ""
     may_pass: bool = True
 
 
 class PeerTimedOut(WireError):
     """A deadline passed; `phase` names what was being waited for."""
-
-    def __init__(self, message: str, *, phase: str) -> None:
-        self.phase = phase
-        super().__init__(message)
 
 
 class Interrupted(WireError):

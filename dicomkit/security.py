@@ -1,15 +1,15 @@
 """`TlsOptions` and `UserIdentity`: how an association is secured, and in whose name it is asked for.
 
-The one idea: they are given beside a setting and never become part of it, and no secret in them can be seen: not in
-a repr, not in an error. `ssl` is imported when TLS is used, and not before.
+They are given beside a setting and never become part of it, and no secret in them can be seen: not in a repr, not in
+an error. `ssl` is imported when TLS is used, and not before.
 """
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal, NoReturn
+from typing import TYPE_CHECKING, Final, Literal
 
+from dicomkit._support.frozen import Frozen
 from dicomkit.errors import SecurityError, file_name, without_folder
 
 if TYPE_CHECKING:
@@ -33,8 +33,7 @@ _TRUSTED_CERTIFICATE = b"-----BEGIN TRUSTED CERTIFICATE-----"
 _PRIVATE_KEY = b"PRIVATE KEY-----"  # PKCS #8, and the older RSA and EC ones
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class TlsClient:
+class TlsClient(Frozen, hidden=("context", "has_certificate", "has_ca_file")):
     """What a requestor needs for its handshakes: made once of `TlsOptions`, used for every association.
 
     Attributes
@@ -50,12 +49,8 @@ class TlsClient:
     has_certificate: bool
     has_ca_file: bool
 
-    def __repr__(self) -> str:
-        return f"TlsClient(server_name={self.server_name!r})"
 
-
-@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
-class TlsOptions:
+class TlsOptions(Frozen, kw_only=True):
     """TLS for an association (PS3.15 B.12 and BCP 195): TLS 1.2 and 1.3, certificate and host name verified.
 
     Verification cannot be turned off. A peer with a self-signed certificate is trusted by giving that certificate as
@@ -72,7 +67,7 @@ class TlsOptions:
     key_password : str, optional
         Of an encrypted key. Never shown.
     server_name : str, optional
-        The name that the peer's certificate is made out to, where that is not RemoteHost.
+        The name that the peer's certificate is made out to, where that is not its host.
     minimum_version : {"1.2", "1.3"}
         The oldest version of TLS to be used.
 
@@ -96,9 +91,8 @@ class TlsOptions:
             if path is not None and not (isinstance(path, str | os.PathLike) and os.fspath(path)):
                 raise SecurityError(option, repr(path), "is no path; give the path of a PEM file")
         if self.cert_file is None and self.key_file is not None:
-            raise SecurityError(
-                "key_file", str(self.key_file), "is a key without a certificate; give cert_file as well"
-            )
+            what = "is a key without a certificate; give cert_file as well"
+            raise SecurityError("key_file", str(self.key_file), what)
         if self.cert_file is None and self.key_password is not None:
             raise SecurityError("key_password", "", "has no key to open; give cert_file and key_file as well")
         if self.key_password is not None and not isinstance(self.key_password, str):
@@ -107,11 +101,8 @@ class TlsOptions:
         if name is not None and (not isinstance(name, str) or not name or name[0] == "." or "\0" in name):
             raise SecurityError("server_name", repr(name), "is no host name; give the one in the certificate")
         if self.minimum_version not in ("1.2", "1.3"):
-            raise SecurityError(
-                "minimum_version",
-                repr(self.minimum_version),
-                "is not allowed; it takes '1.2' or '1.3' (BCP 195 forbids older ones)",
-            )
+            what = "is not allowed; it takes '1.2' or '1.3' (BCP 195 forbids older ones)"
+            raise SecurityError("minimum_version", repr(self.minimum_version), what)
 
     def __repr__(self) -> str:
         shown = [
@@ -135,9 +126,8 @@ class TlsOptions:
         context = self._context(ssl.PROTOCOL_TLS_CLIENT)  # which verifies certificate and host name
         if self.ca_file is None:
             context.load_default_certs(ssl.Purpose.SERVER_AUTH)
-        return TlsClient(
-            context, self.server_name or host, self.cert_file is not None, self.ca_file is not None
-        )
+        name = self.server_name or host
+        return TlsClient(context, name, self.cert_file is not None, self.ca_file is not None)
 
     def for_server(self) -> ssl.SSLContext:
         """Read the files, for a receiver; with `ca_file` it requires client certificates.
@@ -160,9 +150,8 @@ class TlsOptions:
         import ssl
 
         context = ssl.SSLContext(protocol)
-        context.minimum_version = (
-            ssl.TLSVersion.TLSv1_2 if self.minimum_version == "1.2" else ssl.TLSVersion.TLSv1_3
-        )
+        versions = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
+        context.minimum_version = versions[self.minimum_version]
         # BCP 195 section 3.3 and 3.5: neither compression nor renegotiation.
         context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
         # An end without close_notify is no fault: what is cut off shows in DICOM itself, as no release came.
@@ -174,11 +163,8 @@ class TlsOptions:
             try:
                 context.load_verify_locations(self.ca_file)
             except ssl.SSLError as error:
-                raise SecurityError(
-                    "ca_file",
-                    str(self.ca_file),
-                    f"holds a certificate that cannot be used ({_reason(error)}); get it anew",
-                ) from error
+                what = f"holds a certificate that cannot be used ({_reason(error)}); get it anew"
+                raise SecurityError("ca_file", str(self.ca_file), what) from error
         if self.cert_file is not None:
             self._load_own(context, self.cert_file)
         return context
@@ -205,17 +191,16 @@ class TlsOptions:
         # Outside of the handler, since the error of a password that cannot be encoded holds the password.
         if is_asked and self.key_password is None:
             what = "is encrypted; give key_password"
-        elif is_asked and getattr(failure, "reason", None) != "KEY_VALUES_MISMATCH":
-            what = "is encrypted, and key_password does not open it; give the right one"
         elif getattr(failure, "reason", None) == "KEY_VALUES_MISMATCH":
             what = f"is not the key of the certificate in {file_name(cert_file)}; give the one that was made with it"
+        elif is_asked:
+            what = "is encrypted, and key_password does not open it; give the right one"
         else:
             what = f"cannot be used with the certificate in {file_name(cert_file)} ({_reason(failure)}); get both anew"
         raise SecurityError(key_option, str(key_file), what)
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class UserIdentity:
+class UserIdentity(Frozen):
     """In whose name an association is asked for, beside the AE titles (user identity negotiation, PS3.7 D.3.3.7).
 
     Give `user`, or `user` and `passcode`, or `json_web_token`. Passcode and token go over the network as they are,
@@ -256,11 +241,8 @@ class UserIdentity:
             raise SecurityError("identity", "", "has a json_web_token with characters that none may have")
         size = len(self.primary) + len(self.secondary)
         if size > MAX_IDENTITY_BYTES:
-            raise SecurityError(
-                "identity",
-                "",
-                f"takes {size} bytes; an association request has room for {MAX_IDENTITY_BYTES}",
-            )
+            what = f"takes {size} bytes; an association request has room for {MAX_IDENTITY_BYTES}"
+            raise SecurityError("identity", "", what)
 
     def __repr__(self) -> str:
         shown = [] if self.user is None else [f"user={self.user!r}"]
@@ -304,20 +286,14 @@ def _require_pem(option: str, path: File, markers: tuple[bytes, ...], noun: str)
         with open(path, "rb") as file:
             content = file.read()
     except OSError as error:
-        raise SecurityError(
-            option, str(path), f"cannot be read ({error.strerror}); give the path of a PEM file"
-        ) from without_folder(error)
-    if not any(marker in content for marker in markers):
-        is_der = content[:1] == b"\x30"  # a SEQUENCE, as every certificate and key is in DER
-        _not_pem(option, path, noun, is_der=is_der)
-
-
-def _not_pem(option: str, path: File, noun: str, *, is_der: bool) -> NoReturn:
-    remedy = (
-        "it looks like DER; convert it with openssl (x509 or pkey, -inform DER)"
-        if is_der
-        else f"its text would have a line with BEGIN and {noun.upper()}"
-    )
+        what = f"cannot be read ({error.strerror}); give the path of a PEM file"
+        raise SecurityError(option, str(path), what) from without_folder(error)
+    if any(marker in content for marker in markers):
+        return
+    if content[:1] == b"\x30":  # a SEQUENCE, as every certificate and key is in DER
+        remedy = "it looks like DER; convert it with openssl (x509 or pkey, -inform DER)"
+    else:
+        remedy = f"its text would have a line with BEGIN and {noun.upper()}"
     raise SecurityError(option, str(path), f"holds no {noun} in PEM; {remedy}")
 
 

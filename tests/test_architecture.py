@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -62,6 +63,11 @@ MAY_BE_HEAVY = (
 # Each takes milliseconds, of the tenth of a second that `dicomkit send` lives.
 NEVER_TO_SEND = ("dataclasses", "inspect", "logging", "shutil", "ssl", "zipfile")
 ONLY_WHEN_ASKED_FOR = ("csv", "pathlib", "sqlite3", "uuid")
+
+# Options of the command line, and fields of a setting: `sending` says what to do with these, and nothing below it.
+OF_A_FACE = re.compile(
+    r"--[a-z]|Remote(Host|Port|AET)|OurAET|TimeoutSeconds|MessageT(ype|emplate)|Disabled|(tls|identity)=[,)]"
+)
 
 NO_NAMES = {"util", "utils", "helper", "helpers", "common", "misc", "manager", "base", "data"}
 
@@ -142,6 +148,14 @@ def test_verification_reads_by_no_reader_that_sending_uses(module: str) -> None:
     allowed = {("dicomkit.sources", name) for name in ("MEMBER_MARK", "describe_os_error", "open_file")}
     of_sending = ("dicomkit.conversion", "dicomkit.sources", "dicomkit.batch._")
     assert not [name for name in names - allowed if str(name[0]).startswith(of_sending)]
+
+
+@pytest.mark.parametrize(
+    "module", [name for name in MODULES if room_of(name) in ("wire", "security", "errors")]
+)
+def test_the_wire_knows_no_faces(module: str) -> None:
+    said = MODULES[module].read_text(encoding="utf-8")
+    assert not [line for line in said.splitlines() if OF_A_FACE.search(line)]
 
 
 def test_the_table_of_contents_imports_no_room() -> None:

@@ -68,6 +68,8 @@ def _written_init(made: _FrozenType) -> Callable[..., None]:
     if made._kw_only:
         parameters.insert(0, "*")
     lines = [f"_set_{field}(self, {field})" for field in made._fields]
+    if hasattr(made, "__post_init__"):
+        lines.append("self.__post_init__()")
     exec(f"def __init__({', '.join(['self', *parameters])}):\n " + "\n ".join(lines), known)
     init: Callable[..., None] = known["__init__"]
     init.__qualname__ = f"{made.__qualname__}.__init__"

@@ -496,11 +496,12 @@ class Run:
 
     def reject(self, kinds: Collection[Kind], error: AssociationRejected) -> None:
         """The peer would have none of these kinds; others may be to its liking."""
-        self.proposals.were_rejected(kinds, f"not tried again: {error}")
+        self.proposals.were_rejected(kinds, f"not tried again: {self.row.explained(error)}")
         if self.proposals.are_futile:
             self.give_up(
                 Outcome.REJECTED,
-                f"not tried: the peer rejected whatever was proposed, and nothing was accepted; at last: {error}",
+                f"not tried: the peer rejected whatever was proposed, and nothing was accepted; at last: "
+                f"{self.row.explained(error)}",
             )
 
     def settle(
@@ -636,7 +637,7 @@ class _Worker:
             if isinstance(error, ConnectionFailed) and error.is_shortage:
                 self._lacks = str(error)
                 return True
-            run.record.closed(which, None, str(error), opened_at=None, proposed=len(contexts))
+            run.record.closed(which, None, run.row.explained(error), opened_at=None, proposed=len(contexts))
             if isinstance(error, Interrupted):
                 return False
             if run.proposals.are_halved(error, len(contexts), covered):
@@ -697,7 +698,7 @@ class _Worker:
             if isinstance(error, AssociationRejected) and error.may_be_for_contexts:
                 run.reject(kinds, error)
             else:
-                run.give_up(result.outcome, f"not tried again: {error}")
+                run.give_up(result.outcome, f"not tried again: {run.row.explained(error)}")
         else:
             run.proposals.were_in_vain()
             run.got_stuck(result, start)

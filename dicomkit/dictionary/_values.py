@@ -2,116 +2,47 @@
 
 from __future__ import annotations
 
-import struct
+from functools import cache
 
 __all__ = ["known_vrs", "vr_of"]
 
 # Elements that PS3.6 lists for many groups (50xx) or many numbers (1000,xxx0): the bits of a tag that count, and the
-# value representations by them.
-_REPEATED: tuple[tuple[int, dict[int, str]], ...] = (
+# tags by value representation.
+_REPEATED = (
     (
         0xFF01FFFF,  # even groups only: PS3.5 7.6
         {
-            0x50000005: "US",
-            0x50000010: "US",
-            0x50000020: "CS",
-            0x50000022: "LO",
-            0x50000030: "SH",
-            0x50000040: "SH",
-            0x50000103: "US",
-            0x50000104: "US",
-            0x50000105: "US",
-            0x50000106: "SH",
-            0x50000110: "US",
-            0x50000112: "US",
-            0x50000114: "US",
-            0x50001001: "CS",
-            0x50002000: "US",
-            0x50002002: "US",
-            0x50002004: "US",
-            0x50002006: "UL",
-            0x50002008: "UL",
-            0x5000200A: "UL",
-            0x5000200C: "OB or OW",
-            0x5000200E: "LT",
-            0x50002500: "LO",
-            0x50002600: "SQ",
-            0x50002610: "US",
-            0x50003000: "OB or OW",
-            0x60000010: "US",
-            0x60000011: "US",
-            0x60000012: "US",
-            0x60000015: "IS",
-            0x60000022: "LO",
-            0x60000040: "CS",
-            0x60000045: "LO",
-            0x60000050: "SS",
-            0x60000051: "US",
-            0x60000052: "US",
-            0x60000060: "CS",
-            0x60000061: "SH",
-            0x60000062: "SH",
-            0x60000063: "CS",
-            0x60000066: "AT",
-            0x60000068: "US",
-            0x60000069: "US",
-            0x60000100: "US",
-            0x60000102: "US",
-            0x60000110: "CS",
-            0x60000200: "US",
-            0x60000800: "CS",
-            0x60000802: "US",
-            0x60000803: "AT",
-            0x60000804: "US",
-            0x60001001: "CS",
-            0x60001100: "US",
-            0x60001101: "US",
-            0x60001102: "US",
-            0x60001103: "US",
-            0x60001200: "US",
-            0x60001201: "US",
-            0x60001202: "US",
-            0x60001203: "US",
-            0x60001301: "IS",
-            0x60001302: "DS",
-            0x60001303: "DS",
-            0x60001500: "LO",
-            0x60003000: "OB or OW",
-            0x60004000: "LT",
-            0x7F000010: "OB or OW",
-            0x7F000011: "US",
-            0x7F000020: "OW",
-            0x7F000030: "OW",
-            0x7F000040: "OW",
+            "AT": "6000: 0066 0803",
+            "CS": "5000: 0020 1001 6000: 0040 0060 0063 0110 0800 1001",
+            "DS": "6000: 1302 1303",
+            "IS": "6000: 0015 1301",
+            "LO": "5000: 0022 2500 6000: 0022 0045 1500",
+            "LT": "5000: 200E 6000: 4000",
+            "OB or OW": "5000: 200C 3000 6000: 3000 7F00: 0010",
+            "OW": "7F00: 0020 0030 0040",
+            "SH": "5000: 0030 0040 0106 6000: 0061 0062",
+            "SQ": "5000: 2600",
+            "SS": "6000: 0050",
+            "UL": "5000: 2006 2008 200A",
+            "US": """
+                5000: 0005 0010 0103 0104 0105 0110 0112 0114 2000 2002 2004 2610 6000: 0010 0011 0012
+                0051 0052 0068 0069 0100 0102 0200 0802 0804 1100 1101 1102 1103 1200 1201 1202 1203 7F00:
+                0011
+            """,
         },
     ),
-    (0xFFFFFF00, {0x00203100: "CS"}),
+    (0xFFFFFF00, {"CS": "0020: 3100"}),
     (
         0xFFFFFF0F,
         {
-            0x00280400: "US",
-            0x00280401: "US",
-            0x00280402: "LO",
-            0x00280403: "AT",
-            0x00280800: "CS",
-            0x00280802: "US",
-            0x00280803: "AT",
-            0x00280804: "US",
-            0x00280808: "AT",
+            "AT": "0028: 0403 0803 0808",
+            "CS": "0028: 0800",
+            "LO": "0028: 0402",
+            "US": "0028: 0400 0401 0802 0804",
         },
     ),
-    (
-        0xFFFF000F,
-        {
-            0x10000000: "US",
-            0x10000001: "US",
-            0x10000002: "US",
-            0x10000003: "US",
-            0x10000004: "US",
-            0x10000005: "US",
-        },
-    ),
-    (0xFFFF0000, {0x10100000: "US"}),
+    (0xFFFF000F, {"US": "1000: 0000 0001 0002 0003 0004 0005"}),
+    (0xFFFF0000, {"US": "1010: 0000"}),
 )
 
 _PRIVATE_CREATORS = range(0x10, 0x100)  # PS3.5 7.8.1
@@ -139,24 +70,40 @@ def vr_of(tag: int) -> str | None:
         return "UL"
     if tag >> 16 & 1:
         return "LO" if number in _PRIVATE_CREATORS else None
-    for mask, vrs in _REPEATED:
+    for mask, vrs in _repeated():
         vr = vrs.get(tag & mask)
         if vr is not None:
             return vr
     return None
 
 
-_table: dict[int, str] = {}
-
-
+@cache
 def known_vrs() -> dict[int, str]:
     """The elements that have one tag, and what `vr_of` says of them; made when it is first asked for."""
-    if not _table:
-        from dicomkit.dictionary._elements import TAGS
+    from dicomkit.dictionary._elements import TAGS
 
-        table: dict[int, str] = {}
-        for vr, text in TAGS.items():
-            packed = bytes.fromhex(text)
-            table |= dict.fromkeys(struct.unpack(f">{len(packed) // 4}I", packed), vr)
-        _table.update(table)
-    return _table
+    return _by_tag(TAGS)
+
+
+@cache
+def _repeated() -> list[tuple[int, dict[int, str]]]:
+    return [(mask, _by_tag(tags)) for mask, tags in _REPEATED]
+
+
+def _by_tag(tags: dict[str, str]) -> dict[int, str]:
+    table: dict[int, str] = {}
+    for vr, text in tags.items():
+        table |= dict.fromkeys(tags_in(text), vr)
+    return table
+
+
+def tags_in(text: str) -> list[int]:
+    """The tags in a text of groups and their elements, ``0008: 0005 0016 0010: 0010``."""
+    tags = []
+    group = 0
+    for word in text.split():
+        if word.endswith(":"):
+            group = int(word[:4], 16) << 16
+        else:
+            tags.append(group | int(word, 16))
+    return tags

@@ -11,6 +11,7 @@ __all__ = [
     "PROCESSING_FAILURE",
     "RESOURCE_LIMITATION",
     "NOT_A_STORE_STATUS",
+    "status_advice",
     "status_category",
     "status_meaning",
     "status_remedy",
@@ -22,9 +23,6 @@ RESOURCE_LIMITATION = 0x0213  # PS3.7 C.5
 
 NOT_A_STORE_STATUS = "not a C-STORE status"
 
-_CANCEL = 0xFE00  # PS3.7 Annex C, the Cancel class
-_PENDING = (0xFF00, 0xFF01)  # PS3.7 Annex C, the Pending class
-
 # Warnings outside 0xBxxx (PS3.7 Annex C, the Warning class).
 _GENERAL_WARNINGS = frozenset({0x0001, 0x0107, 0x0116})
 
@@ -35,6 +33,8 @@ _PEER_AT_FAULT = (
     "C-STORE has no use for this status, so the peer's software is at fault: ask its vendor, with the "
     "peer's log of this association."
 )
+_WAS_IT_KEPT = "look in the peer's log whether it kept the instance, and ask its vendor about the code."
+_PENDING = f"The peer answered as if the store were a query that goes on (pending): {_WAS_IT_KEPT}"
 _CHECK_OBJECT = "Validate the file (dciodvfy, for one), correct it at its origin, and send it again."
 
 # PS3.4 Table B.2-1 and PS3.7 C.1 to C.5: the codes that stand for themselves.
@@ -49,7 +49,7 @@ _STATUSES: dict[int, tuple[str, str]] = {
     0x0107: ("Attribute list error", "The peer did not recognise some attributes. " + _KEPT_WITH_CARE),
     PROCESSING_FAILURE: (
         "Processing failure",
-        f"{_PEER_LOG}: its database, disk or rules failed; once that is mended, send the instance again.",
+        f"{_PEER_LOG}: its database, disk or rules failed; once that works again, send the instance again.",
     ),
     0x0111: (
         "Duplicate SOP Instance",
@@ -119,6 +119,13 @@ _STATUSES: dict[int, tuple[str, str]] = {
         "It is stored, though it breaks the rules of its SOP Class: validate the file (dciodvfy, for "
         "one), since other systems may not read it.",
     ),
+    # PS3.7 Annex C: the Cancel and the Pending class
+    0xFE00: (
+        NOT_A_STORE_STATUS,
+        f"The peer says that the store was cancelled, which C-STORE cannot be: {_WAS_IT_KEPT}",
+    ),
+    0xFF00: (NOT_A_STORE_STATUS, _PENDING),
+    0xFF01: (NOT_A_STORE_STATUS, _PENDING),
 }
 
 # PS3.4 Table B.2-1: the codes of which only the first digits are fixed, as (mask, code, meaning, remedy).
@@ -206,14 +213,4 @@ def _meaning_and_remedy(status: int) -> tuple[str, str]:
     for mask, code, meaning, remedy in _RANGES:
         if status & mask == code:
             return meaning, remedy
-    return NOT_A_STORE_STATUS, _remedy_of_the_unexpected(status)
-
-
-def _remedy_of_the_unexpected(status: int) -> str:
-    if status in _PENDING:
-        said = "The peer answered as if the store were a query that goes on (pending)"
-    elif status == _CANCEL:
-        said = "The peer says that the store was cancelled, which C-STORE cannot be"
-    else:
-        said = "The standard gives this code no meaning for C-STORE"
-    return f"{said}: look in the peer's log whether it kept the instance, and ask its vendor about the code."
+    return NOT_A_STORE_STATUS, f"The standard gives this code no meaning for C-STORE: {_WAS_IT_KEPT}"

@@ -330,7 +330,7 @@ def uid_name(uid: str) -> str:
     Parameters
     ----------
     uid : str
-        A UID without padding; private ones are welcome.
+        A UID without padding; it may be a private one.
 
     Returns
     -------

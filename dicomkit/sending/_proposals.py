@@ -1,6 +1,6 @@
-"""Which presentation contexts to propose to a peer that rejects, or cannot live with, what it was asked. Pure.
+"""Which presentation contexts to propose, also to a peer that rejects, or cannot live with, what it was asked. Pure.
 
-A rejection does not say whether the peer can take none of the contexts, or only not so many at once. Strategy: ask
+A rejection does not say whether the peer can take none of the contexts, or only not so many at once. So we ask
 for half of them, down to one kind, which is rejected when it is so alone; then for more at a time again. That costs
 up to twice as many requests as there are kinds, so after `MOST_HALVINGS` rejections what is rejected together is
 taken to be rejected one by one, and after `MOST_REJECTIONS` groups of them the peer is taken at its word. A number of
@@ -12,12 +12,14 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from threading import Lock
 
+from dicomkit.dictionary.uids import EXPLICIT_LE, IMPLICIT_LE
 from dicomkit.errors import AssociationRejected, WireError
-from dicomkit.wire.pdu import MAX_CONTEXTS
+from dicomkit.wire.pdu import MAX_CONTEXTS, ProposedContext
 
-__all__ = ["Proposals"]
+__all__ = ["Kind", "Proposals", "propose"]
 
 Kind = tuple[str, str]
+"""SOP Class UID and transfer syntax UID: what has to be negotiated to send an instance."""
 
 # So many rejections are answered by a smaller proposal.
 MOST_HALVINGS = 16
@@ -25,20 +27,35 @@ MOST_HALVINGS = 16
 MOST_REJECTIONS = 64
 
 
+def propose(
+    kinds: Iterable[Kind], most: int = MAX_CONTEXTS
+) -> tuple[list[ProposedContext], dict[Kind, None]]:
+    """The presentation contexts for these kinds, as far as one association carries them.
+
+    One context for each SOP class and transfer syntax as stored, in the given order, then for each SOP class one
+    that offers Explicit and Implicit VR Little Endian (PS3.5 section 10.1). With them come the kinds that they cover.
+    """
+    covered: dict[Kind, None] = {}
+    classes: dict[str, None] = {}
+    for kind in kinds:
+        if kind in covered:
+            continue
+        if len(covered) + len(classes) + 1 + (kind[0] not in classes) > most:
+            break
+        covered[kind] = None
+        classes[kind[0]] = None
+    offers = [(sop_class, (syntax,)) for sop_class, syntax in covered]
+    offers += [(sop_class, (EXPLICIT_LE, IMPLICIT_LE)) for sop_class in classes]  # type: ignore[misc]
+    contexts = [ProposedContext(2 * index + 1, *offer) for index, offer in enumerate(offers)]
+    return contexts, covered
+
+
 class Proposals:
-    """Told what came of each request for an association, from any thread.
+    """Learns from each request for an association, from any thread, how much to ask for next.
 
-    Parameters
-    ----------
-    fewest
-        How many contexts a kind needs: one as it is stored, and one uncompressed, unless told otherwise.
-
-    Attributes
-    ----------
-    most : int
-        How many contexts to propose together.
-    rejected : dict of Kind to str
-        What is not proposed any more, since it was rejected without anything else beside it, and why.
+    `most` is how many contexts to propose together. `rejected` has the kinds that are not proposed any more, since they
+    were rejected without anything else beside them, and why. A kind needs `fewest` contexts: one as it is stored, and
+    one uncompressed.
     """
 
     def __init__(self, fewest: int = 2) -> None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 from dicomkit.dictionary.statuses import status_meaning
 from dicomkit.dictionary.uids import EXPLICIT_LE, IMPLICIT_LE
 from dicomkit.errors import DicomkitError, WireError
+from dicomkit.sending import explained
 from dicomkit.wire.association import Association as OurAssociation
 from dicomkit.wire.pdu import (
     CONTEXT_RESULTS,
@@ -180,7 +181,7 @@ class Line:
         try:
             association = OurAssociation.open(self.peer, [context])
         except WireError as error:
-            raise NoLine(f"{self.archive} could not be asked: {error}") from error
+            raise NoLine(f"{self.archive} could not be asked: {explained(error, self.peer)}") from error
         try:
             with suppress(WireError):  # what was negotiated is known all the same
                 association.release()

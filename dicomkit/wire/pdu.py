@@ -1,6 +1,6 @@
 """PDUs (PS3.8 section 9.3) and DIMSE commands (PS3.7 section 6.3) as a storage SCU needs them. No I/O here.
 
-Strategy: `next_pdu` looks at the bytes received so far and returns a PDU and its size, or None for "need more",
+`next_pdu` looks at the bytes received so far and returns a PDU and its size, or None for "need more",
 or raises `ProtocolError`. Every length is checked before it is believed, and nothing longer than
 `MAX_RECEIVED_PDU` is ever waited for. Encoders return bytes, ready for the socket.
 
@@ -28,6 +28,7 @@ IMPLEMENTATION_VERSION_NAME = f"DICOMKIT_{__version__}"[:16]  # PS3.7 D.3.3.2.3:
 
 APPLICATION_CONTEXT = b"1.2.840.10008.3.1.1.1"  # PS3.7 A.2.1
 MAX_CONTEXTS = 128  # odd IDs from 1 to 255, PS3.8 section 9.3.2.2
+MAX_UID = 64  # PS3.5 section 9.1
 
 PDU_HEADER = Struct(">BxI")
 PDV_HEADER = Struct(">IBB")
@@ -93,7 +94,18 @@ ABORT_REASONS = {
 }
 
 
-# Named tuples, since a class of them is made eight times as fast as a data class, and a send of one file waits for it.
+def reject_words(result: int, source: int, reason: int) -> tuple[str, str]:
+    """What an A-ASSOCIATE-RJ says (PS3.8 Table 9-21): the reason, and how final and by whom, with the numbers."""
+    said = REJECT_REASONS.get((source, reason), f"reason {reason}, which PS3.8 does not define")
+    how = REJECT_RESULTS.get(result, f"result {result}")
+    who = REJECT_SOURCES.get(source, f"source {source}")
+    return said, f"{how} by the {who}: result {result}, source {source}, reason {reason}"
+
+
+def abort_words(source: int, reason: int) -> str:
+    """What an A-ABORT says (PS3.8 Table 9-26); the reason of a service user is not significant."""
+    who = ABORT_SOURCES.get(source, f"source {source}")
+    return f"{who}: {ABORT_REASONS.get(reason, f'reason {reason}')}" if source == 2 else who
 
 
 class ProposedContext(Frozen):
@@ -128,6 +140,8 @@ class AssociateAccept(Frozen):
         Whether it has the positive response to a user identity (PS3.7 D.3.3.7.2).
     """
 
+    title = "an A-ASSOCIATE-AC"
+
     replies: tuple[ContextReply, ...]
     max_pdu: int
     implementation_class_uid: str
@@ -137,6 +151,8 @@ class AssociateAccept(Frozen):
 
 class AssociateReject(Frozen):
     """A-ASSOCIATE-RJ, PS3.8 section 9.3.4."""
+
+    title = "an A-ASSOCIATE-RJ"
 
     result: int
     source: int
@@ -166,19 +182,27 @@ class Pdv(Frozen):
 class DataTransfer(Frozen):
     """P-DATA-TF: one or more PDVs."""
 
+    title = "a P-DATA-TF"
+
     pdvs: tuple[Pdv, ...]
 
 
 class ReleaseRequest(Frozen):
     """A-RELEASE-RQ."""
 
+    title = "an A-RELEASE-RQ"
+
 
 class ReleaseReply(Frozen):
     """A-RELEASE-RP."""
 
+    title = "an A-RELEASE-RP"
+
 
 class Abort(Frozen):
     """A-ABORT, PS3.8 section 9.3.8."""
+
+    title = "an A-ABORT"
 
     source: int
     reason: int
@@ -359,7 +383,9 @@ def next_pdu(data: bytes | bytearray) -> tuple[Pdu, int] | None:
     kind = data[0]
     if kind not in _DECODERS:
         what = "an A-ASSOCIATE-RQ, which only we may send" if kind == ASSOCIATE_RQ else looks_like(data)
-        raise ProtocolError(f"the peer sent {what} where a DICOM PDU was due")
+        error = ProtocolError(f"the peer sent {what} where a DICOM PDU was due")
+        error.received = what
+        raise error
     if len(data) < PDU_HEADER.size:
         return None
     length = PDU_HEADER.unpack_from(data)[1]
@@ -506,14 +532,6 @@ def _decode_data_transfer(body: bytes) -> DataTransfer:
     return DataTransfer(tuple(pdvs))
 
 
-def _decode_release_request(body: bytes) -> ReleaseRequest:
-    return ReleaseRequest()
-
-
-def _decode_release_reply(body: bytes) -> ReleaseReply:
-    return ReleaseReply()
-
-
 def _decode_abort(body: bytes) -> Abort:
     if len(body) != 4:
         raise ProtocolError("the peer sent an A-ABORT that is not 4 bytes long")
@@ -524,7 +542,7 @@ _DECODERS: dict[int, Callable[[bytes], Pdu]] = {
     ASSOCIATE_AC: _decode_accept,
     ASSOCIATE_RJ: _decode_reject,
     P_DATA_TF: _decode_data_transfer,
-    RELEASE_RQ: _decode_release_request,
-    RELEASE_RP: _decode_release_reply,
+    RELEASE_RQ: lambda body: ReleaseRequest(),
+    RELEASE_RP: lambda body: ReleaseReply(),
     ABORT: _decode_abort,
 }

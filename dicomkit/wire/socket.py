@@ -1,6 +1,6 @@
-"""From a peer's name to a connected socket, secured if asked to, and how to wait on it.
+"""From a peer's name to a connected socket, how to wait on it, and what TCP can tell of it.
 
-Strategy: non-blocking sockets, and every wait is one `poll` with the seconds that are left of a deadline, which an
+The sockets are non-blocking. Every wait is one `poll` with the seconds that are left of a deadline, which an
 `Interrupt` from another thread ends at once.
 """
 
@@ -10,26 +10,48 @@ import errno
 import os
 import select
 import socket
+import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from struct import Struct
 from threading import Thread
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from dicomkit._support.descriptors import NO_DESCRIPTOR, is_shortage
 from dicomkit._support.frozen import Frozen
-from dicomkit.errors import ConnectionFailed, Interrupted, PeerTimedOut, TlsFailure, WireError
+from dicomkit.errors import ConnectionFailed, Interrupted, PeerTimedOut, WireError
 
 if TYPE_CHECKING:
     from dicomkit.security import TlsClient, UserIdentity
     from dicomkit.wire.tls import TlsSocket
 
-__all__ = ["READ", "WRITE", "Interrupt", "Peer", "Poller", "connect", "insecure", "os_reason", "secured"]
+__all__ = [
+    "READ",
+    "RESET_ON_CLOSE",
+    "TLS_RECORD_BYTES",
+    "WRITE",
+    "Interrupt",
+    "Peer",
+    "Poller",
+    "acknowledge_at_once",
+    "bytes_acknowledged",
+    "connect",
+    "os_reason",
+]
 
 READ: Final = 1
 WRITE: Final = 2
+# The value of SO_LINGER with which a close drops what is still to be sent, and resets the connection.
+RESET_ON_CLOSE = Struct("ii").pack(1, 0) if sys.platform != "win32" else Struct("hh").pack(1, 0)
+# The longest plaintext of a record, RFC 8446 section 5.1. It stands here so that `ssl` need not be loaded for it.
+TLS_RECORD_BYTES = 1 << 14
 # poll takes milliseconds in a C int; nobody waits eleven days for a peer.
 LONGEST_WAIT_SECONDS = 1e6
+
+_TCP_QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)
+_TCP_INFO: int | None = getattr(socket, "TCP_INFO", None) if sys.platform.startswith("linux") else None
+_BYTES_ACKED = Struct("=120xQ")  # tcpi_bytes_acked in struct tcp_info, Linux 4.1 and later
 
 
 class Peer(Frozen):
@@ -129,26 +151,23 @@ def connect(peer: Peer, interrupt: Interrupt | None) -> socket.socket:
         try:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             _connect_one(sock, address, peer, share, interrupt)
+            return sock
         except (ConnectionFailed, PeerTimedOut) as error:
             sock.close()
             failure = failure or error
         except BaseException:
             sock.close()
             raise
-        else:
-            return sock
     assert failure is not None, "getaddrinfo returns at least one address"
     raise failure
 
 
 def _no_socket(peer: Peer, error: OSError) -> ConnectionFailed:
-    if not is_shortage(error):
+    if is_shortage(error):
         return ConnectionFailed(
-            f"no socket for {peer} ({os_reason(error)}); see to the network of this system"
+            f"no socket for {peer}: {NO_DESCRIPTOR}", phase="socket", errno=error.errno, is_shortage=True
         )
-    failed = ConnectionFailed(f"no socket for {peer}: {NO_DESCRIPTOR}")
-    failed.is_shortage = True
-    return failed
+    return ConnectionFailed(f"no socket for {peer} ({os_reason(error)})", phase="socket", errno=error.errno)
 
 
 def _connect_one(
@@ -157,63 +176,22 @@ def _connect_one(
     sock.setblocking(False)
     code = sock.connect_ex(address)  # type: ignore[arg-type]
     if code in (errno.EINPROGRESS, errno.EWOULDBLOCK, getattr(errno, "WSAEWOULDBLOCK", errno.EINPROGRESS)):
-        poller = Poller(sock, interrupt)
-        ready = poller.wait(WRITE, max(seconds, 0))
+        ready = Poller(sock, interrupt).wait(WRITE, max(seconds, 0))
         if ready < 0:
-            raise Interrupted("cancelled by us")
+            raise Interrupted("cancelled by us", phase="connect")
         if not ready:
             raise PeerTimedOut(
-                f"timed out: {peer} did not answer the TCP connect within {peer.timeout_seconds:g} s; check RemoteHost "
-                "and RemotePort, and that no firewall drops the connection",
+                f"timed out: {peer} did not answer the TCP connect within {peer.timeout_seconds:g} s",
                 phase="connect",
             )
         code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-    if code == errno.ECONNREFUSED or code == getattr(errno, "WSAECONNREFUSED", -1):
+    if code in (errno.ECONNREFUSED, getattr(errno, "WSAECONNREFUSED", errno.ECONNREFUSED)):
         raise ConnectionFailed(
-            f"connection refused: nothing listens at {peer}; check RemoteHost and RemotePort, and that the SCP runs"
+            f"connection refused: nothing listens at {peer}", phase="connect", errno=errno.ECONNREFUSED
         )
     if code:
-        raise ConnectionFailed(
-            f"no connection to {peer} ({os_reason(OSError(code, ''))}); check RemoteHost, RemotePort and the network"
-        )
-
-
-def secured(sock: socket.socket, peer: Peer, tls: TlsClient, interrupt: Interrupt | None) -> TlsSocket:
-    """The socket under TLS, its handshake done; a phase with a deadline of its own."""
-    from dicomkit.wire.tls import TlsSocket
-
-    deadline = monotonic() + peer.timeout_seconds
-    try:
-        secured = TlsSocket(sock, tls)
-    except TlsFailure as error:
-        sock.close()
-        raise insecure(error, peer) from error
-    poller = Poller(secured, interrupt)
-    try:
-        while needed := secured.shake_hands():
-            ready = poller.wait(READ if needed == "read" else WRITE, max(deadline - monotonic(), 0))
-            if ready < 0:
-                raise Interrupted("cancelled by us during the TLS handshake")
-            if not ready or monotonic() > deadline:  # trickled bytes do not extend it
-                raise PeerTimedOut(
-                    f"timed out: {peer} did not finish the TLS handshake within {peer.timeout_seconds:g} s; it may "
-                    "speak DICOM without TLS at this port: check RemotePort, or leave TLS out",
-                    phase="TLS handshake",
-                )
-    except TlsFailure as error:
-        secured.close()
-        raise insecure(error, peer) from error
-    except BaseException:
-        secured.close()
-        raise
-    return secured
-
-
-def insecure(error: TlsFailure, peer: Peer) -> ConnectionFailed:
-    """What failed under TLS, as the connection that did not come about."""
-    failed = ConnectionFailed(f"no TLS connection to {peer}: {error}")
-    failed.may_pass = error.may_pass
-    return failed
+        reason = os_reason(OSError(code, ""))
+        raise ConnectionFailed(f"no connection to {peer} ({reason})", phase="connect", errno=code)
 
 
 _Address = tuple[socket.AddressFamily, socket.SocketKind, int, str, object]
@@ -240,17 +218,18 @@ def _resolve(peer: Peer, deadline: float, interrupt: Interrupt | None) -> Sequen
     with done:
         Thread(target=look_up, daemon=True, name=f"dicomkit resolves {peer.host}").start()
         if Poller(done, interrupt).wait(READ, max(deadline - monotonic(), 0)) < 0:
-            raise Interrupted("cancelled by us")
+            raise Interrupted("cancelled by us", phase="name resolution")
     if failed:
         if is_shortage(failed[0]):
             raise _no_socket(peer, failed[0])
         raise ConnectionFailed(
-            f"host name {peer.host!r} does not resolve ({os_reason(failed[0])}); check RemoteHost"
+            f"host name {peer.host!r} does not resolve ({os_reason(failed[0])})",
+            phase="name resolution",
+            errno=failed[0].errno,
         )
     if not found:
         raise PeerTimedOut(
-            f"timed out: host name {peer.host!r} did not resolve within {peer.timeout_seconds:g} s; check RemoteHost "
-            "and the name server",
+            f"timed out: host name {peer.host!r} did not resolve within {peer.timeout_seconds:g} s",
             phase="name resolution",
         )
     return found
@@ -264,11 +243,33 @@ def _look_up(peer: Peer, flags: int) -> Sequence[_Address]:
     except UnicodeError as error:  # a label that is empty or too long
         raise OSError(str(error)) from None
     except socket.gaierror:
-        if not flags:
-            socket.socket(
-                type=socket.SOCK_DGRAM
-            ).close()  # this tells when a descriptor was lacking, and that not
+        if not flags:  # getaddrinfo does not say when it lacked a descriptor; a socket does
+            socket.socket(type=socket.SOCK_DGRAM).close()
         raise
+
+
+def acknowledge_at_once(sock: socket.socket | TlsSocket) -> None:
+    """Have what comes next acknowledged at once.
+
+    A peer with Nagle's algorithm on sends a response in two pieces and waits for our ACK between them, which the
+    kernel delays by 40 ms. The option holds for a while only, so it is set before every read.
+    """
+    if _TCP_QUICKACK is not None:
+        try:
+            sock.setsockopt(socket.IPPROTO_TCP, _TCP_QUICKACK, 1)
+        except OSError:  # the connection is gone, which the read that follows reports better
+            return
+
+
+def bytes_acknowledged(sock: socket.socket | TlsSocket) -> int | None:
+    """How many of our bytes the peer's TCP has acknowledged, the SYN among them; None where that is not known."""
+    if _TCP_INFO is None:
+        return None
+    try:
+        info = sock.getsockopt(socket.IPPROTO_TCP, _TCP_INFO, _BYTES_ACKED.size)
+    except OSError:
+        return None
+    return int(_BYTES_ACKED.unpack(info)[0]) if len(info) == _BYTES_ACKED.size else None
 
 
 def os_reason(error: OSError) -> str:

@@ -25,7 +25,7 @@ from dicomkit.scp import (
     Silence,
     Trickle,
 )
-from dicomkit.sending._services import PROBED_SYNTAXES
+from dicomkit.sending._probe import PROBED_SYNTAXES
 from tests.support.files import CT_IMAGE_STORAGE, ct_instance, write_ct_files
 from tests.support.peers import Dcmqrscp, Orthanc, Storescp, free_port
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import math
 import random
+import re
 import select
 import socket
 import struct
@@ -26,6 +28,7 @@ from dicomkit.errors import (
     UnreadableError,
     WireError,
 )
+from dicomkit.sending import explained
 from dicomkit.wire import layout
 from dicomkit.wire import pdu as p
 from dicomkit.wire.association import Association
@@ -359,8 +362,10 @@ def test_a_rejection_says_why_and_what_to_change(numbers: tuple[int, int, int], 
     with BarePeer(script) as peer, pytest.raises(AssociationRejected) as caught:
         Association.open(peer_at(peer.port), CONTEXTS)
     assert (caught.value.result, caught.value.source, caught.value.reason) == numbers
-    for word in [*words, f"result {numbers[0]}, source {numbers[1]}, reason {numbers[2]}"]:
-        assert word in str(caught.value)
+    in_numbers = f"result {numbers[0]}, source {numbers[1]}, reason {numbers[2]}"
+    assert in_numbers in str(caught.value)
+    for word in [*words, in_numbers]:
+        assert word in explained(caught.value, peer_at(peer.port))
 
 
 @pytest.mark.parametrize(
@@ -387,7 +392,8 @@ def test_an_answer_that_is_no_association_is_a_failed_connection_that_names_it(
 
     with BarePeer(script) as peer, no_hang(), pytest.raises(ConnectionFailed, match=words) as caught:
         Association.open(peer_at(peer.port), CONTEXTS)
-    assert "RemotePort" in str(caught.value)
+    assert caught.value.received
+    assert "RemotePort" in explained(caught.value, peer_at(peer.port))
 
 
 # Every ending at every stage
@@ -484,9 +490,16 @@ def test_a_provider_abort_says_its_reason() -> None:
         conversation.read_to_the_end()
 
     with BarePeer(script) as peer, opened(peer.port) as association:
-        with pytest.raises(AssociationAborted, match="service provider: invalid PDU parameter value"):
+        with pytest.raises(
+            AssociationAborted, match="service provider: invalid PDU parameter value"
+        ) as caught:
             store(association, b"ab")
+        assert (caught.value.source, caught.value.reason) == (2, 6)
         assert association.ended == "aborted by the peer"
+        says = explained(caught.value, peer_at(peer.port))
+    assert says == (f"{caught.value}: look there before sending it again; the peer's log says why"), (
+        "what to do follows what happened"
+    )
 
 
 def trickled(pdu: bytes) -> Callable[[Conversation], None]:
@@ -1165,16 +1178,21 @@ def test_an_interrupt_wakes_a_connect_that_hangs(deaf_port: int) -> None:
 
 
 def test_a_closed_port_is_a_refused_connection(closed_port: int) -> None:
-    with pytest.raises(
-        ConnectionFailed, match=rf"nothing listens at {HOST}:{closed_port}; check RemoteHost and RemotePort"
-    ):
+    with pytest.raises(ConnectionFailed, match=rf"nothing listens at {HOST}:{closed_port}$") as caught:
         Association.open(peer_at(closed_port), CONTEXTS)
+    assert (caught.value.phase, caught.value.errno) == ("connect", errno.ECONNREFUSED)
+    says = explained(caught.value, peer_at(closed_port))
+    assert f"nothing listens at {HOST}:{closed_port}; check RemoteHost and RemotePort" in says
 
 
 @pytest.mark.parametrize("host", ["no-such-host.invalid", "two..dots", "x" * 70, "with space"])
 def test_a_name_that_does_not_resolve_says_so(host: str) -> None:
-    with pytest.raises(ConnectionFailed, match=f"host name '{host}' does not resolve .* check RemoteHost"):
-        Association.open(peer_at(104, host=host), CONTEXTS)
+    peer = peer_at(104, host=host)
+    with pytest.raises(ConnectionFailed) as caught:
+        Association.open(peer, CONTEXTS)
+    assert re.search(
+        f"host name '{host}' does not resolve .* check RemoteHost", explained(caught.value, peer)
+    )
 
 
 def test_localhost_is_reached_whatever_it_resolves_to_first() -> None:
