@@ -10,9 +10,9 @@ from time import monotonic
 
 from dicomkit._support.quantities import in_bytes
 from dicomkit.batch import send_batch
-from dicomkit.cli.command import EXIT_NOT_OK, EXIT_OK
-from dicomkit.cli.summary import Causes, colour_of, summary_lines
-from dicomkit.cli.terminal import Palette, columns, printable, table
+from dicomkit.cli._main import EXIT_NOT_OK, EXIT_OK
+from dicomkit.cli._summary import Causes, colour_of, summary_lines
+from dicomkit.cli._terminal import Palette, columns, printable, table
 from dicomkit.events import Event, RowAdded
 from dicomkit.results import Outcome, SendResult
 from dicomkit.samples import sample_folder, sample_settings

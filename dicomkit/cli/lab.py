@@ -15,8 +15,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from dicomkit._support.quantities import counted
-from dicomkit.cli.command import EXIT_NOT_OK, EXIT_OK, WrongUsage
-from dicomkit.cli.terminal import printable
+from dicomkit.cli._main import EXIT_NOT_OK, EXIT_OK, WrongUsage
+from dicomkit.cli._terminal import printable
 from dicomkit.errors import MissingExtraError
 
 __all__ = ["run", "notebooks_folder", "copy_notebooks"]

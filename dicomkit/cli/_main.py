@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Literal, NoReturn
 
 from dicomkit import __version__
-from dicomkit.cli.terminal import Console, columns, forget, open_nowhere
+from dicomkit.cli._terminal import Console, columns, forget, open_nowhere
 
 __all__ = [
     "main",
@@ -373,31 +373,31 @@ def _send(options: argparse.Namespace) -> int:
 
 
 def _echo(options: argparse.Namespace) -> int:
-    from dicomkit.cli.peer import run_echo
+    from dicomkit.cli.probe import run_echo
 
     return run_echo(options)
 
 
 def _probe(options: argparse.Namespace) -> int:
-    from dicomkit.cli.peer import run_probe
+    from dicomkit.cli.probe import run_probe
 
     return run_probe(options)
 
 
 def _explain(options: argparse.Namespace) -> int:
-    from dicomkit.cli.setting import run_explain
+    from dicomkit.cli._setting import run_explain
 
     return run_explain(options)
 
 
 def _new_setting(options: argparse.Namespace) -> int:
-    from dicomkit.cli.setting import run_new_setting
+    from dicomkit.cli._setting import run_new_setting
 
     return run_new_setting(options)
 
 
 def _scp(options: argparse.Namespace) -> int:
-    from dicomkit.cli.receiver import run
+    from dicomkit.cli.scp import run
 
     return run(options)
 

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from dicomkit._support.quantities import counted
-from dicomkit.cli.command import EXIT_OK, EXIT_USAGE, WrongUsage
-from dicomkit.cli.terminal import Console, Palette, columns, printable, wrapped
+from dicomkit.cli._main import EXIT_OK, EXIT_USAGE, WrongUsage
+from dicomkit.cli._terminal import Console, Palette, columns, printable, wrapped
 from dicomkit.errors import Problem, SettingError
 from dicomkit.settings import DicomSenderSetting, JsonFault, decode_json, encode_value, locator
 

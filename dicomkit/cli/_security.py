@@ -9,8 +9,8 @@ import argparse
 import os
 from typing import TYPE_CHECKING
 
-from dicomkit.cli.command import WrongUsage
-from dicomkit.cli.terminal import Console
+from dicomkit.cli._main import WrongUsage
+from dicomkit.cli._terminal import Console
 from dicomkit.errors import SecurityError
 
 if TYPE_CHECKING:

@@ -7,11 +7,11 @@ import sys
 from typing import TYPE_CHECKING
 
 from dicomkit._support.quantities import counted
-from dicomkit.cli.command import EXIT_NOT_OK, EXIT_OK
-from dicomkit.cli.security import security_of
-from dicomkit.cli.setting import usable_setting
-from dicomkit.cli.summary import colour_of
-from dicomkit.cli.terminal import Console, Palette, columns, wrapped
+from dicomkit.cli._main import EXIT_NOT_OK, EXIT_OK
+from dicomkit.cli._security import security_of
+from dicomkit.cli._setting import usable_setting
+from dicomkit.cli._summary import colour_of
+from dicomkit.cli._terminal import Console, Palette, columns, wrapped
 from dicomkit.sending import echo, probe
 
 if TYPE_CHECKING:

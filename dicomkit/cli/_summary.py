@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dicomkit._support.quantities import counted, in_bytes
-from dicomkit.cli.terminal import Palette, printable, table, wrapped
+from dicomkit.cli._terminal import Palette, printable, table, wrapped
 from dicomkit.events import Event, RowAdded
 from dicomkit.results import Outcome, SendResult
 

@@ -12,9 +12,9 @@ from threading import Event as Flag
 
 from dicomkit import scp
 from dicomkit._support.quantities import in_bytes
-from dicomkit.cli.command import EXIT_OK, WrongUsage
-from dicomkit.cli.security import receiver_security_of
-from dicomkit.cli.terminal import printable
+from dicomkit.cli._main import EXIT_OK, WrongUsage
+from dicomkit.cli._security import receiver_security_of
+from dicomkit.cli._terminal import printable
 from dicomkit.dictionary.uids import uid_name
 from dicomkit.scp import Fault
 

@@ -12,7 +12,7 @@ from threading import Thread
 from time import monotonic
 
 from dicomkit._support.quantities import in_time
-from dicomkit.cli.terminal import Console, columns, printable
+from dicomkit.cli._terminal import Console, columns, printable
 from dicomkit.events import Event, RowAdded, Scanned, Sending, Waiting
 
 __all__ = ["Progress", "Tally"]

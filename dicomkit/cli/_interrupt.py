@@ -12,8 +12,8 @@ import socket
 from threading import Thread, current_thread, main_thread
 
 from dicomkit.batch import BatchControl
-from dicomkit.cli.command import EXIT_INTERRUPTED
-from dicomkit.cli.terminal import Console
+from dicomkit.cli._main import EXIT_INTERRUPTED
+from dicomkit.cli._terminal import Console
 
 __all__ = ["Interruptible"]
 
