@@ -19,7 +19,8 @@ import pytest
 
 from dicomkit import DicomSenderSetting, LocalSCP, read_results
 from dicomkit._support.quantities import in_bytes
-from dicomkit.cli._main import WrongUsage, new_parser
+from dicomkit.cli._exit import WrongUsage
+from dicomkit.cli._main import new_parser
 from dicomkit.cli._negotiation import lines_of
 from dicomkit.cli._progress import Tally
 from dicomkit.cli._terminal import printable, table
@@ -751,7 +752,9 @@ def test_help_loads_no_room_of_dicomkit() -> None:
     assert set(done.stdout.split()) == {
         "dicomkit",
         "dicomkit.cli",
+        "dicomkit.cli._exit",
         "dicomkit.cli._main",
+        "dicomkit.cli._options",
         "dicomkit.cli._terminal",
     }
 

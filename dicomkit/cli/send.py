@@ -11,8 +11,8 @@ from time import monotonic
 
 from dicomkit._support.quantities import counted
 from dicomkit.batch import BatchControl, send_batch
+from dicomkit.cli._exit import EXIT_INTERRUPTED, EXIT_NOT_OK, EXIT_OK, WrongUsage
 from dicomkit.cli._interrupt import Interruptible
-from dicomkit.cli._main import EXIT_INTERRUPTED, EXIT_NOT_OK, EXIT_OK, WrongUsage
 from dicomkit.cli._security import security_of
 from dicomkit.cli._setting import usable_setting
 from dicomkit.cli._summary import Causes, summary_lines
