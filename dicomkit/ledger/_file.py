@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from dicomkit.errors import LedgerError, without_folder
-from dicomkit.ledger._schema import APPLICATION_ID, SCHEMA_VERSION, expect_tables, have_tables
+from dicomkit.ledger._schema import APPLICATION_ID, SCHEMA_VERSION, expect_tables, make_tables
 
 __all__ = [
     "BUSY_SECONDS",
@@ -260,10 +260,10 @@ def connect_for_reading(path: Path) -> sqlite3.Connection:
     # SQLite itself falls back to read-only where it may not write.
     connection = _connect(path, "mode=rw")
     try:
-        if not _refuse_later(path, connection):  # killed before its first batch: a ledger without rows
+        if not _version(path, connection):  # killed before its first batch: a ledger without rows
             connection.close()
             connection = sqlite3.connect(":memory:", isolation_level=None)
-            have_tables(connection, 0)
+            make_tables(connection)
         connection.execute("PRAGMA query_only = ON")
         expect_tables(connection)
         return connection
@@ -311,15 +311,16 @@ def _look(path: Path, options: str) -> int:
     try:
         (found,) = connection.execute("PRAGMA application_id").fetchone()
         if found == APPLICATION_ID:
-            _refuse_later(path, connection)
+            _version(path, connection)
         return int(found)
     finally:
         connection.close()
 
 
-def _refuse_later(path: Path, connection: sqlite3.Connection) -> int:
+def _version(path: Path, connection: sqlite3.Connection) -> int:
+    """The version of its schema, or 0 where nothing was written yet; LedgerError when that is none of ours."""
     (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if not 0 <= version <= SCHEMA_VERSION:
+    if version not in (0, SCHEMA_VERSION):
         raise LedgerError(
             path,
             f"it was written by another version of dicomkit (schema {version}; this one knows {SCHEMA_VERSION}); "
@@ -354,11 +355,11 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA fullfsync = ON")  # macOS: fsync alone leaves it in the cache of the drive
     connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
-    if _refuse_later(path, connection) != SCHEMA_VERSION:
-        # Of a new one not in WAL mode yet, so that the application ID is in the file itself, where a stranger is told
-        # by it.
+    if not _version(path, connection):
+        # Not in WAL mode yet, so that the application ID is in the file itself, by which others know it.
         with transaction(connection):
-            have_tables(connection, _refuse_later(path, connection))  # another process may have been faster
+            if not _version(path, connection):  # or another process was faster
+                make_tables(connection)
     (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
     if mode != "wal":
         raise LedgerError(
