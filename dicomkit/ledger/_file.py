@@ -11,10 +11,12 @@ import sqlite3
 import stat
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
+from io import FileIO
 from pathlib import Path
 
+from dicomkit._support.files import OWNER_ONLY, as_draft, for_owner, give_name
 from dicomkit.errors import LedgerError, without_folder
 from dicomkit.ledger._schema import APPLICATION_ID, SCHEMA_VERSION, expect_tables, make_tables
 
@@ -36,7 +38,6 @@ __all__ = [
 # How long another process may hold the ledger before that is an error. Its groups take milliseconds.
 BUSY_SECONDS = 30.0
 
-_OWNER_ONLY = 0o600
 _HEADER_BYTES = 100  # of an SQLite database
 
 # Of the write-ahead log, 4 KB each, before it goes into the file itself, for which a sender waits: four times SQLite's
@@ -59,7 +60,7 @@ def open_for_writing(path: Path) -> sqlite3.Connection:
         if not os.path.lexists(target := Path(os.path.realpath(path))):
             _make(target)
         elif _is_empty(path):
-            path.chmod(_OWNER_ONLY)
+            path.chmod(OWNER_ONLY)
         else:
             _refuse_strangers(path)
         connection = _connect(path, "mode=rw")
@@ -331,24 +332,14 @@ def _version(path: Path, connection: sqlite3.Connection) -> int:
 
 def _make(path: Path) -> None:
     """Make a new ledger under another name, and give it its own when it is whole: so it is never met half made."""
-    fresh = path.with_name(f".{path.name}.{os.urandom(4).hex()}")
-    # Not by SQLite, which would let others read it for a moment. Nobody else has it open, so closing it takes no
-    # locks away, as POSIX has it for any descriptor of a file.
-    os.close(os.open(fresh, os.O_CREAT | os.O_EXCL | os.O_RDWR, _OWNER_ONLY))
-    try:
-        connection = _connect(fresh, "mode=rw")
-        try:
+    with as_draft(path) as draft:
+        # Not by SQLite, which would let others read it for a moment. Nobody else has it open, so closing it takes no
+        # locks away, as POSIX has it for any descriptor of a file.
+        FileIO(draft, "x", opener=for_owner).close()
+        with closing(_connect(draft, "mode=rw")) as connection:
             _prepare(connection, path)
-        finally:
-            connection.close()
-        try:
-            os.link(fresh, path)
-        except FileExistsError:
-            pass  # another process was faster
-        except OSError:  # no hard links there
-            fresh.rename(path)
-    finally:
-        fresh.unlink(missing_ok=True)
+        with suppress(FileExistsError):  # another process was faster
+            give_name(draft, path)
 
 
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:
