@@ -197,7 +197,7 @@ def test_light_rooms_load_nothing_heavy() -> None:
     light = [
         f"dicomkit.{module}".rstrip(".")
         for module in MODULES
-        if not module.startswith(MAY_BE_HEAVY) and module not in ("__main__", "cli.demo", "cli.receiver")
+        if not module.startswith(MAY_BE_HEAVY) and module not in ("__main__", "cli.demo", "cli.scp")
     ]
     assert "dicomkit.cli.send" in light
     assert "dicomkit.batch" in light

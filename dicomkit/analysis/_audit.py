@@ -12,12 +12,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dicomkit._support.files import save_whole
 from dicomkit._support.html import Marked, as_text, facts_table, marked, note, rows_table, shown
 from dicomkit._support.quantities import counted, in_bytes, in_time
 from dicomkit.analysis._attempts import STORED, attempts_of, ends_of, is_held, plain_rows
 from dicomkit.analysis._tables import by_study, failures, summary
 from dicomkit.batch import Batch
-from dicomkit.errors import UnreadableError, file_name, without_folder
+from dicomkit.errors import UnreadableError, file_name
 from dicomkit.results import Outcome, final_rows, in_words, tone_of
 
 if TYPE_CHECKING:
@@ -36,7 +37,6 @@ _PATIENT = (
 )
 _NOT_HELPED_BY_SENDING_AGAIN = (Outcome.UNREADABLE, Outcome.INVALID_MESSAGE, Outcome.SKIPPED)
 _ROUTE = ["calling_aet", "called_aet", "host", "port"]
-_OWNER_ONLY = 0o600
 
 # Nothing is loaded from anywhere, and no script runs, whatever a value may look like.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
@@ -90,25 +90,12 @@ class Report:
             It cannot be written.
         """
         target = Path(path)
-        place = target.with_name(f".{target.name}.{os.urandom(6).hex()}.tmp") if overwrite else target
         try:
-            descriptor = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _OWNER_ONLY)
+            save_whole(target, self.html.encode("utf-8"), is_private=True, overwrite=overwrite)
         except FileExistsError:
             raise FileExistsError(
                 f"{target.name} is there already; save with overwrite=True to replace it"
             ) from None
-        except OSError as error:
-            without_folder(error)
-            raise
-        try:
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                file.write(self.html)
-            if place is not target:
-                place.replace(target)
-        except OSError as error:
-            place.unlink(missing_ok=True)
-            without_folder(error)
-            raise
         return target
 
     def __repr__(self) -> str:

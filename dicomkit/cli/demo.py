@@ -1,18 +1,18 @@
-"""``dicomkit demo``: the whole of it in a minute, with nothing but this machine."""
+"""``dicomkit demo``: the sample study sent to a receiver on this machine."""
 
 from __future__ import annotations
 
+import argparse
 import os
 import sys
 from pathlib import Path
-from shutil import which
 from time import monotonic
 
 from dicomkit._support.quantities import in_bytes
 from dicomkit.batch import send_batch
-from dicomkit.cli.command import EXIT_NOT_OK, EXIT_OK
-from dicomkit.cli.summary import Causes, colour_of, summary_lines
-from dicomkit.cli.terminal import Palette, columns, printable, table
+from dicomkit.cli._exit import EXIT_NOT_OK, EXIT_OK
+from dicomkit.cli._summary import Causes, colour_of, summary_lines
+from dicomkit.cli._terminal import Palette, columns, printable
 from dicomkit.events import Event, RowAdded
 from dicomkit.results import Outcome, SendResult
 from dicomkit.samples import sample_folder, sample_settings
@@ -20,10 +20,10 @@ from dicomkit.scp import LocalSCP, RefuseClass
 
 __all__ = ["run"]
 
-ENCAPSULATED_PDF_STORAGE = "1.2.840.10008.5.1.4.1.1.104.1"  # PS3.4 Table B.5-1
+_ENCAPSULATED_PDF_STORAGE = "1.2.840.10008.5.1.4.1.1.104.1"  # PS3.4 Table B.5-1
 
 
-def run() -> int:
+def run(_: argparse.Namespace) -> int:
     """Send the sample study to a receiver that takes no PDF; show the rows, and why one of them failed."""
     palette, width = Palette(sys.stdout), columns(sys.stdout)
     folder = Path(_short(sample_folder()))
@@ -35,7 +35,7 @@ def run() -> int:
         if isinstance(event, RowAdded):
             rows.append(event.result)
 
-    with LocalSCP(faults=[RefuseClass(ENCAPSULATED_PDF_STORAGE)]) as receiver:
+    with LocalSCP(faults=[RefuseClass(_ENCAPSULATED_PDF_STORAGE)]) as receiver:
         print(
             f"A receiver, {receiver.aet}, listens at {receiver.host}:{receiver.port}; it takes everything but PDF, "
             "so that there is a failure to look at."
@@ -44,11 +44,8 @@ def run() -> int:
         start = monotonic()
         batch = send_batch(receiver.setting(), [str(folder)], on_event=listen)
         seconds = monotonic() - start
-    print("\n".join(_series_table(rows, folder, palette)))
-    print()
-    print("\n".join(summary_lines(batch, causes, seconds=seconds, palette=palette, width=width)))
-    print()
-    print("\n".join(_next_steps(folder, palette)))
+    summary = summary_lines(batch, causes, seconds=seconds, palette=palette, width=width)
+    print(*_series_table(rows, folder, palette), "", *summary, "", *_next_steps(folder, palette), sep="\n")
     expected = {Outcome.STORED: len(rows) - 1, Outcome.NOT_ACCEPTED: 1}
     return EXIT_OK if batch.outcomes == expected else EXIT_NOT_OK
 
@@ -73,12 +70,7 @@ def _series_table(rows: list[SendResult], folder: Path, palette: Palette) -> lis
                 str(outcome),
             )
         )
-    head, *lines = table(cells, right=(2, 3, 4))
-    colours = [colour_of(outcome) for _, outcome in series]
-    return [
-        palette.paint(head, "strong"),
-        *(palette.paint(line, colour) for line, colour in zip(lines, colours, strict=True)),
-    ]
+    return palette.table(cells, (colour_of(outcome) for _, outcome in series), right=(2, 3, 4))
 
 
 def _next_steps(folder: Path, palette: Palette) -> list[str]:
@@ -97,15 +89,6 @@ def _next_steps(folder: Path, palette: Palette) -> list[str]:
         f"    {command} echo pacs.json",
         "  the same from Python, and all that is in a row: README.md",
     ]
-
-
-def _command() -> str:
-    """How to call this command from here."""
-    called = Path(sys.argv[0])
-    if called.stem != "dicomkit":
-        return f"{_short(Path(sys.executable))} -m dicomkit"
-    found = which("dicomkit")
-    return "dicomkit" if found is not None and Path(found).samefile(called) else _short(called)
 
 
 def _short(path: Path) -> str:

@@ -1,7 +1,6 @@
 """``dicomkit lab``: the notebooks in JupyterLab, as a copy that is the user's own.
 
-The one idea: what is in the user's folder is the user's. A file that is there is never written again, and it is said
-which ones are kept so.
+What is in the user's folder is the user's: a file that is there is never written again, and it is said which ones.
 """
 
 from __future__ import annotations
@@ -15,8 +14,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from dicomkit._support.quantities import counted
-from dicomkit.cli.command import EXIT_NOT_OK, EXIT_OK, WrongUsage
-from dicomkit.cli.terminal import printable
+from dicomkit.cli._exit import EXIT_NOT_OK, EXIT_OK, WrongUsage
+from dicomkit.cli._terminal import printable
 from dicomkit.errors import MissingExtraError
 
 __all__ = ["run", "notebooks_folder", "copy_notebooks"]
@@ -24,7 +23,7 @@ __all__ = ["run", "notebooks_folder", "copy_notebooks"]
 _FIRST = "01_explore_and_send.ipynb"
 # All of the lab extra that the notebooks cannot do without.
 _NEEDED = ("jupyterlab", "anywidget", "ipywidgets", "matplotlib", "pyarrow")
-_WARNING = 30  # of Python's logging: the address is told above it, the forty lines of a start are not
+_WARNING = 30  # of Python's logging: above it are the address, and not the forty lines of a start
 _LOOPBACK = "127.0.0.1"
 
 
@@ -40,7 +39,7 @@ def run(options: argparse.Namespace) -> int:
         raise WrongUsage(
             f"{options.folder}: {error.strerror or error}; name a folder that can be written to"
         ) from error
-    for line in _told(options.folder, copied, kept):
+    for line in _said(options.folder, copied, kept):
         print(line, flush=True)
     return _serve(folder, port=options.port, opens_browser=options.browser)
 
@@ -55,17 +54,9 @@ def notebooks_folder() -> Path:
 
 
 def copy_notebooks(folder: Path) -> tuple[list[str], list[str]]:
-    """Copy each notebook that is not in `folder`, which is made when missing.
+    """Copy each notebook that is not in `folder`, which is made when missing; OSError when that cannot be.
 
-    Returns
-    -------
-    tuple of two lists of str
-        The names of the files that were copied, and of those that are there already and differ from ours.
-
-    Raises
-    ------
-    OSError
-        When something cannot be read or written.
+    Returns the names of the files that were copied, and of those that are there already and differ from ours.
     """
     copied, kept = [], []
     folder.mkdir(parents=True, exist_ok=True)
@@ -83,7 +74,7 @@ def copy_notebooks(folder: Path) -> tuple[list[str], list[str]]:
     return copied, kept
 
 
-def _told(folder: str, copied: list[str], kept: list[str]) -> list[str]:
+def _said(folder: str, copied: list[str], kept: list[str]) -> list[str]:
     shown = printable(folder)
     lines = [f"{counted(len(copied), 'file')} copied to {shown}."] if copied else [f"Opening {shown}."]
     if kept:

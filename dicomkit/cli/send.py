@@ -11,12 +11,12 @@ from time import monotonic
 
 from dicomkit._support.quantities import counted
 from dicomkit.batch import BatchControl, send_batch
-from dicomkit.cli.command import EXIT_INTERRUPTED, EXIT_NOT_OK, EXIT_OK, WrongUsage
-from dicomkit.cli.interrupt import Interruptible
-from dicomkit.cli.security import security_of
-from dicomkit.cli.setting import usable_setting
-from dicomkit.cli.summary import Causes, summary_lines
-from dicomkit.cli.terminal import Console, Palette, columns, printable, put
+from dicomkit.cli._exit import EXIT_INTERRUPTED, EXIT_NOT_OK, EXIT_OK, WrongUsage
+from dicomkit.cli._interrupt import Interruptible
+from dicomkit.cli._security import security_of
+from dicomkit.cli._setting import usable_setting
+from dicomkit.cli._summary import Causes, summary_lines
+from dicomkit.cli._terminal import Console, Palette, columns, printable, put
 from dicomkit.errors import LedgerError, MissingExtraError
 from dicomkit.events import Event
 
@@ -91,7 +91,7 @@ def _watcher(
 ) -> AbstractContextManager[Callable[[Event], object]]:
     """What shows the batch while it runs: the negotiation, a progress line, or nothing."""
     if options.verbose:
-        from dicomkit.cli.negotiation import lines_of
+        from dicomkit.cli._negotiation import lines_of
 
         def say(event: Event) -> None:
             for line in lines_of(event):
@@ -99,7 +99,7 @@ def _watcher(
 
         return nullcontext(say)
     if console.is_live:
-        from dicomkit.cli.progress import Progress
+        from dicomkit.cli._progress import Progress
 
         return Progress(console)
     return nullcontext(lambda event: None)

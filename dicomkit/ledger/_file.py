@@ -11,12 +11,14 @@ import sqlite3
 import stat
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
+from io import FileIO
 from pathlib import Path
 
+from dicomkit._support.files import OWNER_ONLY, as_draft, for_owner, give_name
 from dicomkit.errors import LedgerError, without_folder
-from dicomkit.ledger._schema import APPLICATION_ID, SCHEMA_VERSION, expect_tables, have_tables
+from dicomkit.ledger._schema import APPLICATION_ID, SCHEMA_VERSION, expect_tables, make_tables
 
 __all__ = [
     "BUSY_SECONDS",
@@ -36,7 +38,6 @@ __all__ = [
 # How long another process may hold the ledger before that is an error. Its groups take milliseconds.
 BUSY_SECONDS = 30.0
 
-_OWNER_ONLY = 0o600
 _HEADER_BYTES = 100  # of an SQLite database
 
 # Of the write-ahead log, 4 KB each, before it goes into the file itself, for which a sender waits: four times SQLite's
@@ -59,7 +60,7 @@ def open_for_writing(path: Path) -> sqlite3.Connection:
         if not os.path.lexists(target := Path(os.path.realpath(path))):
             _make(target)
         elif _is_empty(path):
-            path.chmod(_OWNER_ONLY)
+            path.chmod(OWNER_ONLY)
         else:
             _refuse_strangers(path)
         connection = _connect(path, "mode=rw")
@@ -260,10 +261,10 @@ def connect_for_reading(path: Path) -> sqlite3.Connection:
     # SQLite itself falls back to read-only where it may not write.
     connection = _connect(path, "mode=rw")
     try:
-        if not _refuse_later(path, connection):  # killed before its first batch: a ledger without rows
+        if not _version(path, connection):  # killed before its first batch: a ledger without rows
             connection.close()
             connection = sqlite3.connect(":memory:", isolation_level=None)
-            have_tables(connection, 0)
+            make_tables(connection)
         connection.execute("PRAGMA query_only = ON")
         expect_tables(connection)
         return connection
@@ -311,15 +312,16 @@ def _look(path: Path, options: str) -> int:
     try:
         (found,) = connection.execute("PRAGMA application_id").fetchone()
         if found == APPLICATION_ID:
-            _refuse_later(path, connection)
+            _version(path, connection)
         return int(found)
     finally:
         connection.close()
 
 
-def _refuse_later(path: Path, connection: sqlite3.Connection) -> int:
+def _version(path: Path, connection: sqlite3.Connection) -> int:
+    """The version of its schema, or 0 where nothing was written yet; LedgerError when that is none of ours."""
     (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if not 0 <= version <= SCHEMA_VERSION:
+    if version not in (0, SCHEMA_VERSION):
         raise LedgerError(
             path,
             f"it was written by another version of dicomkit (schema {version}; this one knows {SCHEMA_VERSION}); "
@@ -330,35 +332,25 @@ def _refuse_later(path: Path, connection: sqlite3.Connection) -> int:
 
 def _make(path: Path) -> None:
     """Make a new ledger under another name, and give it its own when it is whole: so it is never met half made."""
-    fresh = path.with_name(f".{path.name}.{os.urandom(4).hex()}")
-    # Not by SQLite, which would let others read it for a moment. Nobody else has it open, so closing it takes no
-    # locks away, as POSIX has it for any descriptor of a file.
-    os.close(os.open(fresh, os.O_CREAT | os.O_EXCL | os.O_RDWR, _OWNER_ONLY))
-    try:
-        connection = _connect(fresh, "mode=rw")
-        try:
+    with as_draft(path) as draft:
+        # Not by SQLite, which would let others read it for a moment. Nobody else has it open, so closing it takes no
+        # locks away, as POSIX has it for any descriptor of a file.
+        FileIO(draft, "x", opener=for_owner).close()
+        with closing(_connect(draft, "mode=rw")) as connection:
             _prepare(connection, path)
-        finally:
-            connection.close()
-        try:
-            os.link(fresh, path)
-        except FileExistsError:
-            pass  # another process was faster
-        except OSError:  # no hard links there
-            fresh.rename(path)
-    finally:
-        fresh.unlink(missing_ok=True)
+        with suppress(FileExistsError):  # another process was faster
+            give_name(draft, path)
 
 
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA fullfsync = ON")  # macOS: fsync alone leaves it in the cache of the drive
     connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
-    if _refuse_later(path, connection) != SCHEMA_VERSION:
-        # Of a new one not in WAL mode yet, so that the application ID is in the file itself, where a stranger is told
-        # by it.
+    if not _version(path, connection):
+        # Not in WAL mode yet, so that the application ID is in the file itself, by which others know it.
         with transaction(connection):
-            have_tables(connection, _refuse_later(path, connection))  # another process may have been faster
+            if not _version(path, connection):  # or another process was faster
+                make_tables(connection)
     (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
     if mode != "wal":
         raise LedgerError(

@@ -1,8 +1,7 @@
-"""What is in a ledger: its tables, and how an older ledger comes by them.
+"""What is in a ledger: its tables.
 
-`PRAGMA application_id` is 0x44434B4C ("DCKL"), and `PRAGMA user_version` the version of the schema.
-
-Schema 3:
+`PRAGMA application_id` is 0x44434B4C ("DCKL"), and `PRAGMA user_version` the version of the schema, 3:
+no release has written 1 or 2.
 
 ``batches``
     A row for each `send_batch`, written before it connects: `number`, by which the other tables know it,
@@ -26,10 +25,6 @@ Schema 3:
     `host`, `port` and `called_aet`; and `up_to`, the highest `id` of `attempt_values` when it was written: what was
     stored after that, the verdict does not speak of. Clocks step back and run ahead, rows come in order.
 
-In schema 1 `attempts` was a table, and had an index on what was stored; before schema 3 `verifications` had no `up_to`.
-Such a ledger is read as it is, and becomes one of schema 3 when it is written to. Of a verdict from before it is known
-of which row it speaks, and no more: that row's `id` is its `up_to`.
-
 Times are ISO 8601 texts in UTC with six decimals, so that their order is that of the texts.
 """
 
@@ -48,7 +43,7 @@ __all__ = [
     "SCHEMA_VERSION",
     "VALUE_COLUMNS",
     "expect_tables",
-    "have_tables",
+    "make_tables",
 ]
 
 SCHEMA_VERSION = 3
@@ -78,7 +73,7 @@ _VALUE_TYPES = ",\n  ".join(
     f"{' NOT NULL' if name in ALWAYS_THERE else ''}"
     for name in VALUE_COLUMNS
 )
-_CORE = (
+_SCHEMA = (
     """CREATE TABLE batches (
   number INTEGER PRIMARY KEY,
   batch_id TEXT NOT NULL UNIQUE,
@@ -109,13 +104,6 @@ _CORE = (
 ) WITHOUT ROWID""",
     "CREATE TABLE listed (up_to INTEGER NOT NULL)",
     "INSERT INTO listed VALUES (0)",
-)
-_VERSION = f"PRAGMA user_version = {SCHEMA_VERSION}"
-_VERDICT_COLUMNS = (
-    *("batch_id", "instance", "verified", "verified_by", "verified_at", "verify_detail", "transaction_uid"),
-    *("sop_instance_uid", "called_aet", "host", "port"),
-)
-_VERDICTS = (
     """CREATE TABLE verifications (
   batch_id TEXT NOT NULL,
   instance INTEGER NOT NULL,
@@ -132,40 +120,14 @@ _VERDICTS = (
 )""",
     "CREATE INDEX verifications_of_a_row ON verifications (batch_id, instance)",
     "CREATE INDEX verifications_of_an_instance ON verifications (sop_instance_uid)",
-)
-_SCHEMA = (*_CORE, *_VERDICTS, f"PRAGMA application_id = {APPLICATION_ID}", _VERSION)
-_FROM_2 = (
-    "DROP INDEX verifications_of_a_row",
-    "DROP INDEX verifications_of_an_instance",
-    "ALTER TABLE verifications RENAME TO verifications_2",
-    *_VERDICTS,
-    f"INSERT INTO verifications ({', '.join(_VERDICT_COLUMNS)}, up_to)\n"
-    f"SELECT {', '.join(f'verifications_2.{name}' for name in _VERDICT_COLUMNS)}, coalesce(max(attempt_values.id), 0)\n"
-    "FROM verifications_2 LEFT JOIN batches ON batches.batch_id = verifications_2.batch_id\n"
-    "LEFT JOIN attempt_values ON attempt_values.batch = batches.number\n"
-    "AND attempt_values.instance = verifications_2.instance\n"
-    "GROUP BY verifications_2.rowid ORDER BY verifications_2.rowid",
-    "DROP TABLE verifications_2",
-    _VERSION,
-)
-_FROM_1 = (
-    "ALTER TABLE batches RENAME TO batches_1",
-    "ALTER TABLE attempts RENAME TO attempts_1",
-    "DROP INDEX stored_instances",
-    *_CORE,
-    "INSERT INTO batches SELECT NULL, * FROM batches_1 ORDER BY rowid",  # all but `number`, in this order
-    f"INSERT INTO attempt_values (batch, {', '.join(VALUE_COLUMNS)})\n"
-    f"SELECT batches.number, {', '.join(f'attempts_1.{name}' for name in VALUE_COLUMNS)}\n"
-    "FROM attempts_1 JOIN batches ON batches.batch_id = attempts_1.batch_id ORDER BY attempts_1.rowid",
-    "DROP TABLE attempts_1",
-    "DROP TABLE batches_1",
-    *_FROM_2,
+    f"PRAGMA application_id = {APPLICATION_ID}",
+    f"PRAGMA user_version = {SCHEMA_VERSION}",
 )
 
 
-def have_tables(connection: sqlite3.Connection, version: int) -> None:
-    """Make the tables of a new ledger (version 0), or those of an older one what they are now."""
-    for statement in {0: _SCHEMA, 1: _FROM_1, 2: _FROM_2}.get(version, ()):
+def make_tables(connection: sqlite3.Connection) -> None:
+    """Make the tables of a new ledger."""
+    for statement in _SCHEMA:
         connection.execute(statement)
 
 

@@ -19,6 +19,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from dicomkit._support.files import for_owner
 from dicomkit.errors import MissingExtraError, without_folder
 from dicomkit.results._row import ALWAYS_THERE, CATEGORIES, COLUMNS, KIND_OF_COLUMN
 
@@ -39,7 +40,6 @@ _ROW_GROUP_ROWS = 10_000  # of Parquet: large enough to compress well, about 10 
 # What the footer of Parquet takes at most for its schema, and again for each row group: they take 4 KB.
 _FOOTER_BYTES = 32 * 1024
 
-_OWNER_ONLY = 0o600
 _STARTED_AT = COLUMNS.index("started_at")
 _SUFFIXES = (".csv", ".json", ".parquet")
 
@@ -202,7 +202,7 @@ class _TextSink:
         self._encode = encode
         self._between = between
         self._ending = ending.encode()
-        self._file = _open_for_owner(path)
+        self._file = io.FileIO(path, "w", opener=for_owner)
         self._end = 0  # where the rows end and the ending begins
         try:
             self._append(beginning.encode())
@@ -238,13 +238,6 @@ class _TextSink:
         left = memoryview(data + self._ending)
         while left:
             left = left[self._file.write(left) :]
-
-
-def _open_for_owner(path: Path) -> io.FileIO:
-    def opener(name: str, flags: int) -> int:
-        return os.open(name, flags, _OWNER_ONLY)
-
-    return io.FileIO(path, "w", opener=opener)
 
 
 def _csv_sink(path: Path) -> _Sink:
@@ -309,7 +302,7 @@ class _ParquetSink:
     def __init__(self, path: Path) -> None:
         self._arrow, parquet = import_pyarrow(f"writing {path.name}")
         self._schema = _arrow_schema(self._arrow)
-        self._file = _open_for_owner(path)
+        self._file = io.FileIO(path, "w", opener=for_owner)
         self._footer_size = _FOOTER_BYTES
         try:
             self._reserve(0)

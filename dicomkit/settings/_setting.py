@@ -258,23 +258,11 @@ class DicomSenderSetting(Frozen):
         """
         from pathlib import Path
 
-        target = Path(path).resolve()  # a link stays a link, and what it points to is replaced
+        from dicomkit._support.files import save_whole
+
         text = self.to_json()
-        data = (text if text.endswith("\n") else text + "\n").encode("utf-8")
-        draft = target.with_name(f".{target.name}.{os.urandom(6).hex()}.tmp")
-        try:
-            with draft.open("xb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            if target.exists():
-                draft.chmod(target.stat().st_mode & 0o777)
-            draft.replace(target)
-        except OSError as error:
-            without_folder(error)
-            raise
-        finally:
-            draft.unlink(missing_ok=True)
+        # A link stays a link, and what it points to is replaced.
+        save_whole(Path(path).resolve(), (text if text.endswith("\n") else text + "\n").encode("utf-8"))
 
     def problems(self) -> list[Problem]:
         """What is wrong with the setting or will surprise, in the order of the fields.

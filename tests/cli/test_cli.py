@@ -19,11 +19,12 @@ import pytest
 
 from dicomkit import DicomSenderSetting, LocalSCP, read_results
 from dicomkit._support.quantities import in_bytes
-from dicomkit.cli.command import WrongUsage, new_parser
-from dicomkit.cli.negotiation import lines_of
-from dicomkit.cli.progress import Tally
-from dicomkit.cli.receiver import FAULTS, fault_lines, parse_fault
-from dicomkit.cli.terminal import printable, table
+from dicomkit.cli._exit import WrongUsage
+from dicomkit.cli._main import new_parser
+from dicomkit.cli._negotiation import lines_of
+from dicomkit.cli._progress import Tally
+from dicomkit.cli._terminal import printable, table
+from dicomkit.cli.scp import FAULTS, fault_lines, parse_fault
 from dicomkit.events import AssociationClosed, AssociationOpened, Scanned, Waiting
 from dicomkit.samples import sample_folder, sample_settings
 from dicomkit.scp import Abort, Delay, RefuseClass, RejectAssociation, Silence, Status
@@ -744,15 +745,17 @@ def test_help_and_send_load_nothing_heavy(
 
 def test_help_loads_no_room_of_dicomkit() -> None:
     code = (
-        "import sys\nfrom dicomkit.cli.command import new_parser\nnew_parser()\n"
+        "import sys\nfrom dicomkit.cli._main import new_parser\nnew_parser()\n"
         "print(*[m for m in sys.modules if m.startswith('dicomkit')])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment())
     assert set(done.stdout.split()) == {
         "dicomkit",
         "dicomkit.cli",
-        "dicomkit.cli.command",
-        "dicomkit.cli.terminal",
+        "dicomkit.cli._exit",
+        "dicomkit.cli._main",
+        "dicomkit.cli._options",
+        "dicomkit.cli._terminal",
     }
 
 

@@ -475,21 +475,6 @@ def test_a_row_of_an_earlier_batch_that_is_found_missing_later_is_sent_again(
     assert archive.send(ct_files).outcomes == {Outcome.STORED: 1, Outcome.SKIPPED: 9}
 
 
-def test_a_verdict_of_schema_2_speaks_of_its_row(archive: Archive, ct_files: list[Path]) -> None:
-    first = archive.send(ct_files)
-    second = archive.send(ct_files[:3], resume=False)
-    ledger = Ledger(archive.ledger)
-    ledger.set_verified([verified(first, 2, "no"), verified(first, 7, "no"), verified(second, 1, "no")])
-    before = ledger.to_frame()
-    with closing(sqlite3.connect(archive.ledger)) as connection, connection:
-        connection.execute("ALTER TABLE verifications DROP COLUMN up_to")
-        connection.execute("PRAGMA user_version = 2")
-    assert ledger.to_frame().equals(before)
-    batch = archive.send(ct_files)
-    assert [row.instance for row in batch.to_frame().itertuples() if row.outcome == "stored"] == [1, 7]
-    assert ledger.to_frame(first.batch_id).equals(before[before.batch_id == first.batch_id])
-
-
 def test_the_newest_verdict_decides(archive: Archive, ct_files: list[Path]) -> None:
     first = archive.send(ct_files)
     ledger = Ledger(archive.ledger)

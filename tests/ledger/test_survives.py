@@ -19,13 +19,11 @@ from time import monotonic
 from typing import Any
 
 import pytest
-from pandas.testing import assert_frame_equal
 
 from dicomkit import DicomSenderSetting, Ledger, LocalSCP, Outcome, send_batch
-from dicomkit.ledger._schema import _FROM_1, _SCHEMA
+from dicomkit.ledger._schema import _SCHEMA
 from dicomkit.ledger._writer import GROUP_ROWS
 from tests.support.files import write_ct_files
-from tests.support.ledgers import ledger_of_schema_1
 from tests.support.peers import wait_until
 
 KILLS = int(os.environ.get("DICOMKIT_KILLS", "20"))
@@ -147,15 +145,15 @@ def test_a_killed_batch_leaves_a_true_ledger(turn: int, folder: Path, seconds: f
 OPENED_AND_KILLED = """
 import os, signal, sys
 from pathlib import Path
-from dicomkit.ledger import _file as ledger_file, _schema as ledger_schema
+from dicomkit.ledger import _file, _schema
 
-def have_some(connection, version):
-    for statement in {0: ledger_schema._SCHEMA, 1: ledger_schema._FROM_1}[version][: int(sys.argv[2])]:
+def make_some(connection):
+    for statement in _schema._SCHEMA[: int(sys.argv[2])]:
         connection.execute(statement)
     os.kill(os.getpid(), signal.SIGKILL)
 
-ledger_file.have_tables = have_some
-ledger_file.open_for_writing(Path(sys.argv[1]))
+_file.make_tables = make_some
+_file.open_for_writing(Path(sys.argv[1]))
 """
 
 
@@ -172,14 +170,3 @@ def test_a_sender_killed_while_it_makes_the_ledger_is_no_obstacle(tmp_path: Path
         assert not path.exists()
     send_batch(DicomSenderSetting(disabled=True), [], ledger=path)
     assert len(Ledger(path).batches()) == 1
-
-
-def test_a_sender_killed_while_it_brings_a_ledger_up_to_date_leaves_it_as_it_was(tmp_path: Path) -> None:
-    ledger = Ledger(ledger_of_schema_1(tmp_path / "batch.sqlite"))
-    before = ledger.to_frame(latest=False)
-    for statements in range(1, len(_FROM_1) + 1):
-        open_and_be_killed(ledger.path, statements)
-        assert_frame_equal(ledger.to_frame(latest=False), before)
-    send_batch(DicomSenderSetting(disabled=True), [], ledger=ledger)
-    assert len(ledger.batches()) == 3
-    assert_frame_equal(ledger.to_frame(latest=False), before)

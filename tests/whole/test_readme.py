@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from dicomkit import DicomSenderSetting, Outcome
-from dicomkit.cli.command import new_parser
+from dicomkit.cli._main import new_parser
 from dicomkit.results import COLUMNS
 
 ROOT = Path(__file__).parents[2]

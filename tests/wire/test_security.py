@@ -1294,7 +1294,7 @@ def test_a_setting_never_holds_them(certificates: Certificates) -> None:
 def test_nobody_pays_for_tls_who_does_not_use_it(tmp_path: Path) -> None:
     code = (
         "import sys\n"
-        "import dicomkit.batch, dicomkit.sending, dicomkit.cli.send, dicomkit.cli.peer\n"
+        "import dicomkit.batch, dicomkit.sending, dicomkit.cli.send, dicomkit.cli.echo\n"
         "from dicomkit import DicomSenderSetting, echo\n"
         "echo(DicomSenderSetting(remote_host='127.0.0.1', remote_port=1))\n"
         "print(*({'ssl', 'dicomkit.security', 'dicomkit.wire.tls'} & set(sys.modules)))\n"

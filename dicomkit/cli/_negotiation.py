@@ -1,7 +1,7 @@
 """What ``-v`` shows: each association and each instance, as they come.
 
-The one idea: it can be handed to anyone. Titles, numbers, UIDs and their names, statuses and times; no file names and
-no text of a peer's own, since both may name a patient.
+It can be given to anyone: AE titles, numbers, UIDs and their names, statuses and times; no file names and no text of
+the peer's own, since both may name a patient.
 """
 
 from __future__ import annotations

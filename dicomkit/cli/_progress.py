@@ -1,7 +1,7 @@
 """The progress line of a batch on a terminal.
 
-The one idea: what is told is noted, and a thread of its own draws what was noted ten times a second at most, so that
-drawing costs the sending nothing and a peer that falls silent is seen to be waited for.
+Events are counted as they come, and a thread draws the counts ten times a second at most: so drawing costs the sending
+nothing, and one sees that a silent peer is waited for.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from threading import Thread
 from time import monotonic
 
 from dicomkit._support.quantities import in_time
-from dicomkit.cli.terminal import Console, columns, printable
+from dicomkit.cli._terminal import Console, columns, printable
 from dicomkit.events import Event, RowAdded, Scanned, Sending, Waiting
 
 __all__ = ["Progress", "Tally"]
 
-REDRAW_SECONDS = 0.1
-SHOWN_SILENCE_SECONDS = 2.0  # nothing heard for so long is worth saying
-BAR_CHARACTERS = 24
+_REDRAW_SECONDS = 0.1
+_SHOWN_SILENCE_SECONDS = 2.0  # of the peer, and worth saying
+_BAR_CHARACTERS = 24
 
 
 class Tally:
@@ -65,8 +65,8 @@ class Tally:
         found = max(self.found, self.ended)
         parts = []
         if self.is_found_all and found:
-            filled = BAR_CHARACTERS * self.ended // found
-            parts += [f"[{'#' * filled}{'.' * (BAR_CHARACTERS - filled)}]", f"{self.ended} of {found}"]
+            filled = _BAR_CHARACTERS * self.ended // found
+            parts += [f"[{'#' * filled}{'.' * (_BAR_CHARACTERS - filled)}]", f"{self.ended} of {found}"]
         else:
             parts.append(f"{self.ended} of {found} found so far")
         parts.append(f"{rate:.0f}/s" if rate >= 10 or not self.ended else f"{rate:.1f}/s")
@@ -76,7 +76,7 @@ class Tally:
             parts.append(f"{self.again} tried again")
         if self.waiting_until > now:
             parts.append(f"waiting {self.waiting_until - now:.0f} s: {self.waiting_for}")
-        elif now - self.heard_at >= SHOWN_SILENCE_SECONDS:
+        elif now - self.heard_at >= _SHOWN_SILENCE_SECONDS:
             parts.append(f"silent for {now - self.heard_at:.0f} s")
         elif self.is_found_all and rate:
             parts.append(f"{in_time((found - self.ended) / rate)} left")
@@ -103,7 +103,7 @@ class Progress:
 
     def _draw(self) -> None:
         drawn = ""
-        while not self._over.wait(REDRAW_SECONDS):
+        while not self._over.wait(_REDRAW_SECONDS):
             line = self.tally.line(monotonic(), columns(self._console.stream))
             if line != drawn:
                 self._console.draw(line)

@@ -1,25 +1,24 @@
-"""TLS and user identity on the command line; a secret comes from a file or the environment, and never from an argument.
+"""TLS and user identity on the command line.
 
-The one idea: what stands in an argument can be read by everybody on the machine, and stays in the shell's history.
+A secret comes from a file or the environment: an argument can be read by everybody on the machine, and stays in the
+shell's history.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from dicomkit.cli.command import WrongUsage
-from dicomkit.cli.terminal import Console
+from dicomkit.cli._exit import WrongUsage
+from dicomkit.cli._terminal import Console
 from dicomkit.errors import SecurityError
 
 if TYPE_CHECKING:
     from dicomkit.security import TlsOptions, UserIdentity
 
 __all__ = ["receiver_security_of", "security_of"]
-
-PASSWORD_VARIABLE = "DICOMKIT_PASSWORD"
-KEY_PASSWORD_VARIABLE = "DICOMKIT_KEY_PASSWORD"
 
 _FLAG_OF_OPTION = {
     "ca_file": "--ca",
@@ -34,32 +33,21 @@ _FLAG_OF_OPTION = {
 def security_of(
     options: argparse.Namespace, host: str, console: Console
 ) -> tuple[TlsOptions | None, UserIdentity | None]:
-    """How to secure associations with `host`, and in whose name to ask for them.
-
-    Raises
-    ------
-    WrongUsage
-        A file cannot be used, or the options contradict each other.
-    """
-    tls, identity = _tls(options, host), _identity(options)
+    """How to secure associations with `host`, and in whose name to ask for them. May raise WrongUsage."""
+    # What is wrong with the files is said before anything else is done.
+    tls, identity = _tls(options, lambda tls: tls.for_client(host)), _identity(options)
     if identity is not None and (identity.passcode or identity.json_web_token) and tls is None:
         console.say("dicomkit: the password or token goes over the network unencrypted; --tls encrypts it")
     return tls, identity
 
 
 def receiver_security_of(options: argparse.Namespace) -> tuple[TlsOptions | None, list[UserIdentity] | None]:
-    """How a receiver secures its associations, and whom it lets in; with `--ca` it requires client certificates.
-
-    Raises
-    ------
-    WrongUsage
-        A file cannot be used, or the options contradict each other.
-    """
+    """How a receiver secures its associations, and whom it lets in. May raise WrongUsage."""
     identity = _identity(options)
-    return _receiver_tls(options), None if identity is None else [identity]
+    return _tls(options, lambda tls: tls.for_server()), None if identity is None else [identity]
 
 
-def _tls(options: argparse.Namespace, host: str) -> TlsOptions | None:
+def _tls(options: argparse.Namespace, check: Callable[[TlsOptions], object]) -> TlsOptions | None:
     """Any of the options asks for TLS, and none of them for none."""
     if not (options.tls or options.ca or options.cert or options.key or options.server_name):
         return None
@@ -73,25 +61,7 @@ def _tls(options: argparse.Namespace, host: str) -> TlsOptions | None:
             key_password=_key_password(options),
             server_name=options.server_name,
         )
-        tls.for_client(host)  # so that what is wrong is told before anything else is done
-    except SecurityError as error:
-        raise _wrong(error) from error
-    return tls
-
-
-def _receiver_tls(options: argparse.Namespace) -> TlsOptions | None:
-    if not (options.ca or options.cert or options.key):
-        return None
-    from dicomkit.security import TlsOptions
-
-    try:
-        tls = TlsOptions(
-            ca_file=options.ca,
-            cert_file=options.cert,
-            key_file=options.key,
-            key_password=_key_password(options),
-        )
-        tls.for_server()
+        check(tls)
     except SecurityError as error:
         raise _wrong(error) from error
     return tls
@@ -101,15 +71,13 @@ def _identity(options: argparse.Namespace) -> UserIdentity | None:
     """The user, with the password of a file, or else of ``DICOMKIT_PASSWORD``."""
     if options.user is None and options.jwt_file is None:
         if options.password_file or options.confirm_user:
-            raise WrongUsage(
-                "--password-file and --confirm-user say something of a user; give --user as well"
-            )
+            raise WrongUsage("--password-file and --confirm-user are about a user; give --user as well")
         return None
     passcode = token = None
     if options.jwt_file is not None:
         token = _secret("--jwt-file", options.jwt_file)
     if options.user is not None:
-        passcode = _password("--password-file", options.password_file, PASSWORD_VARIABLE)
+        passcode = _password("--password-file", options.password_file, "DICOMKIT_PASSWORD")
     from dicomkit.security import UserIdentity
 
     try:
@@ -121,7 +89,7 @@ def _identity(options: argparse.Namespace) -> UserIdentity | None:
 def _key_password(options: argparse.Namespace) -> str | None:
     if options.cert is None and options.key_password_file is None:
         return None
-    return _password("--key-password-file", options.key_password_file, KEY_PASSWORD_VARIABLE)
+    return _password("--key-password-file", options.key_password_file, "DICOMKIT_KEY_PASSWORD")
 
 
 def _password(flag: str, path: str | None, variable: str) -> str | None:

@@ -1,7 +1,7 @@
 """What a batch came to, in lines short enough to be read: the counts, then each thing that went wrong, once.
 
-The one idea: a thousand instances that failed for one reason are one thing to mend. Failures are grouped by their
-cause while they happen, and only the first few sources of each are kept.
+A thousand instances that failed for one reason are one thing to repair: failures are grouped by their cause while they
+happen, and only the first few sources of each are kept.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dicomkit._support.quantities import counted, in_bytes
-from dicomkit.cli.terminal import Palette, printable, table, wrapped
+from dicomkit.cli._terminal import Palette, printable, wrapped
 from dicomkit.events import Event, RowAdded
 from dicomkit.results import Outcome, SendResult
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from dicomkit.batch import Batch
     from dicomkit.sources import PassedOver
 
-__all__ = ["Causes", "Cause", "summary_lines", "colour_of"]
+__all__ = ["Causes", "colour_of", "summary_lines"]
 
-SOURCES_SHOWN = 3
-CAUSES_KEPT = 50
+_SOURCES_SHOWN = 3
+_CAUSES_KEPT = 50
 
 
-class Cause:
+class _Cause:
     """What some instances have in common that were not stored, or stored with a warning."""
 
     def __init__(self, outcome: Outcome, status: int | None, detail: str) -> None:
@@ -35,21 +35,13 @@ class Cause:
 
 
 class Causes:
-    """Gathers the causes of what went wrong from the rows of a batch; `listen` is for `on_event`.
-
-    Attributes
-    ----------
-    others : int
-        Instances with causes beyond the `CAUSES_KEPT` first ones.
-    attempts, size_bytes : int
-        Of all rows.
-    """
+    """Gathers the causes of what went wrong from the rows of a batch; `listen` is for `on_event`."""
 
     def __init__(self) -> None:
-        self.others = 0
+        self.others = 0  # instances with causes beyond the first ones that are kept
         self.attempts = 0
         self.size_bytes = 0
-        self._causes: dict[tuple[object, ...], Cause] = {}
+        self._causes: dict[tuple[object, ...], _Cause] = {}
 
     def listen(self, event: Event) -> None:
         if not isinstance(event, RowAdded):
@@ -59,11 +51,11 @@ class Causes:
         if event.is_final and event.result.outcome is not Outcome.STORED:
             self._add(event.result)
 
-    def in_order(self) -> list[Cause]:
+    def in_order(self) -> list[_Cause]:
         """The causes, by outcome in the order of the outcomes; what was tried first, and the most frequent first."""
         order = list(Outcome)
 
-        def rank(cause: Cause) -> tuple[int, bool, int]:
+        def rank(cause: _Cause) -> tuple[int, bool, int]:
             return order.index(cause.outcome), cause.detail.startswith("not tried"), -cause.count
 
         return sorted(self._causes.values(), key=rank)
@@ -76,13 +68,13 @@ class Causes:
         key = (result.outcome, result.status, gist)
         cause = self._causes.get(key)
         if cause is None:
-            if len(self._causes) >= CAUSES_KEPT:
+            if len(self._causes) >= _CAUSES_KEPT:
                 self.others += 1
                 return
-            cause = Cause(result.outcome, result.status, result.detail)
+            cause = _Cause(result.outcome, result.status, result.detail)
             self._causes[key] = cause
         cause.count += 1
-        if len(cause.sources) < SOURCES_SHOWN:
+        if len(cause.sources) < _SOURCES_SHOWN:
             cause.sources.append(result.source)
 
 
@@ -94,15 +86,7 @@ def colour_of(outcome: Outcome) -> str:
 
 
 def summary_lines(batch: Batch, causes: Causes, *, seconds: float, palette: Palette, width: int) -> list[str]:
-    """The whole of it, ready to be printed.
-
-    Parameters
-    ----------
-    seconds
-        How long the batch took.
-    width
-        Characters on a line.
-    """
+    """The whole of it, ready to be printed; the batch took so many seconds."""
     paragraphs = [_counts(batch, palette)]
     paragraphs += [_cause_lines(cause, palette, width) for cause in causes.in_order()]
     if causes.others:
@@ -119,7 +103,7 @@ def summary_lines(batch: Batch, causes: Causes, *, seconds: float, palette: Pale
 
 
 def _passed_over_lines(passed_over: list[PassedOver]) -> list[str]:
-    names = [printable(one.source) for one in passed_over[:SOURCES_SHOWN]]
+    names = [printable(one.source) for one in passed_over[:_SOURCES_SHOWN]]
     return [
         f"{counted(len(passed_over), 'file')} passed over, no DICOM or not for sending:",
         *(f"      {name}" for name in names),
@@ -146,15 +130,10 @@ def _counts(batch: Batch, palette: Palette) -> list[str]:
         return []
     rows = [("outcome", "instances")]
     rows += [(outcome.value, str(count)) for outcome, count in batch.outcomes.items()]
-    head, *lines = table(rows, right=(1,))
-    colours = map(colour_of, batch.outcomes)
-    return [
-        palette.paint(head, "strong"),
-        *(palette.paint(line, colour) for line, colour in zip(lines, colours, strict=True)),
-    ]
+    return palette.table(rows, map(colour_of, batch.outcomes), right=(1,))
 
 
-def _cause_lines(cause: Cause, palette: Palette, width: int) -> list[str]:
+def _cause_lines(cause: _Cause, palette: Palette, width: int) -> list[str]:
     status = "" if cause.status is None else f", status 0x{cause.status:04X}"
     head = f"{cause.outcome}{status}: {counted(cause.count, 'instance')}"
     return [

@@ -1,14 +1,13 @@
 """What is written to a terminal or a pipe: its width, its colours, and text that cannot play tricks on it.
 
-The one idea: file names and what a peer says are someone else's text. Nothing of it reaches the screen but characters
-that can be seen.
+File names and what a peer says are someone else's text: only characters that can be seen reach the screen.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from threading import Lock
 from typing import IO, TextIO
 
@@ -25,22 +24,22 @@ __all__ = [
     "wrapped",
 ]
 
-USUAL_COLUMNS = 80
-LEAST_COLUMNS = 40  # below this, wrapping does more harm than a long line
+_USUAL_COLUMNS = 80
+_LEAST_COLUMNS = 40  # below this, wrapping does more harm than a long line
 
 _CODES = {"good": "32", "warning": "33", "bad": "31", "strong": "1"}
 
 
 def columns(stream: IO[str]) -> int:
     """How many characters fit on a line; 80 where nobody knows, as in a pipe."""
-    told = os.environ.get("COLUMNS", "")
-    if told.isdecimal() and int(told) > 0:
-        return max(int(told), LEAST_COLUMNS)
+    given = os.environ.get("COLUMNS", "")
+    if given.isdecimal() and int(given) > 0:
+        return max(int(given), _LEAST_COLUMNS)
     try:
         width = os.get_terminal_size(stream.fileno()).columns
     except (OSError, ValueError):
         width = 0
-    return max(width or USUAL_COLUMNS, LEAST_COLUMNS)
+    return max(width or _USUAL_COLUMNS, _LEAST_COLUMNS)
 
 
 def printable(text: str) -> str:
@@ -78,10 +77,7 @@ def table(rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> list[s
 
 
 def put(lines: Sequence[str]) -> None:
-    """Write lines to standard output; a reader that has gone does not matter.
-
-    For what has an exit status to tell besides.
-    """
+    """Write lines to standard output; a reader that has gone does not change the exit status."""
     try:
         print("\n".join(lines), flush=True)
     except BrokenPipeError:
@@ -116,9 +112,16 @@ class Palette:
         """`text` as ``good``, ``warning``, ``bad`` or ``strong``."""
         return f"\x1b[{_CODES[colour]}m{text}\x1b[0m" if self.is_on else text
 
+    def table(
+        self, rows: Sequence[Sequence[str]], colours: Iterable[str], right: Sequence[int] = ()
+    ) -> list[str]:
+        """`table` of a line of headings and the rows below it, each of which has its colour."""
+        lines = table(rows, right=right)
+        return [self.paint(line, colour) for line, colour in zip(lines, ("strong", *colours), strict=True)]
+
 
 def is_capable() -> bool:
-    """Whether a terminal here understands more than plain lines; one on Windows must have been told to."""
+    """Whether a terminal here understands more than plain lines; on Windows only one that says so."""
     return os.environ.get("TERM", "") != "dumb" if os.name != "nt" else "WT_SESSION" in os.environ
 
 

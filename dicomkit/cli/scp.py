@@ -7,14 +7,13 @@ import gc
 import inspect
 import re
 import sys
-from collections.abc import Callable
 from threading import Event as Flag
 
 from dicomkit import scp
 from dicomkit._support.quantities import in_bytes
-from dicomkit.cli.command import EXIT_OK, WrongUsage
-from dicomkit.cli.security import receiver_security_of
-from dicomkit.cli.terminal import printable
+from dicomkit.cli._exit import EXIT_OK, WrongUsage
+from dicomkit.cli._security import receiver_security_of
+from dicomkit.cli._terminal import printable
 from dicomkit.dictionary.uids import uid_name
 from dicomkit.scp import Fault
 
@@ -75,13 +74,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def parse_fault(text: str) -> Fault:
-    """The fault that ``Name``, ``Name:value`` or ``Name:value,field=value`` describes.
-
-    Raises
-    ------
-    WrongUsage
-        There is no such fault, or it cannot be made of these values.
-    """
+    """The fault that ``Name``, ``Name:value`` or ``Name:value,field=value`` describes. May raise WrongUsage."""
     name, _, rest = text.partition(":")
     kind = next((FAULTS[one] for one in FAULTS if one.lower() == name.strip().lower()), None)
     if kind is None:
@@ -131,8 +124,7 @@ def _say(row: dict[str, object]) -> None:
     )
 
 
-def _wait_for_ever(wait: Callable[[float], object] | None = None) -> None:
-    # Windows interrupts no wait without a timeout.
-    wait = wait or Flag().wait
-    while True:
-        wait(1.0)
+def _wait_for_ever() -> None:
+    over = Flag()
+    while not over.wait(1.0):  # Windows interrupts no wait without a timeout
+        pass

@@ -1,4 +1,4 @@
-"""``dicomkit echo`` and ``dicomkit probe``: what a peer says of itself, without anything being stored."""
+"""``dicomkit probe``: what a peer would take, without anything being stored."""
 
 from __future__ import annotations
 
@@ -7,36 +7,21 @@ import sys
 from typing import TYPE_CHECKING
 
 from dicomkit._support.quantities import counted
-from dicomkit.cli.command import EXIT_NOT_OK, EXIT_OK
-from dicomkit.cli.security import security_of
-from dicomkit.cli.setting import usable_setting
-from dicomkit.cli.summary import colour_of
-from dicomkit.cli.terminal import Console, Palette, columns, wrapped
-from dicomkit.sending import echo, probe
+from dicomkit.cli._exit import EXIT_NOT_OK, EXIT_OK
+from dicomkit.cli._security import security_of
+from dicomkit.cli._setting import usable_setting
+from dicomkit.cli._terminal import Console, Palette, columns, wrapped
+from dicomkit.sending import probe
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["run_echo", "run_probe"]
+__all__ = ["run"]
 
-CLASSES_SHOWN = 12
-
-
-def run_echo(options: argparse.Namespace) -> int:
-    """Print whether the peer answers, and if not, why."""
-    console = Console()
-    setting = usable_setting(options, console)
-    tls, identity = security_of(options, setting.remote_host, console)
-    result = echo(setting, tls=tls, identity=identity)
-    head = "answered" if result.outcome.is_stored else str(result.outcome)
-    if result.status is not None:
-        head += f", status 0x{result.status:04X}"
-    print(Palette(sys.stdout).paint(head, colour_of(result.outcome)))
-    print(*wrapped(result.detail, columns(sys.stdout), "    "), sep="\n")
-    return EXIT_OK if result.outcome.is_stored else EXIT_NOT_OK
+_CLASSES_SHOWN = 12
 
 
-def run_probe(options: argparse.Namespace) -> int:
+def run(options: argparse.Namespace) -> int:
     """Print what the peer takes: SOP classes that are taken alike share a paragraph."""
     console = Console()
     setting = usable_setting(options, console)
@@ -54,7 +39,7 @@ def run_probe(options: argparse.Namespace) -> int:
         print()
         head = palette.paint("accepted" if taken else "not accepted", "good" if taken else "bad")
         print(f"{head}: {len(sop_classes)} SOP class{'es' if len(sop_classes) > 1 else ''}")
-        shown = sop_classes if options.all else sop_classes[:CLASSES_SHOWN]
+        shown = sop_classes if options.all else sop_classes[:_CLASSES_SHOWN]
         more = len(sop_classes) - len(shown)
         names = ", ".join(shown) + (f", and {more} more (--all names them)" if more else "")
         print(*wrapped(names, width, "    "), sep="\n")

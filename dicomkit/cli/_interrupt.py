@@ -1,7 +1,7 @@
-"""Ctrl-C while a batch runs: once for a polite end, twice for a quick one.
+"""Ctrl-C while a batch runs: once finishes what is under way, twice aborts it.
 
-The one idea: Python handles a signal in the main thread alone, which may just be falling asleep and not hear of it.
-The interpreter's wakeup descriptor is written to all the same, and a thread of ours listens there.
+Python runs a signal's handler in the main thread alone, and that one may be waiting for a lock. The interpreter's
+wakeup descriptor is written to all the same (`signal.set_wakeup_fd`), and a thread of ours reads there.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ import socket
 from threading import Thread, current_thread, main_thread
 
 from dicomkit.batch import BatchControl
-from dicomkit.cli.command import EXIT_INTERRUPTED
-from dicomkit.cli.terminal import Console
+from dicomkit.cli._exit import EXIT_INTERRUPTED
+from dicomkit.cli._terminal import Console
 
 __all__ = ["Interruptible"]
 
-SAID = (
+_LINES = (
     "interrupted: finishing what is under way; Ctrl-C again aborts it",
     "interrupted again: aborting what is under way",
     "interrupted a third time: leaving out the rows of what was never tried",
 )
-LAST_SAID = "interrupted once more: leaving everything as it is"
+_LAST_LINE = "interrupted once more: leaving everything as it is"
 
 _OVER = b"\0"  # no signal has this number
 
@@ -35,36 +35,36 @@ class Interruptible:
         self._console = console
         self._before = signal.getsignal(signal.SIGINT)
         # A process that was started to ignore it (nohup, a job of a script) goes on doing so.
-        self._is_heeded = self._before is not signal.SIG_IGN and current_thread() is main_thread()
+        self._is_handled = self._before is not signal.SIG_IGN and current_thread() is main_thread()
 
     def __enter__(self) -> Interruptible:
-        if self._is_heeded:
-            self._ear, self._mouth = socket.socketpair()
-            self._mouth.setblocking(False)
+        if self._is_handled:
+            self._read_end, self._write_end = socket.socketpair()
+            self._write_end.setblocking(False)
             self._thread = Thread(target=self._listen, name="dicomkit interrupt", daemon=True)
             self._thread.start()
-            self._fd_before = signal.set_wakeup_fd(self._mouth.fileno(), warn_on_full_buffer=False)
+            self._fd_before = signal.set_wakeup_fd(self._write_end.fileno(), warn_on_full_buffer=False)
             signal.signal(signal.SIGINT, lambda number, frame: None)
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._is_heeded:
+        if self._is_handled:
             signal.signal(signal.SIGINT, self._before)
             signal.set_wakeup_fd(self._fd_before)
-            self._mouth.setblocking(True)
-            self._mouth.sendall(_OVER)
+            self._write_end.setblocking(True)
+            self._write_end.sendall(_OVER)
             self._thread.join()
-            self._ear.close()
-            self._mouth.close()
+            self._read_end.close()
+            self._write_end.close()
 
     def _listen(self) -> None:
-        said = iter(SAID)
-        while (heard := self._ear.recv(1)) != _OVER:
-            if heard[0] != signal.SIGINT:
+        lines = iter(_LINES)
+        while (received := self._read_end.recv(1)) != _OVER:
+            if received[0] != signal.SIGINT:
                 continue
-            line = next(said, None)
+            line = next(lines, None)
             if line is None:
-                self._console.say(LAST_SAID)
+                self._console.say(_LAST_LINE)
                 os._exit(EXIT_INTERRUPTED)
             self._console.say(line)
             self._control.cancel()

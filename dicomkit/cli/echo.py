@@ -1,0 +1,29 @@
+"""``dicomkit echo``: whether a peer answers."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from dicomkit.cli._exit import EXIT_NOT_OK, EXIT_OK
+from dicomkit.cli._security import security_of
+from dicomkit.cli._setting import usable_setting
+from dicomkit.cli._summary import colour_of
+from dicomkit.cli._terminal import Console, Palette, columns, wrapped
+from dicomkit.sending import echo
+
+__all__ = ["run"]
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print whether the peer answers, and if not, why."""
+    console = Console()
+    setting = usable_setting(options, console)
+    tls, identity = security_of(options, setting.remote_host, console)
+    result = echo(setting, tls=tls, identity=identity)
+    head = "answered" if result.outcome.is_stored else str(result.outcome)
+    if result.status is not None:
+        head += f", status 0x{result.status:04X}"
+    print(Palette(sys.stdout).paint(head, colour_of(result.outcome)))
+    print(*wrapped(result.detail, columns(sys.stdout), "    "), sep="\n")
+    return EXIT_OK if result.outcome.is_stored else EXIT_NOT_OK
