@@ -1,7 +1,6 @@
 """A receiver on this machine, for teaching and for tests: it stores what it is sent, or fails as it is told to.
 
-One face over two servers: pynetdicom's does the ordinary service; where a fault lies below its reach, a server on
-bare sockets (`dicomkit.scp._raw`) takes its place.
+It stands on bare sockets (`dicomkit.scp._raw`), since half of the faults are bytes that no well-behaved library sends.
 """
 
 from __future__ import annotations
@@ -9,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from dicomkit.scp._faults import (
     REJECTIONS,
@@ -37,6 +36,7 @@ from dicomkit.scp._faults import (
     WrongMessageID,
 )
 from dicomkit.scp._journal import Happening, Journal, Received, What
+from dicomkit.scp._raw import SocketServer
 from dicomkit.scp._service import Service
 
 if TYPE_CHECKING:
@@ -72,12 +72,6 @@ __all__ = [
     "Reset",
     "Silence",
 ]
-
-
-class _Server(Protocol):
-    port: int
-
-    def stop(self) -> None: ...
 
 
 class LocalSCP:
@@ -122,16 +116,13 @@ class LocalSCP:
     identities : iterable of UserIdentity, optional
         The users that are let in; others, and calls without one, are rejected (reason 1), and a confirmation is given
         where it is asked for. None lets all in, and confirms none. `events` name the user, and no secret.
-    server : {"auto", "pynetdicom", "sockets"}
-        Which server is beneath; ``auto`` takes pynetdicom's unless a fault, `tls`, `identities` or PDUs
-        without limit need the other.
     seed : int
         For faults with a `chance`.
 
     Raises
     ------
     ValueError
-        The title cannot be an AE title, or what lies below pynetdicom's reach is asked for and `server` is pynetdicom.
+        The title cannot be an AE title.
     SecurityError
         A file of `tls` cannot be used.
     OSError
@@ -155,7 +146,6 @@ class LocalSCP:
         on_received: Callable[[dict[str, object]], object] | None = None,
         tls: TlsOptions | None = None,
         identities: Iterable[UserIdentity] | None = None,
-        server: Literal["auto", "pynetdicom", "sockets"] = "auto",
         seed: int = 0,
     ) -> None:
         allowed = None if allowed_calling_aets is None else [title.strip() for title in allowed_calling_aets]
@@ -179,37 +169,15 @@ class LocalSCP:
             identities=None if identities is None else tuple(identities),
         )
         self._plan = FaultPlan(faults, seed=seed)
-        # pynetdicom shakes hands where it accepts calls, so that a silent caller would keep out all others; and it
-        # confirms no user and no passcode.
-        below = ", ".join(
-            [
-                *(str(fault) for fault in self._plan.faults if fault.on_sockets),
-                *(["TLS"] if tls is not None else []),
-                *(["identities"] if identities is not None else []),
-            ]
-        )
-        if server == "pynetdicom" and below:
-            raise ValueError(f"pynetdicom's server cannot do {below}; leave server at 'auto'")
-        # pynetdicom reads a PDU whole, however long it is; the other one takes it in pieces.
-        is_unlimited = server == "auto" and maximum_pdu_size == 0
-        self._on_sockets = server == "sockets" or bool(below) or is_unlimited
         self._journal = Journal(
             output=None if output is None else Path(output), keep_bytes=keep_bytes, on_received=on_received
         )
-        self._running: _Server | None = None
+        self._running: SocketServer | None = None
 
     def start(self) -> Self:
         """Listen, unless it does already; returns itself."""
         if self._running is None:
-            where = (self.host, self.port, self._service, self._plan, self._journal)
-            if self._on_sockets:
-                from dicomkit.scp._raw import SocketServer
-
-                self._running = SocketServer(*where)
-            else:
-                from dicomkit.scp._pynetdicom import PynetdicomServer
-
-                self._running = PynetdicomServer(*where)
+            self._running = SocketServer(self.host, self.port, self._service, self._plan, self._journal)
             self.port = self._running.port
         return self
 
