@@ -19,32 +19,8 @@ from typing import NoReturn, TypeVar
 
 from dicomkit.dictionary.statuses import SUCCESS
 from dicomkit.errors import ProtocolError
-from dicomkit.scp._faults import (
-    Abort,
-    AcceptNothing,
-    Break,
-    Close,
-    Delay,
-    EarlyResponse,
-    Fault,
-    FaultPlan,
-    Garbage,
-    HugePDU,
-    Occasion,
-    OddFragments,
-    RefuseClass,
-    RefuseSyntax,
-    RejectAssociation,
-    Reset,
-    Silence,
-    Stage,
-    Status,
-    StopReading,
-    Trickle,
-    WrongCommand,
-    WrongContext,
-    WrongMessageID,
-)
+from dicomkit.scp import _faults as faults
+from dicomkit.scp._faults import Fault, FaultPlan, Occasion, Stage
 from dicomkit.scp._journal import Announced, Arrival, Journal
 from dicomkit.scp._negotiation import AssociationRequest, Service, decode_request, encode_accept, reply_to
 from dicomkit.wire import pdu as p
@@ -109,7 +85,6 @@ class _Incoming:
     """A C-STORE on its way in."""
 
     request: _Request
-    occasion: Occasion
     arrival: Arrival
     ahead: list[int] = field(default_factory=list)  # faults of stage "data", the one due first last
     early_status: int | None = None
@@ -137,6 +112,7 @@ class Connection:
     ) -> None:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.number: int | None = None  # of its association, once that is asked for
+        self._occasion = Occasion(-1)  # for the fault plan
         self._sock = sock
         self._service = service
         self._plan = plan
@@ -225,7 +201,7 @@ class Connection:
         self._read(length)
         if kind == p.RELEASE_RQ:
             self._journal.note("released", self.number)
-            self._answer("release", self._occasion, [p.encode_release_reply()])
+            self._answer("release", [p.encode_release_reply()])
             self._drain()
         else:
             self._journal.note("aborted", self.number)
@@ -299,35 +275,36 @@ class Connection:
             self._abort(_INVALID_PARAMETER, str(error))
         self._sock.settimeout(self._service.network_timeout_seconds)
         self.number = self._journal.next_association(str(request))
+        self._occasion = Occasion(self.number)
         is_within_limit = self._enter(self)
         rejection = self._service.rejection(request)
         if rejection is None and not is_within_limit:
             rejection = _LOCAL_LIMIT_EXCEEDED
-        if (fault := self._due(RejectAssociation, "association", self._occasion)) is not None:
+        if (fault := self._due(faults.RejectAssociation, "association")) is not None:
             rejection = (fault.result, fault.source, fault.reason)
-        if (garbage := self._due(Garbage, "association", self._occasion)) is not None:
+        if (garbage := self._due(faults.Garbage, "association")) is not None:
             self._leave(_GARBAGE[garbage.kind])
         if rejection is not None:
             self._journal.note("rejected", self.number, "result {}, source {}, reason {}".format(*rejection))
             answer = p.PDU_HEADER.pack(p.ASSOCIATE_RJ, 4) + bytes([0, *rejection])
-            self._answer("association", self._occasion, [answer])
+            self._answer("association", [answer])
             self._leave(b"")
         replies = self._replies(request)
         accepted = f"{len(self._syntaxes)} of {len(request.contexts)} contexts"
         self._journal.note("accepted", self.number, accepted)
         confirms = self._service.confirms(request)
         accept = encode_accept(request, replies, self._service.maximum_pdu_size, confirms=confirms)
-        self._answer("association", self._occasion, [accept])
-        self._end_if_due("accepted", self._occasion)
+        self._answer("association", [accept])
+        self._end_if_due("accepted")
 
     def _replies(self, request: AssociationRequest) -> list[p.ContextReply]:
         """The answer to each context; the accepted ones are remembered."""
         proposed = request.contexts
         classes = {one.abstract_syntax for one in proposed}
         syntaxes = {syntax for one in proposed for syntax in one.transfer_syntaxes}
-        no_class = self._plan.refused(RefuseClass, classes, self._occasion)
-        no_syntax = self._plan.refused(RefuseSyntax, syntaxes, self._occasion)
-        if (nothing := self._due(AcceptNothing, "association", self._occasion)) is not None:
+        no_class = self._plan.refused(faults.RefuseClass, classes, self._occasion)
+        no_syntax = self._plan.refused(faults.RefuseSyntax, syntaxes, self._occasion)
+        if (nothing := self._due(faults.AcceptNothing, "association")) is not None:
             refused = [p.ContextReply(one.id, nothing.result, one.transfer_syntaxes[0]) for one in proposed]
             return refused if nothing.answer == "refused" else []
         replies = [reply_to(one, no_class, no_syntax) for one in proposed]
@@ -339,7 +316,7 @@ class Connection:
     def _echo(self, request: _Request) -> None:
         self._journal.note("echoed", self.number)
         response = self._response(request, p.C_ECHO_RSP, request.number(_MESSAGE_ID), SUCCESS)
-        self._answer("echo", self._occasion, [_p_data(request.context, response)])
+        self._answer("echo", [_p_data(request.context, response)])
 
     def _cancel(self, request: _Request) -> None:
         """C-CANCEL-RQ has no response, and what it would cancel has been answered."""
@@ -349,51 +326,45 @@ class Connection:
         request.number(_MESSAGE_ID)
         if request.number(_DATA_SET_TYPE) == p.NO_DATA_SET:
             raise ProtocolError("the peer sent a C-STORE without a data set")
-        occasion = Occasion(self.number, request.text(_CLASS_UID), request.text(_INSTANCE_UID))
-        announced = Announced(
-            self._request.calling_aet,
-            self._request.called_aet,
-            self.number,
-            request.text(_CLASS_UID),
-            request.text(_INSTANCE_UID),
-            self._syntaxes[request.context],
-        )
-        self._incoming = _Incoming(request, occasion, Arrival(self._journal, announced))
-        self._end_if_due("command", occasion)
-        ahead = self._plan.candidates("data", occasion)
-        self._incoming.ahead = sorted(ahead, key=lambda index: (self._threshold(index), index), reverse=True)
+        sop_class, instance = request.text(_CLASS_UID), request.text(_INSTANCE_UID)
+        titles = self._request.calling_aet, self._request.called_aet
+        announced = Announced(*titles, self.number, sop_class, instance, self._syntaxes[request.context])
+        self._incoming = incoming = _Incoming(request, Arrival(self._journal, announced))
+        self._occasion = Occasion(self.number, sop_class, instance)
+        self._end_if_due("command")
+        ahead = self._plan.candidates("data", self._occasion)
+        incoming.ahead = sorted(ahead, key=lambda index: (self._threshold(index), index), reverse=True)
         # An early answer asked for before the first byte must not wait for that byte.
-        self._strike_in_data(self._incoming, before_data=True)
+        self._strike_in_data(incoming, before_data=True)
 
     def _finish_store(self, incoming: _Incoming) -> None:
         """The data set is here: keep it, answer it, and do what is due instead or afterwards."""
-        occasion = incoming.occasion
         if incoming.early_status is not None:
             incoming.arrival.finish(incoming.early_status)
         else:
-            chosen = self._due(Status, "response", occasion)
+            chosen = self._due(faults.Status, "response")
             status, comment = (SUCCESS, None) if chosen is None else (chosen.status, chosen.error_comment)
-            self._delay("response", occasion)
-            ending = self._due(Break, "response", occasion)
+            self._delay("response")
+            ending = self._due(faults.Break, "response")
             status = incoming.arrival.finish(status, answered=ending is None)
             if ending is not None:
                 self._end(ending)
-            self._write("response", occasion, self._store_response(incoming, status, comment))
-        self._end_if_due("between", occasion)
+            self._write("response", self._store_response(incoming.request, status, comment))
+        self._end_if_due("between")
+        self._occasion = Occasion(self._occasion.association)
 
-    def _store_response(self, incoming: _Incoming, status: int, error_comment: str | None) -> list[bytes]:
+    def _store_response(self, request: _Request, status: int, error_comment: str | None) -> list[bytes]:
         """The C-STORE response as the pieces to write, with the faults that twist it applied."""
-        request, occasion = incoming.request, incoming.occasion
         context, message_id, command = request.context, request.number(_MESSAGE_ID), p.C_STORE_RSP
-        if self._due(WrongMessageID, "response", occasion) is not None:
+        if self._due(faults.WrongMessageID, "response") is not None:
             message_id = (message_id + 1) % 0x10000
-        if self._due(WrongContext, "response", occasion) is not None:
+        if self._due(faults.WrongContext, "response") is not None:
             context = (context + 2) % 256
-        if (wrong_command := self._due(WrongCommand, "response", occasion)) is not None:
+        if (wrong_command := self._due(faults.WrongCommand, "response")) is not None:
             command = wrong_command.command_field
         comment = b"" if error_comment is None else error_comment.encode("ascii", "replace")
         response = self._response(request, command, message_id, status, comment)
-        if (odd := self._due(OddFragments, "response", occasion)) is None:
+        if (odd := self._due(faults.OddFragments, "response")) is None:
             return [_p_data(context, response)]
         if odd.shape == "segments":
             return [bytes([byte]) for byte in _p_data(context, response)]
@@ -426,33 +397,29 @@ class Connection:
 
     # -- answering, or what is due instead -------------------------------------------------------
 
-    @property
-    def _occasion(self) -> Occasion:
-        assert self.number is not None
-        return Occasion(self.number)
-
-    def _due(self, kind: type[_F], stage: Stage, occasion: Occasion) -> _F | None:
+    def _due(self, kind: type[_F], stage: Stage) -> _F | None:
         """The fault of a kind that is due, if one is; it is written down."""
-        fault = self._plan.first(kind, stage, occasion)
+        fault = self._plan.first(kind, stage, self._occasion)
         if fault is not None:
-            self._note(fault, occasion)
+            self._note(fault)
         return fault
 
-    def _note(self, fault: Fault, occasion: Occasion) -> None:
-        self._journal.note("fault", self.number, f"{fault} {occasion.sop_instance_uid or ''}".rstrip())
+    def _note(self, fault: Fault) -> None:
+        detail = f"{fault} {self._occasion.sop_instance_uid or ''}"
+        self._journal.note("fault", self.number, detail.rstrip())
 
-    def _answer(self, stage: Stage, occasion: Occasion, pieces: list[bytes]) -> None:
+    def _answer(self, stage: Stage, pieces: list[bytes]) -> None:
         """Send an answer, or do what is due instead of it."""
-        self._delay(stage, occasion)
-        self._end_if_due(stage, occasion)
-        self._write(stage, occasion, pieces)
+        self._delay(stage)
+        self._end_if_due(stage)
+        self._write(stage, pieces)
 
-    def _delay(self, stage: Stage, occasion: Occasion) -> None:
-        if (delay := self._due(Delay, stage, occasion)) is not None and self._stopping.wait(delay.seconds):
+    def _delay(self, stage: Stage) -> None:
+        if (delay := self._due(faults.Delay, stage)) is not None and self._stopping.wait(delay.seconds):
             raise _EndedError
 
-    def _write(self, stage: Stage, occasion: Occasion, pieces: list[bytes]) -> None:
-        if (trickle := self._due(Trickle, stage, occasion)) is None:
+    def _write(self, stage: Stage, pieces: list[bytes]) -> None:
+        if (trickle := self._due(faults.Trickle, stage)) is None:
             for piece in pieces:
                 self._sock.sendall(piece)
             return
@@ -463,46 +430,45 @@ class Connection:
 
     def _threshold(self, index: int) -> int:
         """How many bytes of a data set are read before a fault of stage "data", by its number."""
-        fault = self._plan.faults[index]
-        return fault.after_bytes if isinstance(fault, Break | EarlyResponse | StopReading) else 0
+        return self._plan.faults[index].after_bytes
 
     def _strike_in_data(self, incoming: _Incoming, *, before_data: bool = False) -> None:
         while incoming.ahead and self._threshold(incoming.ahead[-1]) <= incoming.arrival.size_bytes:
             fault = self._plan.faults[incoming.ahead[-1]]
-            if before_data and not isinstance(fault, EarlyResponse):
+            if before_data and not isinstance(fault, faults.EarlyResponse):
                 return
             if not self._plan.strikes(incoming.ahead.pop()):
                 continue
-            self._note(fault, incoming.occasion)
-            if not isinstance(fault, EarlyResponse):
+            self._note(fault)
+            if not isinstance(fault, faults.EarlyResponse):
                 self._end(fault)
             if incoming.early_status is None:
                 incoming.early_status = fault.status
-                for piece in self._store_response(incoming, fault.status, fault.error_comment):
+                for piece in self._store_response(incoming.request, fault.status, fault.error_comment):
                     self._sock.sendall(piece)
 
     # -- ending ----------------------------------------------------------------------------------
 
-    def _end_if_due(self, stage: Stage, occasion: Occasion) -> None:
-        if (ending := self._due(Break, stage, occasion)) is not None:
+    def _end_if_due(self, stage: Stage) -> None:
+        if (ending := self._due(faults.Break, stage)) is not None:
             self._end(ending)
 
     def _end(self, fault: Fault) -> NoReturn:
         match fault:
-            case Abort(source=source, reason=reason):
+            case faults.Abort(source=source, reason=reason):
                 self._leave(p.encode_abort(source, reason))
-            case Close():
+            case faults.Close():
                 self._leave(b"")
-            case HugePDU(stage=stage, announced=announced):
+            case faults.HugePDU(stage=stage, announced=announced):
                 kind = {"association": p.ASSOCIATE_AC, "release": p.RELEASE_RP}.get(stage, p.P_DATA_TF)
                 self._sock.sendall(p.PDU_HEADER.pack(kind, announced))
                 self._drain()
-            case Silence():
+            case faults.Silence():
                 self._drain()
-            case StopReading():
+            case faults.StopReading():
                 self._stopping.wait(self._service.network_timeout_seconds)
                 self._reset()
-            case Reset():
+            case faults.Reset():
                 self._reset()
         raise _EndedError
 

@@ -75,6 +75,7 @@ class Fault:
     sop_instance_uid: str | None = None
 
     stage: Stage = field(default="association", init=False, repr=False)
+    after_bytes: int = field(default=0, init=False, repr=False)  # of the data set, at stage "data"
 
     _stages: ClassVar[tuple[Stage, ...]] = _STAGES  # of which there is a choice
 
@@ -93,19 +94,19 @@ class Fault:
             allowed = self._stages if hint is Stage else get_args(hint) if get_origin(hint) is Literal else ()
             if allowed and (value := getattr(self, name)) not in allowed:
                 raise ValueError(f"{kind}: no {name} {value!r}; use one of {', '.join(allowed)}")
-        if self.after < 0:
-            raise ValueError(f"{kind}: after is {self.after}; give how many occasions to pass over")
-        if self.every < 1:
-            raise ValueError(f"{kind}: every is {self.every}; give 1 for each occasion, 3 for each third")
-        if self.times is not None and self.times < 1:
-            raise ValueError(f"{kind}: times is {self.times}; give 1 or more, or leave the fault out")
-        if not 0 < self.chance <= 1:
-            raise ValueError(f"{kind}: chance is {self.chance}; give a probability above 0 and up to 1")
+        self._check(self.after >= 0, "after", "give how many occasions to pass over")
+        self._check(self.every >= 1, "every", "give 1 for each occasion, 3 for each third")
+        self._check(self.times is None or self.times >= 1, "times", "give 1 or more, or leave the fault out")
+        self._check(0 < self.chance <= 1, "chance", "give a probability above 0 and up to 1")
         if self.stage in _WITHOUT_INSTANCE and (self.sop_class_uid or self.sop_instance_uid):
             raise ValueError(
                 f"{kind}: there is no instance at stage {self.stage!r}; leave sop_class_uid and "
                 "sop_instance_uid out, or strike at another stage"
             )
+
+    def _check(self, is_right: bool, name: str, advice: str) -> None:
+        if not is_right:
+            raise ValueError(f"{type(self).__name__}: {name} is {getattr(self, name)}; {advice}")
 
     def applies_to(self, occasion: Occasion) -> bool:
         """Whether the selectors for association, class and instance let this occasion through."""
@@ -133,9 +134,8 @@ class RejectAssociation(Fault):
 
     def __post_init__(self) -> None:
         Fault.__post_init__(self)
-        for name, value in (("result", self.result), ("source", self.source), ("reason", self.reason)):
-            if not 0 <= value <= 255:
-                raise ValueError(f"RejectAssociation: {name} is {value}; it is one byte, 0 to 255")
+        for name in ("result", "source", "reason"):
+            self._check(0 <= getattr(self, name) <= 255, name, "it is one byte, 0 to 255")
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,8 +228,7 @@ class Delay(Fault):
     def __post_init__(self) -> None:
         object.__setattr__(self, "stage", self.before)
         Fault.__post_init__(self)
-        if self.seconds < 0:
-            raise ValueError(f"Delay: seconds is {self.seconds}; give 0 or more")
+        self._check(self.seconds >= 0, "seconds", "give 0 or more")
 
 
 @dataclass(frozen=True, slots=True)
@@ -364,8 +363,7 @@ class Trickle(Fault):
 
     def __post_init__(self) -> None:
         Fault.__post_init__(self)
-        if self.bytes_per_second <= 0:
-            raise ValueError(f"Trickle: bytes_per_second is {self.bytes_per_second}; for none use Silence")
+        self._check(self.bytes_per_second > 0, "bytes_per_second", "for none use Silence")
 
 
 _ERROR_COMMENT_CHARACTERS = 64  # VR LO, PS3.5 Table 6.2-1
