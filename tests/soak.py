@@ -137,7 +137,7 @@ class Gauge:
 
 def _receive(connection: Connection, faults: Sequence[Fault], seed: int) -> None:
     """In a process of its own: receive until told to stop, then tell which instances are there."""
-    with LocalSCP(faults=faults, seed=seed, keep_bytes=0, server="sockets") as scp:
+    with LocalSCP(faults=faults, seed=seed, keep_bytes=0) as scp:
         connection.send(scp.setting())
         connection.recv()
         received = scp.received

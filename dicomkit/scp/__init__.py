@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dicomkit.scp._server import (
+from dicomkit.scp._faults import (
     REJECTIONS,
     Abort,
     AcceptNothing,
@@ -11,11 +11,8 @@ from dicomkit.scp._server import (
     EarlyResponse,
     Fault,
     Garbage,
-    Happening,
     HugePDU,
-    LocalSCP,
     OddFragments,
-    Received,
     RefuseClass,
     RefuseSyntax,
     RejectAssociation,
@@ -29,6 +26,8 @@ from dicomkit.scp._server import (
     WrongContext,
     WrongMessageID,
 )
+from dicomkit.scp._journal import Happening, Received
+from dicomkit.scp._server import LocalSCP
 
 __all__ = [
     "Abort",

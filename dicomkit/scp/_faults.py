@@ -1,44 +1,17 @@
 """What a receiver can do wrong, one small class for each, and the plan that says when.
 
-A fault is a description and does nothing itself: the servers ask the plan at every stage of an association
-which fault is due there. Counting is kept in the plan, so that one list of faults can serve several servers.
+A fault is a description and does nothing itself: the receiver asks the plan at every stage of an association
+which fault is due there. Counting is kept in the plan, so that one list of faults can serve several receivers.
+A new fault is a class here, listed in `dicomkit.scp`, and what it does in `dicomkit.scp._connection`.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 from random import Random
-from typing import Literal, TypeVar, get_args
-
-__all__ = [
-    "REJECTIONS",
-    "Stage",
-    "Fault",
-    "RejectAssociation",
-    "RefuseClass",
-    "RefuseSyntax",
-    "AcceptNothing",
-    "Status",
-    "Delay",
-    "Break",
-    "Abort",
-    "Close",
-    "Reset",
-    "Silence",
-    "StopReading",
-    "Garbage",
-    "HugePDU",
-    "EarlyResponse",
-    "WrongMessageID",
-    "WrongContext",
-    "WrongCommand",
-    "Trickle",
-    "OddFragments",
-    "Occasion",
-    "FaultPlan",
-]
+from typing import ClassVar, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 Stage = Literal["association", "accepted", "command", "data", "response", "between", "echo", "release"]
 """Where in the life of an association a fault strikes.
@@ -49,7 +22,10 @@ were read. ``response``: the data set was read, instead of the response. ``betwe
 response. ``echo``: instead of the C-ECHO response. ``release``: instead of A-RELEASE-RP.
 """
 
-# Stages at which there is no instance, so that a fault there cannot wait for a certain one.
+_STAGES: tuple[Stage, ...] = get_args(Stage)
+# Where an answer is due, which may be late, slow or something else.
+_ANSWERED: tuple[Stage, ...] = ("association", "response", "echo", "release")
+# Where there is no instance, so that a fault cannot wait for a certain one.
 _WITHOUT_INSTANCE: tuple[Stage, ...] = ("association", "accepted", "echo", "release")
 
 REJECTIONS: tuple[tuple[int, int, int], ...] = tuple(
@@ -59,8 +35,6 @@ REJECTIONS: tuple[tuple[int, int, int], ...] = tuple(
     for reason in reasons
 )
 """Every (result, source, reason) of an A-ASSOCIATE-RJ that PS3.8 Table 9-21 gives a meaning."""
-
-_USER_ABORT, _PROVIDER_ABORT = 0, 2  # A-ABORT source, PS3.8 Table 9-26
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +50,7 @@ class Fault:
     after : int
         Pass over so many occasions first.
     every : int
-        Then strike at every so-manieth: ``every=3`` strikes at the 3rd, 6th, ...
+        Then strike at every n-th: ``every=3`` strikes at the 3rd, 6th, ...
     times : int, optional
         Strike so many times at most; ``times=1`` lets a retry pass.
     chance : float
@@ -100,40 +74,39 @@ class Fault:
     sop_class_uid: str | None = None
     sop_instance_uid: str | None = None
 
-    @property
-    def stage(self) -> Stage:
-        """Where it strikes."""
-        return "association"
+    stage: Stage = field(default="association", init=False, repr=False)
+    after_bytes: int = field(default=0, init=False, repr=False)  # of the data set, at stage "data"
 
-    @property
-    def on_sockets(self) -> bool:
-        """Whether it lies below pynetdicom's reach and needs the bare-socket server."""
-        return True
+    _stages: ClassVar[tuple[Stage, ...]] = _STAGES  # of which there is a choice
 
     def __str__(self) -> str:
-        told = []
+        shown = []
         for one in fields(self):
             value = getattr(self, one.name)
             # An error comment is for the peer's eyes: in the field it is a place where names turn up.
-            if value != one.default and one.name != "error_comment":
-                told.append(f"{one.name}=0x{value:04X}" if one.name == "status" else f"{one.name}={value!r}")
-        return f"{type(self).__name__}({', '.join(sorted(told))})"
+            if one.init and value != one.default and one.name != "error_comment":
+                shown.append(f"{one.name}=0x{value:04X}" if one.name == "status" else f"{one.name}={value!r}")
+        return f"{type(self).__name__}({', '.join(sorted(shown))})"
 
     def __post_init__(self) -> None:
         kind = type(self).__name__
-        if self.after < 0:
-            raise ValueError(f"{kind}: after is {self.after}; give how many occasions to pass over")
-        if self.every < 1:
-            raise ValueError(f"{kind}: every is {self.every}; give 1 for each occasion, 3 for each third")
-        if self.times is not None and self.times < 1:
-            raise ValueError(f"{kind}: times is {self.times}; give 1 or more, or leave the fault out")
-        if not 0 < self.chance <= 1:
-            raise ValueError(f"{kind}: chance is {self.chance}; give a probability above 0 and up to 1")
+        for name, hint in get_type_hints(type(self)).items():
+            allowed = self._stages if hint is Stage else get_args(hint) if get_origin(hint) is Literal else ()
+            if allowed and (value := getattr(self, name)) not in allowed:
+                raise ValueError(f"{kind}: no {name} {value!r}; use one of {', '.join(allowed)}")
+        self._check(self.after >= 0, "after", "give how many occasions to pass over")
+        self._check(self.every >= 1, "every", "give 1 for each occasion, 3 for each third")
+        self._check(self.times is None or self.times >= 1, "times", "give 1 or more, or leave the fault out")
+        self._check(0 < self.chance <= 1, "chance", "give a probability above 0 and up to 1")
         if self.stage in _WITHOUT_INSTANCE and (self.sop_class_uid or self.sop_instance_uid):
             raise ValueError(
                 f"{kind}: there is no instance at stage {self.stage!r}; leave sop_class_uid and "
                 "sop_instance_uid out, or strike at another stage"
             )
+
+    def _check(self, is_right: bool, name: str, advice: str) -> None:
+        if not is_right:
+            raise ValueError(f"{type(self).__name__}: {name} is {getattr(self, name)}; {advice}")
 
     def applies_to(self, occasion: Occasion) -> bool:
         """Whether the selectors for association, class and instance let this occasion through."""
@@ -142,16 +115,6 @@ class Fault:
             and self.sop_class_uid in (None, occasion.sop_class_uid)
             and self.sop_instance_uid in (None, occasion.sop_instance_uid)
         )
-
-
-def _check_choice(fault: Fault, field_name: str, value: str, *allowed: str) -> None:
-    if value not in allowed:
-        kind = type(fault).__name__
-        raise ValueError(f"{kind}: no {field_name} {value!r}; use one of {', '.join(allowed)}")
-
-
-def _check_stage(fault: Fault, *allowed: Stage) -> None:
-    _check_choice(fault, "stage", fault.stage, *allowed)
 
 
 # -- while the association is negotiated -----------------------------------------------------------
@@ -171,9 +134,8 @@ class RejectAssociation(Fault):
 
     def __post_init__(self) -> None:
         Fault.__post_init__(self)
-        for name, value in (("result", self.result), ("source", self.source), ("reason", self.reason)):
-            if not 0 <= value <= 255:
-                raise ValueError(f"RejectAssociation: {name} is {value}; it is one byte, 0 to 255")
+        for name in ("result", "source", "reason"):
+            self._check(0 <= getattr(self, name) <= 255, name, "it is one byte, 0 to 255")
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,10 +143,6 @@ class RefuseClass(Fault):
     """Refuse every context for one SOP class; the sender sees result 3, abstract syntax not supported."""
 
     uid: str
-
-    @property
-    def on_sockets(self) -> bool:
-        return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,10 +154,6 @@ class RefuseSyntax(Fault):
     """
 
     uid: str
-
-    @property
-    def on_sockets(self) -> bool:
-        return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,10 +167,6 @@ class AcceptNothing(Fault):
     answer: Literal["refused", "omitted"] = "refused"
     result: int = field(default=3, kw_only=True)
 
-    def __post_init__(self) -> None:
-        Fault.__post_init__(self)
-        _check_choice(self, "answer", self.answer, "refused", "omitted")
-
 
 @dataclass(frozen=True, slots=True)
 class Garbage(Fault):
@@ -228,26 +178,19 @@ class Garbage(Fault):
 
     kind: Literal["random", "http", "tls"] = "random"
 
-    def __post_init__(self) -> None:
-        Fault.__post_init__(self)
-        _check_choice(self, "kind", self.kind, "random", "http", "tls")
-
 
 # -- while instances are stored --------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class _AtResponse(Fault):
-    @property
-    def stage(self) -> Stage:
-        return "response"
+    stage: Stage = field(default="response", init=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class _AtData(Fault):
-    @property
-    def stage(self) -> Stage:
-        return "data"
+    stage: Stage = field(default="data", init=False, repr=False)
+    after_bytes: int = field(default=0, kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,10 +208,6 @@ class Status(_AtResponse):
     status: int
     error_comment: str | None = field(default=None, kw_only=True)
 
-    @property
-    def on_sockets(self) -> bool:
-        return False
-
     def __post_init__(self) -> None:
         Fault.__post_init__(self)
         _check_status(self, self.status, self.error_comment)
@@ -284,19 +223,12 @@ class Delay(Fault):
     seconds: float
     before: Stage = field(default="response", kw_only=True)
 
+    _stages: ClassVar = _ANSWERED
+
     def __post_init__(self) -> None:
+        object.__setattr__(self, "stage", self.before)
         Fault.__post_init__(self)
-        _check_stage(self, "association", "response", "echo", "release")
-        if self.seconds < 0:
-            raise ValueError(f"Delay: seconds is {self.seconds}; give 0 or more")
-
-    @property
-    def stage(self) -> Stage:
-        return self.before
-
-    @property
-    def on_sockets(self) -> bool:
-        return self.before not in ("association", "response")
+        self._check(self.seconds >= 0, "seconds", "give 0 or more")
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,7 +240,6 @@ class EarlyResponse(_AtData):
     """
 
     status: int = 0xA700
-    after_bytes: int = field(default=0, kw_only=True)
     error_comment: str | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
@@ -355,10 +286,6 @@ class OddFragments(_AtResponse):
 
     shape: Literal["pdvs", "pdus", "segments"] = "pdvs"
 
-    def __post_init__(self) -> None:
-        Fault.__post_init__(self)
-        _check_choice(self, "shape", self.shape, "pdvs", "pdus", "segments")
-
 
 # -- at a stage of one's choice --------------------------------------------------------------------
 
@@ -378,16 +305,12 @@ class Break(Fault):
     stage: Stage = "response"
     after_bytes: int = field(default=0, kw_only=True)
 
-    def __post_init__(self) -> None:
-        Fault.__post_init__(self)
-        _check_stage(self, *get_args(Stage))
-
 
 @dataclass(frozen=True, slots=True)
 class Abort(Break):
     """Send A-ABORT, then close; `source` is 0 for the user, 2 for the provider (PS3.8 Table 9-26)."""
 
-    source: int = field(default=_USER_ABORT, kw_only=True)
+    source: int = field(default=0, kw_only=True)
     reason: int = field(default=0, kw_only=True)
 
 
@@ -423,9 +346,7 @@ class HugePDU(Break):
 
     announced: int = field(default=0xFFFFFFFF, kw_only=True)
 
-    def __post_init__(self) -> None:
-        Fault.__post_init__(self)
-        _check_stage(self, "association", "response", "echo", "release")
+    _stages: ClassVar = _ANSWERED
 
 
 @dataclass(frozen=True, slots=True)
@@ -438,11 +359,11 @@ class Trickle(Fault):
     bytes_per_second: float = 10.0
     stage: Stage = field(default="response", kw_only=True)
 
+    _stages: ClassVar = _ANSWERED
+
     def __post_init__(self) -> None:
         Fault.__post_init__(self)
-        _check_stage(self, "association", "response", "echo", "release")
-        if self.bytes_per_second <= 0:
-            raise ValueError(f"Trickle: bytes_per_second is {self.bytes_per_second}; for none use Silence")
+        self._check(self.bytes_per_second > 0, "bytes_per_second", "for none use Silence")
 
 
 _ERROR_COMMENT_CHARACTERS = 64  # VR LO, PS3.5 Table 6.2-1
@@ -481,28 +402,23 @@ class FaultPlan:
     def first(self, kind: type[_F], stage: Stage, occasion: Occasion) -> _F | None:
         """The first fault of a kind that is due at a stage; all that apply count the occasion."""
         struck: _F | None = None
-        with self._lock:
-            for index, fault in enumerate(self.faults):
-                if isinstance(fault, kind) and fault.stage == stage and fault.applies_to(occasion):
-                    self._seen[index] += 1
-                    if struck is None and self._is_due(index):
-                        self._struck[index] += 1
-                        struck = fault
+        for index in self.candidates(stage, occasion):
+            fault = self.faults[index]
+            if isinstance(fault, kind) and self.strikes(index, may=struck is None):
+                struck = fault
         return struck
 
-    def all_due(self, kind: type[_F], occasion: Occasion, where: Callable[[_F], bool]) -> list[_F]:
-        """Every fault of a kind that is due, of those for which `where` holds."""
-        struck: list[_F] = []
-        with self._lock:
-            for index, fault in enumerate(self.faults):
-                if isinstance(fault, kind) and fault.applies_to(occasion) and where(fault):
-                    self._seen[index] += 1
-                    if self._is_due(index):
-                        self._struck[index] += 1
-                        struck.append(fault)
-        return struck
+    def refused(
+        self, kind: type[RefuseClass | RefuseSyntax], proposed: set[str], occasion: Occasion
+    ) -> set[str]:
+        """The UIDs, of those that are proposed, that faults of this kind refuse."""
+        return {
+            fault.uid
+            for index in self.candidates("association", occasion)
+            if isinstance(fault := self.faults[index], kind) and fault.uid in proposed and self.strikes(index)
+        }
 
-    def ahead(self, stage: Stage, occasion: Occasion) -> list[int]:
+    def candidates(self, stage: Stage, occasion: Occasion) -> list[int]:
         """The numbers of the faults that may strike at a stage, before it is known whether it is reached."""
         return [
             index
@@ -510,20 +426,18 @@ class FaultPlan:
             if fault.stage == stage and fault.applies_to(occasion)
         ]
 
-    def strikes(self, index: int) -> bool:
-        """Count an occasion of one fault, by its number, and say whether it strikes."""
+    def strikes(self, index: int, *, may: bool = True) -> bool:
+        """Count an occasion of one fault, by its number, and say whether it strikes, if it may at this one."""
+        fault = self.faults[index]
         with self._lock:
             self._seen[index] += 1
-            due = self._is_due(index)
-            self._struck[index] += due
-        return due
-
-    def _is_due(self, index: int) -> bool:
-        fault = self.faults[index]
-        nth = self._seen[index] - fault.after
-        return (
-            nth > 0
-            and nth % fault.every == 0
-            and (fault.times is None or self._struck[index] < fault.times)
-            and (fault.chance == 1 or self._random.random() < fault.chance)
-        )
+            nth = self._seen[index] - fault.after
+            struck = (
+                may
+                and nth > 0
+                and nth % fault.every == 0
+                and (fault.times is None or self._struck[index] < fault.times)
+                and (fault.chance == 1 or self._random.random() < fault.chance)
+            )
+            self._struck[index] += struck
+        return struck

@@ -15,31 +15,28 @@ import threading
 from collections import Counter, OrderedDict, deque
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
-from time import monotonic
 from typing import TYPE_CHECKING, BinaryIO, Literal
 
-from dicomkit.dictionary import statuses
+from dicomkit.dictionary.statuses import status_category
+from dicomkit.wire.association import MAX_UID
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Happening", "What", "Received", "Journal", "Arrival"]
+__all__ = ["Announced", "Arrival", "Happening", "Journal", "Received", "What"]
 
 # Identifies this receiver in the files it writes and to its peers (PS3.7 D.3.3.2).
 IMPLEMENTATION_CLASS_UID = "2.25.83656847564084048343684589289479131456"
 IMPLEMENTATION_VERSION_NAME = "DICOMKIT_SCP"
 
-OUT_OF_RESOURCES = 0xA700  # PS3.4 Table B.2-1
-
+_OUT_OF_RESOURCES = 0xA700  # PS3.4 Table B.2-1
 _HAPPENINGS_KEPT = 10_000
 _PREAMBLE = bytes(128) + b"DICM"  # PS3.10 section 7.1
-_UID = re.compile(
-    r"[0-9]+(\.[0-9]+)*"
-)  # PS3.5 section 9.1, but for leading zeros, which do no harm in a name
-_UID_CHARACTERS = 64  # PS3.5 section 9.1
+# PS3.5 section 9.1, but for leading zeros, which do no harm in a name
+_UID = re.compile(r"[0-9]+(\.[0-9]+)*")
 
 What = Literal[
     "requested",
@@ -78,7 +75,7 @@ class Happening:
     detail: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Received:
     """One data set that arrived whole: a row of `LocalSCP.received`.
 
@@ -119,25 +116,27 @@ _DTYPES = {
 }
 
 
-class Journal:
-    """The one owner of what a receiver remembers; every method may be called from any thread.
+@dataclass(frozen=True, slots=True)
+class Announced:
+    """What is known of a data set before its first byte."""
 
-    Parameters
-    ----------
-    output : Path or None
-        Folder for the files; created when missing.
-    keep_bytes : int
-        Without `output`: how many bytes of data sets to keep in memory. The oldest are dropped first.
-    on_received : callable, optional
-        Called with each row as a dict, on the thread of its association, before the peer is answered.
-    """
+    calling_aet: str
+    called_aet: str
+    association: int
+    sop_class_uid: str
+    sop_instance_uid: str
+    transfer_syntax: str
+
+
+class Journal:
+    """What a receiver remembers; every method may be called from any thread."""
 
     def __init__(
         self,
         *,
-        output: Path | None = None,
-        keep_bytes: int = 0,
-        on_received: Callable[[dict[str, object]], object] | None = None,
+        output: Path | None,
+        keep_bytes: int,
+        on_received: Callable[[dict[str, object]], object] | None,
     ) -> None:
         self.output = output
         self.keep_bytes = keep_bytes
@@ -145,10 +144,9 @@ class Journal:
         self._rows: list[Received] = []
         self._kept: OrderedDict[str, bytes] = OrderedDict()
         self._kept_bytes = 0
-        self._files: dict[str, tuple[Path, int]] = {}
+        self._files: dict[str, tuple[Path, int]] = {}  # with the offset of the data set
         self._happenings: deque[Happening] = deque(maxlen=_HAPPENINGS_KEPT)
         self._counts: Counter[str] = Counter()
-        self._associations = 0
         self._changed = threading.Condition()
 
     def note(self, what: What, association: int | None, detail: str = "") -> None:
@@ -158,14 +156,11 @@ class Journal:
             self._counts[what] += 1
             self._changed.notify_all()
 
-    def next_association(self, calling_aet: str, called_aet: str, identity: str = "") -> int:
-        """The number of an association that is being requested; `identity` is its user's, without secrets."""
+    def next_association(self, detail: str) -> int:
+        """Note a request, and return the number of its association."""
         with self._changed:
-            number = self._associations
-            self._associations += 1
-        self.note(
-            "requested", number, f"{calling_aet} calls {called_aet}{f', {identity}' if identity else ''}"
-        )
+            number = self._counts["requested"]
+            self.note("requested", number, detail)
         return number
 
     def __len__(self) -> int:
@@ -178,16 +173,9 @@ class Journal:
             return list(self._happenings)
 
     def wait_for(self, what: What, *, times: int, timeout_seconds: float) -> None:
-        """Return once something has happened so often since the beginning.
-
-        Raises
-        ------
-        TimeoutError
-            It has not; the message has the counts.
-        """
-        deadline = monotonic() + timeout_seconds
+        """Return once something has happened so often since the beginning, or raise `TimeoutError`."""
         with self._changed:
-            if not self._changed.wait_for(lambda: self._counts[what] >= times, deadline - monotonic()):
+            if not self._changed.wait_for(lambda: self._counts[what] >= times, timeout_seconds):
                 raise TimeoutError(
                     f"the receiver waited {timeout_seconds:g} s for {times} x {what!r}; so far: {dict(self._counts)}"
                 )
@@ -198,22 +186,17 @@ class Journal:
 
         with self._changed:
             rows = list(self._rows)
-        columns = [one.name for one in fields(Received)]
         return pd.DataFrame(
             {
-                name: pd.Series([getattr(row, name) for row in rows], dtype=_DTYPES.get(name, "string"))
-                for name in columns
+                one.name: pd.Series(
+                    [getattr(row, one.name) for row in rows], dtype=_DTYPES.get(one.name, "string")
+                )
+                for one in fields(Received)
             }
         )
 
     def data_set(self, sop_instance_uid: str) -> bytes:
-        """The data set last stored under a SOP Instance UID, exactly as it arrived.
-
-        Raises
-        ------
-        KeyError
-            It was not stored, or is no longer kept.
-        """
+        """The data set last stored under a SOP Instance UID, or `KeyError`."""
         with self._changed:
             if sop_instance_uid in self._kept:
                 return self._kept[sop_instance_uid]
@@ -232,29 +215,15 @@ class Journal:
         with self._changed:
             return list(self._files) or list(self._kept)
 
-    def arrival(
-        self,
-        *,
-        calling_aet: str,
-        called_aet: str,
-        association: int,
-        sop_class_uid: str,
-        sop_instance_uid: str,
-        transfer_syntax: str,
-    ) -> Arrival:
-        """A place for the bytes of a data set that is about to arrive."""
-        return Arrival(
-            self, calling_aet, called_aet, association, sop_class_uid, sop_instance_uid, transfer_syntax
-        )
-
-    def _enter(self, row: Received, kept: bytes | None, file: tuple[Path, int] | None) -> None:
+    def enter(self, row: Received, kept: bytes | None, offset: int) -> None:
+        """Add a row, with its data set to be kept in memory, or where it begins in the file of the row."""
         if self._on_received is not None:
-            self._on_received({one.name: getattr(row, one.name) for one in fields(Received)})
+            self._on_received(asdict(row))
+        uid = row.sop_instance_uid
         with self._changed:
             self._rows.append(row)
-            uid = row.sop_instance_uid
-            if file is not None:
-                self._files[uid] = file
+            if row.path is not None:
+                self._files[uid] = (Path(row.path), offset)
             if kept is not None:
                 self._kept_bytes += len(kept) - len(self._kept.pop(uid, b""))
                 self._kept[uid] = kept
@@ -262,7 +231,7 @@ class Journal:
                     _, dropped = self._kept.popitem(last=False)
                     self._kept_bytes -= len(dropped)
         status = "not answered" if row.status is None else f"0x{row.status:04X}"
-        self.note("stored" if row.stored else "refused", row.association, f"{row.sop_instance_uid} {status}")
+        self.note("stored" if row.stored else "refused", row.association, f"{uid} {status}")
 
 
 class Arrival:
@@ -271,24 +240,10 @@ class Arrival:
     A full disk does not raise here; the instance is answered with 0xA700, as a PACS would.
     """
 
-    def __init__(
-        self,
-        journal: Journal,
-        calling_aet: str,
-        called_aet: str,
-        association: int,
-        sop_class_uid: str,
-        sop_instance_uid: str,
-        transfer_syntax: str,
-    ) -> None:
+    def __init__(self, journal: Journal, announced: Announced) -> None:
         self.size_bytes = 0
         self._journal = journal
-        self._calling_aet = calling_aet
-        self._called_aet = called_aet
-        self._association = association
-        self._sop_class_uid = sop_class_uid
-        self._sop_instance_uid = sop_instance_uid
-        self._transfer_syntax = transfer_syntax
+        self._announced = announced
         self._digest = hashlib.sha256()
         self._memory: bytearray | None = bytearray() if journal.output is None else None
         self._trouble: OSError | None = None
@@ -298,7 +253,19 @@ class Arrival:
         if journal.output is not None:
             self._open(journal.output)
 
-    def write(self, piece: bytes | memoryview) -> None:
+    def _open(self, folder: Path) -> None:
+        header = _PREAMBLE + _file_meta(self._announced)
+        self._offset = len(header)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            # Hidden, and on the same file system, so that it can be renamed once it is whole.
+            descriptor, name = tempfile.mkstemp(dir=folder, prefix=".", suffix=".part")
+            self._part, self._file = Path(name), os.fdopen(descriptor, "wb")
+            self._file.write(header)
+        except OSError as error:
+            self._trouble = error
+
+    def write(self, piece: bytes) -> None:
         """Take the next bytes of the data set."""
         self.size_bytes += len(piece)
         self._digest.update(piece)
@@ -314,44 +281,39 @@ class Arrival:
                 self._trouble = error
 
     def finish(self, status: int, *, answered: bool = True) -> int:
-        """The data set has arrived: keep it if the status says so, enter its row.
+        """Keep the data set if the status meant for it says so, enter its row, and return the status to answer.
 
-        Parameters
-        ----------
-        status : int
-            The status meant for it.
-        answered : bool
-            False when no response will leave; the data set is kept then, and its row has no status.
-
-        Returns
-        -------
-        int
-            The status to answer: `status`, or 0xA700 when the data set could not be written.
+        That is 0xA700 when it could not be written. One that is not to be answered is kept, and its row has no status.
         """
-        stored = not answered or statuses.status_category(status) != "Failure"
-        file: tuple[Path, int] | None = None
-        if self._file is not None and stored:
-            file = self._publish()
+        stored = not answered or status_category(status) != "Failure"
+        path = self._publish() if stored and self._file is not None else None
         if self._trouble is not None:
-            stored, status, file = False, OUT_OF_RESOURCES, None
+            stored, status, path = False, _OUT_OF_RESOURCES, None
         self.drop()
         row = Received(
-            datetime.now(UTC),
-            self._calling_aet,
-            self._called_aet,
-            self._association,
-            self._sop_class_uid,
-            self._sop_instance_uid,
-            self._transfer_syntax,
-            self.size_bytes,
-            status if answered else None,
-            stored,
-            str(file[0]) if file else None,
-            self._digest.hexdigest(),
+            received_at=datetime.now(UTC),
+            **asdict(self._announced),
+            size_bytes=self.size_bytes,
+            status=status if answered else None,
+            stored=stored,
+            path=None if path is None else str(path),
+            sha256=self._digest.hexdigest(),
         )
         kept = bytes(self._memory) if stored and self._memory is not None else None
-        self._journal._enter(row, kept, file)
+        self._journal.enter(row, kept, self._offset)
         return status
+
+    def _publish(self) -> Path:
+        """The file of a whole data set; what comes again under the same UID replaces what was there."""
+        assert self._file is not None
+        path = self._part.with_name(_file_name(self._announced.sop_instance_uid))
+        try:
+            self._file.close()
+            if self._trouble is None:
+                self._part.replace(path)
+        except OSError as error:
+            self._trouble = error
+        return path
 
     def drop(self) -> None:
         """Forget what is not finished."""
@@ -361,61 +323,27 @@ class Arrival:
             self._part.unlink(missing_ok=True)
             self._file = None
 
-    def _open(self, folder: Path) -> None:
-        header = _PREAMBLE + _file_meta(
-            self._sop_class_uid, self._sop_instance_uid, self._transfer_syntax, self._calling_aet
-        )
-        self._offset = len(header)
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            # Hidden, and on the same file system, so that it can be renamed once it is whole.
-            descriptor, name = tempfile.mkstemp(dir=folder, prefix=".", suffix=".part")
-            self._part, self._file = Path(name), os.fdopen(descriptor, "wb")
-            self._file.write(header)
-        except OSError as error:
-            self._trouble = error
-
-    def _publish(self) -> tuple[Path, int]:
-        assert self._file is not None
-        path = self._part.with_name(_file_name(self._sop_instance_uid))
-        try:
-            self._file.close()
-            if self._trouble is None:
-                self._part.replace(path)
-        except OSError as error:
-            self._trouble = error
-        return path, self._offset
-
 
 def _file_name(sop_instance_uid: str) -> str:
-    """A name from a UID that may have been made to escape the folder.
-
-    The same UID gives the same name: what is sent again replaces what was there.
-    """
-    if len(sop_instance_uid) <= _UID_CHARACTERS and _UID.fullmatch(sop_instance_uid):
+    """A name from a UID that may have been made to escape the folder."""
+    if len(sop_instance_uid) <= MAX_UID and _UID.fullmatch(sop_instance_uid):
         return f"{sop_instance_uid}.dcm"
     return f"invalid-uid-{hashlib.sha256(sop_instance_uid.encode()).hexdigest()[:32]}.dcm"
 
 
-def _file_meta(sop_class_uid: str, sop_instance_uid: str, transfer_syntax: str, calling_aet: str) -> bytes:
+def _file_meta(announced: Announced) -> bytes:
     """File Meta Information (PS3.10 Table 7.1-1), which is in Explicit VR Little Endian whatever follows."""
-    version = struct.pack("<HH2sHI", 0x0002, 0x0001, b"OB", 0, 2) + b"\x00\x01"
-    elements = version + b"".join(
-        _short_element(element, vr, value)
-        for element, vr, value in (
-            (0x0002, b"UI", sop_class_uid),
-            (0x0003, b"UI", sop_instance_uid),
-            (0x0010, b"UI", transfer_syntax),
-            (0x0012, b"UI", IMPLEMENTATION_CLASS_UID),
-            (0x0013, b"SH", IMPLEMENTATION_VERSION_NAME),
-            (0x0016, b"AE", calling_aet),
-        )
-    )
+    elements = struct.pack("<HH2sHI2s", 0x0002, 0x0001, b"OB", 0, 2, b"\x00\x01")  # the version
+    for element, vr, text in (
+        (0x0002, b"UI", announced.sop_class_uid),
+        (0x0003, b"UI", announced.sop_instance_uid),
+        (0x0010, b"UI", announced.transfer_syntax),
+        (0x0012, b"UI", IMPLEMENTATION_CLASS_UID),
+        (0x0013, b"SH", IMPLEMENTATION_VERSION_NAME),
+        (0x0016, b"AE", announced.calling_aet),
+    ):
+        value = text.encode("ascii", "replace")
+        if len(value) % 2:
+            value += b"\0" if vr == b"UI" else b" "  # PS3.5 section 6.2
+        elements += struct.pack("<HH2sH", 0x0002, element, vr, len(value)) + value
     return struct.pack("<HH2sHI", 0x0002, 0x0000, b"UL", 4, len(elements)) + elements
-
-
-def _short_element(element: int, vr: bytes, text: str) -> bytes:
-    value = text.encode("ascii", "replace")
-    if len(value) % 2:
-        value += b"\0" if vr == b"UI" else b" "  # PS3.5 section 6.2
-    return struct.pack("<HH2sH", 0x0002, element, vr, len(value)) + value

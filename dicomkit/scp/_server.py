@@ -1,43 +1,25 @@
 """A receiver on this machine, for teaching and for tests: it stores what it is sent, or fails as it is told to.
 
-One face over two servers: pynetdicom's does the ordinary service; where a fault lies below its reach, a server on
-bare sockets (`dicomkit.scp._raw`) takes its place.
+It stands on bare sockets and `dicomkit.wire.pdu` alone: most faults are bytes below the reach of pynetdicom's
+server, so that it would take both, and fitting that one to private classes, silent callers and overlong PDUs took
+more code than the faultless part does here. Another DIMSE service is an entry in `dicomkit.scp._connection`.
 """
 
 from __future__ import annotations
 
+import selectors
+import socket
+import threading
+import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from dicomkit.scp._faults import (
-    REJECTIONS,
-    Abort,
-    AcceptNothing,
-    Close,
-    Delay,
-    EarlyResponse,
-    Fault,
-    FaultPlan,
-    Garbage,
-    HugePDU,
-    OddFragments,
-    RefuseClass,
-    RefuseSyntax,
-    RejectAssociation,
-    Reset,
-    Silence,
-    Stage,
-    Status,
-    StopReading,
-    Trickle,
-    WrongCommand,
-    WrongContext,
-    WrongMessageID,
-)
-from dicomkit.scp._journal import Happening, Journal, Received, What
-from dicomkit.scp._service import Service
+from dicomkit.scp._connection import Connection
+from dicomkit.scp._faults import Fault, FaultPlan, StopReading
+from dicomkit.scp._journal import Happening, Journal, What
+from dicomkit.scp._negotiation import Service
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,39 +27,12 @@ if TYPE_CHECKING:
     from dicomkit.security import TlsOptions, UserIdentity
     from dicomkit.settings import DicomSenderSetting
 
-__all__ = [
-    "LocalSCP",
-    "Received",
-    "Happening",
-    "Stage",
-    "Fault",
-    "REJECTIONS",
-    "RejectAssociation",
-    "RefuseClass",
-    "RefuseSyntax",
-    "AcceptNothing",
-    "Garbage",
-    "Status",
-    "Delay",
-    "EarlyResponse",
-    "StopReading",
-    "WrongMessageID",
-    "WrongContext",
-    "WrongCommand",
-    "OddFragments",
-    "Trickle",
-    "HugePDU",
-    "Abort",
-    "Close",
-    "Reset",
-    "Silence",
-]
+__all__ = ["LocalSCP"]
 
-
-class _Server(Protocol):
-    port: int
-
-    def stop(self) -> None: ...
+_ARTIM_SECONDS = 30.0  # until an association is asked for, PS3.8 section 9.1.5
+_MOST_WAITING = 256  # of 1024 descriptors, which is all that a process has on many systems
+_NO_DESCRIPTOR_SECONDS = 0.1  # until one may be free again, when nobody here can give one up
+_SMALL_BUFFER_BYTES = 1 << 14  # receive buffer under StopReading, so that a sender stalls soon
 
 
 class LocalSCP:
@@ -122,16 +77,13 @@ class LocalSCP:
     identities : iterable of UserIdentity, optional
         The users that are let in; others, and calls without one, are rejected (reason 1), and a confirmation is given
         where it is asked for. None lets all in, and confirms none. `events` name the user, and no secret.
-    server : {"auto", "pynetdicom", "sockets"}
-        Which server is beneath; ``auto`` takes pynetdicom's unless a fault, `tls`, `identities` or PDUs
-        without limit need the other.
     seed : int
         For faults with a `chance`.
 
     Raises
     ------
     ValueError
-        The title cannot be an AE title, or what lies below pynetdicom's reach is asked for and `server` is pynetdicom.
+        The title cannot be an AE title.
     SecurityError
         A file of `tls` cannot be used.
     OSError
@@ -155,7 +107,6 @@ class LocalSCP:
         on_received: Callable[[dict[str, object]], object] | None = None,
         tls: TlsOptions | None = None,
         identities: Iterable[UserIdentity] | None = None,
-        server: Literal["auto", "pynetdicom", "sockets"] = "auto",
         seed: int = 0,
     ) -> None:
         allowed = None if allowed_calling_aets is None else [title.strip() for title in allowed_calling_aets]
@@ -179,37 +130,15 @@ class LocalSCP:
             identities=None if identities is None else tuple(identities),
         )
         self._plan = FaultPlan(faults, seed=seed)
-        # pynetdicom shakes hands where it accepts calls, so that a silent caller would keep out all others; and it
-        # confirms no user and no passcode.
-        below = ", ".join(
-            [
-                *(str(fault) for fault in self._plan.faults if fault.on_sockets),
-                *(["TLS"] if tls is not None else []),
-                *(["identities"] if identities is not None else []),
-            ]
-        )
-        if server == "pynetdicom" and below:
-            raise ValueError(f"pynetdicom's server cannot do {below}; leave server at 'auto'")
-        # pynetdicom reads a PDU whole, however long it is; the other one takes it in pieces.
-        is_unlimited = server == "auto" and maximum_pdu_size == 0
-        self._on_sockets = server == "sockets" or bool(below) or is_unlimited
         self._journal = Journal(
             output=None if output is None else Path(output), keep_bytes=keep_bytes, on_received=on_received
         )
-        self._running: _Server | None = None
+        self._running: _Listener | None = None
 
     def start(self) -> Self:
         """Listen, unless it does already; returns itself."""
         if self._running is None:
-            where = (self.host, self.port, self._service, self._plan, self._journal)
-            if self._on_sockets:
-                from dicomkit.scp._raw import SocketServer
-
-                self._running = SocketServer(*where)
-            else:
-                from dicomkit.scp._pynetdicom import PynetdicomServer
-
-                self._running = PynetdicomServer(*where)
+            self._running = _Listener(self.host, self.port, self._service, self._plan, self._journal)
             self.port = self._running.port
         return self
 
@@ -277,3 +206,140 @@ class LocalSCP:
             It has not; the message says what has.
         """
         self._journal.wait_for(what, times=times, timeout_seconds=timeout_seconds)
+
+
+class _Listener:
+    """Accepts connections and gives each a thread, until it is stopped.
+
+    A connection is waiting until it asks for an association, and is dropped when it waits longer than the ARTIM
+    timer runs. When too many wait, or the system has no descriptor or thread left, the one that has waited longest
+    goes: silent callers keep nobody out.
+    """
+
+    def __init__(self, host: str, port: int, service: Service, plan: FaultPlan, journal: Journal) -> None:
+        self._service = service
+        self._plan = plan
+        self._journal = journal
+        self._patience_seconds = min(_ARTIM_SECONDS, service.network_timeout_seconds)
+        self._stopping = threading.Event()
+        self._lock = threading.Lock()
+        self._threads: dict[Connection, threading.Thread] = {}
+        self._associated: set[Connection] = set()
+        self._waiting: dict[Connection, float] = {}  # since when; the oldest first
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self._socket = socket.create_server((host, port), family=family, backlog=128)
+        self._socket.setblocking(False)
+        if any(isinstance(fault, StopReading) for fault in plan.faults):  # inherited by what is accepted
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _SMALL_BUFFER_BYTES)
+        self.port: int = self._socket.getsockname()[1]
+        self._wake, self._waker = socket.socketpair()
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(self._socket, selectors.EVENT_READ)
+        self._selector.register(self._wake, selectors.EVENT_READ)
+        self._thread = threading.Thread(target=self._listen, name="dicomkit-scp", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Close everything and wait for the threads."""
+        self._stopping.set()
+        self._waker.send(b"\0")
+        self._thread.join()
+        for one in (self._selector, self._socket, self._wake, self._waker):
+            one.close()
+        with self._lock:
+            remaining = dict(self._threads)
+        for connection in remaining:
+            connection.interrupt("the receiver stopped")
+        for thread in remaining.values():
+            if thread is not threading.current_thread():
+                thread.join()
+
+    def _listen(self) -> None:
+        while not self._stopping.is_set():
+            ready = self._selector.select(self._seconds_until_due())
+            if any(key.fileobj is self._socket for key, _ in ready) and not self._accept():
+                self._stopping.wait(_NO_DESCRIPTOR_SECONDS)  # the socket stays ready all the while
+            while self._seconds_until_due() == 0:
+                self._drop_oldest(
+                    f"said nothing for {self._patience_seconds:g} s that asks for an association"
+                )
+
+    def _seconds_until_due(self) -> float | None:
+        """Until the one that has waited longest is to be dropped."""
+        with self._lock:
+            oldest = next(iter(self._waiting.values()), None)
+        return None if oldest is None else max(oldest + self._patience_seconds - time.monotonic(), 0.0)
+
+    def _accept(self) -> bool:
+        """Let one in; False when there is no descriptor for it and nobody could give one up."""
+        try:
+            sock, _ = self._socket.accept()
+        except (BlockingIOError, InterruptedError, ConnectionError):
+            return True  # the peer has gone already
+        except OSError:  # EMFILE, ENFILE, ENOBUFS, ENOMEM
+            return self._drop_oldest("silent, and there was no descriptor left")
+        try:
+            sock.setblocking(True)
+            if self._service.tls is not None:
+                sock = self._service.tls.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
+            connection = Connection(
+                sock, self._service, self._plan, self._journal, self._enter, self._stopping
+            )
+        except OSError:  # the peer has gone already
+            sock.close()
+            return True
+        if len(self._waiting) >= _MOST_WAITING:
+            self._drop_oldest(f"silent for the longest of {_MOST_WAITING}")
+        while not self._start(connection):
+            if not self._drop_oldest("silent, and there was no thread left"):
+                connection.interrupt("there was no thread left")
+                connection.close()
+                connection.note_closed()
+                break
+        return True
+
+    def _start(self, connection: Connection) -> bool:
+        """Give a connection its thread; False when the system has none."""
+        thread = threading.Thread(
+            target=self._serve, args=(connection,), name="dicomkit-scp-connection", daemon=True
+        )
+        with self._lock:
+            self._threads[connection] = thread
+            self._waiting[connection] = time.monotonic()
+            try:
+                thread.start()
+            except RuntimeError:
+                del self._threads[connection], self._waiting[connection]
+                return False
+        return True
+
+    def _drop_oldest(self, why: str) -> bool:
+        """End the connection that has waited longest for its request; False when none does."""
+        with self._lock:
+            connection = next(iter(self._waiting), None)
+            if connection is None:
+                return False
+            del self._waiting[connection]
+            thread = self._threads[connection]
+        connection.interrupt(why)
+        thread.join()
+        return True
+
+    def _enter(self, connection: Connection) -> bool:
+        """Count an association that is asked for; False when there are more than the service allows."""
+        with self._lock:
+            if self._waiting.pop(connection, None) is None:
+                raise ConnectionAbortedError("it was dropped a moment ago")
+            self._associated.add(connection)
+            return len(self._associated) <= self._service.maximum_associations
+
+    def _serve(self, connection: Connection) -> None:
+        try:
+            connection.serve()
+        finally:
+            with self._lock:
+                self._waiting.pop(connection, None)
+                self._associated.discard(connection)
+            connection.note_closed()
+            with self._lock:
+                del self._threads[connection]

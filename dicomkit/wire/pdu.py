@@ -35,6 +35,8 @@ PDV_HEADER = Struct(">IBB")
 ITEM_HEADER = Struct(">BxH")
 ELEMENT_HEADER = Struct("<HHI")
 US = Struct("<H")
+# Of an A-ASSOCIATE-RQ and -AC before the items: protocol version 2, reserved 2, titles 16 + 16, reserved 32
+ASSOCIATE_FIXED = 68
 
 # PDU types, PS3.8 sections 9.3.2 to 9.3.8
 ASSOCIATE_RQ, ASSOCIATE_AC, ASSOCIATE_RJ, P_DATA_TF, RELEASE_RQ, RELEASE_RP, ABORT = range(1, 8)
@@ -249,20 +251,20 @@ def encode_associate_request(
             f"an association carries 1 to {MAX_CONTEXTS} presentation contexts, not {len(contexts)}"
         )
     body = bytearray(Struct(">H2x16s16s32x").pack(1, _padded(called_aet), _padded(calling_aet)))
-    body += _item(0x10, APPLICATION_CONTEXT)
+    body += encode_item(0x10, APPLICATION_CONTEXT)
     for context in contexts:
-        sub_items = _item(0x30, context.abstract_syntax.encode("ascii"))
+        sub_items = encode_item(0x30, context.abstract_syntax.encode("ascii"))
         for syntax in context.transfer_syntaxes:
-            sub_items += _item(0x40, syntax.encode("ascii"))
-        body += _item(0x20, bytes([context.id, 0, 0, 0]) + sub_items)
-    user_information = _item(0x51, max_pdu.to_bytes(4, "big"))
-    user_information += _item(0x52, IMPLEMENTATION_CLASS_UID.encode("ascii"))
-    user_information += _item(0x55, IMPLEMENTATION_VERSION_NAME.encode("ascii"))
+            sub_items += encode_item(0x40, syntax.encode("ascii"))
+        body += encode_item(0x20, bytes([context.id, 0, 0, 0]) + sub_items)
+    user_information = encode_item(0x51, max_pdu.to_bytes(4, "big"))
+    user_information += encode_item(0x52, IMPLEMENTATION_CLASS_UID.encode("ascii"))
+    user_information += encode_item(0x55, IMPLEMENTATION_VERSION_NAME.encode("ascii"))
     if identity is not None:
         head = bytes([identity.kind, identity.positive_response_requested])
         fields = _sized(identity.primary) + _sized(identity.secondary)
-        user_information += _item(0x58, head + fields)  # PS3.7 Table D.3-14
-    body += _item(0x50, user_information)
+        user_information += encode_item(0x58, head + fields)  # PS3.7 Table D.3-14
+    body += encode_item(0x50, user_information)
     return PDU_HEADER.pack(ASSOCIATE_RQ, len(body)) + bytes(body)
 
 
@@ -293,7 +295,7 @@ def encode_data_transfer(pdvs: Iterable[Pdv]) -> bytes:
 
 def encode_store_request(message_id: int, sop_class_uid: str, sop_instance_uid: str) -> bytes:
     """The command set of a C-STORE-RQ, PS3.7 section 9.3.1.1 and E.1."""
-    return _command(
+    return encode_command(
         (0x0002, _uid(sop_class_uid)),
         (0x0100, US.pack(C_STORE_RQ)),
         (0x0110, US.pack(message_id)),
@@ -305,7 +307,7 @@ def encode_store_request(message_id: int, sop_class_uid: str, sop_instance_uid: 
 
 def encode_echo_request(message_id: int) -> bytes:
     """The command set of a C-ECHO-RQ, PS3.7 section 9.3.5.1."""
-    return _command(
+    return encode_command(
         (0x0002, _uid(VERIFICATION)),
         (0x0100, US.pack(C_ECHO_RQ)),
         (0x0110, US.pack(message_id)),
@@ -349,7 +351,8 @@ def _padded(aet: str) -> bytes:
     return aet.encode("ascii").ljust(16)
 
 
-def _item(kind: int, value: bytes) -> bytes:
+def encode_item(kind: int, value: bytes) -> bytes:
+    """An item or sub-item of an A-ASSOCIATE-RQ or -AC, PS3.8 section 9.3.2."""
     return ITEM_HEADER.pack(kind, len(value)) + value
 
 
@@ -362,7 +365,8 @@ def _uid(uid: str) -> bytes:
     return value + b"\0" * (len(value) % 2)  # PS3.5 section 9.1: padded to even length with NULL
 
 
-def _command(*elements: tuple[int, bytes]) -> bytes:
+def encode_command(*elements: tuple[int, bytes]) -> bytes:
+    """A command set of elements in ascending order, behind its group length, PS3.7 section 6.3.1."""
     body = b"".join(ELEMENT_HEADER.pack(0x0000, element, len(value)) + value for element, value in elements)
     return ELEMENT_HEADER.pack(0x0000, 0x0000, 4) + len(body).to_bytes(4, "little") + body
 
@@ -411,13 +415,13 @@ def looks_like(data: bytes | bytearray) -> str:
     return f"bytes beginning 0x{start.hex()}"
 
 
-def decode_response(command: bytes) -> Response:
-    """The command set of a DIMSE response, reassembled from its PDVs.
+def decode_command(command: bytes) -> dict[int, bytes]:
+    """The values of a command set, reassembled from its PDVs, by element of group 0000.
 
     Raises
     ------
     ProtocolError
-        A length that does not fit, or a response without its mandatory elements.
+        A length that does not fit.
     """
     values: dict[int, bytes] = {}
     position = 0
@@ -433,12 +437,24 @@ def decode_response(command: bytes) -> Response:
         if group == 0x0000:
             values[element] = command[position : position + length]
         position += length
+    return values
+
+
+def decode_response(command: bytes) -> Response:
+    """The command set of a DIMSE response.
+
+    Raises
+    ------
+    ProtocolError
+        As `decode_command`, or a response without its mandatory elements.
+    """
+    values = decode_command(command)
     return Response(
         command_field=_us(values, 0x0100, "Command Field"),
         message_id=_us(values, 0x0120, "Message ID Being Responded To"),
         status=_us(values, 0x0900, "Status"),
         has_data_set=_us(values, 0x0800, "Command Data Set Type") != NO_DATA_SET,
-        error_comment=_text(values.get(0x0902, b"")),
+        error_comment=decode_text(values.get(0x0902, b"")),
         affected_class=values.get(0x0002, b"").rstrip(b"\0 "),
         affected_instance=values.get(0x1000, b"").rstrip(b"\0 "),
     )
@@ -452,13 +468,14 @@ def _us(values: dict[int, bytes], element: int, name: str) -> int:
     return number
 
 
-def _text(value: bytes) -> str:
+def decode_text(value: bytes) -> str:
     """Text of the peer in the default repertoire, with anything else made visible rather than lost."""
     text = value.decode("ascii", "backslashreplace").strip(" \0")
     return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
 
 
-def _items(body: bytes, start: int, where: str) -> Iterator[tuple[int, bytes]]:
+def decode_items(body: bytes, start: int, where: str) -> Iterator[tuple[int, bytes]]:
+    """Type and value of each item from `start`; ProtocolError, naming `where`, when one is cut short."""
     position = start
     while position < len(body):
         if position + ITEM_HEADER.size > len(body):
@@ -474,25 +491,25 @@ def _items(body: bytes, start: int, where: str) -> Iterator[tuple[int, bytes]]:
 
 
 def _decode_accept(body: bytes) -> AssociateAccept:
-    if len(body) < 68:  # protocol version 2, reserved 2, titles 16 + 16, reserved 32
+    if len(body) < ASSOCIATE_FIXED:
         raise ProtocolError("the peer sent an A-ASSOCIATE-AC shorter than its fixed fields")
     replies: list[ContextReply] = []
     max_pdu = 0
     class_uid = version = ""
     identity_confirmed = False
-    for kind, item in _items(body, 68, "an A-ASSOCIATE-AC"):
+    for kind, item in decode_items(body, ASSOCIATE_FIXED, "an A-ASSOCIATE-AC"):
         if kind == 0x21:
             replies.append(_decode_context_reply(item))
         elif kind == 0x50:
-            for sub_kind, value in _items(item, 0, "user information"):
+            for sub_kind, value in decode_items(item, 0, "user information"):
                 if sub_kind == 0x51:
                     if len(value) != 4:
                         raise ProtocolError("the peer sent a Maximum Length item that is not 4 bytes long")
                     max_pdu = int.from_bytes(value, "big")
                 elif sub_kind == 0x52:
-                    class_uid = _text(value)
+                    class_uid = decode_text(value)
                 elif sub_kind == 0x55:
-                    version = _text(value)
+                    version = decode_text(value)
                 elif sub_kind == 0x59:
                     # PS3.7 Table D.3-15: a server response and its length. It may be a ticket, so it is not kept.
                     if len(value) < 2 or int.from_bytes(value[:2], "big") != len(value) - 2:
@@ -505,7 +522,9 @@ def _decode_context_reply(item: bytes) -> ContextReply:
     if len(item) < 4:
         raise ProtocolError("the peer sent a presentation context reply shorter than 4 bytes")
     syntaxes = [
-        _text(value) for kind, value in _items(item, 4, "a presentation context reply") if kind == 0x40
+        decode_text(value)
+        for kind, value in decode_items(item, 4, "a presentation context reply")
+        if kind == 0x40
     ]
     return ContextReply(item[0], item[2], syntaxes[0] if syntaxes else "", tuple(syntaxes[1:]))
 

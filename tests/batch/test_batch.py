@@ -1084,7 +1084,7 @@ def test_ctrl_c_while_a_batch_begins_is_a_cancel_too(ct_files: list[Path], momen
             sys.settrace(None)
             signal.raise_signal(signal.SIGINT)
 
-    with LocalSCP(faults=[Delay(0.2)], server="sockets") as scp:
+    with LocalSCP(faults=[Delay(0.2)]) as scp:
         sys.settrace(press)
         try:
             batch = send_batch(scp.setting(), ct_files)

@@ -36,7 +36,7 @@ def peak(associations: Any) -> int:
 
 def test_max_rate_is_never_exceeded(tmp_path: Path) -> None:
     files = write_ct_files(tmp_path, 30)
-    with LocalSCP(server="sockets") as scp:
+    with LocalSCP() as scp:
         started = monotonic()
         batch = send_batch(scp.setting(), files, max_rate=50)
         seconds = monotonic() - started
@@ -49,7 +49,7 @@ def test_max_rate_is_never_exceeded(tmp_path: Path) -> None:
 
 def test_max_rate_holds_for_all_associations_together(tmp_path: Path) -> None:
     files = write_ct_files(tmp_path, 30)
-    with LocalSCP(server="sockets") as scp:
+    with LocalSCP() as scp:
         started = monotonic()
         batch = send_batch(scp.setting(), files, max_rate=50, associations=4)
         assert monotonic() - started >= 28 / 50
@@ -90,7 +90,7 @@ def test_instances_per_association_takes_a_whole_number_from_1(number: Any) -> N
 
 def test_auto_never_opens_more_than_max_associations(tmp_path: Path) -> None:
     files = write_ct_files(tmp_path, 300)
-    with LocalSCP(server="sockets", faults=[Delay(0.005)]) as scp:
+    with LocalSCP(faults=[Delay(0.005)]) as scp:
         batch = send_batch(scp.setting(), files, associations="auto", max_associations=3)
     assert batch.ok
     assert 2 <= peak(batch.associations) <= 3
@@ -112,7 +112,7 @@ def test_auto_backs_off_when_the_peer_has_enough(tmp_path: Path, reason: int) ->
     files = write_ct_files(tmp_path, 200)
     # All but the first association are turned away.
     faults = [Delay(0.005), RejectAssociation(1, 3, reason, after=1)]
-    with LocalSCP(server="sockets", faults=faults) as scp:
+    with LocalSCP(faults=faults) as scp:
         batch = send_batch(scp.setting(), files, associations="auto")
     assert batch.ok
     assert len(batch.to_frame()) == len(files)
@@ -123,7 +123,7 @@ def test_auto_backs_off_when_the_peer_has_enough(tmp_path: Path, reason: int) ->
 def test_auto_finds_that_more_associations_pay(tmp_path: Path) -> None:
     files = write_ct_files(tmp_path, 400)
     opened = []
-    with LocalSCP(server="sockets", faults=[Delay(0.02)]) as scp:
+    with LocalSCP(faults=[Delay(0.02)]) as scp:
         batch = send_batch(
             scp.setting(),
             files,
@@ -146,7 +146,7 @@ def test_auto_comes_back_when_the_peer_has_room_again(
     files = write_ct_files(tmp_path, 600)
     # The peer serves so many, turns away the next ones, and then has room.
     faults = [Delay(0.01), RejectAssociation(2, 3, 2, after=serves, times=2)]
-    with LocalSCP(server="sockets", faults=faults) as scp:
+    with LocalSCP(faults=faults) as scp:
         batch = send_batch(scp.setting(), files, associations="auto", max_associations=8)
     assert batch.ok
     assert len(batch.to_frame()) == len(files)  # no instance bears an attempt for it
@@ -167,7 +167,7 @@ def test_auto_loses_nothing_when_an_association_is_lost_and_not_given_back(
         Abort("response", after=nth, times=1),
         RejectAssociation(*reason, after=2, times=1),
     ]
-    with LocalSCP(server="sockets", faults=faults) as scp:
+    with LocalSCP(faults=faults) as scp:
         batch = send_batch(scp.setting(), files, associations="auto", max_associations=2, retries=1)
     assert set(batch.to_frame(latest=True).outcome) == {"stored"}
 
@@ -189,7 +189,7 @@ def test_an_association_that_nothing_is_left_for_is_given_back_while_another_sti
     tmp_path: Path,
 ) -> None:
     files = write_ct_files(tmp_path, 20)
-    with LocalSCP(server="sockets", faults=[Delay(0.005, times=19), Delay(2.0)]) as scp:
+    with LocalSCP(faults=[Delay(0.005, times=19), Delay(2.0)]) as scp:
         batch = send_batch(scp.setting(), files, associations=2)
     assert batch.ok
     slowest = batch.to_frame().nlargest(1, "duration_ms").iloc[0]
@@ -215,7 +215,7 @@ def test_an_association_turned_away_for_now_is_asked_for_again_later(tmp_path: P
     files = write_ct_files(tmp_path, 300)
     # The peer serves one, turns the next two away, and then has room again.
     faults = [Delay(0.005), RejectAssociation(2, 3, reason, after=1, times=2)]
-    with LocalSCP(server="sockets", faults=faults) as scp:
+    with LocalSCP(faults=faults) as scp:
         batch = send_batch(scp.setting(), files, associations=2)
     assert batch.ok
     assert len(batch.to_frame()) == len(files)  # no instance bears an attempt for it
@@ -227,7 +227,7 @@ def test_an_association_turned_away_for_now_is_asked_for_again_later(tmp_path: P
 def test_a_peer_that_has_enough_is_not_hammered(tmp_path: Path) -> None:
     files = write_ct_files(tmp_path, 200)
     faults = [Delay(0.005), RejectAssociation(2, 3, 2, after=1)]
-    with LocalSCP(server="sockets", faults=faults) as scp:
+    with LocalSCP(faults=faults) as scp:
         batch = send_batch(scp.setting(), files, associations=8)
     assert batch.ok
     assert peak(batch.associations) == 1
@@ -240,7 +240,7 @@ def test_a_peer_that_has_enough_is_not_hammered(tmp_path: Path) -> None:
 def test_an_association_rejected_for_good_is_not_asked_for_again(tmp_path: Path) -> None:
     files = write_ct_files(tmp_path, 100)
     faults = [Delay(0.005), RejectAssociation(1, 1, 1, after=1)]
-    with LocalSCP(server="sockets", faults=faults) as scp:
+    with LocalSCP(faults=faults) as scp:
         batch = send_batch(scp.setting(), files, associations=2)
     assert batch.ok
     assert refusals(batch) == 1
@@ -251,7 +251,7 @@ def test_an_association_rejected_for_good_is_not_asked_for_again(tmp_path: Path)
 def test_an_association_that_failed_by_chance_comes_back(tmp_path: Path, fault: Callable[..., Fault]) -> None:
     files = write_ct_files(tmp_path, 600)
     faults = [Delay(0.01), fault("association", after=1, times=2)]
-    with LocalSCP(server="sockets", faults=faults) as scp:
+    with LocalSCP(faults=faults) as scp:
         batch = send_batch(scp.setting(timeout_seconds=1), files, associations=4)
     assert batch.ok
     assert len(batch.to_frame()) == len(files)
@@ -270,7 +270,7 @@ def test_a_cancel_does_not_wait_for_who_was_turned_away(
             control.cancel()
 
     faults = [Delay(0.005), RejectAssociation(2, 3, 2, after=1)]
-    with LocalSCP(server="sockets", faults=faults) as scp:
+    with LocalSCP(faults=faults) as scp:
         files = write_ct_files(tmp_path, 100)
         batch = send_batch(
             scp.setting(), files, associations=2, control=control, on_event=cancel_once_turned_away

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import socket
 import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -33,7 +30,6 @@ from tests.support.bare_peer import (
     RELEASE_RQ_PDU,
     BarePeer,
     Conversation,
-    Left,
     ReceivedInstance,
     accept_pdu,
     data_pdu,
@@ -89,7 +85,7 @@ BUSY = bytes.fromhex("03000000000400020101")
 CLOSE = b""
 
 
-class Picky:
+class Picky(BarePeer):
     """Serves any number of connections; `judge` says what to answer to an association request.
 
     `serve` plays an accepted association.
@@ -100,59 +96,31 @@ class Picky:
         judge: Callable[[A_ASSOCIATE_RQ], bytes | None],
         serve: Callable[[Conversation], None] = Conversation.serve,
     ) -> None:
+        super().__init__(self._answer, connections=None)
         self._judge = judge
-        self._answer = serve
-        self._listener = socket.create_server((HOST, 0), backlog=50)
-        self.port: int = self._listener.getsockname()[1]
-        self._over = threading.Event()
-        self._threads: list[threading.Thread] = []
+        self._serve = serve
         self.proposals: list[int] = []
         self.accepted: list[int] = []
         self.stored: list[ReceivedInstance] = []
 
-    def _listen(self) -> None:
-        while True:
-            try:
-                sock, _ = self._listener.accept()
-            except OSError:
-                return
-            self._threads.append(threading.Thread(target=self._serve, args=(sock,)))
-            self._threads[-1].start()
-
-    def _serve(self, sock: socket.socket) -> None:
-        conversation = Conversation(sock, self._over)
-        with sock, suppress(Left):
-            request = conversation.read_request()
-            offered = request.presentation_context
-            self.proposals.append(len(offered))
-            answer = self._judge(request)
-            if answer is not None:
-                conversation.send(answer)
-                return
-            self.accepted.append(len(offered))
-            contexts = [(one.context_id or 0, 0, str(one.transfer_syntax[0])) for one in offered]
-            conversation.send(accept_pdu(contexts))
-            self._answer(conversation)
-            self.stored += conversation.instances
+    def _answer(self, conversation: Conversation) -> None:
+        request = conversation.read_request()
+        offered = request.presentation_context
+        self.proposals.append(len(offered))
+        answer = self._judge(request)
+        if answer is not None:
+            conversation.send(answer)
+            return
+        self.accepted.append(len(offered))
+        contexts = [(one.context_id or 0, 0, str(one.transfer_syntax[0])) for one in offered]
+        conversation.send(accept_pdu(contexts))
+        self._serve(conversation)
+        self.stored += conversation.instances
 
     def setting(self, **changes: Any) -> DicomSenderSetting:
         return DicomSenderSetting(
             remote_host=HOST, remote_port=self.port, remote_aet="PEER", **{"timeout_seconds": 5, **changes}
         )
-
-    def __enter__(self) -> Self:
-        self._threads.append(threading.Thread(target=self._listen))
-        self._threads[0].start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._over.set()
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        for thread in self._threads:
-            thread.join(10)
 
 
 def classes_of(request: A_ASSOCIATE_RQ) -> set[str]:

@@ -218,7 +218,7 @@ def test_stored_is_never_written_before_the_peer_said_so(path: Path) -> None:
         frame = Ledger(path).to_frame()
         recorded.append(row["sop_instance_uid"] in set(frame.sop_instance_uid))
 
-    with LocalSCP(on_received=look, server="sockets") as scp:
+    with LocalSCP(on_received=look) as scp:
         assert send_batch(scp.setting(), [ct_instance(index) for index in range(8)], ledger=path).ok
     assert recorded == [False] * 8
 
@@ -252,7 +252,7 @@ def test_the_ledger_is_no_more_than_two_groups_behind(path: Path) -> None:
         behind.append(len(behind) - len(Ledger(path).to_frame()))
 
     count = 3 * GROUP_ROWS
-    with LocalSCP(on_received=look, server="sockets", keep_bytes=0) as scp:
+    with LocalSCP(on_received=look, keep_bytes=0) as scp:
         sources = [ct_instance(index, rows=2, columns=2) for index in range(count)]
         assert send_batch(scp.setting(), sources, ledger=path).ok
     assert len(behind) == count
@@ -269,7 +269,7 @@ def test_what_is_committed_is_brought_to_the_disk_as_the_batch_goes_on(
         sync(descriptor)
 
     monkeypatch.setattr(ledger_writer, "sync", note)
-    with LocalSCP(server="sockets", faults=[Delay(0.1)]) as scp:
+    with LocalSCP(faults=[Delay(0.1)]) as scp:
         assert send_batch(scp.setting(), ct_files, ledger=path).ok
     assert len(on_disk) >= 3
     assert on_disk == sorted(on_disk)
@@ -283,7 +283,7 @@ def test_a_disk_that_fails_ends_the_batch_and_no_row_is_lost(
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
     monkeypatch.setattr(ledger_writer, "sync", fail)
-    with LocalSCP(server="sockets", faults=[Delay(0.1)]) as scp:
+    with LocalSCP(faults=[Delay(0.1)]) as scp:
         batch = send_batch(scp.setting(), ct_files, ledger=path)
     assert not batch.ok
     assert "Input/output error" in batch.note
@@ -309,7 +309,7 @@ def test_a_ledger_that_fails_while_a_source_is_slow_lets_nothing_more_be_sent(
         yield ct_instance(1)
 
     monkeypatch.setattr(ledger_writer, "sync", fail)
-    with LocalSCP(server="sockets") as scp:
+    with LocalSCP() as scp:
         batch = send_batch(scp.setting(), sources(), ledger=path)
         assert len(scp.received) == 1
     assert has_failed.is_set()
@@ -786,7 +786,7 @@ def test_a_full_disk_is_an_error_before_anything_is_sent(path: Path, ct_files: l
 @pytest.mark.parametrize("limit", [100_000, 250_000, 400_000])
 def test_a_disk_that_fills_up_ends_the_batch_and_costs_no_row(path: Path, limit: int) -> None:
     files = write_ct_files(path.with_name("ct"), 1500, rows=2, columns=2)
-    with LocalSCP(server="sockets", keep_bytes=0) as scp:
+    with LocalSCP(keep_bytes=0) as scp:
         outcome = send_with_limit(scp, files[0].parent, path, limit)
         received = scp.received.sop_instance_uid.tolist()
         # Every row is there, those of the ledger and those of the memory; and the peer has what they say.
@@ -814,7 +814,7 @@ def test_results_that_do_not_fit_on_the_disk_are_in_the_ledger_all_the_same(path
     folder = path.with_name("\x01" * 200)
     files = write_ct_files(folder, 600, rows=2, columns=2)
     results_path = path.with_name("rows.json")
-    with LocalSCP(server="sockets", keep_bytes=0) as scp:
+    with LocalSCP(keep_bytes=0) as scp:
         outcome = send_with_limit(scp, files[0].parent, path, 950_000, str(results_path))
     assert outcome["ok"]
     assert outcome["rows"] == len(outcome["stored"]) == 600
@@ -839,7 +839,7 @@ print(batch.batch_id)
 @pytest.mark.parametrize("turn", range(3))
 def test_processes_share_a_ledger_from_its_making_on(path: Path, turn: int) -> None:
     files = write_ct_files(path.with_name("ct"), 500, rows=2, columns=2)
-    with LocalSCP(server="sockets", keep_bytes=0) as scp:
+    with LocalSCP(keep_bytes=0) as scp:
         command = [sys.executable, "-c", TOGETHER, str(scp.port), str(files[0].parent), str(path)]
         processes = [
             subprocess.Popen(
@@ -868,7 +868,7 @@ def test_processes_share_a_ledger_from_its_making_on(path: Path, turn: int) -> N
 
 def test_batches_of_one_process_share_a_ledger_while_it_is_read(path: Path) -> None:
     files = write_ct_files(path.with_name("ct"), 300, rows=2, columns=2)
-    with LocalSCP(server="sockets", keep_bytes=0) as scp:
+    with LocalSCP(keep_bytes=0) as scp:
         threads = [
             Thread(target=send_batch, args=(scp.setting(), files), kwargs={"ledger": path, "resume": False})
             for _ in range(3)

@@ -93,7 +93,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def seconds(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> float:
     """How long the sender takes when nobody kills it."""
-    with LocalSCP(server="sockets", keep_bytes=0) as scp:
+    with LocalSCP(keep_bytes=0) as scp:
         begin = monotonic()
         sender = start(scp, folder, tmp_path_factory.mktemp("ledger") / "batch.sqlite", 1)
         _, errors = sender.communicate(timeout=60)
@@ -109,7 +109,7 @@ def test_a_killed_batch_leaves_a_true_ledger(turn: int, folder: Path, seconds: f
     associations = dice.choice([1, 1, 3])
     by_count = turn % 2 == 0
     receiver.kill_at = dice.randrange(1, INSTANCES) if by_count else 0
-    with LocalSCP(server="sockets", keep_bytes=0, on_received=receiver.take) as scp:
+    with LocalSCP(keep_bytes=0, on_received=receiver.take) as scp:
         receiver.sender = start(scp, folder, path, associations)
         try:
             receiver.sender.wait(60 if by_count else dice.uniform(0.1, 1.0) * seconds)

@@ -1,7 +1,7 @@
 """A DICOM peer on a bare socket, played by a script: for bytes that no well-behaved peer would send.
 
-A script is a function of a `Conversation`; it runs in a thread, once, for the first connection. It shares no code
-with `dicomkit.wire`: pynetdicom takes apart what we sent.
+A script is a function of a `Conversation`; it runs in a thread for each connection, of which there is one unless more
+are asked for. It shares no code with `dicomkit.wire`: pynetdicom takes apart what we sent.
 """
 
 from __future__ import annotations
@@ -236,60 +236,76 @@ class BarePeer:
 
     Parameters
     ----------
+    connections : int or None
+        How many are accepted, each with a script and a thread of its own; None for all that come.
     receive_buffer : int, optional
         SO_RCVBUF in bytes, for a sender that is to notice soon that nobody reads.
     """
 
-    def __init__(self, script: Callable[[Conversation], None], *, receive_buffer: int | None = None) -> None:
+    def __init__(
+        self,
+        script: Callable[[Conversation], None],
+        *,
+        connections: int | None = 1,
+        receive_buffer: int | None = None,
+    ) -> None:
         self._script = script
+        self._connections = connections
         self._listener = socket.socket()
         if receive_buffer is not None:
             self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self._listener.bind((HOST, 0))
-        self._listener.listen()
+        self._listener.listen(50)
         self.port: int = self._listener.getsockname()[1]
-        self.conversation: Conversation | None = None
+        self.conversations: list[Conversation] = []
         self._over = threading.Event()
         self._errors: list[BaseException] = []
-        self._thread = threading.Thread(target=self._play, name="bare peer", daemon=True)
+        self._threads = [threading.Thread(target=self._listen, name="bare peer", daemon=True)]
 
     @property
     def instances(self) -> Sequence[ReceivedInstance]:
-        return self.conversation.instances if self.conversation is not None else []
+        return [one for conversation in self.conversations for one in conversation.instances]
 
-    def _play(self) -> None:
-        try:
+    def _listen(self) -> None:
+        while len(self.conversations) != self._connections:
             sock, _ = self._listener.accept()
-        except OSError:
-            return
-        self.conversation = Conversation(sock, self._over)
+            if self._over.is_set():  # it was `__exit__`
+                sock.close()
+                return
+            self.conversations.append(Conversation(sock, self._over))
+            play = threading.Thread(target=self._play, args=self.conversations[-1:], daemon=True)
+            self._threads.append(play)
+            play.start()
+
+    def _play(self, conversation: Conversation) -> None:
         try:
-            self._script(self.conversation)
+            self._script(conversation)
         except Left:
             return
         except (AssertionError, OSError, ValueError, LookupError, TypeError, AttributeError) as error:
             self._errors.append(error)
         finally:
-            sock.close()
+            conversation.close()
 
     def finished(self) -> bool:
-        return not self._thread.is_alive()
+        return not any(thread.is_alive() for thread in self._threads)
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        self._threads[0].start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._over.set()
-        if self.conversation is None:  # nobody came: wake the accept
+        while self._threads[0].is_alive():  # it waits for another connection
             with suppress(OSError), socket.create_connection((HOST, self.port), timeout=1.0):
-                self._thread.join(PATIENCE_SECONDS)
+                self._threads[0].join(PATIENCE_SECONDS)
         self._listener.close()
-        self._thread.join(PATIENCE_SECONDS)
+        for thread in self._threads:
+            thread.join(PATIENCE_SECONDS)
         if error is None:
-            assert self.finished(), "the script of the peer has not come to its end"
+            assert self.finished(), "a script of the peer has not come to its end"
             for one in self._errors:
                 raise one
         else:

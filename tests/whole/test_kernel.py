@@ -38,7 +38,7 @@ def test_an_interrupt_of_the_kernel_ends_the_batch_and_keeps_its_rows(
 ) -> None:
     manager, client = kernel
     write_ct_files(tmp_path / "ct", 200)
-    with LocalSCP(faults=[Delay(0.1)], server="sockets") as scp:
+    with LocalSCP(faults=[Delay(0.1)]) as scp:
         setting = tmp_path / "setting.json"
         scp.setting().save(setting)
         asked = client.execute(

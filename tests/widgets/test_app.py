@@ -184,7 +184,7 @@ def test_a_choice_without_dicom_says_what_to_do(open_app: Open, tmp_path: Path) 
 
 
 def test_what_is_chosen_during_a_batch_is_for_the_next(open_app: Open, folder: Path) -> None:
-    with LocalSCP(faults=[Delay(0.02)], server="sockets") as scp:
+    with LocalSCP(faults=[Delay(0.02)]) as scp:
         app = open_app(folder, setting=scp.setting())
         panel = scanned(app).start()
         scp.wait_for("stored", times=2, timeout_seconds=SECONDS)
@@ -200,7 +200,7 @@ def test_what_is_chosen_during_a_batch_is_for_the_next(open_app: Open, folder: P
 
 
 def test_a_batch_that_still_runs_is_found_by_another_app(open_app: Open, folder: Path) -> None:
-    with LocalSCP(faults=[Delay(0.03)], server="sockets") as scp:
+    with LocalSCP(faults=[Delay(0.03)]) as scp:
         first = open_app(folder, setting=scp.setting())
         scanned(first).start()
         wait_until(lambda: panel_of(first).state == "sending", SECONDS, "the batch under way")

@@ -192,7 +192,7 @@ def test_files_that_come_after_the_scan_are_not_sent(scp: LocalSCP, folder: Path
 
 
 def test_cancel_keeps_a_row_for_every_instance_as_the_receiver_has_it(folder: Path) -> None:
-    with LocalSCP(faults=[Delay(0.05)], server="sockets") as scp:
+    with LocalSCP(faults=[Delay(0.05)]) as scp:
         panel = scanned(BatchPanel(scp.setting(), folder)).start()
         scp.wait_for("stored", times=3, timeout_seconds=SECONDS)
         panel.cancel()
@@ -206,7 +206,7 @@ def test_cancel_keeps_a_row_for_every_instance_as_the_receiver_has_it(folder: Pa
 
 
 def test_an_interrupt_while_waiting_cancels_and_returns_the_rows(folder: Path) -> None:
-    with LocalSCP(faults=[Delay(0.05)], server="sockets") as scp:
+    with LocalSCP(faults=[Delay(0.05)]) as scp:
         panel = scanned(BatchPanel(scp.setting(), folder)).start()
 
         def interrupt() -> None:
@@ -237,7 +237,7 @@ def test_a_cancel_before_the_scan_is_over_sends_nothing(scp: LocalSCP, folder: P
 
 
 def test_a_pause_holds_the_batch_until_it_goes_on(folder: Path) -> None:
-    with LocalSCP(faults=[Delay(0.02)], server="sockets") as scp:
+    with LocalSCP(faults=[Delay(0.02)]) as scp:
         panel = scanned(BatchPanel(scp.setting(), folder)).start()
         scp.wait_for("stored", times=3, timeout_seconds=SECONDS)
         press(panel, "pause")
@@ -308,7 +308,7 @@ def test_a_press_of_a_label_that_has_changed_does_nothing(scp: LocalSCP, folder:
 
 
 def test_the_setting_is_a_snapshot_and_later_edits_are_for_the_next_batch(folder: Path) -> None:
-    with LocalSCP(aet="ARCHIVE", faults=[Delay(0.02)], server="sockets") as scp:
+    with LocalSCP(aet="ARCHIVE", faults=[Delay(0.02)]) as scp:
         form = SettingForm(scp.setting())
         panel = scanned(BatchPanel(form, folder)).start()
         scp.wait_for("stored", times=2, timeout_seconds=SECONDS)
@@ -323,7 +323,7 @@ def test_the_setting_is_a_snapshot_and_later_edits_are_for_the_next_batch(folder
 
 def test_what_is_chosen_during_a_batch_is_looked_at_when_that_is_over(folder: Path, tmp_path: Path) -> None:
     write_ct_files(tmp_path / "other", 2, rows=8, columns=8, series_uid="1.2.3.4")
-    with LocalSCP(faults=[Delay(0.02)], server="sockets") as scp:
+    with LocalSCP(faults=[Delay(0.02)]) as scp:
         chooser = SourceChooser(tmp_path)
         chooser.selected = (folder,)
         panel = scanned(BatchPanel(scp.setting(), chooser)).start()
@@ -381,7 +381,7 @@ def test_an_invalid_form_holds_the_batch_and_says_why(scp: LocalSCP, folder: Pat
 
 
 def test_a_second_panel_of_the_same_shows_the_batch_that_runs(folder: Path, panels: list[BatchPanel]) -> None:
-    with LocalSCP(faults=[Delay(0.03)], server="sockets") as scp:
+    with LocalSCP(faults=[Delay(0.03)]) as scp:
         first = scanned(BatchPanel(scp.setting(), folder)).start()
         wait_until(lambda: first.state == "sending", SECONDS, "the batch under way")
         second = BatchPanel(scp.setting(), str(folder))
@@ -396,7 +396,7 @@ def test_a_second_panel_of_the_same_shows_the_batch_that_runs(folder: Path, pane
 
 
 def test_a_batch_whose_panels_are_closed_is_found(folder: Path, panels: list[BatchPanel]) -> None:
-    with LocalSCP(faults=[Delay(0.03)], server="sockets") as scp:
+    with LocalSCP(faults=[Delay(0.03)]) as scp:
         panel = scanned(BatchPanel(scp.setting(), folder)).start()
         wait_until(lambda: panel.state == "sending", SECONDS, "the batch under way")
         panel.close()
@@ -512,7 +512,7 @@ def test_hostile_words_are_text_in_the_bar(chromium: Browser, folder: Path) -> N
 
 
 def test_the_keyboard_stays_in_the_bar_when_its_buttons_change(chromium: Browser, folder: Path) -> None:
-    with LocalSCP(faults=[Delay(0.02)], server="sockets") as peer:
+    with LocalSCP(faults=[Delay(0.02)]) as peer:
         panel = scanned(BatchPanel(peer.setting(), folder))
         page = ViewerPage(chromium, panel._bar)
         page.page.get_by_role("button", name="Send 60").focus()

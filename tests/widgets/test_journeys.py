@@ -250,7 +250,7 @@ def test_two_views_of_a_widget_agree(open_notebook: Open) -> None:
 
 
 def test_a_batch_is_sent_and_its_table_fills_while_it_runs(open_notebook: Open) -> None:
-    with LocalSCP(aet="ARCHIVE", faults=[Delay(0.05), Status(0xA700, times=2)], server="sockets") as scp:
+    with LocalSCP(aet="ARCHIVE", faults=[Delay(0.05), Status(0xA700, times=2)]) as scp:
         notebook = open_notebook(panel_cell(scp, "retries=0"))
         notebook.run_all()
         part = notebook.output(0)
@@ -281,7 +281,7 @@ def sent_off(notebook: Notebook) -> tuple[Locator, Locator]:
 
 
 def test_a_batch_that_is_cancelled_has_a_row_for_what_the_receiver_has(open_notebook: Open) -> None:
-    with LocalSCP(aet="ARCHIVE", faults=[Delay(0.2)], server="sockets") as scp:
+    with LocalSCP(aet="ARCHIVE", faults=[Delay(0.2)]) as scp:
         notebook = open_notebook(panel_cell(scp))
         part, grid = sent_off(notebook)
         expect(grid.get_by_role("row", name="stored").nth(1)).to_be_visible()
@@ -299,7 +299,7 @@ def test_a_batch_that_is_cancelled_has_a_row_for_what_the_receiver_has(open_note
 
 @pytest.mark.parametrize("is_saved", [True, False], ids=["saved", "unsaved"])
 def test_a_batch_outlives_the_page(open_notebook: Open, is_saved: bool) -> None:
-    with LocalSCP(aet="ARCHIVE", faults=[Delay(1.5)], server="sockets") as scp:
+    with LocalSCP(aet="ARCHIVE", faults=[Delay(1.5)]) as scp:
         notebook = open_notebook(panel_cell(scp))
         part, grid = sent_off(notebook)
         expect(grid.get_by_role("row", name="stored").first).to_be_visible()

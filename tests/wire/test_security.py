@@ -448,8 +448,7 @@ def plain_peers() -> list[Any]:
         pytest.param(lambda: Storescp(fork=True), id="storescp"),
         pytest.param(Dcmqrscp, id="dcmqrscp"),
         pytest.param(Orthanc, id="orthanc"),
-        pytest.param(LocalSCP, id="pynetdicom"),
-        pytest.param(lambda: LocalSCP(server="sockets"), id="sockets"),
+        pytest.param(LocalSCP, id="dicomkit"),
     ]
 
 
@@ -602,7 +601,7 @@ def test_what_goes_wrong_under_tls_is_told_as_without(
     version: ssl.TLSVersion,
 ) -> None:
     data = data_of(24 << 20 if isinstance(fault, StopReading) else 3 << 20)
-    with LocalSCP(tls=certificates.server(), faults=[fault], server="sockets") as scp:
+    with LocalSCP(tls=certificates.server(), faults=[fault]) as scp:
         peer = peer_at(scp.port, certificates.options(), 2 * SHORT_SECONDS, newest=version)
         with opened(peer) as association, no_hang():
             if isinstance(ending, int):
@@ -981,8 +980,6 @@ def test_a_key_may_stand_in_the_file_of_its_certificate(certificates: Certificat
 def test_a_receiver_under_tls_needs_a_certificate(certificates: Certificates) -> None:
     with pytest.raises(SecurityError, match="cert_file: is missing; a receiver with TLS needs it"):
         LocalSCP(tls=certificates.options())
-    with pytest.raises(ValueError, match="pynetdicom's server cannot do TLS, identities"):
-        LocalSCP(tls=certificates.server(), identities=[ANN], server="pynetdicom")
 
 
 @pytest.mark.parametrize("name", ["pacs..test", "x" * 300, "with space", "ä" * 70])
@@ -1181,12 +1178,11 @@ def test_a_receiver_lets_in_only_the_users_it_is_told(
 
 
 def test_the_receiver_without_users_writes_down_who_came(ct_files: list[Path]) -> None:
-    for server in ("pynetdicom", "sockets"):
-        with LocalSCP(server=server) as scp:  # type: ignore[arg-type]
-            assert send_batch(scp.setting(), ct_files[:1], identity=UserIdentity("ann")).ok
-            assert scp.events[0].detail == "DICOMKIT_SCU calls ANY_SCP, user 'ann'"
-            assert echo(scp.setting(), identity=ANN).outcome is Outcome.STORED
-            assert_no_secret(scp.events)
+    with LocalSCP() as scp:
+        assert send_batch(scp.setting(), ct_files[:1], identity=UserIdentity("ann")).ok
+        assert scp.events[0].detail == "DICOMKIT_SCU calls ANY_SCP, user 'ann'"
+        assert echo(scp.setting(), identity=ANN).outcome is Outcome.STORED
+        assert_no_secret(scp.events)
 
 
 # Secrets
