@@ -35,9 +35,9 @@ class RowsDetail {
   }
 
   fact(fact) {
-    const text = make("span", { class: fact.isCode ? "dk-rows-code" : null, "data-tone": fact.tone || null }, fact.text);
+    const text = make("span", { class: fact.is_code ? "dk-rows-code" : null, "data-tone": fact.tone || null }, fact.text);
     const value = make("dd", {}, text);
-    if (fact.canCopy) value.append(this.copyButton(fact));
+    if (fact.can_copy) value.append(this.copyButton(fact));
     return [make("dt", {}, fact.label), value];
   }
 

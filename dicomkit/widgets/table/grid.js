@@ -23,7 +23,7 @@ class RowsGrid {
     this.activeIndex = -1;
     this.wasAt = 0;
     this.elements = new Map(); // place -> element
-    this.widths = look.columns.map((column) => column.width);
+    this.widths = look.columns.map((column) => column.width_px);
     this.stretches = look.columns.map((column) => column.stretch);
     this.build();
     this.resized = new ResizeObserver(() => {
@@ -75,9 +75,9 @@ class RowsGrid {
       class: "dk-rows-cell",
       "data-align": column.align,
       title: column.meaning || null,
-      "aria-sort": column.isSortable ? "none" : null,
+      "aria-sort": column.is_sortable ? "none" : null,
     });
-    if (column.isSortable) {
+    if (column.is_sortable) {
       const sort = button("", null, () => this.act.sort(column.name), {
         class: "dk-rows-sort",
         "aria-keyshortcuts": "Alt+ArrowLeft Alt+ArrowRight",
@@ -159,7 +159,7 @@ class RowsGrid {
 
   showOrder() {
     this.look.columns.forEach((column, number) => {
-      if (!column.isSortable) return;
+      if (!column.is_sortable) return;
       const cell = this.head.children[number + (this.look.canCheck ? 1 : 0)];
       const isIt = this.state.order?.[0] === column.name;
       cell.setAttribute("aria-sort", isIt ? (this.state.order[1] ? "descending" : "ascending") : "none");
@@ -317,7 +317,7 @@ class RowsGrid {
     const { text, tone, note } = typeof cell === "string" ? { text: cell, tone: "", note: "" } : cell;
     const node = make("div", {
       role: "gridcell",
-      class: column.isCode ? "dk-rows-cell dk-rows-code" : "dk-rows-cell",
+      class: column.is_code ? "dk-rows-cell dk-rows-code" : "dk-rows-cell",
       "data-align": column.align,
     });
     if (number === 0 && this.look.isTree) {

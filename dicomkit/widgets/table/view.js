@@ -134,3 +134,13 @@ class RowsView {
     this.root.remove();
   }
 }
+
+export default () => ({
+  initialize() {
+    return () => {};
+  },
+  render({ model, el }) {
+    const view = new RowsView(model, el);
+    return () => view.close();
+  },
+});

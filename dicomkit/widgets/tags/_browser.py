@@ -122,7 +122,7 @@ class TagBrowser(Rows):
             key = self._tags.key_of(change.new)
             if key is not None:
                 self._tags.reveal(key)
-                self._tell()
+                self._send_state()
                 self.active = key
 
     @t.validate("selected_tag")
