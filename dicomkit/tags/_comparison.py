@@ -1,7 +1,7 @@
 """Two data sets side by side: which rows belong together, and how they differ.
 
-The one idea: what a value says is compared, by the VR it is read by; where that is the same and was only written in
-another way, that is told as such.
+What a value says is compared, by the VR it is read by; where that is the same and was only written in another way, the
+difference is named so.
 """
 
 from __future__ import annotations
@@ -9,26 +9,31 @@ from __future__ import annotations
 from collections.abc import Iterator, MutableMapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 from unicodedata import normalize
 
-from dicomkit.tags._rows import TagRow, children, groups, items, vr
-from dicomkit.tags._values import element_of, is_binary, item_at, reading_vr, text_of, with_value
+from pydicom import DataElement, Dataset
+from pydicom.dataelem import RawDataElement, convert_raw_data_element
 
-if TYPE_CHECKING:
-    from pydicom import Dataset
+from dicomkit._support.pydicom_quiet import PYDICOM_QUIET
+from dicomkit.tags._rows import TagRow, children, groups, items, vr
+from dicomkit.tags._values import (
+    READ_ERRORS,
+    Element,
+    element_of,
+    in_little_endian,
+    is_binary,
+    is_little_endian,
+    item_at,
+    reading_vr,
+    text_of,
+    with_value,
+)
 
 __all__ = ["Difference", "Pair", "difference", "pair_children", "pair_groups"]
 
 Difference = Literal["", "written", "changed", "left", "right"]
 
-_WORD_BYTES = {
-    "OW": 2,
-    "OF": 4,
-    "OL": 4,
-    "OD": 8,
-    "OV": 8,
-}  # that change places with the byte order, PS3.5 section 7.3
 _PIXEL_VRS = frozenset({"OB", "OW"})
 
 
@@ -178,8 +183,6 @@ def _of_values(left: TagRow, right: TagRow) -> Difference:
 
 def _is_same_bytes(left: TagRow, right: TagRow) -> bool:
     """Whether bytes and what tells how to read them are the same, so that nothing need be converted."""
-    from pydicom.dataelem import RawDataElement
-
     first, second = (item_at(row.holder, row.tag or 0) for row in (left, right))
     return (
         isinstance(first, RawDataElement)
@@ -201,8 +204,6 @@ def _read_by(row: TagRow) -> str:
 
 def _content(row: TagRow, by: str) -> Any:
     """Return what a value says when it is read by a VR: texts, numbers, or bytes without their padding."""
-    from pydicom.dataelem import DataElement, RawDataElement
-
     assert row.tag is not None
     said = text_of(row.holder, row.tag, row.terms, by)
     if said is not None:
@@ -211,7 +212,7 @@ def _content(row: TagRow, by: str) -> Any:
     if isinstance(element, RawDataElement):
         raw = with_value(element, row.holder)
         if is_binary(by):
-            return _in_order(bytes(raw.value or b""), by, raw.is_little_endian).removesuffix(b"\0")
+            return _bytes(raw, row.holder, by)
         converted = _converted_by(raw, by)
         if converted is None:
             return bytes(raw.value or b"")
@@ -219,34 +220,22 @@ def _content(row: TagRow, by: str) -> Any:
     assert isinstance(element, DataElement)
     value = element.value
     if isinstance(value, bytes | bytearray):
-        little = row.holder.original_encoding[1] is not False
-        return _in_order(bytes(value), by, little).removesuffix(b"\0")
+        return _bytes(element, row.holder, by)
     several = [] if value is None or value == "" else list(value) if element.VM > 1 else [value]
     return tuple(repr(one) if isinstance(one, float) else one for one in several)
 
 
+def _bytes(element: Element, holder: Dataset, by: str) -> bytes:
+    data = bytes(element.value or b"")
+    return in_little_endian(data, by, is_little=is_little_endian(element, holder)).removesuffix(b"\0")
+
+
 def _converted_by(raw: Any, by: str) -> Any:
-    from pydicom.dataelem import convert_raw_data_element
-
-    from dicomkit._support.pydicom_quiet import PYDICOM_QUIET
-    from dicomkit.tags._values import read_errors
-
     try:
         with PYDICOM_QUIET:
             return convert_raw_data_element(raw._replace(VR=by))
-    except read_errors():
+    except READ_ERRORS:
         return None
-
-
-def _in_order(data: bytes, by: str, little: bool) -> bytes:
-    """Return the bytes of words as little endian has them."""
-    size = _WORD_BYTES.get(by, 1)
-    if little or size == 1 or len(data) % size:
-        return data
-    swapped = bytearray(len(data))
-    for place in range(size):
-        swapped[place::size] = data[size - 1 - place :: size]
-    return bytes(swapped)
 
 
 def _loose(content: Any, by: str) -> Any:

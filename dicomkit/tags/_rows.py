@@ -9,29 +9,30 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 from unicodedata import normalize
+
+from pydicom import DataElement, Dataset
+from pydicom.datadict import dictionary_description, keyword_for_tag, private_dictionary_description
+from pydicom.dataelem import RawDataElement
+from pydicom.tag import Tag
 
 from dicomkit._support.pydicom_quiet import PYDICOM_QUIET
 from dicomkit.dictionary.identifying import profile_action
 from dicomkit.tags._values import (
+    READ_ERRORS,
+    Element,
     creator_of,
     element_of,
     is_binary,
     item_at,
     one_line,
-    read_errors,
     reading_vr,
     terms_of,
     text_of,
     uid_meaning,
     value_text,
 )
-
-if TYPE_CHECKING:
-    from pydicom import Dataset
-
-    from dicomkit.tags._values import Element
 
 __all__ = [
     "TagRow",
@@ -163,8 +164,6 @@ def children(row: TagRow) -> list[TagRow]:
 
 
 def _written_vr(holder: Dataset, tag: int) -> str:
-    from pydicom.dataelem import RawDataElement
-
     found = item_at(holder, tag)
     return found.VR or "" if isinstance(found, RawDataElement) else ""
 
@@ -180,8 +179,6 @@ def find_rows(dataset: Dataset) -> Iterator[TagRow]:
 
 def items(row: TagRow) -> list[Dataset] | None:
     """Return the items of a sequence, None for what is none; a sequence is parsed for that."""
-    from pydicom import DataElement
-
     found = element(row)
     if not isinstance(found, DataElement) or found.VR != "SQ":  # one that is damaged stays raw
         return None
@@ -190,8 +187,6 @@ def items(row: TagRow) -> list[Dataset] | None:
 
 
 def _member(tag: int) -> str:
-    from pydicom.datadict import keyword_for_tag
-
     word = keyword_for_tag(tag)
     return f".{word}" if word else f"[0x{tag >> 16:04x}, 0x{tag & 0xFFFF:04x}]"
 
@@ -216,8 +211,6 @@ def tag_text(row: TagRow) -> str:
 
 def keyword(row: TagRow) -> str:
     """Return the keyword of PS3.6; for a private element its creator and name, as far as they are known."""
-    from pydicom.datadict import keyword_for_tag
-
     if row.kind != "element" or row.tag is None:
         return ""
     return keyword_for_tag(row.tag) or name(row)
@@ -225,9 +218,6 @@ def keyword(row: TagRow) -> str:
 
 def name(row: TagRow) -> str:
     """Return the name of PS3.6; for a private element its creator and its name in pydicom's private dictionary."""
-    from pydicom.datadict import dictionary_description, private_dictionary_description
-    from pydicom.tag import Tag
-
     if row.kind != "element" or row.tag is None:
         return ""
     tag = Tag(row.tag)
@@ -296,7 +286,7 @@ def _item_text(item: Dataset) -> str:
             if item.get("ConceptCodeSequence"):
                 said.append(item.ConceptCodeSequence[0].get("CodeMeaning", ""))
             return ": ".join(str(part) for part in said if part)[:CELL_CHARACTERS]
-    except read_errors():
+    except READ_ERRORS:
         return ""
 
 
