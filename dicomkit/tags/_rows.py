@@ -96,26 +96,21 @@ class TagRow:
     def expression(self) -> str:
         """The way to it in Python, beginning with ``dataset``."""
         steps = []
-        for row in _upwards(self):
-            if row.kind == "group":
+        row: TagRow | None = self
+        while row is not None:
+            if row.tag is None:
                 steps.append("dataset.file_meta" if row.key == "meta" else "dataset")
             elif row.kind == "item":
                 steps.append(f"[{row.key.rpartition('/')[2]}]")
-            elif row.tag is not None:
+            else:
                 steps.append(_member(row.tag))
+            row = row.parent
         return "".join(reversed(steps))
 
     @property
     def is_identifying(self) -> bool:
         """Whether the basic profile of PS3.15 Annex E changes or removes it."""
         return self.kind == "element" and self.tag is not None and profile_action(self.tag) is not None
-
-
-def _upwards(row: TagRow) -> Iterator[TagRow]:
-    current: TagRow | None = row
-    while current is not None:
-        yield current
-        current = current.parent
 
 
 # The tree
@@ -148,24 +143,13 @@ def children(row: TagRow) -> list[TagRow]:
             )
             for number, item in enumerate(items(row) or ())
         ]
-    return [
-        TagRow(
-            f"{row.key}/{tag:08x}",
-            "element",
-            row.level + 1,
-            row.holder,
-            int(tag),
-            row,
-            row.terms,
-            _written_vr(row.holder, int(tag)),
-        )
-        for tag in sorted(row.holder.keys())
-    ]
-
-
-def _written_vr(holder: Dataset, tag: int) -> str:
-    found = item_at(holder, tag)
-    return found.VR or "" if isinstance(found, RawDataElement) else ""
+    rows = []
+    for tag in sorted(map(int, row.holder.keys())):
+        found = item_at(row.holder, tag)
+        written_vr = found.VR or "" if isinstance(found, RawDataElement) else ""
+        key = f"{row.key}/{tag:08x}"
+        rows.append(TagRow(key, "element", row.level + 1, row.holder, tag, row, row.terms, written_vr))
+    return rows
 
 
 def find_rows(dataset: Dataset) -> Iterator[TagRow]:
