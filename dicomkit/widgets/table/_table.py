@@ -78,7 +78,7 @@ class Rows(MessageWidget):
     source has changed.
     """
 
-    _esm = javascript("table/parts.js", "table/bar.js", "table/detail.js", "table/grid.js", "table/view.js")
+    _esm = javascript("table/grid.js", "table/view.js")
 
     active = t.Any(None, allow_none=True)
     opened = t.Any(None, allow_none=True)
