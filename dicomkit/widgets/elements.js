@@ -21,10 +21,10 @@ function button(text, title, onClick, attributes = {}) {
   return element;
 }
 
-/** A box to type a line into. */
-function textInput(classes, attributes = {}) {
-  const plain = { type: "text", autocomplete: "off", spellcheck: "false" };
-  return make("input", { ...plain, class: `dk-input ${classes}`, ...attributes });
+/** A box to type a line into, or several. */
+function textInput(classes, attributes = {}, isLong = false) {
+  const plain = { autocomplete: "off", spellcheck: "false", ...(isLong ? { rows: "2" } : { type: "text" }) };
+  return make(isLong ? "textarea" : "input", { ...plain, class: `dk-input ${classes}`, ...attributes });
 }
 
 function allow(element, isAllowed, title) {

@@ -1,6 +1,5 @@
 // The fields' side: a control for each field, with its meaning, and what is wrong or worth knowing beneath it.
-//
-// Strategy: everything is typed as text and judged by Python; a control keeps what was typed, whatever is said of it.
+// Everything is typed as text and judged by Python; a control keeps what was typed, whatever is said of it.
 
 const MARKS = { error: "✕", warning: "⚠", info: "ℹ" };
 const SEVERITIES = { error: "Fault", warning: "Warning", info: "Note" };
@@ -58,21 +57,15 @@ class FieldControl {
 
   buildInput(id) {
     const { kind, name, choices } = this.field;
-    const shared = { id, "aria-describedby": `${id}-notes ${id}-meaning`, autocomplete: "off", spellcheck: "false" };
+    const shared = { id, "aria-describedby": `${id}-notes ${id}-meaning` };
     if (kind === "boolean") {
       const input = make("input", { ...shared, type: "checkbox" });
       input.addEventListener("change", () => this.store.editField(name, String(input.checked)));
       return input;
     }
     const isLong = kind === "json" || name === "MessageTemplate";
-    const input = make(isLong ? "textarea" : "input", {
-      ...shared,
-      class: `dk-input dk-${kind}`,
-      ...(isLong ? { rows: "2" } : { type: "text" }),
-      inputmode: kind === "integer" ? "numeric" : null,
-      placeholder: kind === "json" ? "null" : null,
-      list: choices.length ? `${id}-choices` : null,
-    });
+    const more = { placeholder: kind === "json" ? "null" : null, list: choices.length ? `${id}-choices` : null };
+    const input = textInput(`dk-${kind}`, { ...shared, ...more, inputmode: kind === "integer" ? "numeric" : null }, isLong);
     input.addEventListener("input", () => this.store.editField(name, input.value));
     if (choices.length) {
       this.choices = make("datalist", { id: `${id}-choices` });
@@ -125,7 +118,7 @@ class FieldGroup {
     const notes = this.names.flatMap((name) => state.fields[name].notes);
     const count = (severity) => notes.filter((note) => note.severity === severity).length;
     const faults = count("error");
-    if (faults > this.faults) this.element.open = true; // what cannot be seen cannot be mended
+    if (faults > this.faults) this.element.open = true; // what cannot be seen cannot be corrected
     this.faults = faults;
     const counts = [
       ["error", faults, "fault"],
