@@ -117,21 +117,10 @@ class Decoded:
 
 
 def decode_text(data: bytes, terms: Sequence[str], vr: str) -> Decoded:
-    """Decode the value, or all the values, of an element.
+    """Decode the values of an element of text, backslashes included, by its Specific Character Set (0008,0005).
 
-    Parameters
-    ----------
-    data : bytes
-        With its backslashes, if it has several values.
-    terms : sequence of str
-        The Specific Character Set (0008,0005), whatever the VR.
-    vr : str
-        Any of text. Where it is none that follows the character set, it has ISO 646 only (PS3.5 6.1.2.2).
-
-    Returns
-    -------
-    Decoded
-        What does not fit is U+FFFD. Where nothing says what bytes above 7F are, they are taken for ISO_IR 100.
+    A VR that does not follow the character set has ISO 646 only (PS3.5 6.1.2.2). What does not fit is U+FFFD. Where
+    nothing says what bytes above 7F are, they are taken for ISO_IR 100.
     """
     if vr not in CHARACTER_SET_VRS:
         if data.isascii():

@@ -97,11 +97,11 @@ def difference(pair: Pair, known: MutableMapping[Any, Difference] | None = None)
         The same; the same, written differently; different; only on the left; only on the right.
     """
     found: MutableMapping[Any, Difference] = {} if known is None else known
-    told = _told(pair, found)
-    if told is not None:
-        return told
+    own = _own(pair, found)
+    if own is not None:
+        return own
     # Down and up again by hand: a sequence may be nested deeper than Python calls.
-    open_pairs = [_Open(pair)]
+    open_pairs = [_opened(pair)]
     while open_pairs:
         current = open_pairs[-1]
         child = next(current.below, None)
@@ -111,53 +111,47 @@ def difference(pair: Pair, known: MutableMapping[Any, Difference] | None = None)
             if open_pairs:
                 open_pairs[-1].so_far = open_pairs[-1].so_far or current.so_far
             continue
-        told = _told(child, found)
-        if told is None:
-            open_pairs.append(_Open(child))
-        elif told in ("", "written"):
-            current.so_far = current.so_far or told
+        own = _own(child, found)
+        if own is None:
+            open_pairs.append(_opened(child))
+        elif own in ("", "written"):
+            current.so_far = current.so_far or own
         else:
             found.update((one.key, "changed") for one in open_pairs)
             return "changed"
     return found[pair.row.key]
 
 
+@dataclass(slots=True)
 class _Open:
     """A pair whose rows underneath are being compared."""
 
-    __slots__ = ("below", "key", "so_far")
-
-    def __init__(self, pair: Pair) -> None:
-        assert pair.left is not None
-        assert pair.right is not None
-        self.key = pair.row.key
-        self.below: Iterator[Pair] = iter(pair_children(pair))
-        self.so_far: Difference = "" if vr(pair.left) == vr(pair.right) else "written"  # a sequence in UN
+    key: str
+    below: Iterator[Pair]
+    so_far: Difference
 
 
-def _told(pair: Pair, found: MutableMapping[Any, Difference]) -> Difference | None:
+def _opened(pair: Pair) -> _Open:
+    written = {vr(row) for row in (pair.left, pair.right) if row is not None}  # a sequence in UN, say
+    return _Open(pair.row.key, iter(pair_children(pair)), "" if len(written) == 1 else "written")
+
+
+def _own(pair: Pair, found: MutableMapping[Any, Difference]) -> Difference | None:
     """Return how a pair differs, None where that is for the rows under it to say."""
-    key = pair.row.key
+    key, left, right = pair.row.key, pair.left, pair.right
     if key not in found:
-        own = _own(pair)
-        if own is None:
+        if left is None:
+            found[key] = "right"
+        elif right is None:
+            found[key] = "left"
+        elif left.kind != "element":
             return None
-        found[key] = own
+        else:
+            are_sequences = [items(row) is not None for row in (left, right)]
+            if all(are_sequences):
+                return None
+            found[key] = "changed" if any(are_sequences) else _of_values(left, right)
     return found[key]
-
-
-def _own(pair: Pair) -> Difference | None:
-    left, right = pair.left, pair.right
-    if left is None:
-        return "right"
-    if right is None:
-        return "left"
-    if left.kind != "element":
-        return None
-    are_sequences = [items(row) is not None for row in (left, right)]
-    if all(are_sequences):
-        return None
-    return "changed" if any(are_sequences) else _of_values(left, right)
 
 
 def _of_values(left: TagRow, right: TagRow) -> Difference:
@@ -182,7 +176,7 @@ def _of_values(left: TagRow, right: TagRow) -> Difference:
 
 
 def _is_same_bytes(left: TagRow, right: TagRow) -> bool:
-    """Whether bytes and what tells how to read them are the same, so that nothing need be converted."""
+    """Whether the bytes are the same, and how they are to be read, so that nothing need be converted."""
     first, second = (item_at(row.holder, row.tag or 0) for row in (left, right))
     return (
         isinstance(first, RawDataElement)
@@ -205,9 +199,9 @@ def _read_by(row: TagRow) -> str:
 def _content(row: TagRow, by: str) -> Any:
     """Return what a value says when it is read by a VR: texts, numbers, or bytes without their padding."""
     assert row.tag is not None
-    said = text_of(row.holder, row.tag, row.terms, by)
-    if said is not None:
-        return said[0]
+    text = text_of(row.holder, row.tag, row.terms, by)
+    if text is not None:
+        return text[0]
     element = item_at(row.holder, row.tag)
     if isinstance(element, RawDataElement):
         raw = with_value(element, row.holder)

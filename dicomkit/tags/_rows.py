@@ -234,8 +234,8 @@ def character_problem(row: TagRow) -> str:
     """Return in what the bytes of a value do not fit its character set, in words that follow "it"; mostly empty."""
     if row.kind != "element" or row.tag is None:
         return ""
-    said = text_of(row.holder, row.tag, row.terms)
-    return said[1] if said is not None else ""
+    text = text_of(row.holder, row.tag, row.terms)
+    return text[1] if text is not None else ""
 
 
 def value(row: TagRow, limit: int = CELL_CHARACTERS) -> tuple[str, bool]:
@@ -251,8 +251,8 @@ def value(row: TagRow, limit: int = CELL_CHARACTERS) -> tuple[str, bool]:
     if row.kind == "element" and row.tag is not None:
         return value_text(row.holder, row.tag, limit, row.terms)
     count = len(row.holder)
-    said = _item_text(row.holder) if row.kind == "item" else ""
-    return (said or (f"{count} element" if count == 1 else f"{count} elements")), True
+    text = _item_text(row.holder) if row.kind == "item" else ""
+    return text or f"{count} element{'' if count == 1 else 's'}", True
 
 
 def meaning(row: TagRow) -> str:
@@ -261,15 +261,15 @@ def meaning(row: TagRow) -> str:
 
 
 def _item_text(item: Dataset) -> str:
-    """What tells an item from its neighbours: the meaning of a code, the name and text of an SR content item."""
+    """What distinguishes an item: the meaning of a code, the name and text of an SR content item."""
     try:
         with PYDICOM_QUIET:
             if not item.get("ConceptNameCodeSequence"):
                 return str(item.get("CodeMeaning", "") or item.get("ReferencedSOPInstanceUID", ""))
-            said = [item.ConceptNameCodeSequence[0].get("CodeMeaning", ""), item.get("TextValue", "")]
+            parts = [item.ConceptNameCodeSequence[0].get("CodeMeaning", ""), item.get("TextValue", "")]
             if item.get("ConceptCodeSequence"):
-                said.append(item.ConceptCodeSequence[0].get("CodeMeaning", ""))
-            return ": ".join(str(part) for part in said if part)[:CELL_CHARACTERS]
+                parts.append(item.ConceptCodeSequence[0].get("CodeMeaning", ""))
+            return ": ".join(str(part) for part in parts if part)[:CELL_CHARACTERS]
     except READ_ERRORS:
         return ""
 
@@ -280,13 +280,13 @@ def search_text(row: TagRow) -> str:
     The lower case of it stands there as well.
     """
     if row.kind != "element" or row.tag is None:
-        said = f"{tag_text(row)} {value(row)[0]}" if row.kind == "item" else ""
+        text = f"{tag_text(row)} {value(row)[0]}" if row.kind == "item" else ""
     else:
         is_array = is_binary(reading_vr(item_at(row.holder, row.tag), row.holder))
-        text = value(row, _SEARCHED_CHARACTERS if is_array else sys.maxsize)[0]
-        words = (tag_text(row), f"{row.tag:08x}", keyword(row), name(row), vr(row), text)
-        said = "\n".join((*words, uid_meaning(text) if words[4] == "UI" else ""))
-    lower, folded = normalize("NFC", said).lower(), searchable(said)
+        all_of_it = value(row, _SEARCHED_CHARACTERS if is_array else sys.maxsize)[0]
+        uids = uid_meaning(all_of_it) if vr(row) == "UI" else ""
+        text = "\n".join((tag_text(row), f"{row.tag:08x}", keyword(row), name(row), vr(row), all_of_it, uids))
+    lower, folded = normalize("NFC", text).lower(), searchable(text)
     return lower if lower == folded else f"{lower}\n{folded}"
 
 

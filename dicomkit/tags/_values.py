@@ -161,11 +161,9 @@ def _converted(raw: RawDataElement, holder: Dataset) -> Any:
     encoding = holder.original_character_set or holder._character_set
     is_named = raw.tag != _CHARACTER_SET
     element = convert_raw_data_element(raw, encoding=encoding if is_named else default_encoding, ds=holder)
-    return (
-        correct_ambiguous_vr_element(element, holder, raw.is_little_endian)
-        if " or " in str(element.VR)
-        else element
-    )
+    if " or " in str(element.VR):
+        return correct_ambiguous_vr_element(element, holder, raw.is_little_endian)
+    return element
 
 
 def reading_vr(element: Element, holder: Dataset) -> str:
@@ -187,8 +185,8 @@ def reading_vr(element: Element, holder: Dataset) -> str:
 def creator_of(holder: Dataset, tag: int) -> str:
     """Return the creator who reserved the block of a private tag (PS3.5 section 7.8.1); empty without one."""
     reserving = (tag & 0xFFFF0000) | (tag >> 8 & 0xFF)
-    said = text_of(holder, reserving, (), "LO") if reserving in holder else None
-    return _SEPARATOR.join(said[0]).strip() if said is not None else ""
+    text = text_of(holder, reserving, (), "LO") if reserving in holder else None
+    return _SEPARATOR.join(text[0]).strip() if text is not None else ""
 
 
 def terms_of(holder: Dataset) -> tuple[str, ...]:
@@ -199,8 +197,8 @@ def terms_of(holder: Dataset) -> tuple[str, ...]:
     value: Any = element.value or ""
     if isinstance(element, RawDataElement):
         value = (element.value or b"").decode("latin-1")
-    said = value.split(_SEPARATOR) if isinstance(value, str) else [str(one or "") for one in value]
-    terms = tuple(term.strip("\0 ") for term in said)
+    several = value.split(_SEPARATOR) if isinstance(value, str) else [str(one or "") for one in value]
+    terms = tuple(term.strip("\0 ") for term in several)
     return terms if any(terms) else ()
 
 
@@ -233,17 +231,15 @@ def text_of(
         element = with_value(element, holder)
         if element.value is None and element.length:
             return None
-        said = decode_text(bytes(element.value or b""), terms, vr)
-        texts = [said.text] if vr in _OF_ONE_VALUE else said.text.split(_SEPARATOR)
-        problem = said.problem
+        whole = decode_text(bytes(element.value or b""), terms, vr)
+        texts = [whole.text] if vr in _OF_ONE_VALUE else whole.text.split(_SEPARATOR)
+        problem = whole.problem
     elif isinstance(element.value, bytes | bytearray) or element.VR == "SQ":
         return None
     else:
         decoded = [_decoded(one, vr, terms) for one in _several(element.value)]
-        texts, problem = (
-            [one.text for one in decoded],
-            next((one.problem for one in decoded if one.problem), ""),
-        )
+        texts = [one.text for one in decoded]
+        problem = next((one.problem for one in decoded if one.problem), "")
     return _trimmed(texts, vr), problem
 
 
@@ -272,27 +268,13 @@ def _trimmed(texts: Sequence[str], vr: str) -> tuple[str, ...]:
 
 
 def value_text(holder: Dataset, tag: int, limit: int, terms: Sequence[str] = ()) -> tuple[str, bool]:
-    """Return the value of an element as text, and whether that is all of it.
+    """Return the value of an element as text, of about `limit` characters at most, and whether that is all of it.
 
-    Parameters
-    ----------
-    holder : pydicom.Dataset
-        The data set or item that holds it.
-    tag : int
-        One of its tags.
-    limit : int
-        No more characters than about that are returned.
-    terms : sequence of str
-        The Specific Character Set that is in force there.
-
-    Returns
-    -------
-    tuple of str and bool
-        Several values are set apart by backslashes, bytes are summarised (``<524288 bytes>``).
+    Several values are set apart by backslashes, bytes are summarised (``<524288 bytes>``).
     """
-    said = text_of(holder, tag, terms)
-    if said is not None:
-        texts = said[0]
+    text = text_of(holder, tag, terms)
+    if text is not None:
+        texts = text[0]
         return _joined(iter(texts), len(texts), limit) if len(texts) > 1 else _cut("".join(texts), limit)
     element = item_at(holder, tag)
     vr = reading_vr(element, holder)
@@ -307,7 +289,7 @@ def value_text(holder: Dataset, tag: int, limit: int, terms: Sequence[str] = ())
         return f"<no valid {vr}: {preview}>", False
     value = element.value
     if vr == "SQ":
-        return (f"{len(value)} item" if len(value) == 1 else f"{len(value)} items"), True
+        return f"{len(value)} item{'' if len(value) == 1 else 's'}", True
     if element.VM > 1:
         return _joined((_single(one, vr) for one in value), element.VM, limit)
     return _cut(_single(value, vr), limit)

@@ -1,7 +1,7 @@
 """A bar of buttons and notes, which the batch panel, the chooser and the app have above their tables.
 
 The kernel words everything, and a message is the whole state. The browser shows it, and says which button was pressed
-and what that said, so that nothing is done under a label that has changed meanwhile.
+and what stood on it, so that nothing is done under a label that has changed meanwhile.
 """
 
 from __future__ import annotations

@@ -60,7 +60,7 @@ class SourceChooser(ClosesLayout, VBox):  # type: ignore[misc]  # ipywidgets is 
     _is_closed = True  # until it is made: what cannot be made is closed as well when it is forgotten
 
     def __init__(self, folder: str | os.PathLike[str] | None = None) -> None:
-        self._said: Note | None = None
+        self._refusal: Note | None = None
         self._cursor = ""  # the name that gets the cursor when the folder is listed
         self._bar = StepBar(self._press)
         self._bar_lock = Lock()  # so that what is shown last is what was so last
@@ -147,14 +147,14 @@ class SourceChooser(ClosesLayout, VBox):  # type: ignore[misc]  # ipywidgets is 
 
     def _go(self, folder: Path, cursor: str = "") -> None:
         """Open a folder, or say why not."""
-        self._said = None
+        self._refusal = None
         self._cursor = cursor
         try:
             if folder == self.folder:
                 self.refresh()
             self.folder = folder
         except t.TraitError as error:
-            self._said = Note(f"{error}.", "error")
+            self._refusal = Note(f"{error}.", "error")
             self._show()
 
     # What is chosen
@@ -198,7 +198,7 @@ class SourceChooser(ClosesLayout, VBox):  # type: ignore[misc]  # ipywidgets is 
         inside = [folder] if is_all else [self._rows.path_of(key) for key in sorted(checked)]
         self.selected = (*others, *inside)
 
-    # What is pressed, and said
+    # What is pressed, and shown
 
     def _press(self, act: str, _label: str, text: str) -> None:
         if self._is_closed:
@@ -252,7 +252,7 @@ class SourceChooser(ClosesLayout, VBox):  # type: ignore[misc]  # ipywidgets is 
                 Button("none", "Choose nothing", "Forget what is chosen", bool(self.selected)),
             ],
             notes=[
-                *([self._said] if self._said is not None else []),
+                *([self._refusal] if self._refusal is not None else []),
                 _words_of(self._listing),
                 _words_of_choice(self.selected),
             ],

@@ -81,7 +81,7 @@ class Listing:
         Thread(target=self._list, name="dicomkit folder", daemon=True).start()
 
     def stop(self) -> None:
-        """Look at nothing more, and tell nobody."""
+        """Look at nothing more, and call nobody."""
         self._is_stopped = True
 
     def look_at(self, entries: Iterable[Entry]) -> None:
@@ -132,7 +132,7 @@ class Listing:
             self._on_look(False)
 
     def _next(self) -> tuple[Entry, bool] | None:
-        """The next entry, and whether to open it; tells, and ends the thread, when there is none."""
+        """The next entry, and whether to open it; reports, and ends the thread, when there is none."""
         with self._lock:
             if not self._is_stopped:
                 if self._shown:

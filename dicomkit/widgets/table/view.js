@@ -96,7 +96,7 @@ class RowsBar {
     return chip;
   }
 
-  tell(text) {
+  sayAloud(text) {
     this.aloud.textContent = text;
   }
 
@@ -230,7 +230,7 @@ class RowsView {
     const { opened } = this.grid.state;
     if (opened !== null && (key === null || key === opened)) this.closeDetail();
     else if (key !== null) this.say({ kind: "detail", key });
-    else this.bar.tell("Choose a row first");
+    else this.bar.sayAloud("Choose a row first");
   }
 
   closeDetail() {
@@ -251,7 +251,7 @@ class RowsView {
   }
 
   sayCopied(isCopied, words) {
-    this.bar.tell(isCopied ? words : "The browser does not allow to copy");
+    this.bar.sayAloud(isCopied ? words : "The browser does not allow to copy");
   }
 
   close() {

@@ -58,7 +58,7 @@ class TagBrowser(Rows):
 
     Notes
     -----
-    What tells who the patient is: PS3.15 Table E.1-1, Basic Application Level Confidentiality Profile.
+    What identifies the patient: PS3.15 Table E.1-1, Basic Application Level Confidentiality Profile.
     """
 
     selected_tag = t.Any(None, allow_none=True)
@@ -166,11 +166,11 @@ def _one_dataset(source: object) -> Dataset:
 
 
 def _name_of(source: object, dataset: Dataset) -> str:
-    said = getattr(source, "source", source)
-    name = Path(os.fsdecode(said)).name if isinstance(said, (str, os.PathLike)) else "data set"
+    path = getattr(source, "source", source)
+    name = Path(os.fsdecode(path)).name if isinstance(path, (str, os.PathLike)) else "data set"
     meta = getattr(dataset, "file_meta", None)
     syntax = str(meta.get("TransferSyntaxUID", "")) if meta is not None else ""
     kind = str(dataset.get("SOPClassUID", ""))
-    said = ", ".join(part for part in (name, uid_name(kind), uid_name(syntax)) if part)
+    caption = ", ".join(part for part in (name, uid_name(kind), uid_name(syntax)) if part)
     note = note_of(dataset)
-    return f"{said}  \u25b2 {note}" if note else said
+    return f"{caption}  \u25b2 {note}" if note else caption

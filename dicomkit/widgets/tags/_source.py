@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DIFFERENCES", "IDENTIFYING", "TagSource"]
 
-IDENTIFYING = "identifying"  # the filter of what tells who the patient is
+IDENTIFYING = "identifying"  # the filter of what identifies the patient
 DIFFERENCES = "differences"  # the filter of what differs between two data sets
 
 _DUMPED_BYTES = 1024
