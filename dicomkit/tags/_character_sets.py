@@ -13,8 +13,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-__all__ = ["CHARACTER_SET_VRS", "Decoded", "decode_text"]
-
 CHARACTER_SET_VRS = frozenset(("LO", "LT", "PN", "SH", "ST", "UC", "UT"))  # PS3.5 6.1.2.2
 _OF_ONE_VALUE = frozenset(("LT", "ST", "UR", "UT"))  # where a backslash is none between values: PS3.5 6.2
 

@@ -30,8 +30,6 @@ from dicomkit.tags._values import (
     with_value,
 )
 
-__all__ = ["Difference", "Pair", "difference", "pair_children", "pair_groups"]
-
 Difference = Literal["", "written", "changed", "left", "right"]
 
 _PIXEL_VRS = frozenset({"OB", "OW"})

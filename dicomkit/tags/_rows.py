@@ -34,25 +34,6 @@ from dicomkit.tags._values import (
     value_text,
 )
 
-__all__ = [
-    "TagRow",
-    "character_problem",
-    "children",
-    "element",
-    "find_rows",
-    "groups",
-    "has_children",
-    "items",
-    "keyword",
-    "meaning",
-    "name",
-    "search_text",
-    "searchable",
-    "tag_text",
-    "value",
-    "vr",
-]
-
 Kind = Literal["group", "element", "item"]
 
 CELL_CHARACTERS = 200

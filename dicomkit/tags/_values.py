@@ -28,28 +28,6 @@ from pydicom.uid import UID
 from dicomkit._support.pydicom_quiet import PYDICOM_QUIET
 from dicomkit.tags._character_sets import CHARACTER_SET_VRS, Decoded, decode_text
 
-__all__ = [
-    "Element",
-    "READ_ERRORS",
-    "creator_of",
-    "element_of",
-    "hex_dump",
-    "in_little_endian",
-    "is_binary",
-    "is_little_endian",
-    "item_at",
-    "one_line",
-    "reading_vr",
-    "shortest_float",
-    "terms_of",
-    "text_at",
-    "text_of",
-    "uid_meaning",
-    "value_bytes",
-    "value_text",
-    "with_value",
-]
-
 Element: TypeAlias = DataElement | RawDataElement
 
 # What pydicom's conversions raise for values that are not as their VR asks.

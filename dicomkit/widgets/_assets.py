@@ -9,8 +9,6 @@ from __future__ import annotations
 from functools import cache
 from importlib.resources import files
 
-__all__ = ["javascript", "stylesheet"]
-
 _SHARED = ("elements.js", "keys.js", "kernel.js")
 
 

@@ -15,8 +15,6 @@ from dicomkit.widgets._widget import MessageWidget
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-__all__ = ["Bar", "Button", "Note", "NoteKind"]
-
 NoteKind = Literal["", "done", "warning", "error"]
 
 

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from dicomkit.widgets._assets import javascript
 from dicomkit.widgets._bar import Bar, Button, Note
 
-__all__ = ["StepBar", "StepChoice", "StepField", "StepState"]
-
 
 @dataclass(frozen=True, slots=True)
 class StepField:

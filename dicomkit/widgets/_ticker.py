@@ -8,8 +8,6 @@ import time
 from collections.abc import Callable
 from threading import Event, Lock, Thread
 
-__all__ = ["UPDATE_SECONDS", "Ticker"]
-
 UPDATE_SECONDS = 0.2
 
 

@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 else:
     _Base = object
 
-__all__ = ["ClosesLayout", "MessageWidget"]
-
 
 class ClosesLayout(_Base):  # type: ignore[misc]  # ipywidgets is not typed
     """To be named before a widget class of ipywidgets: `close` frees the observers and the layout's model, too."""

@@ -23,8 +23,6 @@ from dicomkit.widgets._widget import ClosesLayout
 from dicomkit.widgets.chooser._listing import FolderRows, Listing, shown_name
 from dicomkit.widgets.table import Rows
 
-__all__ = ["SourceChooser", "keep_apart"]
-
 _NAMES_SHOWN = 3
 
 

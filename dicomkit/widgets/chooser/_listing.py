@@ -20,8 +20,6 @@ from dicomkit.sources import PREFIX_END, describe_os_error, has_prefix
 from dicomkit.tags import one_line
 from dicomkit.widgets.table import Cell, Column, Fact, Key, Order, RecordSource, Row, cell_text
 
-__all__ = ["Entry", "FolderRows", "Listing", "shown_name"]
-
 FOLDER, DICOM, ZIP, FILE = "folder", "DICOM file", "zip archive", "file"
 OTHER, UNREADABLE = "neither file nor folder", "cannot be read"
 _DICOM_SUFFIXES = frozenset({".dcm", ".dicom", ".dic", ".ima"})

@@ -10,8 +10,6 @@ from dicomkit.sending import EchoResult, echo_until
 from dicomkit.settings import DicomSenderSetting
 from dicomkit.wire.socket import Interrupt
 
-__all__ = ["EchoRun", "echo_state"]
-
 _ROUTE = ("remote_host", "remote_port", "our_aet", "remote_aet", "timeout_seconds")
 
 

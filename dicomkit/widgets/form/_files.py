@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-__all__ = ["FileDesk", "Listing", "list_folder"]
-
 MOST_SHOWN = 500
 
 

@@ -31,8 +31,6 @@ from dicomkit.widgets.form._sides import Sides, normal_lines
 if TYPE_CHECKING:
     from dicomkit.security import TlsOptions, UserIdentity
 
-__all__ = ["SettingForm"]
-
 
 class SettingForm(MessageWidget):
     """A form for a setting: fields on one side, its JSON on the other, both live.

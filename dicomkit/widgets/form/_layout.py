@@ -7,8 +7,6 @@ from typing import Any
 
 from dicomkit.settings import FIELD_OF, FIELDS, FROM_TYPES, FieldInfo, MessageType
 
-__all__ = ["GROUPS", "LABELS", "Group", "described"]
-
 
 @dataclass(frozen=True, slots=True)
 class Group:

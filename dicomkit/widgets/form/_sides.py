@@ -23,8 +23,6 @@ from dicomkit.settings import (
     position,
 )
 
-__all__ = ["JSON", "Pointer", "Sides", "normal_lines", "point_at"]
-
 JSON = "JSON"
 """The key in `Sides.errors` of a fault that is the whole text's, as in `SettingError.problems`."""
 

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-__all__ = ["RecordSource", "cell_text", "frame_source"]
-
 R = TypeVar("R")
 
 _CELL_CHARACTERS = 300

@@ -10,8 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-__all__ = ["Cell", "Choice", "Column", "Fact", "Filter", "Key", "Order", "Row", "RowSource", "Tone"]
-
 Key: TypeAlias = "int | str"
 Order: TypeAlias = "tuple[str, bool] | None"  # a column, and whether descending
 Tone = Literal["", "good", "warning", "bad", "muted", "accent", "added", "removed", "changed"]

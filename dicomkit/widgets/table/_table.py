@@ -22,8 +22,6 @@ from dicomkit.widgets.table._sources import Row, RowSource
 if TYPE_CHECKING:
     from dicomkit.widgets.table._sources import Key, Order
 
-__all__ = ["Rows"]
-
 WINDOW_ROWS = 200  # more are never sent at once
 _VIEWS_KEPT = 8  # of which we know what they show; pages that were closed may not have said so
 _ANY_VIEW = "*"

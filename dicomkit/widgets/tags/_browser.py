@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
     from dicomkit.tags import Element, TagRow
 
-__all__ = ["TagBrowser"]
-
 _ON = frozenset({"only"})
 _ZIP_SUFFIX = ".zip"
 

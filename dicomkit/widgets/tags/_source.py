@@ -17,8 +17,6 @@ from dicomkit.widgets.table import Cell, Choice, Column, Fact, Filter, Key, Orde
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-__all__ = ["DIFFERENCES", "IDENTIFYING", "TagSource"]
-
 IDENTIFYING = "identifying"  # the filter of what identifies the patient
 DIFFERENCES = "differences"  # the filter of what differs between two data sets
 
