@@ -1,4 +1,4 @@
-"""The rows of a flat table: records of any kind in a list that may grow and change, or a DataFrame.
+"""The rows of a flat table: records of any kind in a list that may grow and change.
 
 A record is known by its place in the list, and what is shown is a list of places; new records join it without
 everything being filtered anew, and any thread may add them.
@@ -7,18 +7,13 @@ everything being filtered anew, and any thread may add them.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from threading import RLock
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from dicomkit.tags import one_line
 from dicomkit.widgets.table._sources import Cell, Choice, Column, Fact, Filter, Key, Order, Row, RowSource
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    import pandas as pd
 
 R = TypeVar("R")
 
@@ -288,28 +283,3 @@ def _sort_key(value: object) -> tuple[int, Any] | None:
     if isinstance(value, datetime):
         return 1, value.timestamp()
     return 2, str(value).casefold()
-
-
-def frame_source(frame: pd.DataFrame, **options: Any) -> RecordSource[int]:
-    """Return the rows of a frame as they are now, with all its columns, each turned into Python values once.
-
-    `options` are those of `RecordSource`; a record is a position in the frame.
-    """
-    from pandas.api.types import is_numeric_dtype
-
-    columns = [
-        Column(str(name), str(name), align="right" if is_numeric_dtype(dtype) else "left", stretch=1)
-        for name, dtype in frame.dtypes.items()
-    ]
-    values: dict[str, list[object]] = {}
-
-    def value(position: int, name: str) -> object:
-        if name not in values:
-            values[name] = frame[name].tolist()
-        return values[name][position]
-
-    def facts(position: int) -> Sequence[Fact]:
-        there = ((str(name), value(position, name)) for name in frame.columns)
-        return [Fact(name, str(one), can_copy=True) for name, one in there if not _is_missing(one)]
-
-    return RecordSource(columns, range(len(frame)), value=value, **{"detail": facts, **options})

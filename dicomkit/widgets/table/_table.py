@@ -52,8 +52,6 @@ class Rows(MessageWidget):
         Most of its height; fewer rows take less.
     can_check : bool
         Whether rows have check boxes.
-    can_search : bool
-        Whether there is a field to search in.
 
     Attributes
     ----------
@@ -96,7 +94,6 @@ class Rows(MessageWidget):
         caption: str = "",
         height_px: int = 420,
         can_check: bool = False,
-        can_search: bool = True,
     ) -> None:
         self._lock = RLock()
         self._source = source
@@ -104,7 +101,7 @@ class Rows(MessageWidget):
         self._revision = 0
         self._moved_by: tuple[str, int] = ("", 0)  # the view that moved the cursor, and its count of that
         self._ticker = Ticker(self._update, "dicomkit table", is_immediate=True)
-        self._look = {"label": label, "height": height_px, "canCheck": can_check, "canSearch": can_search}
+        self._look = {"label": label, "height": height_px, "canCheck": can_check}
         super().__init__()
         self._is_closed = False
         self.caption = caption
@@ -132,11 +129,6 @@ class Rows(MessageWidget):
         The browser hears of it at most five times a second, and of the last change for certain.
         """
         self._ticker.wake()
-
-    def check_all(self) -> None:
-        """Check the boxes of all rows that are shown, besides those checked already."""
-        with self._lock:
-            self.checked = self.checked | frozenset(self._source.shown_keys())
 
     def close(self) -> None:
         """Free the rows, the observers and the model; the views go, too."""

@@ -49,9 +49,8 @@ class RowsBar {
     });
     const meaning = "What the row with the cursor opens to (Enter)";
     this.details = button("Details", meaning, onDetails, { "aria-pressed": "false" });
-    this.el = make("div", { class: "dk-bar" });
-    if (look.canSearch) this.el.append(this.search);
-    this.el.append(this.choices, make("span", { class: "dk-spring" }), this.count, this.aloud);
+    const spring = make("span", { class: "dk-spring" });
+    this.el = make("div", { class: "dk-bar" }, this.search, this.choices, spring, this.count, this.aloud);
     if (look.hasDetail) this.el.append(this.details);
   }
 
