@@ -6,7 +6,7 @@ The folders are the kernel's, so the kernel lists them; a browser's own are anot
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +15,12 @@ MOST_SHOWN = 500
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """A folder, with the names of the folders and ``*.json`` files in it, hidden ones left out."""
+    """A folder, with the names and paths of the folders and ``*.json`` files in it, hidden ones left out."""
 
-    folder: Path
-    folders: tuple[str, ...]
-    files: tuple[str, ...]
+    folder: str
+    parent: str
+    folders: list[list[str]]
+    files: list[list[str]]
     left_out: int  # how many more there are than are listed
 
 
@@ -29,10 +30,10 @@ def list_folder(folder: Path) -> Listing:
     seen = sorted(
         (one for one in folder.iterdir() if not one.name.startswith(".")), key=lambda one: one.name.lower()
     )
-    folders = [one.name for one in seen if one.is_dir()]
-    files = [one.name for one in seen if one.suffix.lower() == ".json" and one.is_file()]
+    folders = [[one.name, str(one)] for one in seen if one.is_dir()]
+    files = [[one.name, str(one)] for one in seen if one.suffix.lower() == ".json" and one.is_file()]
     left_out = max(0, len(folders) - MOST_SHOWN) + max(0, len(files) - MOST_SHOWN)
-    return Listing(folder, tuple(folders[:MOST_SHOWN]), tuple(files[:MOST_SHOWN]), left_out)
+    return Listing(str(folder), str(folder.parent), folders[:MOST_SHOWN], files[:MOST_SHOWN], left_out)
 
 
 class FileDesk:
@@ -67,7 +68,6 @@ class FileDesk:
 
     def state(self, path: Path | None, text: str, *, is_faulty: bool, can_undo: bool) -> dict[str, Any]:
         """What the browser is sent, for a form of this file with this JSON."""
-        listing = self.listing
         return {
             "path": "" if path is None else str(path),
             "folder": str(self.folder),
@@ -76,13 +76,5 @@ class FileDesk:
             "says": self.says,
             "can_undo": can_undo,
             "asks": "" if self.question is None else str(self.question),
-            "listing": None
-            if listing is None
-            else {
-                "folder": str(listing.folder),
-                "parent": str(listing.folder.parent),
-                "folders": [[name, str(listing.folder / name)] for name in listing.folders],
-                "files": [[name, str(listing.folder / name)] for name in listing.files],
-                "left_out": listing.left_out,
-            },
+            "listing": None if self.listing is None else asdict(self.listing),
         }

@@ -98,8 +98,14 @@ class SettingForm(MessageWidget):
         super().__init__(value=start)
         self._set_traits()
         self.observe(self._on_value, "value")
-        if not isinstance(setting, DicomSenderSetting) and setting is not None:
-            self._start_with(setting)
+        if setting is None or isinstance(setting, DicomSenderSetting):
+            return
+        try:
+            self.load(setting)
+        except OSError:
+            self.close()
+            raise
+        self._undo = None
 
     # What Python may do
 
@@ -275,14 +281,6 @@ class SettingForm(MessageWidget):
         return f"<SettingForm: {'valid' if self.valid else 'invalid'}>"
 
     # What follows from a change
-
-    def _start_with(self, path: str | os.PathLike[str]) -> None:
-        try:
-            self.load(path)
-        except OSError:
-            self.close()
-            raise
-        self._undo = None
 
     def _on_value(self, change: Any) -> None:
         """Show a setting that Python put in; one that came from the form is there already."""

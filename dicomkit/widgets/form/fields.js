@@ -28,7 +28,7 @@ class FieldControl {
     this.input = this.buildInput(id);
     this.absent = make("span", { class: "dk-absent", text: "not in the JSON", hidden: "" });
     this.name = make("output", { class: "dk-choice-name dk-muted", for: id });
-    this.notes = make("div", { class: "dk-notes", role: "status", id: `${id}-notes` });
+    this.notes = make("div", { role: "status", id: `${id}-notes` });
     this.more = make(
       "div",
       { class: "dk-more", id: `${id}-more`, hidden: "" },
@@ -44,11 +44,13 @@ class FieldControl {
     const label = make("label", { for: id, text: field.label });
     const jsonName = make("code", { class: "dk-json-name", text: field.name === field.label ? "" : field.name });
     const isSwitch = field.kind === "boolean";
+    const control = this.choices ? [this.input, this.choices, this.name] : [this.input];
+    const head = [...(isSwitch ? control : []), label, jsonName, this.absent, this.moreButton];
     this.element = make(
       "div",
-      { class: `dk-form-field${isSwitch ? " dk-switch" : ""}`, "data-field": field.name },
-      make("div", { class: "dk-form-label" }, ...(isSwitch ? [this.input] : []), label, jsonName, this.absent, this.moreButton),
-      ...(isSwitch ? [] : [make("div", { class: "dk-form-control" }, this.input, ...(this.choices ? [this.choices, this.name] : []))]),
+      { class: "dk-form-field", "data-field": field.name },
+      make("div", { class: "dk-form-label" }, ...head),
+      ...(isSwitch ? [] : [make("div", { class: "dk-form-control" }, ...control)]),
       make("p", { class: "dk-meaning", id: `${id}-meaning`, text: field.meaning }),
       this.more,
       this.notes,
@@ -104,7 +106,7 @@ class FieldGroup {
     this.controls = group.fields.map((field) => new FieldControl(store, field, prefix));
     const title = [make("span", { class: "dk-group-title", text: group.title }), make("span", { class: "dk-muted", text: group.hint })];
     const fields = make("div", { class: "dk-form-fields" }, ...this.controls.map((one) => one.element));
-    this.counts = make("span", { class: "dk-counts" });
+    this.counts = make("span");
     this.faults = 0;
     if (group.is_folded) {
       this.element = make("details", { class: "dk-form-group" }, make("summary", {}, ...title, this.counts), fields);

@@ -38,8 +38,8 @@ class FileBar {
         this.path.focus();
       });
     }
-    this.says = make("div", { class: "dk-says", role: "status", id: `${id}-says` });
-    this.element = make("div", { class: "dk-files" }, this.bar, this.question, this.listing, this.says);
+    this.says = make("div", { role: "status", id: `${id}-says` });
+    this.element = make("div", {}, this.bar, this.question, this.listing, this.says);
   }
 
   refresh(state) {

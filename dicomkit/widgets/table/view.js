@@ -42,7 +42,7 @@ class RowsBar {
       }
     });
     this.choices = make("span", { class: "dk-rows-filters" });
-    this.count = make("span", { class: "dk-muted dk-numbers dk-rows-count" });
+    this.count = make("span", { class: "dk-muted dk-numbers" });
     this.aloud = make("span", { class: "dk-only-read-aloud", role: "status" });
     this.read = whenQuiet(READ_ALOUD_QUIET_MS, () => {
       if (this.aloud.textContent !== this.count.textContent) this.aloud.textContent = this.count.textContent;
