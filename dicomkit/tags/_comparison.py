@@ -57,10 +57,7 @@ def pair_groups(left: Dataset, right: Dataset | None) -> list[Pair]:
 
 def pair_children(pair: Pair) -> list[Pair]:
     """Return the rows right under a pair: elements matched by their tag, items by their number."""
-    return _paired(
-        children(pair.left) if pair.left else [],
-        children(pair.right) if pair.right else [],
-    )
+    return _paired(children(pair.left) if pair.left else [], children(pair.right) if pair.right else [])
 
 
 def _paired(left: list[TagRow], right: list[TagRow]) -> list[Pair]:
