@@ -1,11 +1,6 @@
-"""A data set as the rows of a table, and what each of them says.
-
-The one idea: rows are where something lies, and say it when they are asked; nothing of the data set is changed.
-"""
+"""A data set as the rows of a table, and what each of them says; nothing of the data set is changed."""
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING
 
 from dicomkit.tags._comparison import Difference as Difference
 from dicomkit.tags._comparison import Pair as Pair
@@ -27,6 +22,7 @@ from dicomkit.tags._rows import searchable as searchable
 from dicomkit.tags._rows import tag_text as tag_text
 from dicomkit.tags._rows import value as value
 from dicomkit.tags._rows import vr as vr
+from dicomkit.tags._values import Element as Element
 from dicomkit.tags._values import element_of as element_of
 from dicomkit.tags._values import hex_dump as hex_dump
 from dicomkit.tags._values import is_binary as is_binary
@@ -37,6 +33,3 @@ from dicomkit.tags._values import text_at as text_at
 from dicomkit.tags._values import text_of as text_of
 from dicomkit.tags._values import uid_meaning as uid_meaning
 from dicomkit.tags._values import value_bytes as value_bytes
-
-if TYPE_CHECKING:
-    from dicomkit.tags._values import Element as Element

@@ -1,8 +1,8 @@
-"""Text of a data set by its Specific Character Set: code extensions by ISO 2022 included, and what does not fit told.
+"""Text of a data set by its Specific Character Set, code extensions by ISO 2022 included, and what does not fit.
 
-Strategy: two code elements are in force at any time, G0 for bytes below 80 and G1 for those above (PS3.5 6.1.2.5). An
-escape sequence puts a character set into one of them, a delimiter puts the initial ones back. So a value is cut into
-runs of bytes that one character set has to read, and each of them is a codec of Python.
+Two code elements are in force at any time, G0 for bytes below 80 and G1 for those above (PS3.5 6.1.2.5). An escape
+sequence puts a character set into one of them, a delimiter puts the initial ones back. So a value is cut into runs of
+bytes that one character set has to read, and each of them is a codec of Python.
 """
 
 from __future__ import annotations
@@ -10,11 +10,8 @@ from __future__ import annotations
 import codecs
 import re
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
-
-from dicomkit._support.frozen import Frozen
-
-__all__ = ["CHARACTER_SET_VRS", "Decoded", "decode_text"]
 
 CHARACTER_SET_VRS = frozenset(("LO", "LT", "PN", "SH", "ST", "UC", "UT"))  # PS3.5 6.1.2.2
 _OF_ONE_VALUE = frozenset(("LT", "ST", "UR", "UT"))  # where a backslash is none between values: PS3.5 6.2
@@ -28,7 +25,8 @@ _BACKSLASH = 0x5C
 _Codec = Callable[[bytes], str]
 
 
-class _CodeSet(Frozen):
+@dataclass(frozen=True, slots=True)
+class _CodeSet:
     """One set of characters, in G0 or in G1."""
 
     name: str  # as PS3.3 C.12.1.1.2 defines it
@@ -104,15 +102,12 @@ _TO_G1 = {f"-{final}".encode(): _G1_OF[number] for number, final, _ in _SINGLE_B
 }
 _LONGEST_SEQUENCE = 3
 
-_WITHOUT_EXTENSIONS = {
-    "ISO_IR 192": "utf-8",
-    "GB18030": "gb18030",
-    "GBK": "gbk",
-}  # PS3.3 Table C.12-5
+_WITHOUT_EXTENSIONS = {"GB18030": "gb18030", "GBK": "gbk"}  # PS3.3 Table C.12-5, besides ISO_IR 192
 _TERM = re.compile(r"ISO[ _-]?(?:2022)?[ _-]?(?:IR)?[ _-]?(\d+)", re.IGNORECASE)
 
 
-class Decoded(Frozen):
+@dataclass(frozen=True, slots=True)
+class Decoded:
     """Text, and in what its bytes do not fit their character set, in a sentence without a subject; mostly empty."""
 
     text: str
@@ -120,21 +115,10 @@ class Decoded(Frozen):
 
 
 def decode_text(data: bytes, terms: Sequence[str], vr: str) -> Decoded:
-    """Decode the value, or all the values, of an element.
+    """Decode the values of an element of text, backslashes included, by its Specific Character Set (0008,0005).
 
-    Parameters
-    ----------
-    data : bytes
-        With its backslashes, if it has several values.
-    terms : sequence of str
-        The Specific Character Set (0008,0005), whatever the VR.
-    vr : str
-        Any of text. Where it is none that follows the character set, it has ISO 646 only (PS3.5 6.1.2.2).
-
-    Returns
-    -------
-    Decoded
-        What does not fit is U+FFFD. Where nothing says what bytes above 7F are, they are taken for ISO_IR 100.
+    A VR that does not follow the character set has ISO 646 only (PS3.5 6.1.2.2). What does not fit is U+FFFD. Where
+    nothing says what bytes above 7F are, they are taken for ISO_IR 100.
     """
     if vr not in CHARACTER_SET_VRS:
         if data.isascii():
@@ -148,7 +132,8 @@ def decode_text(data: bytes, terms: Sequence[str], vr: str) -> Decoded:
     return _decode_runs(data, sets, vr)
 
 
-class _Sets(Frozen):
+@dataclass(frozen=True, slots=True)
+class _Sets:
     """What the terms of a Specific Character Set say: the initial sets, and which may be switched to."""
 
     g0: _CodeSet
@@ -163,20 +148,15 @@ def _sets(terms: tuple[str, ...]) -> _Sets | str:
     first = terms[0].strip() if terms else ""
     if first.upper() in _WITHOUT_EXTENSIONS:
         return _WITHOUT_EXTENSIONS[first.upper()]
-    if _is_utf_8(first):
+    initial = _number(first)
+    if initial == "192":
         return "utf-8"
     numbers = {term.strip(): _number(term) for term in terms if term.strip()}
     unknown = next((term for term, number in numbers.items() if not number), "")
-    initial = _number(first)
     if first and not initial and _codec_named(first):  # what writers say instead, such as "latin1"
         return first
     named = frozenset(_NAME_OF[number] for number in numbers.values() if number) | {_ASCII.name}
     return _Sets(_JIS_ROMAN if initial == "13" else _ASCII, _G1_OF.get(initial), named, unknown)
-
-
-def _is_utf_8(term: str) -> bool:
-    match = _TERM.fullmatch(term)
-    return match is not None and match[1] == "192"
 
 
 def _number(term: str) -> str:
@@ -189,6 +169,7 @@ _NAME_OF = {number: code_set.name for number, code_set in _G1_OF.items()} | {
     "6": _ASCII.name,
     "87": _KANJI.name,
     "159": _MORE_KANJI.name,
+    "192": "ISO_IR 192",
 }
 
 
@@ -230,17 +211,16 @@ def _decode_runs(data: bytes, sets: _Sets, vr: str) -> Decoded:
                 f"has bytes from 80 to 9F, which are no characters of {code_set.name}; perhaps Windows-1252"
             ] = None
         parts.append(text)
-    return Decoded("".join(parts), "; ".join(_with_what_it_might_be(problems, data)))
+    if problems and _ESCAPE not in data and _is_utf_8_beyond_ascii(data):
+        problems["it is valid UTF-8 (ISO_IR 192)"] = None
+    return Decoded("".join(parts), "; ".join(problems))
 
 
-def _with_what_it_might_be(problems: dict[str, None], data: bytes) -> Iterator[str]:
-    yield from problems
-    if problems and not data.isascii() and _ESCAPE not in data:
-        try:
-            data.decode("utf-8")
-        except UnicodeError:
-            return
-        yield "it is valid UTF-8 (ISO_IR 192)"
+def _is_utf_8_beyond_ascii(data: bytes) -> bool:
+    try:
+        return not data.decode("utf-8").isascii()
+    except UnicodeError:
+        return False
 
 
 def _decode_run(run: bytes, code_set: _CodeSet) -> str:

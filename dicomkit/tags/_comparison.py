@@ -1,7 +1,7 @@
 """Two data sets side by side: which rows belong together, and how they differ.
 
-The one idea: what a value says is compared, by the VR it is read by; where that is the same and was only written in
-another way, that is told as such.
+What a value says is compared, by the VR it is read by; where that is the same and was only written in another way, the
+difference is named so.
 """
 
 from __future__ import annotations
@@ -9,26 +9,29 @@ from __future__ import annotations
 from collections.abc import Iterator, MutableMapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 from unicodedata import normalize
 
+from pydicom import DataElement, Dataset
+from pydicom.dataelem import RawDataElement, convert_raw_data_element
+
+from dicomkit._support.pydicom_quiet import PYDICOM_QUIET
 from dicomkit.tags._rows import TagRow, children, groups, items, vr
-from dicomkit.tags._values import element_of, is_binary, item_at, reading_vr, text_of, with_value
-
-if TYPE_CHECKING:
-    from pydicom import Dataset
-
-__all__ = ["Difference", "Pair", "difference", "pair_children", "pair_groups"]
+from dicomkit.tags._values import (
+    READ_ERRORS,
+    Element,
+    element_of,
+    in_little_endian,
+    is_binary,
+    is_little_endian,
+    item_at,
+    reading_vr,
+    text_of,
+    with_value,
+)
 
 Difference = Literal["", "written", "changed", "left", "right"]
 
-_WORD_BYTES = {
-    "OW": 2,
-    "OF": 4,
-    "OL": 4,
-    "OD": 8,
-    "OV": 8,
-}  # that change places with the byte order, PS3.5 section 7.3
 _PIXEL_VRS = frozenset({"OB", "OW"})
 
 
@@ -54,10 +57,7 @@ def pair_groups(left: Dataset, right: Dataset | None) -> list[Pair]:
 
 def pair_children(pair: Pair) -> list[Pair]:
     """Return the rows right under a pair: elements matched by their tag, items by their number."""
-    return _paired(
-        children(pair.left) if pair.left else [],
-        children(pair.right) if pair.right else [],
-    )
+    return _paired(children(pair.left) if pair.left else [], children(pair.right) if pair.right else [])
 
 
 def _paired(left: list[TagRow], right: list[TagRow]) -> list[Pair]:
@@ -92,11 +92,11 @@ def difference(pair: Pair, known: MutableMapping[Any, Difference] | None = None)
         The same; the same, written differently; different; only on the left; only on the right.
     """
     found: MutableMapping[Any, Difference] = {} if known is None else known
-    told = _told(pair, found)
-    if told is not None:
-        return told
+    own = _own(pair, found)
+    if own is not None:
+        return own
     # Down and up again by hand: a sequence may be nested deeper than Python calls.
-    open_pairs = [_Open(pair)]
+    open_pairs = [_opened(pair)]
     while open_pairs:
         current = open_pairs[-1]
         child = next(current.below, None)
@@ -106,53 +106,47 @@ def difference(pair: Pair, known: MutableMapping[Any, Difference] | None = None)
             if open_pairs:
                 open_pairs[-1].so_far = open_pairs[-1].so_far or current.so_far
             continue
-        told = _told(child, found)
-        if told is None:
-            open_pairs.append(_Open(child))
-        elif told in ("", "written"):
-            current.so_far = current.so_far or told
+        own = _own(child, found)
+        if own is None:
+            open_pairs.append(_opened(child))
+        elif own in ("", "written"):
+            current.so_far = current.so_far or own
         else:
             found.update((one.key, "changed") for one in open_pairs)
             return "changed"
     return found[pair.row.key]
 
 
+@dataclass(slots=True)
 class _Open:
     """A pair whose rows underneath are being compared."""
 
-    __slots__ = ("below", "key", "so_far")
-
-    def __init__(self, pair: Pair) -> None:
-        assert pair.left is not None
-        assert pair.right is not None
-        self.key = pair.row.key
-        self.below: Iterator[Pair] = iter(pair_children(pair))
-        self.so_far: Difference = "" if vr(pair.left) == vr(pair.right) else "written"  # a sequence in UN
+    key: str
+    below: Iterator[Pair]
+    so_far: Difference
 
 
-def _told(pair: Pair, found: MutableMapping[Any, Difference]) -> Difference | None:
+def _opened(pair: Pair) -> _Open:
+    written = {vr(row) for row in (pair.left, pair.right) if row is not None}  # a sequence in UN, say
+    return _Open(pair.row.key, iter(pair_children(pair)), "" if len(written) == 1 else "written")
+
+
+def _own(pair: Pair, found: MutableMapping[Any, Difference]) -> Difference | None:
     """Return how a pair differs, None where that is for the rows under it to say."""
-    key = pair.row.key
+    key, left, right = pair.row.key, pair.left, pair.right
     if key not in found:
-        own = _own(pair)
-        if own is None:
+        if left is None:
+            found[key] = "right"
+        elif right is None:
+            found[key] = "left"
+        elif left.kind != "element":
             return None
-        found[key] = own
+        else:
+            are_sequences = [items(row) is not None for row in (left, right)]
+            if all(are_sequences):
+                return None
+            found[key] = "changed" if any(are_sequences) else _of_values(left, right)
     return found[key]
-
-
-def _own(pair: Pair) -> Difference | None:
-    left, right = pair.left, pair.right
-    if left is None:
-        return "right"
-    if right is None:
-        return "left"
-    if left.kind != "element":
-        return None
-    are_sequences = [items(row) is not None for row in (left, right)]
-    if all(are_sequences):
-        return None
-    return "changed" if any(are_sequences) else _of_values(left, right)
 
 
 def _of_values(left: TagRow, right: TagRow) -> Difference:
@@ -177,9 +171,7 @@ def _of_values(left: TagRow, right: TagRow) -> Difference:
 
 
 def _is_same_bytes(left: TagRow, right: TagRow) -> bool:
-    """Whether bytes and what tells how to read them are the same, so that nothing need be converted."""
-    from pydicom.dataelem import RawDataElement
-
+    """Whether the bytes are the same, and how they are to be read, so that nothing need be converted."""
     first, second = (item_at(row.holder, row.tag or 0) for row in (left, right))
     return (
         isinstance(first, RawDataElement)
@@ -201,17 +193,15 @@ def _read_by(row: TagRow) -> str:
 
 def _content(row: TagRow, by: str) -> Any:
     """Return what a value says when it is read by a VR: texts, numbers, or bytes without their padding."""
-    from pydicom.dataelem import DataElement, RawDataElement
-
     assert row.tag is not None
-    said = text_of(row.holder, row.tag, row.terms, by)
-    if said is not None:
-        return said[0]
+    text = text_of(row.holder, row.tag, row.terms, by)
+    if text is not None:
+        return text[0]
     element = item_at(row.holder, row.tag)
     if isinstance(element, RawDataElement):
         raw = with_value(element, row.holder)
         if is_binary(by):
-            return _in_order(bytes(raw.value or b""), by, raw.is_little_endian).removesuffix(b"\0")
+            return _bytes(raw, row.holder, by)
         converted = _converted_by(raw, by)
         if converted is None:
             return bytes(raw.value or b"")
@@ -219,34 +209,22 @@ def _content(row: TagRow, by: str) -> Any:
     assert isinstance(element, DataElement)
     value = element.value
     if isinstance(value, bytes | bytearray):
-        little = row.holder.original_encoding[1] is not False
-        return _in_order(bytes(value), by, little).removesuffix(b"\0")
+        return _bytes(element, row.holder, by)
     several = [] if value is None or value == "" else list(value) if element.VM > 1 else [value]
     return tuple(repr(one) if isinstance(one, float) else one for one in several)
 
 
+def _bytes(element: Element, holder: Dataset, by: str) -> bytes:
+    data = bytes(element.value or b"")
+    return in_little_endian(data, by, is_little=is_little_endian(element, holder)).removesuffix(b"\0")
+
+
 def _converted_by(raw: Any, by: str) -> Any:
-    from pydicom.dataelem import convert_raw_data_element
-
-    from dicomkit._support.pydicom_quiet import PYDICOM_QUIET
-    from dicomkit.tags._values import read_errors
-
     try:
         with PYDICOM_QUIET:
             return convert_raw_data_element(raw._replace(VR=by))
-    except read_errors():
+    except READ_ERRORS:
         return None
-
-
-def _in_order(data: bytes, by: str, little: bool) -> bytes:
-    """Return the bytes of words as little endian has them."""
-    size = _WORD_BYTES.get(by, 1)
-    if little or size == 1 or len(data) % size:
-        return data
-    swapped = bytearray(len(data))
-    for place in range(size):
-        swapped[place::size] = data[size - 1 - place :: size]
-    return bytes(swapped)
 
 
 def _loose(content: Any, by: str) -> Any:

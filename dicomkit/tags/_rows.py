@@ -9,48 +9,30 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 from unicodedata import normalize
+
+from pydicom import DataElement, Dataset
+from pydicom.datadict import dictionary_description, keyword_for_tag, private_dictionary_description
+from pydicom.dataelem import RawDataElement
+from pydicom.tag import Tag
 
 from dicomkit._support.pydicom_quiet import PYDICOM_QUIET
 from dicomkit.dictionary.identifying import profile_action
 from dicomkit.tags._values import (
+    READ_ERRORS,
+    Element,
     creator_of,
     element_of,
     is_binary,
     item_at,
     one_line,
-    read_errors,
     reading_vr,
     terms_of,
     text_of,
     uid_meaning,
     value_text,
 )
-
-if TYPE_CHECKING:
-    from pydicom import Dataset
-
-    from dicomkit.tags._values import Element
-
-__all__ = [
-    "TagRow",
-    "character_problem",
-    "children",
-    "element",
-    "find_rows",
-    "groups",
-    "has_children",
-    "items",
-    "keyword",
-    "meaning",
-    "name",
-    "search_text",
-    "searchable",
-    "tag_text",
-    "value",
-    "vr",
-]
 
 Kind = Literal["group", "element", "item"]
 
@@ -95,26 +77,21 @@ class TagRow:
     def expression(self) -> str:
         """The way to it in Python, beginning with ``dataset``."""
         steps = []
-        for row in _upwards(self):
-            if row.kind == "group":
+        row: TagRow | None = self
+        while row is not None:
+            if row.tag is None:
                 steps.append("dataset.file_meta" if row.key == "meta" else "dataset")
             elif row.kind == "item":
                 steps.append(f"[{row.key.rpartition('/')[2]}]")
-            elif row.tag is not None:
+            else:
                 steps.append(_member(row.tag))
+            row = row.parent
         return "".join(reversed(steps))
 
     @property
     def is_identifying(self) -> bool:
         """Whether the basic profile of PS3.15 Annex E changes or removes it."""
         return self.kind == "element" and self.tag is not None and profile_action(self.tag) is not None
-
-
-def _upwards(row: TagRow) -> Iterator[TagRow]:
-    current: TagRow | None = row
-    while current is not None:
-        yield current
-        current = current.parent
 
 
 # The tree
@@ -147,26 +124,13 @@ def children(row: TagRow) -> list[TagRow]:
             )
             for number, item in enumerate(items(row) or ())
         ]
-    return [
-        TagRow(
-            f"{row.key}/{tag:08x}",
-            "element",
-            row.level + 1,
-            row.holder,
-            int(tag),
-            row,
-            row.terms,
-            _written_vr(row.holder, int(tag)),
-        )
-        for tag in sorted(row.holder.keys())
-    ]
-
-
-def _written_vr(holder: Dataset, tag: int) -> str:
-    from pydicom.dataelem import RawDataElement
-
-    found = item_at(holder, tag)
-    return found.VR or "" if isinstance(found, RawDataElement) else ""
+    rows = []
+    for tag in sorted(map(int, row.holder.keys())):
+        found = item_at(row.holder, tag)
+        written_vr = found.VR or "" if isinstance(found, RawDataElement) else ""
+        key = f"{row.key}/{tag:08x}"
+        rows.append(TagRow(key, "element", row.level + 1, row.holder, tag, row, row.terms, written_vr))
+    return rows
 
 
 def find_rows(dataset: Dataset) -> Iterator[TagRow]:
@@ -180,8 +144,6 @@ def find_rows(dataset: Dataset) -> Iterator[TagRow]:
 
 def items(row: TagRow) -> list[Dataset] | None:
     """Return the items of a sequence, None for what is none; a sequence is parsed for that."""
-    from pydicom import DataElement
-
     found = element(row)
     if not isinstance(found, DataElement) or found.VR != "SQ":  # one that is damaged stays raw
         return None
@@ -190,8 +152,6 @@ def items(row: TagRow) -> list[Dataset] | None:
 
 
 def _member(tag: int) -> str:
-    from pydicom.datadict import keyword_for_tag
-
     word = keyword_for_tag(tag)
     return f".{word}" if word else f"[0x{tag >> 16:04x}, 0x{tag & 0xFFFF:04x}]"
 
@@ -216,8 +176,6 @@ def tag_text(row: TagRow) -> str:
 
 def keyword(row: TagRow) -> str:
     """Return the keyword of PS3.6; for a private element its creator and name, as far as they are known."""
-    from pydicom.datadict import keyword_for_tag
-
     if row.kind != "element" or row.tag is None:
         return ""
     return keyword_for_tag(row.tag) or name(row)
@@ -225,9 +183,6 @@ def keyword(row: TagRow) -> str:
 
 def name(row: TagRow) -> str:
     """Return the name of PS3.6; for a private element its creator and its name in pydicom's private dictionary."""
-    from pydicom.datadict import dictionary_description, private_dictionary_description
-    from pydicom.tag import Tag
-
     if row.kind != "element" or row.tag is None:
         return ""
     tag = Tag(row.tag)
@@ -260,8 +215,8 @@ def character_problem(row: TagRow) -> str:
     """Return in what the bytes of a value do not fit its character set, in words that follow "it"; mostly empty."""
     if row.kind != "element" or row.tag is None:
         return ""
-    said = text_of(row.holder, row.tag, row.terms)
-    return said[1] if said is not None else ""
+    text = text_of(row.holder, row.tag, row.terms)
+    return text[1] if text is not None else ""
 
 
 def value(row: TagRow, limit: int = CELL_CHARACTERS) -> tuple[str, bool]:
@@ -277,8 +232,8 @@ def value(row: TagRow, limit: int = CELL_CHARACTERS) -> tuple[str, bool]:
     if row.kind == "element" and row.tag is not None:
         return value_text(row.holder, row.tag, limit, row.terms)
     count = len(row.holder)
-    said = _item_text(row.holder) if row.kind == "item" else ""
-    return (said or (f"{count} element" if count == 1 else f"{count} elements")), True
+    text = _item_text(row.holder) if row.kind == "item" else ""
+    return text or f"{count} element{'' if count == 1 else 's'}", True
 
 
 def meaning(row: TagRow) -> str:
@@ -287,16 +242,16 @@ def meaning(row: TagRow) -> str:
 
 
 def _item_text(item: Dataset) -> str:
-    """What tells an item from its neighbours: the meaning of a code, the name and text of an SR content item."""
+    """What distinguishes an item: the meaning of a code, the name and text of an SR content item."""
     try:
         with PYDICOM_QUIET:
             if not item.get("ConceptNameCodeSequence"):
                 return str(item.get("CodeMeaning", "") or item.get("ReferencedSOPInstanceUID", ""))
-            said = [item.ConceptNameCodeSequence[0].get("CodeMeaning", ""), item.get("TextValue", "")]
+            parts = [item.ConceptNameCodeSequence[0].get("CodeMeaning", ""), item.get("TextValue", "")]
             if item.get("ConceptCodeSequence"):
-                said.append(item.ConceptCodeSequence[0].get("CodeMeaning", ""))
-            return ": ".join(str(part) for part in said if part)[:CELL_CHARACTERS]
-    except read_errors():
+                parts.append(item.ConceptCodeSequence[0].get("CodeMeaning", ""))
+            return ": ".join(str(part) for part in parts if part)[:CELL_CHARACTERS]
+    except READ_ERRORS:
         return ""
 
 
@@ -306,13 +261,13 @@ def search_text(row: TagRow) -> str:
     The lower case of it stands there as well.
     """
     if row.kind != "element" or row.tag is None:
-        said = f"{tag_text(row)} {value(row)[0]}" if row.kind == "item" else ""
+        text = f"{tag_text(row)} {value(row)[0]}" if row.kind == "item" else ""
     else:
         is_array = is_binary(reading_vr(item_at(row.holder, row.tag), row.holder))
-        text = value(row, _SEARCHED_CHARACTERS if is_array else sys.maxsize)[0]
-        words = (tag_text(row), f"{row.tag:08x}", keyword(row), name(row), vr(row), text)
-        said = "\n".join((*words, uid_meaning(text) if words[4] == "UI" else ""))
-    lower, folded = normalize("NFC", said).lower(), searchable(said)
+        all_of_it = value(row, _SEARCHED_CHARACTERS if is_array else sys.maxsize)[0]
+        uids = uid_meaning(all_of_it) if vr(row) == "UI" else ""
+        text = "\n".join((tag_text(row), f"{row.tag:08x}", keyword(row), name(row), vr(row), all_of_it, uids))
+    lower, folded = normalize("NFC", text).lower(), searchable(text)
     return lower if lower == folded else f"{lower}\n{folded}"
 
 

@@ -9,42 +9,45 @@ from __future__ import annotations
 
 import struct
 import sys
+from array import array
 from collections.abc import Iterator, Sequence
-from functools import cache
 from itertools import chain
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
+
+from pydicom import DataElement, Dataset
+from pydicom.charset import default_encoding
+from pydicom.datadict import dictionary_VR, private_dictionary_VR
+from pydicom.dataelem import RawDataElement, convert_raw_data_element
+from pydicom.errors import BytesLengthException
+from pydicom.filereader import read_deferred_data_element
+from pydicom.filewriter import correct_ambiguous_vr_element
+from pydicom.multival import MultiValue
+from pydicom.tag import Tag
+from pydicom.uid import UID
 
 from dicomkit._support.pydicom_quiet import PYDICOM_QUIET
 from dicomkit.tags._character_sets import CHARACTER_SET_VRS, Decoded, decode_text
 
-if TYPE_CHECKING:
-    from pydicom import DataElement, Dataset
-    from pydicom.dataelem import RawDataElement
+Element: TypeAlias = DataElement | RawDataElement
 
-    Element: TypeAlias = DataElement | RawDataElement
-
-__all__ = [
-    "creator_of",
-    "element_of",
-    "hex_dump",
-    "is_binary",
-    "item_at",
-    "one_line",
-    "read_errors",
-    "reading_vr",
-    "shortest_float",
-    "size_of",
-    "terms_of",
-    "text_at",
-    "text_of",
-    "uid_meaning",
-    "value_bytes",
-    "value_text",
-    "with_value",
-]
+# What pydicom's conversions raise for values that are not as their VR asks.
+READ_ERRORS = (
+    ArithmeticError,
+    AttributeError,
+    BytesLengthException,
+    EOFError,
+    LookupError,
+    NotImplementedError,
+    OSError,
+    RecursionError,
+    TypeError,
+    ValueError,
+    struct.error,
+)
 
 _BINARY_VRS = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "UN"})  # PS3.5 section 6.2
 _NUMBERS = {"OD": "d", "OF": "f", "OL": "I", "OV": "Q"}  # arrays of numbers, and how one is packed
+_WORDS = {**_NUMBERS, "OW": "H"}  # whose bytes change places with the byte order, PS3.5 section 7.3
 _TEXT_VRS = CHARACTER_SET_VRS | {"AE", "AS", "CS", "DA", "DS", "DT", "IS", "TM", "UI", "UR"}
 _OF_ONE_VALUE = frozenset({"LT", "ST", "UR", "UT"})  # a backslash is text in them, PS3.5 section 6.2
 _PADDED_BEFORE = frozenset({"AE", "CS", "DS", "IS"})  # with spaces that mean nothing, PS3.5 section 6.2
@@ -71,28 +74,6 @@ _VISIBLE = {
 _VISIBLE_LINES = {**_VISIBLE, ord("\n"): "\n", ord("\t"): "\t"}
 
 
-@cache
-def read_errors() -> tuple[type[Exception], ...]:
-    """Return what pydicom's conversions raise for values that are not as their VR asks."""
-    from struct import error as struct_error
-
-    from pydicom.errors import BytesLengthException
-
-    return (
-        ArithmeticError,
-        AttributeError,
-        BytesLengthException,
-        EOFError,
-        LookupError,
-        NotImplementedError,
-        OSError,
-        RecursionError,
-        TypeError,
-        ValueError,
-        struct_error,
-    )
-
-
 def is_binary(vr: str) -> bool:
     """Return whether values of that VR are bytes rather than text or numbers (``"OB or OW"`` included)."""
     return vr[:2] in _BINARY_VRS
@@ -100,8 +81,6 @@ def is_binary(vr: str) -> bool:
 
 def item_at(holder: Dataset, tag: int) -> Element:
     """Return an element as it is there: what was read and not looked at is bytes, or deferred."""
-    from pydicom.tag import Tag
-
     found = holder.get_item(Tag(tag), keep_deferred=True)
     assert found is not None
     return found
@@ -109,8 +88,6 @@ def item_at(holder: Dataset, tag: int) -> Element:
 
 def with_value(raw: RawDataElement, holder: Dataset) -> RawDataElement:
     """Return an element with its value, which is read if it was left in its file."""
-    from pydicom.filereader import read_deferred_data_element
-
     if raw.value is not None or not raw.length:
         return raw
     source = getattr(holder, "filename", None) or getattr(holder, "buffer", None)
@@ -121,7 +98,7 @@ def with_value(raw: RawDataElement, holder: Dataset) -> RawDataElement:
             return read_deferred_data_element(
                 getattr(holder, "fileobj_type", None), source, getattr(holder, "timestamp", None), raw
             )
-    except read_errors():
+    except READ_ERRORS:
         return raw
 
 
@@ -140,9 +117,6 @@ def element_of(holder: Dataset, tag: int) -> Element:
     DataElement or RawDataElement
         Raw when it is a large or deferred binary value, or when pydicom cannot read it as its VR.
     """
-    from pydicom.dataelem import RawDataElement
-    from pydicom.tag import Tag
-
     raw = item_at(holder, tag)
     if not isinstance(raw, RawDataElement):
         return raw
@@ -156,31 +130,22 @@ def element_of(holder: Dataset, tag: int) -> Element:
                 return sequence
             element: DataElement = _converted(with_value(raw, holder), holder)
             return element
-    except read_errors():
+    except READ_ERRORS:
         return raw
 
 
 def _converted(raw: RawDataElement, holder: Dataset) -> Any:
     """Convert an element as pydicom does when it is asked for, and leave the data set as it is."""
-    from pydicom.charset import default_encoding
-    from pydicom.dataelem import convert_raw_data_element
-    from pydicom.filewriter import correct_ambiguous_vr_element
-
     encoding = holder.original_character_set or holder._character_set
     is_named = raw.tag != _CHARACTER_SET
     element = convert_raw_data_element(raw, encoding=encoding if is_named else default_encoding, ds=holder)
-    return (
-        correct_ambiguous_vr_element(element, holder, raw.is_little_endian)
-        if " or " in str(element.VR)
-        else element
-    )
+    if " or " in str(element.VR):
+        return correct_ambiguous_vr_element(element, holder, raw.is_little_endian)
+    return element
 
 
 def reading_vr(element: Element, holder: Dataset) -> str:
     """Return the VR that a value is read by: what the dictionaries know, where the file has none or UN."""
-    from pydicom.datadict import dictionary_VR, private_dictionary_VR
-    from pydicom.dataelem import RawDataElement
-
     if not isinstance(element, RawDataElement) or element.VR not in (None, "UN"):
         return str(element.VR)
     tag = element.tag
@@ -195,36 +160,23 @@ def reading_vr(element: Element, holder: Dataset) -> str:
         return "UN"
 
 
-def size_of(element: Element) -> int | None:
-    """Return how many bytes a binary value has, or None when nobody knows before it is read."""
-    from pydicom.dataelem import RawDataElement
-
-    if isinstance(element.value, bytes | bytearray):
-        return len(element.value)
-    if isinstance(element, RawDataElement):
-        return None if element.length == _UNDEFINED_LENGTH else element.length
-    return None
-
-
 def creator_of(holder: Dataset, tag: int) -> str:
     """Return the creator who reserved the block of a private tag (PS3.5 section 7.8.1); empty without one."""
     reserving = (tag & 0xFFFF0000) | (tag >> 8 & 0xFF)
-    said = text_of(holder, reserving, (), "LO") if reserving in holder else None
-    return _SEPARATOR.join(said[0]).strip() if said is not None else ""
+    text = text_of(holder, reserving, (), "LO") if reserving in holder else None
+    return _SEPARATOR.join(text[0]).strip() if text is not None else ""
 
 
 def terms_of(holder: Dataset) -> tuple[str, ...]:
     """Return the Specific Character Set of a data set or item itself, nothing where it has none."""
-    from pydicom.dataelem import RawDataElement
-
     if _CHARACTER_SET not in holder:
         return ()
     element = item_at(holder, _CHARACTER_SET)
     value: Any = element.value or ""
     if isinstance(element, RawDataElement):
         value = (element.value or b"").decode("latin-1")
-    said = value.split(_SEPARATOR) if isinstance(value, str) else [str(one or "") for one in value]
-    terms = tuple(term.strip("\0 ") for term in said)
+    several = value.split(_SEPARATOR) if isinstance(value, str) else [str(one or "") for one in value]
+    terms = tuple(term.strip("\0 ") for term in several)
     return terms if any(terms) else ()
 
 
@@ -249,8 +201,6 @@ def text_of(
     tuple of tuple of str and str, or None
         None for what is no text.
     """
-    from pydicom.dataelem import RawDataElement
-
     element = item_at(holder, tag)
     vr = vr or reading_vr(element, holder)
     if vr not in _TEXT_VRS:
@@ -259,22 +209,20 @@ def text_of(
         element = with_value(element, holder)
         if element.value is None and element.length:
             return None
-        said = decode_text(bytes(element.value or b""), terms, vr)
-        texts = [said.text] if vr in _OF_ONE_VALUE else said.text.split(_SEPARATOR)
-        problem = said.problem
+        whole = decode_text(bytes(element.value or b""), terms, vr)
+        texts = [whole.text] if vr in _OF_ONE_VALUE else whole.text.split(_SEPARATOR)
+        problem = whole.problem
     elif isinstance(element.value, bytes | bytearray) or element.VR == "SQ":
         return None
     else:
         decoded = [_decoded(one, vr, terms) for one in _several(element.value)]
-        texts, problem = (
-            [one.text for one in decoded],
-            next((one.problem for one in decoded if one.problem), ""),
-        )
+        texts = [one.text for one in decoded]
+        problem = next((one.problem for one in decoded if one.problem), "")
     return _trimmed(texts, vr), problem
 
 
 def _several(value: Any) -> list[Any]:
-    if isinstance(value, list | tuple) or type(value).__name__ == "MultiValue":
+    if isinstance(value, list | tuple | MultiValue):
         return list(value)
     return [] if value is None else [value]
 
@@ -298,29 +246,13 @@ def _trimmed(texts: Sequence[str], vr: str) -> tuple[str, ...]:
 
 
 def value_text(holder: Dataset, tag: int, limit: int, terms: Sequence[str] = ()) -> tuple[str, bool]:
-    """Return the value of an element as text, and whether that is all of it.
+    """Return the value of an element as text, of about `limit` characters at most, and whether that is all of it.
 
-    Parameters
-    ----------
-    holder : pydicom.Dataset
-        The data set or item that holds it.
-    tag : int
-        One of its tags.
-    limit : int
-        No more characters than about that are returned.
-    terms : sequence of str
-        The Specific Character Set that is in force there.
-
-    Returns
-    -------
-    tuple of str and bool
-        Several values are set apart by backslashes, bytes are summarised (``<524288 bytes>``).
+    Several values are set apart by backslashes, bytes are summarised (``<524288 bytes>``).
     """
-    from pydicom.dataelem import RawDataElement
-
-    said = text_of(holder, tag, terms)
-    if said is not None:
-        texts = said[0]
+    text = text_of(holder, tag, terms)
+    if text is not None:
+        texts = text[0]
         return _joined(iter(texts), len(texts), limit) if len(texts) > 1 else _cut("".join(texts), limit)
     element = item_at(holder, tag)
     vr = reading_vr(element, holder)
@@ -335,7 +267,7 @@ def value_text(holder: Dataset, tag: int, limit: int, terms: Sequence[str] = ())
         return f"<no valid {vr}: {preview}>", False
     value = element.value
     if vr == "SQ":
-        return (f"{len(value)} item" if len(value) == 1 else f"{len(value)} items"), True
+        return f"{len(value)} item{'' if len(value) == 1 else 's'}", True
     if element.VM > 1:
         return _joined((_single(one, vr) for one in value), element.VM, limit)
     return _cut(_single(value, vr), limit)
@@ -343,8 +275,6 @@ def value_text(holder: Dataset, tag: int, limit: int, terms: Sequence[str] = ())
 
 def text_at(dataset: Dataset, keyword: str) -> str:
     """Return the value of an attribute of a data set itself, read by its character set; empty without one."""
-    from pydicom.tag import Tag
-
     tag = Tag(keyword)
     return value_text(dataset, tag, sys.maxsize, terms_of(dataset))[0] if tag in dataset else ""
 
@@ -353,14 +283,12 @@ def _single(value: Any, vr: str) -> str:
     if value is None:
         return ""
     if vr == "AT":
-        from pydicom.tag import Tag
-
         return str(Tag(value)) if value != "" else ""
     if vr == "FL" and isinstance(value, float):
         return shortest_float(value)
     if isinstance(value, bytes | bytearray):
         return bytes(value).decode("latin-1")
-    if isinstance(value, list | tuple) or type(value).__name__ == "MultiValue":
+    if isinstance(value, list | tuple | MultiValue):
         return _SEPARATOR.join(_single(one, vr) for one in value)
     return str(value)
 
@@ -397,13 +325,7 @@ def _cut(text: str, limit: int) -> tuple[str, bool]:
 
 
 def _numbers_text(element: Element, holder: Dataset, vr: str, limit: int) -> tuple[str, bool]:
-    from pydicom.dataelem import RawDataElement
-
-    if isinstance(element, RawDataElement):
-        little = element.is_little_endian
-    else:
-        little = holder.original_encoding[1] is not False
-    one = struct.Struct(("<" if little else ">") + _NUMBERS[vr])
+    one = struct.Struct(("<" if is_little_endian(element, holder) else ">") + _NUMBERS[vr])
     data = bytes(element.value or b"")
     if len(data) % one.size:
         return _binary_text(element, vr, limit)
@@ -415,10 +337,11 @@ def _numbers_text(element: Element, holder: Dataset, vr: str, limit: int) -> tup
 def _binary_text(element: Element, vr: str, limit: int) -> tuple[str, bool]:
     value = element.value
     if not isinstance(value, bytes | bytearray):
-        size = size_of(element)
-        if size is None:
-            return ("", True) if value is None and not _is_deferred(element) else ("<bytes not read>", False)
-        return (f"<{size} bytes>", False) if size else ("", True)
+        if not isinstance(element, RawDataElement):
+            return ("", True) if value is None else ("<bytes not read>", False)
+        if element.length == _UNDEFINED_LENGTH:
+            return "<bytes not read>", False
+        return (f"<{element.length} bytes>", False) if element.length else ("", True)
     if not value:
         return "", True
     if vr == "UN" and len(value) <= _LARGE_BYTES:
@@ -430,20 +353,28 @@ def _binary_text(element: Element, vr: str, limit: int) -> tuple[str, bool]:
     return f"<{len(value)} bytes>", False
 
 
-def _is_deferred(element: Element) -> bool:
-    """Whether pydicom left the value in its file."""
-    from pydicom.dataelem import RawDataElement
-
-    return isinstance(element, RawDataElement) and element.value is None
-
-
 def value_bytes(holder: Dataset, tag: int, stop: int) -> bytes:
     """Return the first bytes of a binary value, which is read if it was left in its file."""
-    from pydicom.dataelem import RawDataElement
-
     element = item_at(holder, tag)
     value = with_value(element, holder).value if isinstance(element, RawDataElement) else element.value
     return bytes(value[:stop]) if isinstance(value, bytes | bytearray) else b""
+
+
+def is_little_endian(element: Element, holder: Dataset) -> bool:
+    """Return whether the words of a binary value are little endian."""
+    if isinstance(element, RawDataElement):
+        return element.is_little_endian
+    return holder.original_encoding[1] is not False
+
+
+def in_little_endian(data: bytes, vr: str, *, is_little: bool) -> bytes:
+    """Return the bytes of a value as little endian has them."""
+    code = _WORDS.get(vr)
+    if is_little or code is None or len(data) % struct.calcsize(code):
+        return data
+    words = array(code, data)
+    words.byteswap()
+    return words.tobytes()
 
 
 def hex_dump(data: bytes) -> str:
@@ -458,8 +389,6 @@ def hex_dump(data: bytes) -> str:
 
 def uid_meaning(text: str) -> str:
     """Return the names of the UIDs in the text of a UI value that have one (PS3.6), else nothing."""
-    from pydicom.uid import UID
-
     names = (
         UID(uid, validation_mode=0).name for uid in text.split(_SEPARATOR) if uid.startswith("1.2.840.10008.")
     )

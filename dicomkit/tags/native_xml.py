@@ -8,11 +8,11 @@ from __future__ import annotations
 import re
 from base64 import b64encode
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
-if TYPE_CHECKING:
-    from pydicom import DataElement, Dataset
+from pydicom import DataElement, Dataset
+
+from dicomkit.tags._values import in_little_endian
 
 __all__ = ["to_native_xml"]
 
@@ -22,7 +22,6 @@ _UNICODE = (
 _CHARACTER_SET = 0x00080005
 _REPRESENTATIONS = ("Alphabetic", "Ideographic", "Phonetic")  # PS3.5 6.2.1
 _COMPONENTS = ("FamilyName", "GivenName", "MiddleName", "NamePrefix", "NameSuffix")
-_WORD_SIZES = {"OW": 2, "OF": 4, "OL": 4, "OD": 8, "OV": 8}  # PS3.5 6.2
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # XML 1.0, production 2
 
 
@@ -35,8 +34,7 @@ def to_native_xml(dataset: Dataset) -> str:
         Without File Meta Information; group lengths are left out.
     """
     root = Element("NativeDicomModel", {"xml:space": "preserve"})
-    swap = dataset.original_encoding == (False, False)
-    _add_attributes(root, dataset, swap=swap)
+    _add_attributes(root, dataset, is_little=dataset.original_encoding != (False, False))
     indent(root, space="")
     text = tostring(root, encoding="unicode").replace(
         "\r", "&#13;"
@@ -44,7 +42,7 @@ def to_native_xml(dataset: Dataset) -> str:
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{text}\n'
 
 
-def _add_attributes(parent: Element, dataset: Dataset, *, swap: bool) -> None:
+def _add_attributes(parent: Element, dataset: Dataset, *, is_little: bool) -> None:
     for element in dataset:
         tag = element.tag
         if tag.element == 0:  # a group length, PS3.5 7.2
@@ -61,13 +59,14 @@ def _add_attributes(parent: Element, dataset: Dataset, *, swap: bool) -> None:
         node = SubElement(parent, "DicomAttribute", {"tag": f"{number:08X}", **about})
         if element.VR == "SQ":
             for index, item in enumerate(element.value, 1):
-                _add_attributes(SubElement(node, "Item", {"number": str(index)}), item, swap=swap)
+                _add_attributes(SubElement(node, "Item", {"number": str(index)}), item, is_little=is_little)
         elif element.VR == "PN":
             for index, name in enumerate(_values(element), 1):
                 _add_name(node, index, name)
         elif isinstance(element.value, bytes):
             if element.value:
-                SubElement(node, "InlineBinary").text = _base64(element, swap=swap)
+                data = in_little_endian(element.value, str(element.VR), is_little=is_little)
+                SubElement(node, "InlineBinary").text = b64encode(data).decode()
         else:
             for index, value in enumerate(_texts(element), 1):
                 SubElement(node, "Value", {"number": str(index)}).text = value
@@ -101,17 +100,6 @@ def _add_name(node: Element, index: int, name: object) -> None:
             for component, value in zip(_COMPONENTS, text.split("^"), strict=False):
                 if value:
                     SubElement(representation, component).text = _legal(value)
-
-
-def _base64(element: DataElement, *, swap: bool) -> str:
-    data: bytes = element.value
-    size = _WORD_SIZES.get(str(element.VR))
-    if swap and size and len(data) % size == 0:
-        swapped = bytearray(len(data))
-        for index in range(size):
-            swapped[index::size] = data[size - 1 - index :: size]
-        data = bytes(swapped)
-    return b64encode(data).decode()
 
 
 def _legal(text: str) -> str:

@@ -1,7 +1,7 @@
-"""The browser's part of the widgets: ES modules and style sheets as text, from the files beside the Python.
+"""The browser's part of the widgets, from the files beside the Python: ES modules and style sheets as text.
 
-The one idea: a module of several files is their text in a row, since a notebook front end loads a widget's module from
-its text and could not resolve an import; so the files share one scope, and need no build step.
+A notebook front end loads a widget's module from its text and could not resolve an import. So a module of several files
+is their text in a row: they share one scope, and need no build step.
 """
 
 from __future__ import annotations
@@ -9,9 +9,7 @@ from __future__ import annotations
 from functools import cache
 from importlib.resources import files
 
-__all__ = ["javascript", "stylesheet"]
-
-_LOOK = "look.css"
+_SHARED = ("elements.js", "keys.js", "kernel.js")
 
 
 @cache
@@ -20,8 +18,8 @@ def _text(name: str) -> str:
 
 
 def javascript(*names: str) -> str:
-    """Return the ES module made of these files, in this order; the last one has the default export."""
-    return "\n".join(_text(name) for name in names)
+    """Return the ES module made of what all share and of these files, in this order; the last exports."""
+    return "\n".join(_text(name) for name in dict.fromkeys((*_SHARED, *names)))
 
 
 @cache
@@ -34,4 +32,4 @@ def stylesheet() -> str:
     folders = [one for one in files("dicomkit.widgets").iterdir() if one.is_dir()]
     others = [f"{folder.name}/{one.name}" for folder in folders for one in folder.iterdir()]
     others = sorted(["step.css", *(name for name in others if name.endswith(".css"))])
-    return "\n".join(_text(name) for name in (_LOOK, *others))
+    return "\n".join(_text(name) for name in ("look.css", *others))

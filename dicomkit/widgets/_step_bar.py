@@ -1,7 +1,4 @@
-"""The bar above a step of the app, and above the chooser's table: a title, what can be done, what is to be known.
-
-The one idea: it has a heading, a field and a choice besides its buttons.
-"""
+"""The bar above a step of the app, and above the chooser's table: heading, field and choice besides its buttons."""
 
 from __future__ import annotations
 
@@ -10,8 +7,6 @@ from dataclasses import dataclass
 
 from dicomkit.widgets._assets import javascript
 from dicomkit.widgets._bar import Bar, Button, Note
-
-__all__ = ["StepBar", "StepChoice", "StepField", "StepState"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,4 +44,4 @@ class StepState:
 class StepBar(Bar):
     """A bar that shows a `StepState`."""
 
-    _esm = javascript("elements.js", "keys.js", "kernel.js", "bar.js", "step.js")
+    _esm = javascript("bar.js", "step.js")

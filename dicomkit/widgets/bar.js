@@ -1,7 +1,6 @@
 // What the bars of a batch and of a step have in common: notes and buttons as the kernel words them, and its silence.
-//
-// Strategy: every state is whole, so a bar keeps nothing but its elements; what has not changed is left alone, so that
-// the keyboard's place and what is being typed stay, and nothing is read aloud twice.
+// Every state is whole, so a bar keeps nothing but its elements; what has not changed is left alone, so that the
+// keyboard's place and what is being typed stay, and nothing is read aloud twice.
 
 const PATIENCE_MS = 5000;
 
@@ -59,10 +58,7 @@ class Bar {
   showButtons(box, buttons) {
     const hadFocus = box.contains(document.activeElement);
     fill(box, buttons.map(({ act }) => act), () =>
-      buttons.map(({ act }) => {
-        const element = button("", "", () => this.press(act, element.textContent));
-        return element;
-      }),
+      buttons.map(({ act }, place) => button("", "", () => this.press(act, box.children[place].textContent))),
     );
     buttons.forEach(({ label, title, is_allowed: isAllowed, is_main: isMain }, place) => {
       const element = box.children[place];

@@ -1,6 +1,5 @@
-// Elements that all widgets are made of.
-//
-// Strategy: whatever comes from a file or a peer becomes text by textContent or a text node, never markup.
+// Elements that all widgets are made of. Whatever comes from a file or a peer becomes text by textContent or a text
+// node, never markup.
 
 /** An element with attributes and children; the attribute `text` becomes its text, and one that is null is left out. */
 function make(tag, attributes = {}, ...children) {
@@ -22,6 +21,12 @@ function button(text, title, onClick, attributes = {}) {
   return element;
 }
 
+/** A box to type a line into, or several. */
+function textInput(classes, attributes = {}, isLong = false) {
+  const plain = { autocomplete: "off", spellcheck: "false", ...(isLong ? { rows: "2" } : { type: "text" }) };
+  return make(isLong ? "textarea" : "input", { ...plain, class: `dk-input ${classes}`, ...attributes });
+}
+
 function allow(element, isAllowed, title) {
   element.setAttribute("aria-disabled", String(!isAllowed));
   element.title = title;
@@ -33,4 +38,30 @@ function fill(element, about, build) {
   if (element.dataset.about === key) return;
   element.dataset.about = key;
   element.replaceChildren(...build());
+}
+
+/** What calls once it has been quiet for a while; `now` does not wait, `stop` forgets. */
+function whenQuiet(milliseconds, call) {
+  let timer = 0;
+  const stop = () => clearTimeout(timer);
+  const later = () => {
+    stop();
+    timer = setTimeout(call, milliseconds);
+  };
+  const now = () => {
+    stop();
+    call();
+  };
+  return { later, now, stop };
+}
+
+/** What a front end loads of a widget: a view of this class for each place where it is shown. */
+function viewsOf(View) {
+  return () => ({
+    initialize() {},
+    render({ model, el }) {
+      const view = new View(model, el);
+      return () => view.close();
+    },
+  });
 }

@@ -1,4 +1,4 @@
-// The kernel, as a widget in the browser knows it: what it says, what it is told, and that it may be gone.
+// The kernel, as a widget in the browser knows it: messages from it and to it, and that it may be gone.
 
 class Kernel {
   /** `onMessage` gets custom messages with their buffers, `onParting` is called when nobody hears us any more. */

@@ -1,6 +1,4 @@
-// The bar of a step: title, field, choice, buttons and notes, as the kernel words them.
-//
-// Strategy: see bar.js; here are a title, a field and a choice besides.
+// The bar of a step: title, field and choice besides buttons and notes (see bar.js), as the kernel words them.
 
 class StepBar extends Bar {
   constructor(model, el) {
@@ -12,7 +10,7 @@ class StepBar extends Bar {
     this.hint = make("span", { class: "dk-muted" });
     this.head = make("div", { class: "dk-step-head", hidden: "" }, this.title, this.hint);
     this.label = make("span", { class: "dk-muted" });
-    this.input = make("input", { type: "text", class: "dk-input dk-path", autocomplete: "off", spellcheck: "false" });
+    this.input = textInput("dk-path");
     this.isEntered = false; // what is typed was handed over, and waits for what the kernel makes of it
     this.input.addEventListener("keydown", (event) => this.onKey(event));
     this.input.addEventListener("input", () => { this.isEntered = false; });
@@ -63,10 +61,4 @@ class StepBar extends Bar {
   }
 }
 
-export default () => ({
-  initialize() {},
-  render({ model, el }) {
-    const bar = new StepBar(model, el);
-    return () => bar.close();
-  },
-});
+export default viewsOf(StepBar);

@@ -147,7 +147,7 @@ def test_opening_a_folder_and_going_up_puts_the_cursor_where_one_came_from(
     press(chooser, "up")
     assert chooser.folder == folder
     wait_until(lambda: chooser._table.active is not None, SECONDS, "the cursor")
-    assert chooser._rows.entry(chooser._table.active).name == "study"
+    assert chooser._rows.record(chooser._table.active).name == "study"
 
 
 def test_a_path_can_be_typed_and_one_that_is_no_folder_is_refused_in_words(folder: Path) -> None:
@@ -162,7 +162,7 @@ def test_a_path_can_be_typed_and_one_that_is_no_folder_is_refused_in_words(folde
         assert "is no folder" in says(chooser)
     press(chooser, "go", "notes.txt")
     wait_until(lambda: chooser._table.active is not None, SECONDS, "the cursor")
-    assert chooser._rows.entry(chooser._table.active).name == "notes.txt" and "is no folder" not in says(
+    assert chooser._rows.record(chooser._table.active).name == "notes.txt" and "is no folder" not in says(
         chooser
     )
     with pytest.raises(traitlets.TraitError, match=r"notes\.txt is no folder"):

@@ -19,8 +19,7 @@ from dicomkit.settings import FIELDS, DicomSenderSetting
 from dicomkit.widgets import SettingForm
 from dicomkit.widgets.form._files import MOST_SHOWN, list_folder
 from dicomkit.widgets.form._layout import GROUPS, LABELS
-from dicomkit.widgets.form._pointer import Pointer, point_at
-from dicomkit.widgets.form._sides import JSON
+from dicomkit.widgets.form._sides import JSON, Pointer, point_at
 from tests.support.peers import free_port, wait_until
 from tests.support.viewer_page import ViewerPage, Wire, browser, receive
 

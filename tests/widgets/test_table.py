@@ -18,9 +18,9 @@ import pandas as pd
 import pytest
 import traitlets
 from ipywidgets.widgets import widget as ipywidgets_widget
+from pandas.api.types import is_numeric_dtype
 
 from dicomkit.widgets.table import UPDATE_SECONDS, Cell, Column, Fact, RecordSource, Rows, cell_text
-from dicomkit.widgets.table._records import frame_source
 from dicomkit.widgets.table._table import WINDOW_ROWS
 from tests.support.peers import wait_until
 from tests.support.viewer_page import ViewerPage, Wire, browser, receive
@@ -72,6 +72,26 @@ def source_of(given: Sequence[Record]) -> RecordSource[Record]:
             Fact("Why", f"because {record.number}", can_copy=True),
         ],
         noun=("result", "results"),
+    )
+
+
+def frame_source(frame: pd.DataFrame, **options: Any) -> RecordSource[int]:
+    """The rows of a frame, whose records are positions."""
+    columns = [
+        Column(str(name), str(name), align="right" if is_numeric_dtype(dtype) else "left", stretch=1)
+        for name, dtype in frame.dtypes.items()
+    ]
+    values = {str(name): frame[name].tolist() for name in frame.columns}
+    return RecordSource(
+        columns,
+        range(len(frame)),
+        value=lambda position, name: values[name][position],
+        detail=lambda position: [
+            Fact(name, cell_text(column[position]))
+            for name, column in values.items()
+            if cell_text(column[position])
+        ],
+        **options,
     )
 
 

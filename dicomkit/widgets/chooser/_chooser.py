@@ -1,13 +1,13 @@
 """SourceChooser: choose what to send among the folders of the machine that the kernel runs on.
 
-The one idea: what is chosen is a set of paths that stays while one goes from folder to folder, and of which none lies
-in another; boxes in the table are only a view of that.
+What is chosen is a set of paths that stays while one goes from folder to folder, and of which none lies in another; the
+boxes in the table are only a view of that.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -18,15 +18,15 @@ from ipywidgets import Layout, VBox  # type: ignore[import-untyped]
 from dicomkit._support.quantities import counted
 from dicomkit.widgets._bar import Button, Note
 from dicomkit.widgets._step_bar import StepBar, StepField, StepState
+from dicomkit.widgets._ticker import Ticker
+from dicomkit.widgets._widget import ClosesLayout
 from dicomkit.widgets.chooser._listing import FolderRows, Listing, shown_name
 from dicomkit.widgets.table import Rows
-
-__all__ = ["SourceChooser", "keep_apart"]
 
 _NAMES_SHOWN = 3
 
 
-class SourceChooser(VBox):  # type: ignore[misc]  # ipywidgets is not typed
+class SourceChooser(ClosesLayout, VBox):  # type: ignore[misc]  # ipywidgets is not typed
     """A listing of a folder, with boxes to choose what is in it; nothing is uploaded.
 
     Parameters
@@ -58,11 +58,12 @@ class SourceChooser(VBox):  # type: ignore[misc]  # ipywidgets is not typed
     _is_closed = True  # until it is made: what cannot be made is closed as well when it is forgotten
 
     def __init__(self, folder: str | os.PathLike[str] | None = None) -> None:
-        self._said: Note | None = None
+        self._refusal: Note | None = None
         self._cursor = ""  # the name that gets the cursor when the folder is listed
         self._bar = StepBar(self._press)
         self._bar_lock = Lock()  # so that what is shown last is what was so last
-        self._rows = FolderRows(self._open)
+        self._counting = Ticker(self._show, "dicomkit folder count", is_immediate=True)
+        self._rows = FolderRows(self._go)
         self._table = Rows(self._rows, label="Folder", height_px=300, can_check=True)
         try:
             super().__init__(layout=Layout(width="100%"))
@@ -91,18 +92,16 @@ class SourceChooser(VBox):  # type: ignore[misc]  # ipywidgets is not typed
         if self._is_closed:
             return
         self._is_closed = True
-        self.unobserve_all()
         self._close_parts()
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}: {len(self.selected)} chosen>"
 
     def _close_parts(self) -> None:
+        self._counting.close()
         self._table.close()
         self._bar.close()
-        layout = self.layout
         super().close()
-        layout.close()
 
     # The folder
 
@@ -128,7 +127,10 @@ class SourceChooser(VBox):  # type: ignore[misc]  # ipywidgets is not typed
 
     def _on_listing(self, listing: Listing) -> None:
         """In the thread of a listing, which may be of a folder that is open no more."""
-        if listing.is_listed and self._rows.fill(listing):
+        if not listing.is_listed:
+            self._counting.wake()
+            return
+        if self._rows.fill(listing):
             self._mark()
             self._table.active = self._rows.key_of(self._cursor)
             self._cursor = ""
@@ -143,18 +145,15 @@ class SourceChooser(VBox):  # type: ignore[misc]  # ipywidgets is not typed
 
     def _go(self, folder: Path, cursor: str = "") -> None:
         """Open a folder, or say why not."""
-        self._said = None
+        self._refusal = None
         self._cursor = cursor
         try:
             if folder == self.folder:
                 self.refresh()
             self.folder = folder
         except t.TraitError as error:
-            self._said = Note(f"{error}.", "error")
+            self._refusal = Note(f"{error}.", "error")
             self._show()
-
-    def _open(self, path: Path) -> None:
-        self._go(path)
 
     # What is chosen
 
@@ -197,32 +196,32 @@ class SourceChooser(VBox):  # type: ignore[misc]  # ipywidgets is not typed
         inside = [folder] if is_all else [self._rows.path_of(key) for key in sorted(checked)]
         self.selected = (*others, *inside)
 
-    # What is pressed, and said
+    # What is pressed, and shown
 
     def _press(self, act: str, _label: str, text: str) -> None:
-        press = _PRESSES.get(act)
-        if press is not None and not self._is_closed:
-            press(self, text)
+        if self._is_closed:
+            return
+        if act == "go":
+            self._press_go(text)
+        elif act == "up":
+            self._press_up()
+        elif act == "again":
+            self._go(self.folder)
+        elif act == "all":
+            self.selected = (*self.selected, self.folder)
+        elif act == "none":
+            self.selected = ()
 
     def _press_go(self, text: str) -> None:
         path = _absolute(self.folder / os.path.expanduser(text.strip()))  # noqa: PTH111 - a Path raises for ~nobody
         is_file = os.path.isfile(path)  # noqa: PTH113 - a Path raises for a NUL in it
         self._go(path.parent if is_file else path, path.name if is_file else "")
 
-    def _press_up(self, _text: str) -> None:
+    def _press_up(self) -> None:
         """Open the folder around this one, or the nearest of them that is still there."""
         around = [one for one in self.folder.parents if os.path.isdir(one)]  # noqa: PTH112
         if around:
             self._go(around[0], self.folder.name)
-
-    def _press_again(self, _text: str) -> None:
-        self._go(self.folder)
-
-    def _press_all(self, _text: str) -> None:
-        self.selected = (*self.selected, self.folder)
-
-    def _press_none(self, _text: str) -> None:
-        self.selected = ()
 
     def _show(self) -> None:
         with self._bar_lock:
@@ -251,20 +250,11 @@ class SourceChooser(VBox):  # type: ignore[misc]  # ipywidgets is not typed
                 Button("none", "Choose nothing", "Forget what is chosen", bool(self.selected)),
             ],
             notes=[
-                *([self._said] if self._said is not None else []),
+                *([self._refusal] if self._refusal is not None else []),
                 _words_of(self._listing),
                 _words_of_choice(self.selected),
             ],
         )
-
-
-_PRESSES: dict[str, Callable[[SourceChooser, str], None]] = {
-    "go": SourceChooser._press_go,
-    "up": SourceChooser._press_up,
-    "again": SourceChooser._press_again,
-    "all": SourceChooser._press_all,
-    "none": SourceChooser._press_none,
-}
 
 
 def keep_apart(paths: Iterable[Path]) -> tuple[Path, ...]:

@@ -1,32 +1,29 @@
 """What is in a folder of the kernel's machine, as rows of a table: names at once, the rest when it is looked at.
 
-The one idea: a folder is listed by name in a thread, which costs little even for a hundred thousand; sizes, and whether
-a file is DICOM, are found out for the rows that are shown, and sizes of all only when they are sorted by.
+A folder is listed by name in a thread, which costs little even for a hundred thousand. Sizes, and whether a file is
+DICOM, are found out for the rows that are shown, and sizes of all only when they are sorted by.
 """
 
 from __future__ import annotations
 
 import os
 import stat
-import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from threading import Lock, RLock, Thread
+from threading import Lock, Thread
 
 from dicomkit._support.quantities import in_bytes
 from dicomkit.sources import PREFIX_END, describe_os_error, has_prefix
 from dicomkit.tags import one_line
-from dicomkit.widgets.table import UPDATE_SECONDS, Cell, Column, Fact, Key, Order, Row, RowSource, cell_text
-
-__all__ = ["Entry", "FolderRows", "Listing", "shown_name"]
+from dicomkit.widgets.table import Cell, Column, Fact, Key, Order, RecordSource, Row, cell_text
 
 FOLDER, DICOM, ZIP, FILE = "folder", "DICOM file", "zip archive", "file"
 OTHER, UNREADABLE = "neither file nor folder", "cannot be read"
 _DICOM_SUFFIXES = frozenset({".dcm", ".dicom", ".dic", ".ima"})
-_COUNT_STEP = 256  # entries listed between two looks at the clock
+_COUNT_STEP = 256  # entries listed between two reports of how many there are
 
 _COLUMNS = (
     Column("name", "Name", 184, stretch=4),
@@ -39,28 +36,15 @@ _NEED_STATUS = frozenset({"size_bytes", "modified"})
 
 @dataclass(slots=True)
 class Entry:
-    """One name in a folder.
-
-    Attributes
-    ----------
-    name : str
-    kind : str
-        By its suffix, until it was looked at.
-    size_bytes, modified : int, float or None
-        None until somebody asked, and where there is none to know; the time is in seconds since the epoch.
-    fault : str
-        Why it cannot be read; empty when it can, or nobody tried.
-    has_status, was_looked_at : bool
-        Whether size and time are known as far as they ever will; whether the file was opened, too.
-    """
+    """One name in a folder, and what is known of it so far."""
 
     name: str
-    kind: str
+    kind: str  # by its suffix, until it was looked at
     size_bytes: int | None = None
-    modified: float | None = None
-    fault: str = ""
-    has_status: bool = False
-    was_looked_at: bool = False
+    modified: float | None = None  # seconds since the epoch
+    fault: str = ""  # why it cannot be read
+    has_status: bool = False  # size and time are known as far as they ever will be
+    was_looked_at: bool = False  # and the file was opened, too
 
     @property
     def is_folder(self) -> bool:
@@ -71,33 +55,18 @@ class Entry:
 class Listing:
     """A folder that is listed in a thread, once it is started.
 
-    Parameters
-    ----------
-    folder : Path
-    on_change : callable
-        Called in that thread with this listing: at most five times a second while it counts, and when it is listed.
-    on_look : callable
-        Called in a thread when more is known of entries; the argument tells whether that was of all that was wanted.
-
-    Attributes
-    ----------
-    count : int
-        How many entries were met so far.
-    entries : tuple of Entry
-        Folders first, each kind by name; none until it is listed.
-    is_listed : bool
-    fault : str
-        Why it cannot be listed; empty when it can.
+    `on_change` is called in that thread while it counts, and when it is listed; `on_look` in a thread when more is
+    known of entries, with whether that was of all that was wanted. Both are called often.
     """
 
     def __init__(
         self, folder: Path, on_change: Callable[[Listing], None], on_look: Callable[[bool], None]
     ) -> None:
         self.folder = folder
-        self.count = 0
-        self.entries: tuple[Entry, ...] = ()
+        self.count = 0  # of what was met so far
+        self.entries: tuple[Entry, ...] = ()  # folders first, each kind by name; none until it is listed
         self.is_listed = False
-        self.fault = ""
+        self.fault = ""  # why it cannot be listed
         self._on_change, self._on_look = on_change, on_look
         self._is_stopped = False
         self._lock = Lock()
@@ -110,7 +79,7 @@ class Listing:
         Thread(target=self._list, name="dicomkit folder", daemon=True).start()
 
     def stop(self) -> None:
-        """Look at nothing more, and tell nobody."""
+        """Look at nothing more, and call nobody."""
         self._is_stopped = True
 
     def look_at(self, entries: Iterable[Entry]) -> None:
@@ -125,7 +94,6 @@ class Listing:
 
     def _list(self) -> None:
         found = []
-        told_at = time.monotonic()
         try:
             with os.scandir(self.folder) as entries:
                 for entry in entries:
@@ -133,15 +101,13 @@ class Listing:
                         return
                     if not _is_hidden(entry):
                         found.append(Entry(entry.name, _kind_by_name(entry)))
-                    if len(found) % _COUNT_STEP == 0 and time.monotonic() > told_at + UPDATE_SECONDS:
-                        told_at = time.monotonic()
                         self.count = len(found)
-                        self._on_change(self)
+                        if self.count % _COUNT_STEP == 0:
+                            self._on_change(self)
         except OSError as error:
             self.fault = describe_os_error(error)
         found.sort(key=lambda one: (not one.is_folder, one.name.casefold(), one.name))
         self.entries = tuple(found)
-        self.count = len(found)
         self.is_listed = True
         if not self._is_stopped:
             self._on_change(self)
@@ -155,18 +121,16 @@ class Listing:
                 self._looker.start()
 
     def _look(self) -> None:
-        told_at = time.monotonic()
-        while (entry := self._next()) is not None:
-            if time.monotonic() > told_at + UPDATE_SECONDS:
-                told_at = time.monotonic()
-                self._on_look(False)
-            path = self.folder / entry[0].name
-            _find_status(entry[0], path)
-            if entry[1]:
-                _find_kind(entry[0], path)
+        while (next_ := self._next()) is not None:
+            entry, is_to_open = next_
+            path = self.folder / entry.name
+            _find_status(entry, path)
+            if is_to_open:
+                _find_kind(entry, path)
+            self._on_look(False)
 
     def _next(self) -> tuple[Entry, bool] | None:
-        """The next entry, and whether to open it; tells, and ends the thread, when there is none."""
+        """The next entry, and whether to open it; reports, and ends the thread, when there is none."""
         with self._lock:
             if not self._is_stopped:
                 if self._shown:
@@ -179,53 +143,33 @@ class Listing:
         return None
 
 
-class FolderRows(RowSource):
-    """The rows of whatever folder is open.
+class FolderRows(RecordSource[Entry]):
+    """The rows of whatever folder is open; `on_open` is called with the path of a folder whose row is opened."""
 
-    Parameters
-    ----------
-    on_open : callable
-        Called with a path when its row, a folder's, is opened.
-
-    Notes
-    -----
-    Keys are never used again for another folder, so that what the browser says of one that is no longer open is known.
-    """
-
-    columns = _COLUMNS
     is_tree = True  # whose branches are other folders: to open one is to go there
-    has_detail = True
-    noun = ("entry", "entries")
 
     def __init__(self, on_open: Callable[[Path], None]) -> None:
         self._on_open: Callable[[Path], None] | None = on_open
-        self._lock = RLock()
         self._listing: Listing | None = None
-        self._entries: tuple[Entry, ...] = ()
-        self._first_key = 0
-        self._place_of: dict[str, int] = {}
-        self._words: tuple[str, ...] = ()
-        self._order: Order = None
-        self._shown: list[int] = []
-        self._is_sorted = True
+        self._key_of: dict[str, int] = {}
+        super().__init__(_COLUMNS, noun=("entry", "entries"))
+        self.has_detail = True
 
     # The folder
 
-    def expect(self, listing: Listing) -> None:
+    def expect(self, listing: Listing | None) -> None:
         """Show nothing, until this one is listed."""
         with self._lock:
-            self._first_key += len(self._entries)
-            self._listing = listing
-            self._entries, self._place_of, self._shown = (), {}, []
+            self.clear()
+            self._listing, self._key_of = listing, {}
 
     def fill(self, listing: Listing) -> bool:
         """Show a folder that is listed; return whether it is the one that is expected."""
         with self._lock:
             if listing is not self._listing:
                 return False
-            self._entries = listing.entries
-            self._place_of = {entry.name: place for place, entry in enumerate(self._entries)}
-            self._refilter()
+            self.extend(listing.entries)
+            self._key_of = {entry.name: key for key, entry in zip(self.keys(), listing.entries, strict=True)}
             return True
 
     def sizes_are_known(self) -> None:
@@ -234,110 +178,58 @@ class FolderRows(RowSource):
             if self._order is not None and self._order[0] in _NEED_STATUS:
                 self._is_sorted = False
 
-    def keys(self) -> range:
-        """The keys of all entries, shown or not."""
-        with self._lock:
-            return range(self._first_key, self._first_key + len(self._entries))
-
     def key_of(self, name: str) -> int | None:
         """The key of an entry, None when there is none of that name."""
-        with self._lock:
-            place = self._place_of.get(name)
-            return None if place is None else self._first_key + place
-
-    def entry(self, key: Key) -> Entry:
-        """The entry of a row.
-
-        Raises
-        ------
-        LookupError
-            It is of a folder that is open no more.
-        """
-        with self._lock:
-            return self._entries[self._place(key)]
+        return self._key_of.get(name)
 
     def path_of(self, key: Key) -> Path:
-        """The path of a row; raises as `entry` does."""
+        """The path of a row; raises as `record` does."""
         with self._lock:
-            entry = self.entry(key)
+            entry = self.record(key)
             assert self._listing is not None
             return self._listing.folder / entry.name
 
-    def _place(self, key: Key) -> int:
-        place = int(key) - self._first_key
-        if not 0 <= place < len(self._entries):
-            raise LookupError(key)
-        return place
-
     # What the table asks
-
-    def __len__(self) -> int:
-        return len(self._shown)
-
-    @property
-    def total(self) -> int:
-        return len(self._entries)
 
     def window(self, start: int, stop: int) -> Sequence[Row]:
         with self._lock:
-            self._sort_if_needed()
-            places = self._shown[start:stop]
+            rows = super().window(start, stop)
             if self._listing is not None:
-                self._listing.look_at(self._entries[place] for place in places)
-            return [self._row(place) for place in places]
+                self._listing.look_at(self.record(row.key) for row in rows)
+            return rows
 
     def _row(self, place: int) -> Row:
-        entry = self._entries[place]
-        return Row(self._first_key + place, _cells(entry), is_open=False if entry.is_folder else None)
+        entry = self._records[place]
+        key = self._first_key + place
+        return Row(key, self._cells(entry), is_open=False if entry.is_folder else None)
 
-    def shown_keys(self) -> Sequence[Key]:
-        with self._lock:
-            self._sort_if_needed()
-            return [self._first_key + place for place in self._shown]
+    def _cells(self, record: Entry) -> tuple[str | Cell, ...]:
+        kind = Cell(record.kind, "bad" if record.fault else "", record.fault.partition(";")[0])
+        size = "" if record.size_bytes is None else in_bytes(record.size_bytes)
+        return cell_text(shown_name(record.name)), kind, size, _time(record.modified)
+
+    def _searched(self, record: Entry) -> str:
+        return record.name
 
     def sort(self, order: Order) -> None:
         with self._lock:
-            self._order = order
-            self._is_sorted = False
+            super().sort(order)
             if order is not None and order[0] in _NEED_STATUS and self._listing is not None:
                 self._listing.find_sizes()
 
-    def _sort_if_needed(self) -> None:
-        """Folders stay first; what is not known is last."""
-        if self._is_sorted:
-            return
-        self._is_sorted = True
-        self._shown.sort()
-        if self._order is None:
-            return
-        name, is_descending = self._order
-        values = {place: _sorting_value(self._entries[place], name) for place in self._shown}
-        known = [place for place in self._shown if values[place] is not None]
-        known.sort(key=lambda place: values[place], reverse=is_descending)  # type: ignore[arg-type,return-value]
-        places = known + [place for place in self._shown if values[place] is None]
-        places.sort(key=lambda place: not self._entries[place].is_folder)
-        self._shown = places
-
-    def search(self, text: str) -> None:
-        with self._lock:
-            self._words = tuple(text.casefold().split())
-            self._refilter()
-
-    def _refilter(self) -> None:
-        self._shown = [place for place, entry in enumerate(self._entries) if self._is_wanted(entry)]
-        self._is_sorted = self._order is None
-
-    def _is_wanted(self, entry: Entry) -> bool:
-        name = entry.name.casefold()
-        return all(word in name for word in self._words)
+    def _sort(self) -> None:
+        """Folders stay first."""
+        self._sort_keys = []  # more may be known of the entries by now
+        super()._sort()
+        self._shown.sort(key=lambda place: not self._records[place].is_folder)
 
     def set_open(self, key: Key, is_open: bool) -> None:
-        if is_open and self.entry(key).is_folder and self._on_open is not None:
+        if is_open and self.record(key).is_folder and self._on_open is not None:
             self._on_open(self.path_of(key))
 
     def detail(self, key: Key) -> Sequence[Fact]:
         try:
-            entry, path = self.entry(key), self.path_of(key)
+            entry, path = self.record(key), self.path_of(key)
         except LookupError:
             return ()
         facts = [
@@ -357,8 +249,8 @@ class FolderRows(RowSource):
         with self._lock:
             if self._listing is not None:
                 self._listing.stop()
-            self._on_open = self._listing = None
-            self._entries, self._place_of, self._shown = (), {}, []
+            self._on_open = None
+            self.expect(None)
 
 
 def shown_name(name: str) -> str:
@@ -420,12 +312,6 @@ def _find_kind(entry: Entry, path: Path) -> None:
         entry.kind, entry.fault = UNREADABLE, describe_os_error(error)
 
 
-def _cells(entry: Entry) -> tuple[str | Cell, ...]:
-    kind = Cell(entry.kind, "bad" if entry.fault else "", entry.fault.partition(";")[0])
-    size = "" if entry.size_bytes is None else in_bytes(entry.size_bytes)
-    return cell_text(shown_name(entry.name)), kind, size, _time(entry.modified)
-
-
 def _time(seconds: float | None) -> str:
     """A time of the kernel's machine, to the minute; nothing for one that no calendar has."""
     if seconds is None:
@@ -434,8 +320,3 @@ def _time(seconds: float | None) -> str:
         return datetime.fromtimestamp(seconds).isoformat(" ", "minutes")
     except (OverflowError, OSError, ValueError):
         return ""
-
-
-def _sorting_value(entry: Entry, name: str) -> str | float | None:
-    value = getattr(entry, name)
-    return value.casefold() if isinstance(value, str) else value

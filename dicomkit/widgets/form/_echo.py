@@ -1,51 +1,32 @@
-"""An echo on a thread of its own, and its answer as a sentence.
-
-The one idea: a run that is not waited for any more is forgotten at once; its association is aborted, its thread ends.
-"""
+"""An echo on a thread of its own, and what a form says of it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from threading import Thread
-from typing import TYPE_CHECKING
+from typing import Any
 
 from dicomkit.sending import EchoResult, echo_until
+from dicomkit.settings import DicomSenderSetting
 from dicomkit.wire.socket import Interrupt
 
-if TYPE_CHECKING:
-    from dicomkit.security import TlsOptions, UserIdentity
-    from dicomkit.settings import DicomSenderSetting
-
-__all__ = ["EchoRun", "sentence"]
+_ROUTE = ("remote_host", "remote_port", "our_aet", "remote_aet", "timeout_seconds")
 
 
 class EchoRun:
-    """One C-ECHO under way.
+    """One C-ECHO; `on_answer` is called with it on its thread, unless it was abandoned before. `options` as for `echo`.
 
-    Parameters
-    ----------
-    setting : DicomSenderSetting
-        Whom to ask.
-    on_answer : callable
-        Called once with the run, on its thread, when there is an answer and the run was not abandoned before.
-    tls, identity
-        As for `echo`.
+    A run that is abandoned is forgotten at once; its association is aborted, and its thread ends.
     """
 
     def __init__(
-        self,
-        setting: DicomSenderSetting,
-        on_answer: Callable[[EchoRun], None],
-        *,
-        tls: TlsOptions | None = None,
-        identity: UserIdentity | None = None,
+        self, setting: DicomSenderSetting, on_answer: Callable[[EchoRun], None], **options: Any
     ) -> None:
         self.setting = setting
-        self._tls, self._identity = tls, identity
         self.result: EchoResult | None = None
         self._on_answer: Callable[[EchoRun], None] | None = on_answer
         self._interrupt = Interrupt()
-        self._thread = Thread(target=self._run, name="dicomkit echo", daemon=True)
+        self._thread = Thread(target=self._run, kwargs=options, name="dicomkit echo", daemon=True)
         self._thread.start()
 
     def abandon(self) -> None:
@@ -58,9 +39,9 @@ class EchoRun:
         self._thread.join(timeout_seconds)
         return not self._thread.is_alive()
 
-    def _run(self) -> None:
+    def _run(self, **options: Any) -> None:
         try:
-            self.result = echo_until(self._interrupt, self.setting, tls=self._tls, identity=self._identity)
+            self.result = echo_until(self._interrupt, self.setting, **options)
         finally:
             self._interrupt.close()
         on_answer = self._on_answer
@@ -68,9 +49,19 @@ class EchoRun:
             on_answer(self)
 
 
-def sentence(result: EchoResult) -> str:
-    """What came of an echo, as a sentence."""
-    if result.outcome.is_stored:
-        return f"{result.detail}."
-    what = str(result.outcome).replace("_", " ").capitalize()
-    return f"{what}: {result.detail}."
+def echo_state(
+    shown: DicomSenderSetting | None, running: EchoRun | None, answered: EchoRun | None
+) -> dict[str, Any]:
+    """The echo under way, or else the last answer, and whether that is about what is `shown` now."""
+    status = says = ""
+    is_old = False
+    if running is not None:
+        asked = running.setting
+        says = f"Asking {asked.remote_aet!r} at {asked.remote_host}:{asked.remote_port} …"
+    elif answered is not None and answered.result is not None:
+        asked, result = answered.setting, answered.result
+        status, says = "done", f"{result.detail}."
+        if not result.outcome.is_stored:
+            status, says = "error", f"{str(result.outcome).replace('_', ' ').capitalize()}: {says}"
+        is_old = shown is None or any(getattr(shown, one) != getattr(asked, one) for one in _ROUTE)
+    return {"is_running": running is not None, "status": status, "says": says, "is_old": is_old}

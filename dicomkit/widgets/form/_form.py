@@ -1,7 +1,8 @@
 """SettingForm: fill in a DicomSenderSetting by fields or as JSON, check that the peer answers, load and save it.
 
-The one idea: the kernel keeps both sides and judges every keystroke by the settings model; the browser shows what it is
-told and never overwrites what is being typed. All of it travels as custom messages, so no notebook holds a host's name.
+The kernel keeps both sides and judges every keystroke by the settings model; the browser shows what it is sent, and
+never overwrites what is being typed. A message is the whole state, so that a view that was just opened, or missed some,
+needs no other. All of it travels as custom messages, so no notebook holds the name of a host.
 
 It is one anywidget and not a box of ipywidgets: a text box of those cannot be tied to its message for a screen reader,
 nor wait for quiet, and such a form is 183 models to open, to reload and to free, against two.
@@ -15,26 +16,23 @@ from pathlib import Path
 from threading import RLock
 from typing import TYPE_CHECKING, Any
 
-import anywidget
 import traitlets as t
 
 from dicomkit.errors import SettingError, without_folder
 from dicomkit.sending import EchoResult
 from dicomkit.settings import FIELD_OF, DicomSenderSetting, JsonFault, decode_json, field_called
-from dicomkit.widgets._assets import javascript, stylesheet
-from dicomkit.widgets.form._echo import EchoRun
-from dicomkit.widgets.form._files import FileDesk
+from dicomkit.widgets._assets import javascript
+from dicomkit.widgets._widget import MessageWidget
+from dicomkit.widgets.form._echo import EchoRun, echo_state
+from dicomkit.widgets.form._files import FileDesk, list_folder
 from dicomkit.widgets.form._layout import described
-from dicomkit.widgets.form._messages import Message, echo_state, file_state, sides_state
 from dicomkit.widgets.form._sides import Sides, normal_lines
 
 if TYPE_CHECKING:
     from dicomkit.security import TlsOptions, UserIdentity
 
-__all__ = ["SettingForm"]
 
-
-class SettingForm(anywidget.AnyWidget):
+class SettingForm(MessageWidget):
     """A form for a setting: fields on one side, its JSON on the other, both live.
 
     Parameters
@@ -69,17 +67,7 @@ class SettingForm(anywidget.AnyWidget):
         When a path is given that cannot be read.
     """
 
-    _esm = javascript(
-        "elements.js",
-        "keys.js",
-        "kernel.js",
-        "form/store.js",
-        "form/fields.js",
-        "form/json.js",
-        "form/files.js",
-        "form/form.js",
-    )
-    _css = stylesheet()
+    _esm = javascript("form/store.js", "form/fields.js", "form/json.js", "form/files.js", "form/form.js")
 
     value = t.Instance(DicomSenderSetting)
     valid = t.Bool(True, read_only=True)
@@ -105,14 +93,19 @@ class SettingForm(anywidget.AnyWidget):
         self._on_send = on_send
         self._tls, self._identity = tls, identity
         self._echo: EchoRun | None = None
-        self._asked: DicomSenderSetting | None = None
-        self._heard: tuple[str, int] = ("", 0)
+        self._answered: EchoRun | None = None
+        self._heard: tuple[str, int] = ("", 0)  # the view that sent the last edit, and its number there
         super().__init__(value=start)
-        self._tell_python()
+        self._set_traits()
         self.observe(self._on_value, "value")
-        self.on_msg(self._hear)
-        if not isinstance(setting, DicomSenderSetting) and setting is not None:
-            self._start_with(setting)
+        if setting is None or isinstance(setting, DicomSenderSetting):
+            return
+        try:
+            self.load(setting)
+        except OSError:
+            self.close()
+            raise
+        self._undo = None
 
     # What Python may do
 
@@ -165,7 +158,7 @@ class SettingForm(anywidget.AnyWidget):
         self._changed()
 
     def load(self, path: str | os.PathLike[str]) -> None:
-        """Show the setting in a JSON file; one with faults is shown with its faults, to be mended.
+        """Show the setting in a JSON file; one with faults is shown with its faults, to be corrected.
 
         Raises
         ------
@@ -281,25 +274,13 @@ class SettingForm(anywidget.AnyWidget):
         if self.comm is None:  # closed before
             return
         self.cancel_echo()
-        self.on_msg(self._hear, remove=True)
-        self.unobserve_all()
         self._on_send = None
-        layout = self.layout
         super().close()
-        layout.close()
 
     def __repr__(self) -> str:
         return f"<SettingForm: {'valid' if self.valid else 'invalid'}>"
 
     # What follows from a change
-
-    def _start_with(self, path: str | os.PathLike[str]) -> None:
-        try:
-            self.load(path)
-        except OSError:
-            self.close()
-            raise
-        self._undo = None
 
     def _on_value(self, change: Any) -> None:
         """Show a setting that Python put in; one that came from the form is there already."""
@@ -310,10 +291,10 @@ class SettingForm(anywidget.AnyWidget):
         self._changed()
 
     def _changed(self) -> None:
-        self._tell_python()
-        self._tell_browser()
+        self._set_traits()
+        self._send_state()
 
-    def _tell_python(self) -> None:
+    def _set_traits(self) -> None:
         with self._lock:
             setting, errors = self._sides.setting, self._sides.errors
         with self.hold_trait_notifications():
@@ -322,8 +303,8 @@ class SettingForm(anywidget.AnyWidget):
             self.set_trait("errors", errors)
             self.set_trait("valid", not errors)
 
-    def _tell_browser(self) -> None:
-        with self._lock:  # what is told last is what was so last
+    def _send_state(self) -> None:
+        with self._lock:  # what is sent last is what was so last
             if self.comm is not None:
                 self.send(self._state())
 
@@ -342,28 +323,19 @@ class SettingForm(anywidget.AnyWidget):
         with self._lock:
             if run is not self._echo:
                 return
-            self._echo, self._asked = None, run.setting
+            self._echo, self._answered = None, run
         with self.hold_trait_notifications():
             self.set_trait("echo_result", run.result)
             self.set_trait("echoing", False)
-        self._tell_browser()
+        self._send_state()
 
-    # What the browser says
+    # What the browser asks
 
-    def _hear(self, _widget: object, content: Any, _buffers: object) -> None:
-        """Do what a custom message asks for; one that is not ours is passed over."""
-        kind = content.get("kind") if isinstance(content, dict) else None
-        if kind == "hello":
-            self.send({"kind": "form", "groups": described(), "can_send": self._on_send is not None})
-            self._tell_browser()
-        elif kind == "edit":
-            self._take_edits(content)
-        elif kind == "act":
-            act = _ACTS.get(str(content.get("act")))
-            if act is not None:
-                act(self, str(content.get("path", "")))
+    def _hear_hello(self, _content: object) -> None:
+        self.send({"kind": "form", "groups": described(), "can_send": self._on_send is not None})
+        self._send_state()
 
-    def _take_edits(self, content: Message) -> None:
+    def _hear_edit(self, content: dict[str, Any]) -> None:
         self._heard = str(content.get("from", "")), int(content.get("number", 0))
         text, fields = content.get("json"), content.get("fields")
         with self._lock:
@@ -375,29 +347,41 @@ class SettingForm(anywidget.AnyWidget):
             self._desk.status, self._desk.says = "", ""
         self._changed()
 
-    def _act_load(self, path: str) -> None:
-        target = self._desk.resolved(path.strip())
+    def _hear_act(self, content: dict[str, Any]) -> None:
+        act, path = content.get("act"), str(content.get("path", ""))
+        if act == "load":
+            self._load_or_list(self._desk.resolved(path.strip()))
+        elif act in ("unlist", "keep"):
+            self._desk.say("", "")
+            self._send_state()
+        elif act == "save":
+            self._save_or_ask(path)
+        elif act == "overwrite":  # only what was asked about is overwritten
+            self._save_or_ask(path, overwrite=self._desk.question == self._desk.target(path))
+        elif act == "new":
+            self.new()
+        elif act == "undo":
+            self._put_back()
+        elif act == "revert":
+            self.revert()
+        elif act == "cancel_echo":
+            self.cancel_echo()
+        elif act == "echo" and self.valid:
+            self.echo()
+        elif act == "send" and self.valid and self._on_send is not None:
+            self._on_send(self.value)
+
+    def _load_or_list(self, target: Path) -> None:
         try:
             if target.is_dir():
-                self._desk.open(target)
+                self._desk.say("", "", listing=list_folder(target))
             else:
                 self.load(target)
         except OSError as error:
             self._desk.say_error(error, target)
-        self._tell_browser()
+        self._send_state()
 
-    def _act_unlist(self, _path: str) -> None:
-        self._desk.listing = None
-        self._tell_browser()
-
-    def _act_save(self, path: str) -> None:
-        self._save_as_told(path, overwrite=False)
-
-    def _act_overwrite(self, path: str) -> None:
-        """Save after the question was answered; only what was asked about is overwritten."""
-        self._save_as_told(path, overwrite=self._desk.question == self._desk.target(path))
-
-    def _save_as_told(self, path: str, *, overwrite: bool) -> None:
+    def _save_or_ask(self, path: str, *, overwrite: bool = False) -> None:
         target = self._desk.target(path)
         if not path.strip():
             self._desk.say("warning", "Type a file name to save under, such as send-to-pacs.json.")
@@ -405,70 +389,32 @@ class SettingForm(anywidget.AnyWidget):
             try:
                 self.save(target, overwrite=overwrite)
             except FileExistsError:
-                self._desk.ask(target)
+                self._desk.say("", "", question=target)
             except OSError as error:
                 self._desk.say_error(error, target)
-        self._tell_browser()
+        self._send_state()
 
-    def _act_keep(self, _path: str) -> None:
-        self._desk.question = None
-        self._tell_browser()
-
-    def _act_new(self, _path: str) -> None:
-        self.new()
-
-    def _act_undo(self, _path: str) -> None:
+    def _put_back(self) -> None:
         """Put back what a load, a new setting or going back replaced."""
-        if self._undo is None:
-            return
-        self._put(*self._undo)
-        self._undo = None
-        self._desk.say("done", "Put back what was there before.")
-        self._changed()
+        if self._undo is not None:
+            self._put(*self._undo)
+            self._undo = None
+            self._desk.say("done", "Put back what was there before.")
+            self._changed()
 
-    def _act_revert(self, _path: str) -> None:
-        self.revert()
-
-    def _act_echo(self, _path: str) -> None:
-        if self.valid:
-            self.echo()
-
-    def _act_cancel_echo(self, _path: str) -> None:
-        self.cancel_echo()
-
-    def _act_send(self, _path: str) -> None:
-        if self.valid and self._on_send is not None:
-            self._on_send(self.value)
-
-    # What the browser is told
-
-    def _state(self) -> Message:
+    def _state(self) -> dict[str, Any]:
         with self._lock:
-            sides, run = self._sides, self._echo
-            asking = None if run is None else run.setting
+            sides, can_undo = self._sides, self._undo is not None
             return {
                 "kind": "state",
                 "from": self._heard[0],
                 "number": self._heard[1],
-                **sides_state(sides),
-                "file": file_state(self._desk, self.path, sides, can_undo=self._undo is not None),
-                "echo": echo_state(sides.setting, asking, self._asked, self.echo_result),
+                **sides.state(),
+                "file": self._desk.state(
+                    self.path, sides.text, is_faulty=bool(sides.errors), can_undo=can_undo
+                ),
+                "echo": echo_state(sides.setting, self._echo, self._answered),
             }
-
-
-_ACTS: dict[str, Callable[[SettingForm, str], None]] = {
-    "load": SettingForm._act_load,
-    "unlist": SettingForm._act_unlist,
-    "save": SettingForm._act_save,
-    "overwrite": SettingForm._act_overwrite,
-    "keep": SettingForm._act_keep,
-    "new": SettingForm._act_new,
-    "undo": SettingForm._act_undo,
-    "revert": SettingForm._act_revert,
-    "echo": SettingForm._act_echo,
-    "cancel_echo": SettingForm._act_cancel_echo,
-    "send": SettingForm._act_send,
-}
 
 
 def _json_name(field: str) -> str:

@@ -1,16 +1,11 @@
-"""How a settings form is laid out: which fields stand together, and what people call them.
-
-The one idea: `FIELDS` says what a field is; here is only where it stands and what is written before it.
-"""
+"""How a settings form is laid out: which of the `FIELDS` stand together, and what people call them."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
-from dicomkit.settings import FIELD_OF, FROM_TYPES, FieldInfo, MessageType
-
-__all__ = ["Group", "GROUPS", "LABELS", "described"]
+from dicomkit.settings import FIELD_OF, FIELDS, FROM_TYPES, FieldInfo, MessageType
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,59 +15,40 @@ class Group:
     title: str
     hint: str
     fields: tuple[str, ...]
-    is_folded: bool = False
+    is_folded: bool = True
 
 
 GROUPS: tuple[Group, ...] = (
-    Group("Where", "the machine that receives", ("RemoteHost", "RemotePort")),
-    Group("Who", "the names both sides go by", ("OurAET", "RemoteAET")),
-    Group(
-        "Message", "what is sent", ("MessageType", "MessageTemplate", "MessageTypeOptions"), is_folded=True
-    ),
+    Group("Where", "the machine that receives", ("RemoteHost", "RemotePort"), is_folded=False),
+    Group("Who", "the names both sides go by", ("OurAET", "RemoteAET"), is_folded=False),
+    Group("Message", "what is sent", ("MessageType", "MessageTemplate", "MessageTypeOptions")),
     Group(
         "Workflow links",
         "this activity among others",
         ("Name", "Id", "Filters", "Transformers", "TransformersNotAvailable"),
-        is_folded=True,
     ),
-    Group(
-        "Advanced",
-        "timeout, switch, format",
-        ("TimeoutSeconds", "Disabled", "Version", "$type"),
-        is_folded=True,
-    ),
+    Group("Advanced", "timeout, switch, format", ("TimeoutSeconds", "Disabled", "Version", "$type")),
 )
 
-LABELS: dict[str, str] = {
+# The labels that are not the words of the field's own name.
+_LABELS = {
     "RemoteHost": "Host",
     "RemotePort": "Port",
     "OurAET": "Our AE title",
     "RemoteAET": "Remote AE title",
-    "MessageType": "Message type",
-    "MessageTemplate": "Message template",
-    "MessageTypeOptions": "Message type options",
-    "Name": "Name",
-    "Id": "Id",
-    "Filters": "Filters",
-    "Transformers": "Transformers",
-    "TransformersNotAvailable": "Transformers not available",
     "TimeoutSeconds": "Timeout in seconds",
-    "Disabled": "Disabled",
-    "Version": "Version",
     "$type": "Type",
+}
+LABELS = {
+    info.json_name: _LABELS.get(info.json_name, info.attribute.replace("_", " ").capitalize())
+    for info in FIELDS
 }
 
 
 def described() -> list[dict[str, Any]]:
-    """Return the groups and their fields in plain values, as the browser is told them once."""
+    """Return the groups and their fields in plain values, as the browser is sent them once."""
     return [
-        {
-            "title": group.title,
-            "hint": group.hint,
-            "is_folded": group.is_folded,
-            "fields": [_field(FIELD_OF[name]) for name in group.fields],
-        }
-        for group in GROUPS
+        {**asdict(group), "fields": [_field(FIELD_OF[name]) for name in group.fields]} for group in GROUPS
     ]
 
 

@@ -1,6 +1,5 @@
 // The fields' side: a control for each field, with its meaning, and what is wrong or worth knowing beneath it.
-//
-// Strategy: everything is typed as text and judged by Python; a control keeps what was typed, whatever is said of it.
+// Everything is typed as text and judged by Python; a control keeps what was typed, whatever is said of it.
 
 const MARKS = { error: "✕", warning: "⚠", info: "ℹ" };
 const SEVERITIES = { error: "Fault", warning: "Warning", info: "Note" };
@@ -29,7 +28,7 @@ class FieldControl {
     this.input = this.buildInput(id);
     this.absent = make("span", { class: "dk-absent", text: "not in the JSON", hidden: "" });
     this.name = make("output", { class: "dk-choice-name dk-muted", for: id });
-    this.notes = make("div", { class: "dk-notes", role: "status", id: `${id}-notes` });
+    this.notes = make("div", { role: "status", id: `${id}-notes` });
     this.more = make(
       "div",
       { class: "dk-more", id: `${id}-more`, hidden: "" },
@@ -45,11 +44,13 @@ class FieldControl {
     const label = make("label", { for: id, text: field.label });
     const jsonName = make("code", { class: "dk-json-name", text: field.name === field.label ? "" : field.name });
     const isSwitch = field.kind === "boolean";
+    const control = this.choices ? [this.input, this.choices, this.name] : [this.input];
+    const head = [...(isSwitch ? control : []), label, jsonName, this.absent, this.moreButton];
     this.element = make(
       "div",
-      { class: `dk-form-field${isSwitch ? " dk-switch" : ""}`, "data-field": field.name },
-      make("div", { class: "dk-form-label" }, ...(isSwitch ? [this.input] : []), label, jsonName, this.absent, this.moreButton),
-      ...(isSwitch ? [] : [make("div", { class: "dk-form-control" }, this.input, ...(this.choices ? [this.choices, this.name] : []))]),
+      { class: "dk-form-field", "data-field": field.name },
+      make("div", { class: "dk-form-label" }, ...head),
+      ...(isSwitch ? [] : [make("div", { class: "dk-form-control" }, ...control)]),
       make("p", { class: "dk-meaning", id: `${id}-meaning`, text: field.meaning }),
       this.more,
       this.notes,
@@ -58,21 +59,15 @@ class FieldControl {
 
   buildInput(id) {
     const { kind, name, choices } = this.field;
-    const shared = { id, "aria-describedby": `${id}-notes ${id}-meaning`, autocomplete: "off", spellcheck: "false" };
+    const shared = { id, "aria-describedby": `${id}-notes ${id}-meaning` };
     if (kind === "boolean") {
       const input = make("input", { ...shared, type: "checkbox" });
       input.addEventListener("change", () => this.store.editField(name, String(input.checked)));
       return input;
     }
     const isLong = kind === "json" || name === "MessageTemplate";
-    const input = make(isLong ? "textarea" : "input", {
-      ...shared,
-      class: `dk-input dk-${kind}`,
-      ...(isLong ? { rows: "2" } : { type: "text" }),
-      inputmode: kind === "integer" ? "numeric" : null,
-      placeholder: kind === "json" ? "null" : null,
-      list: choices.length ? `${id}-choices` : null,
-    });
+    const more = { placeholder: kind === "json" ? "null" : null, list: choices.length ? `${id}-choices` : null };
+    const input = textInput(`dk-${kind}`, { ...shared, ...more, inputmode: kind === "integer" ? "numeric" : null }, isLong);
     input.addEventListener("input", () => this.store.editField(name, input.value));
     if (choices.length) {
       this.choices = make("datalist", { id: `${id}-choices` });
@@ -111,7 +106,7 @@ class FieldGroup {
     this.controls = group.fields.map((field) => new FieldControl(store, field, prefix));
     const title = [make("span", { class: "dk-group-title", text: group.title }), make("span", { class: "dk-muted", text: group.hint })];
     const fields = make("div", { class: "dk-form-fields" }, ...this.controls.map((one) => one.element));
-    this.counts = make("span", { class: "dk-counts" });
+    this.counts = make("span");
     this.faults = 0;
     if (group.is_folded) {
       this.element = make("details", { class: "dk-form-group" }, make("summary", {}, ...title, this.counts), fields);
@@ -125,7 +120,7 @@ class FieldGroup {
     const notes = this.names.flatMap((name) => state.fields[name].notes);
     const count = (severity) => notes.filter((note) => note.severity === severity).length;
     const faults = count("error");
-    if (faults > this.faults) this.element.open = true; // what cannot be seen cannot be mended
+    if (faults > this.faults) this.element.open = true; // what cannot be seen cannot be corrected
     this.faults = faults;
     const counts = [
       ["error", faults, "fault"],

@@ -1,25 +1,18 @@
-// The bar above: which file the setting is from, and a listing of the kernel's folders to choose another.
-//
-// Strategy: one box holds the name for loading and for saving; what would overwrite a file asks first, in its place.
+// The bar above: which file the setting is from, and a listing of the kernel's folders to choose another. One box holds
+// the name for loading and for saving; what would overwrite a file asks first, in its place.
 
 class FileBar {
   constructor(store, prefix) {
     this.store = store;
     const id = `${prefix}-path`;
-    this.path = make("input", {
-      id,
-      type: "text",
-      class: "dk-input dk-path",
-      placeholder: "send-to-pacs.json",
-      autocomplete: "off",
-      spellcheck: "false",
-      "aria-describedby": `${id}-says`,
-    });
+    const placeholder = "send-to-pacs.json";
+    this.path = textInput("dk-path", { id, placeholder, "aria-describedby": `${id}-says` });
     this.path.addEventListener("keydown", (event) => {
       if (event.key === "Enter") store.act("load", this.path.value);
     });
     this.mark = make("span", { class: "dk-changed", text: "● not saved" });
-    this.browseButton = button("Browse…", "List the folder, to choose a file", () => this.browse(), {
+    const browse = () => store.act(this.listing.hidden ? "load" : "unlist");
+    this.browseButton = button("Browse…", "List the folder, to choose a file", browse, {
       "aria-expanded": "false",
       "aria-controls": `${id}-listing`,
     });
@@ -37,23 +30,16 @@ class FileBar {
     );
     this.question = make("div", { class: "dk-question", role: "alertdialog", "aria-label": "Overwrite?", hidden: "" });
     this.listing = make("div", { class: "dk-listing", id: `${id}-listing`, role: "region", "aria-label": "Choose a file", hidden: "" });
-    for (const [element, act] of [
-      [this.question, "keep"],
-      [this.listing, "unlist"],
-    ]) {
+    for (const element of [this.question, this.listing]) {
       element.addEventListener("keydown", (event) => {
         if (event.key !== "Escape") return;
         event.stopPropagation();
-        store.act(act);
+        store.act(element === this.question ? "keep" : "unlist");
         this.path.focus();
       });
     }
-    this.says = make("div", { class: "dk-says", role: "status", id: `${id}-says` });
-    this.element = make("div", { class: "dk-files" }, this.bar, this.question, this.listing, this.says);
-  }
-
-  browse() {
-    this.store.act(this.listing.hidden ? "load" : "unlist");
+    this.says = make("div", { role: "status", id: `${id}-says` });
+    this.element = make("div", {}, this.bar, this.question, this.listing, this.says);
   }
 
   refresh(state) {

@@ -1,7 +1,5 @@
-// The form's view: the file, both sides, and what can be done with a setting that has no fault.
-//
-// Strategy: this file is the last of those that make one module (see widgets/assets.py); a view keeps nothing of its own
-// but elements, and `refresh` makes them say what the store holds.
+// The form's view: the file, both sides, and what can be done with a setting that has no fault. It keeps nothing of its
+// own but elements, and `refresh` makes them say what the store holds.
 
 let formCount = 0;
 

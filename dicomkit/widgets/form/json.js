@@ -1,7 +1,6 @@
-// The JSON side: an editor with line numbers, and each fault at its line and column with a caret under it.
-//
-// Strategy: a textarea with invisible text lies over the same text in colours, in a box that scrolls both; so typing,
-// selecting and undoing are the browser's own.
+// The JSON side: an editor with line numbers, and each fault at its line and column with a caret under it. A textarea
+// with invisible text lies over the same text in colours, in a box that scrolls both; so typing, selecting and undoing
+// are the browser's own.
 
 const TOKEN = /("(?:[^"\\\n]|\\.)*"?)(\s*:)?|-?\d[\d.eE+-]*|\b(?:true|false|null)\b/g;
 const SHOWN_FAULTS = 3;
@@ -44,10 +43,7 @@ class JsonEditor {
       "aria-describedby": `${id}-faults`,
     });
     this.input.addEventListener("input", () => store.editJson(this.input.value));
-    this.input.addEventListener("blur", () => {
-      store.flushJson();
-      store.pump();
-    });
+    this.input.addEventListener("blur", () => store.sendJson());
     this.faults = make("div", { class: "dk-json-faults", role: "status", id: `${id}-faults` });
     this.element = make(
       "section",

@@ -1,8 +1,8 @@
 // What all views of one form share: what Python last said, and what was typed that Python has not answered yet.
 //
-// Strategy: Python answers every edit with the whole state. While an edit is unanswered, its side is passed over in
-// what Python says, so nothing that is being typed is overwritten. One edit is under way at a time; what is typed
-// meanwhile goes out together when the answer comes. The JSON waits for quiet before it goes.
+// Python answers every edit with the whole state. While an edit is unanswered, its side is passed over in what Python
+// says, so nothing that is being typed is overwritten. One edit is under way at a time; what is typed meanwhile goes out
+// together when the answer comes. The JSON waits for quiet before it goes.
 
 const QUIET_MS = 300;
 const PATIENCE_MS = 5000;
@@ -13,37 +13,40 @@ class FormStore {
     this.me = Math.random().toString(36).slice(2);
     this.number = 0;
     this.underWay = 0;
-    this.unanswered = new Map(); // side, to the number of the edit that told Python; Infinity before it is told
+    this.unanswered = new Map(); // side, to the number of the edit that sent it; Infinity before it is sent
     this.unsent = { fields: {} };
     this.isSilent = false; // no answer yet, and none soon
     this.isGone = false; // there is nobody to answer: the kernel was started again
     this.form = null;
     this.state = null;
     this.views = new Set();
+    this.quiet = whenQuiet(QUIET_MS, () => this.sendJson());
+    this.patience = whenQuiet(PATIENCE_MS, () => this.changed({ isSilent: true }));
     this.kernel = new Kernel(
       model,
       (message) => this.hear(message),
-      () => this.part(),
+      () => this.changed({ isGone: true }),
     );
     this.kernel.say({ kind: "hello" });
-    this.beginToWait();
+    this.patience.later();
   }
 
   close() {
     this.kernel.close();
-    clearTimeout(this.quiet);
-    clearTimeout(this.patience);
+    this.quiet.stop();
+    this.patience.stop();
     this.views.clear();
   }
 
-  changed() {
+  changed(what = {}) {
+    Object.assign(this, what);
     for (const view of this.views) view.refresh();
   }
 
   // What people do
 
   editField(name, text) {
-    this.flushJson();
+    this.takeJson();
     this.state.fields[name].text = text;
     this.unsent.fields[name] = text;
     this.unanswered.set(name, Infinity);
@@ -54,32 +57,28 @@ class FormStore {
   editJson(text) {
     this.state.json = text;
     this.unanswered.set(JSON_SIDE, Infinity);
-    clearTimeout(this.quiet);
-    this.quiet = setTimeout(() => {
-      this.flushJson();
-      this.pump();
-    }, QUIET_MS);
+    this.quiet.later();
     this.changed();
   }
 
   /** Take the JSON as it is, without waiting for quiet. */
-  flushJson() {
-    clearTimeout(this.quiet);
+  takeJson() {
+    this.quiet.stop();
     if (this.unanswered.get(JSON_SIDE) === Infinity) this.unsent.json = this.state.json;
   }
 
+  sendJson() {
+    this.takeJson();
+    this.pump();
+  }
+
   act(act, path = "") {
-    this.flushJson();
+    this.takeJson();
     this.pump({ atOnce: true });
     this.kernel.say({ kind: "act", act, path });
   }
 
-  // What Python is told and says
-
-  part() {
-    this.isGone = true;
-    this.changed();
-  }
+  // What Python is sent, and says
 
   pump({ atOnce = false } = {}) {
     const isNothing = this.unsent.json === undefined && !Object.keys(this.unsent.fields).length;
@@ -90,15 +89,7 @@ class FormStore {
     if (this.unsent.json !== undefined) this.unanswered.set(JSON_SIDE, this.number);
     this.kernel.say({ kind: "edit", from: this.me, number: this.number, ...this.unsent });
     this.unsent = { fields: {} };
-    this.beginToWait();
-  }
-
-  beginToWait() {
-    clearTimeout(this.patience);
-    this.patience = setTimeout(() => {
-      this.isSilent = true;
-      this.changed();
-    }, PATIENCE_MS);
+    this.patience.later();
   }
 
   hear(message) {
@@ -108,16 +99,13 @@ class FormStore {
       if (message.number >= this.underWay) this.underWay = 0;
       for (const [side, number] of this.unanswered) if (number <= message.number) this.unanswered.delete(side);
     }
-    if (!this.underWay) clearTimeout(this.patience);
-    this.isSilent = false;
-    const before = this.state;
-    this.state = message;
-    if (before) {
-      for (const side of this.unanswered.keys()) {
-        if (side === JSON_SIDE) message.json = before.json;
-        else message.fields[side].text = before.fields[side].text;
-      }
+    if (!this.underWay) this.patience.stop();
+    for (const side of this.state ? this.unanswered.keys() : []) {
+      if (side === JSON_SIDE) message.json = this.state.json;
+      else message.fields[side].text = this.state.fields[side].text;
     }
+    this.state = message;
+    this.isSilent = false;
     this.pump();
     this.changed();
   }

@@ -1,97 +1,51 @@
-"""What a table shows: columns, rows, and where the rows come from; plain Python, no browser.
+"""What a table shows: columns, rows, and the protocol of what the rows come from; plain Python, no browser.
 
-The one idea: a source keeps all its rows, sorts, filters and searches them itself, and hands out the few that are
-looked at; so a table of a hundred thousand is no heavier than one of a hundred.
+A source keeps all its rows, sorts, filters and searches them itself, and hands out the few that are looked at; so a
+table of a hundred thousand is no heavier than one of a hundred.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-__all__ = ["Cell", "Choice", "Column", "Fact", "Filter", "Key", "Order", "Row", "RowSource", "Tone"]
-
 Key: TypeAlias = "int | str"
-Order: TypeAlias = "tuple[str, bool] | None"
+Order: TypeAlias = "tuple[str, bool] | None"  # a column, and whether descending
 Tone = Literal["", "good", "warning", "bad", "muted", "accent", "added", "removed", "changed"]
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column of a table.
-
-    Attributes
-    ----------
-    name, label : str
-        For Python, and for people.
-    width_px : int
-        Its width, and the least of it when it stretches.
-    stretch : int
-        Its share of the room that is left; 0 keeps it at its width.
-    align : {"left", "right"}
-        Numbers stand on the right.
-    is_sortable : bool
-        Whether its head sorts.
-    is_code : bool
-        Whether it is set in the font of code (tags, UIDs).
-    meaning : str
-        A sentence that its head tells when pointed at.
-    """
+    """One column of a table."""
 
     name: str
     label: str
-    width_px: int = 120
-    stretch: int = 0
-    align: Literal["left", "right"] = "left"
+    width_px: int = 120  # the least of it when it stretches
+    stretch: int = 0  # its share of the room that is left; 0 keeps it at its width
+    align: Literal["left", "right"] = "left"  # numbers stand on the right
     is_sortable: bool = True
-    is_code: bool = False
-    meaning: str = ""
+    is_code: bool = False  # set in the font of code (tags, UIDs)
+    meaning: str = ""  # shown when its head is pointed at
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """What stands in one place, when it is more than text.
-
-    Attributes
-    ----------
-    text : str
-        Shown as it is; nothing in it is markup.
-    tone : str
-        Good, warning, bad: a colour, and a sign before the text that tells the same without it.
-    note : str
-        A few words behind the text, paler.
-    """
+    """What stands in one place, when it is more than text; a `note` stands behind it, paler."""
 
     text: str
-    tone: Tone = ""
+    tone: Tone = ""  # a colour, and a sign before the text that says the same without it
     note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row, as it is shown.
-
-    Attributes
-    ----------
-    key : int or str
-        What tells it from all others of its source, for as long as that lives.
-    cells : tuple of str or Cell
-        One for each column.
-    level : int
-        Depth in a tree, from 1.
-    is_open : bool or None
-        Whether the rows under it are shown; None when there are none.
-    tone : str
-        A tint of the whole row.
-    is_heading : bool
-        Whether it names what is under it.
-    """
+    """One row, as it is shown; its `key` is no other's as long as the source lives."""
 
     key: Key
     cells: tuple[str | Cell, ...]
-    level: int = 1
-    is_open: bool | None = None
+    level: int = 1  # depth in a tree
+    is_open: bool | None = None  # whether the rows under it are shown; None without any
     tone: Tone = ""
     is_heading: bool = False
 
@@ -127,10 +81,11 @@ class Filter:
 
 
 class RowSource:
-    """Where the rows of a table come from; a table needs `columns`, `__len__`, `window` and `shown_keys`.
+    """Where the rows of a table come from; this one has none.
 
-    The other methods say what can be done beyond looking, and do nothing here. All are called under the lock of the
-    table; a source whose rows are added by other threads has a lock of its own for them.
+    A source has `columns`, `__len__`, `window` and `shown_keys`, and of the other methods those for what can be done
+    with it beyond looking. All are called under the lock of the table; a source whose rows are added by other threads
+    has a lock of its own for them.
     """
 
     columns: Sequence[Column] = ()
@@ -140,7 +95,7 @@ class RowSource:
 
     def __len__(self) -> int:
         """Return how many rows there are to scroll through now."""
-        raise NotImplementedError
+        return 0
 
     @property
     def total(self) -> int:
@@ -154,15 +109,18 @@ class RowSource:
 
     def window(self, start: int, stop: int) -> Sequence[Row]:
         """Return the rows from `start` up to `stop`, in the order in which they are shown."""
-        raise NotImplementedError
+        return ()
 
-    def shown_keys(self) -> Iterable[Key]:
+    def shown_keys(self) -> Sequence[Key]:
         """Return the keys of the rows to scroll through, in their order."""
-        raise NotImplementedError
+        return ()
 
     def index(self, key: Key) -> int | None:
         """Return at which place a row is now, or None when it is not shown."""
-        return next((place for place, one in enumerate(self.shown_keys()) if one == key), None)
+        try:
+            return self.shown_keys().index(key)
+        except ValueError:
+            return None
 
     def sort(self, order: Order) -> None:
         """Sort by a column, descending or not; None is the order in which the rows came."""

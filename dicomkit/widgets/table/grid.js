@@ -1,5 +1,10 @@
 // The grid: as many row elements as can be seen, moved over all the rows that there are.
+//
+// The kernel has all rows; we hold a window of them, of the revision that we know, and ask for the next one when
+// what is seen comes near its end. Until that comes, rows that we do not hold are drawn as waiting. A cursor is moved
+// here at once; the kernel's answer is passed over when we have moved on meanwhile.
 
+const WINDOW_ROWS = 200; // the kernel never answers with more
 const ROW_PX = 27;
 const SPARE_ROWS = 12; // drawn above and below what is seen
 const MOST_ELEMENTS = 280; // of rows in the document, however tall the grid
@@ -10,20 +15,41 @@ const LEAST_WIDTH_PX = 40;
 const CHECK_PX = 34;
 const LEVEL_PX = 12; // a branch is moved in by that
 
+/** The text with what was searched for marked in it. */
+function marked(text, words) {
+  const lower = text.toLowerCase();
+  if (lower.length !== text.length) return [text]; // letters that change their length with their case
+  const hits = [];
+  for (const word of words) {
+    for (let at = lower.indexOf(word); at >= 0; at = lower.indexOf(word, at + word.length)) {
+      hits.push([at, at + word.length]);
+    }
+  }
+  hits.sort((a, b) => a[0] - b[0]);
+  const parts = [];
+  let done = 0;
+  for (const [start, stop] of hits) {
+    if (stop <= done) continue;
+    const from = Math.max(start, done);
+    parts.push(text.slice(done, from), make("mark", {}, text.slice(from, stop)));
+    done = stop;
+  }
+  return [...parts, text.slice(done)];
+}
+
 class RowsGrid {
-  // `act` has what the grid asks for: ask, activate, expand, parent, detail, check, sort, copy, leave.
-  constructor(id, look, act) {
-    this.id = id;
+  constructor(view, look) {
+    this.view = view;
     this.look = look;
-    this.act = act;
     this.state = { revision: -1, count: 0, order: null, search: "", checkedShown: 0, opened: null };
-    this.held = { start: 0, rows: [] }; // the rows we have, of the revision that we know
+    this.held = { start: 0, rows: [] };
     this.asked = null; // the first row of the window that is under way
     this.active = null;
     this.activeIndex = -1;
+    this.moves = 0; // how often the cursor was moved here
     this.wasAt = 0;
     this.elements = new Map(); // place -> element
-    this.widths = look.columns.map((column) => column.width);
+    this.widths = look.columns.map((column) => column.width_px);
     this.stretches = look.columns.map((column) => column.stretch);
     this.build();
     this.resized = new ResizeObserver(() => {
@@ -36,13 +62,14 @@ class RowsGrid {
 
   build() {
     const { look } = this;
+    this.headers = look.columns.map((column, number) => this.header(column, number));
     this.head = make("div", { role: "row", "aria-rowindex": "1", class: "dk-rows-row dk-rows-head" });
     if (look.canCheck) {
       this.checkAll = make("input", { type: "checkbox", "aria-label": `Check all ${look.noun[1]} shown` });
-      this.checkAll.addEventListener("change", () => this.act.check({ isChecked: this.checkAll.checked }));
+      this.checkAll.addEventListener("change", () => this.sayChecked({ isChecked: this.checkAll.checked }));
       this.head.append(make("div", { role: "columnheader", class: "dk-rows-cell dk-rows-check" }, this.checkAll));
     }
-    look.columns.forEach((column, number) => this.head.append(this.header(column, number)));
+    this.head.append(...this.headers);
     this.body = make("div", { role: "rowgroup", class: "dk-rows-body" });
     this.empty = make("div", { class: "dk-rows-empty dk-muted" });
     this.el = make(
@@ -75,13 +102,11 @@ class RowsGrid {
       class: "dk-rows-cell",
       "data-align": column.align,
       title: column.meaning || null,
-      "aria-sort": column.isSortable ? "none" : null,
+      "aria-sort": column.is_sortable ? "none" : null,
     });
-    if (column.isSortable) {
-      const sort = button("", null, () => this.act.sort(column.name), {
-        class: "dk-rows-sort",
-        "aria-keyshortcuts": "Alt+ArrowLeft Alt+ArrowRight",
-      });
+    if (column.is_sortable) {
+      const keys = { "aria-keyshortcuts": "Alt+ArrowLeft Alt+ArrowRight" };
+      const sort = button("", null, () => this.saySorted(column.name), { class: "dk-rows-sort", ...keys });
       sort.append(label);
       sort.addEventListener("keydown", (event) => {
         if (!event.altKey || !["ArrowLeft", "ArrowRight"].includes(event.key)) return;
@@ -105,23 +130,22 @@ class RowsGrid {
   }
 
   widen(number, by) {
-    const cell = this.head.children[number + (this.look.canCheck ? 1 : 0)];
-    this.widths[number] = Math.max(LEAST_WIDTH_PX, cell.getBoundingClientRect().width + by);
+    this.widths[number] = Math.max(LEAST_WIDTH_PX, this.headers[number].getBoundingClientRect().width + by);
     this.stretches[number] = 0;
     this.layOut();
   }
 
   layOut() {
+    const checkPx = this.look.canCheck ? CHECK_PX : 0;
     const tracks = this.widths.map((width, number) =>
       this.stretches[number] ? `minmax(${width}px, ${this.stretches[number]}fr)` : `${width}px`,
     );
-    if (this.look.canCheck) tracks.unshift(`${CHECK_PX}px`);
-    const least = this.widths.reduce((sum, width) => sum + width, this.look.canCheck ? CHECK_PX : 0);
+    if (checkPx) tracks.unshift(`${checkPx}px`);
     this.el.style.setProperty("--dk-tracks", tracks.join(" "));
-    this.el.style.setProperty("--dk-least", `${least}px`);
+    this.el.style.setProperty("--dk-least", `${this.widths.reduce((sum, width) => sum + width, checkPx)}px`);
   }
 
-  // What the kernel tells
+  // What the kernel says
 
   show(state, window, { isSame, toTop, isLive }) {
     const wasAtEnd = this.isAtEnd();
@@ -130,15 +154,27 @@ class RowsGrid {
     this.asked = null;
     if (window) this.held = window;
     else if (!isSame) this.held = { start: 0, rows: [] };
-    this.words = wordsOf(state.search);
+    this.words = state.search.toLowerCase().split(/\s+/).filter(Boolean);
     this.el.setAttribute("aria-rowcount", String(state.count + 1));
     this.body.style.height = `${Math.min(state.count * ROW_PX, MOST_PX)}px`;
-    this.showOrder();
-    this.showChecked();
-    this.showEmpty();
+    this.showHead(state);
+    this.empty.textContent = `No ${this.look.noun[1]} ${state.total > 0 ? "match" : "yet"}.`;
+    if (state.count === 0) this.el.append(this.empty);
+    else this.empty.remove();
     if (toTop) this.el.scrollTop = 0;
     else if (isLive && grew && wasAtEnd) this.el.scrollTop = this.el.scrollHeight;
     this.redraw();
+  }
+
+  showHead({ order, count, checkedShown }) {
+    this.look.columns.forEach(({ name, is_sortable: isSortable }, number) => {
+      if (!isSortable) return;
+      const isIt = order?.[0] === name;
+      this.headers[number].setAttribute("aria-sort", isIt ? (order[1] ? "descending" : "ascending") : "none");
+    });
+    if (!this.look.canCheck) return;
+    this.checkAll.checked = count > 0 && checkedShown === count;
+    this.checkAll.indeterminate = !this.checkAll.checked && checkedShown > 0;
   }
 
   take(window) {
@@ -148,46 +184,25 @@ class RowsGrid {
     this.redraw();
   }
 
-  setActive(key, index, { reveal }) {
-    const isMoved = key !== this.active || index !== this.activeIndex;
+  follow({ active, activeIndex, by, move }) {
+    const isOurs = by === this.view.id;
+    if (isOurs && move < this.moves) return; // we have moved on
+    const isMoved = active !== this.active || activeIndex !== this.activeIndex;
+    if (!isOurs && isMoved && activeIndex >= 0) this.reveal(activeIndex);
+    this.setActive(active, activeIndex);
+  }
+
+  setActive(key, index) {
     this.active = key;
     this.activeIndex = index;
-    if (reveal && isMoved && index >= 0) this.reveal(index);
     this.draw();
     this.showCursor();
   }
 
-  showOrder() {
-    this.look.columns.forEach((column, number) => {
-      if (!column.isSortable) return;
-      const cell = this.head.children[number + (this.look.canCheck ? 1 : 0)];
-      const isIt = this.state.order?.[0] === column.name;
-      cell.setAttribute("aria-sort", isIt ? (this.state.order[1] ? "descending" : "ascending") : "none");
-    });
-  }
-
-  showChecked() {
-    if (!this.look.canCheck) return;
-    this.checkAll.checked = this.state.count > 0 && this.state.checkedShown === this.state.count;
-    this.checkAll.indeterminate = !this.checkAll.checked && this.state.checkedShown > 0;
-  }
-
-  showEmpty() {
-    const several = this.look.noun[1];
-    const isNarrowed = this.state.total > 0;
-    this.empty.textContent = isNarrowed ? `No ${several} match.` : `No ${several} yet.`;
-    if (this.state.count === 0) this.el.append(this.empty);
-    else this.empty.remove();
-  }
-
   // Where we are
 
-  get headPx() {
-    return this.head.offsetHeight;
-  }
-
   get viewPx() {
-    return Math.max(0, this.el.clientHeight - this.headPx);
+    return Math.max(0, this.el.clientHeight - this.head.offsetHeight);
   }
 
   // How far down the rows we are, in pixels of the rows as if nothing was scaled.
@@ -204,7 +219,8 @@ class RowsGrid {
   }
 
   isAtEnd() {
-    return this.el.scrollHeight > this.el.clientHeight && this.el.scrollTop + this.el.clientHeight >= this.el.scrollHeight - 2;
+    const { scrollHeight, clientHeight, scrollTop } = this.el;
+    return scrollHeight > clientHeight && scrollTop + clientHeight >= scrollHeight - 2;
   }
 
   seen() {
@@ -247,57 +263,59 @@ class RowsGrid {
     for (const [place, element] of this.elements) {
       if (place >= first && place < stop) continue;
       this.elements.delete(place);
+      element.remove();
       free.push(element);
     }
     const base = this.el.scrollTop - this.topPx; // 0 unless scrolling is scaled
-    let before = null;
+    let next = this.body.firstChild; // elements stand in the order in which they are read aloud
     for (let place = first; place < stop; place += 1) {
-      let element = this.elements.get(place);
-      if (!element) {
-        element = free.pop() ?? make("div", { role: "row", class: "dk-rows-row" });
-        element.row = undefined;
-        element.place = place;
-        element.id = `${this.id}-row-${place}`;
-        element.setAttribute("aria-rowindex", String(place + 2));
-        this.elements.set(place, element);
-      }
+      const element = this.elements.get(place) ?? this.elementFor(place, free);
       element.style.transform = `translateY(${place * ROW_PX + base}px)`;
       const row = this.rowAt(place) ?? null;
       if (element.row !== row) this.fill(element, row);
-      // in the order in which they are read aloud
-      if (before === null ? this.body.firstChild !== element : before.nextSibling !== element) {
-        this.body.insertBefore(element, before === null ? this.body.firstChild : before.nextSibling);
-      }
-      before = element;
+      if (element === next) next = next.nextSibling;
+      else this.body.insertBefore(element, next);
     }
-    for (const element of free) element.remove();
     this.askIfNeeded(seenFirst, seenStop);
+  }
+
+  elementFor(place, free) {
+    const element = free.pop() ?? make("div", { role: "row", class: "dk-rows-row" });
+    element.row = undefined;
+    element.place = place;
+    element.id = `${this.view.id}-row-${place}`;
+    element.setAttribute("aria-rowindex", String(place + 2));
+    this.elements.set(place, element);
+    return element;
   }
 
   askIfNeeded(first, stop) {
     const { count, revision } = this.state;
     if (count === 0 || this.asked !== null || stop <= first) return;
-    const heldStop = this.held.start + this.held.rows.length;
-    const isMissing = first < this.held.start || stop > heldStop;
-    const isNearEdge =
-      (this.held.start > 0 && first - EDGE_ROWS < this.held.start) || (heldStop < count && stop + EDGE_ROWS > heldStop);
-    if (!isMissing && !isNearEdge) return;
+    const { start: heldStart } = this.held;
+    const heldStop = heldStart + this.held.rows.length;
+    const isNearStart = heldStart > 0 && first - EDGE_ROWS < heldStart;
+    const isNearStop = heldStop < count && stop + EDGE_ROWS > heldStop;
+    if (!isNearStart && !isNearStop) return;
     const middle = Math.floor((first + stop) / 2);
     const start = Math.max(0, Math.min(middle - WINDOW_ROWS / 2, count - WINDOW_ROWS));
     const end = Math.min(count, start + WINDOW_ROWS);
-    if (start === this.held.start && end === heldStop) return;
+    if (start === heldStart && end === heldStop) return;
     this.asked = start;
-    this.act.ask(start, end, revision);
+    this.view.say({ kind: "window", start, stop: end, revision });
   }
 
   fill(element, row) {
     element.row = row;
     element.replaceChildren();
     element.classList.toggle("dk-rows-heading", row?.isHeading ?? false);
-    for (const name of ["aria-level", "aria-expanded", "aria-selected", "aria-busy", "data-tone"]) element.removeAttribute(name);
+    for (const name of ["aria-level", "aria-expanded", "aria-selected", "aria-busy", "data-tone"]) {
+      element.removeAttribute(name);
+    }
     if (!row) {
+      const waiting = { class: "dk-rows-cell dk-rows-waiting", "aria-label": "Waiting for the kernel" };
       element.setAttribute("aria-busy", "true");
-      element.append(make("div", { role: "gridcell", class: "dk-rows-cell dk-rows-waiting", "aria-label": "Waiting for the kernel" }));
+      element.append(make("div", { role: "gridcell", ...waiting }));
       return;
     }
     if (row.tone) element.dataset.tone = row.tone;
@@ -314,18 +332,15 @@ class RowsGrid {
 
   cell(row, cell, number) {
     const column = this.look.columns[number];
-    const { text, tone, note } = typeof cell === "string" ? { text: cell, tone: "", note: "" } : cell;
-    const node = make("div", {
-      role: "gridcell",
-      class: column.isCode ? "dk-rows-cell dk-rows-code" : "dk-rows-cell",
-      "data-align": column.align,
-    });
+    const { text, tone, note } = typeof cell === "string" ? { text: cell } : cell;
+    const classes = column.is_code ? "dk-rows-cell dk-rows-code" : "dk-rows-cell";
+    const node = make("div", { role: "gridcell", class: classes, "data-align": column.align });
     if (number === 0 && this.look.isTree) {
       node.style.paddingInlineStart = `${4 + (row.level - 1) * LEVEL_PX}px`;
       node.append(make("span", { class: "dk-rows-twisty", "aria-hidden": "true" }));
     }
-    node.append(make("span", { class: "dk-rows-text", "data-tone": tone || null }, ...marked(text, this.words ?? [])));
-    if (note) node.append(make("span", { class: "dk-rows-note" }, ...marked(note, this.words ?? [])));
+    node.append(make("span", { class: "dk-rows-text", "data-tone": tone || null }, ...marked(text, this.words)));
+    if (note) node.append(make("span", { class: "dk-rows-note" }, ...marked(note, this.words)));
     return node;
   }
 
@@ -338,58 +353,70 @@ class RowsGrid {
     else this.el.removeAttribute("aria-activedescendant");
   }
 
-  // Hands
+  // What is done here
 
   go(index) {
     if (this.state.count === 0) return;
     const place = Math.max(0, Math.min(index, this.state.count - 1));
     const key = this.rowAt(place)?.key ?? null;
     this.reveal(place);
-    this.setActive(key, place, { reveal: false });
-    this.act.activate(key, place, this.state.revision);
+    this.setActive(key, place);
+    this.moves += 1;
+    this.view.say({ kind: "activate", key, index: place, revision: this.state.revision, move: this.moves });
   }
 
-  place(event) {
-    return event.target.closest(".dk-rows-row")?.place;
-  }
-
-  onClick(event) {
-    const place = this.place(event);
-    const row = place === undefined ? undefined : this.rowAt(place);
-    if (!row) return;
-    if (event.target.closest(".dk-rows-check")) this.check(place, !row.isChecked, event.shiftKey);
-    else if (event.target.closest(".dk-rows-twisty") && row.isOpen !== null) this.act.expand(row.key, !row.isOpen);
-    this.go(place);
-  }
-
-  onDoubleClick(event) {
-    const place = this.place(event);
-    if (place === undefined || event.target.closest(".dk-rows-check, .dk-rows-twisty")) return;
-    this.enter(this.rowAt(place));
+  expand({ key, isOpen }) {
+    this.view.say({ kind: "expand", key, isOpen: !isOpen });
   }
 
   enter(row) {
     if (!row) return;
-    if (row.isOpen !== null) this.act.expand(row.key, !row.isOpen);
-    else this.act.detail(row.key);
+    if (row.isOpen !== null) this.expand(row);
+    else this.view.toggleDetail(row.key);
+  }
+
+  sayChecked(what) {
+    this.view.say({ kind: "check", revision: this.state.revision, ...what });
+  }
+
+  /** First up, then down, then as they came. */
+  saySorted(column) {
+    const [name, isDescending] = this.state.order ?? [null, false];
+    const isSame = name === column;
+    const isBack = isSame && isDescending;
+    this.view.say({ kind: "order", column: isBack ? null : column, isDescending: isSame && !isBack });
   }
 
   check(place, isChecked, isRange) {
     const { revision } = this.state;
     if (isRange && this.anchor?.revision === revision) {
       const [start, last] = [this.anchor.place, place].sort((a, b) => a - b);
-      this.act.check({ start, stop: last + 1, isChecked: this.anchor.isChecked });
+      this.sayChecked({ start, stop: last + 1, isChecked: this.anchor.isChecked });
       return;
     }
     this.anchor = { place, isChecked, revision: revision + 1 }; // the kernel's answer is the next
-    this.act.check({ key: this.rowAt(place).key, isChecked });
+    this.sayChecked({ key: this.rowAt(place).key, isChecked });
+  }
+
+  onClick(event) {
+    const place = event.target.closest(".dk-rows-row")?.place;
+    const row = this.rowAt(place);
+    if (!row) return;
+    if (event.target.closest(".dk-rows-check")) this.check(place, !row.isChecked, event.shiftKey);
+    else if (event.target.closest(".dk-rows-twisty") && row.isOpen !== null) this.expand(row);
+    this.go(place);
+  }
+
+  onDoubleClick(event) {
+    if (event.target.closest(".dk-rows-check, .dk-rows-twisty")) return;
+    this.enter(this.rowAt(event.target.closest(".dk-rows-row")?.place));
   }
 
   onKey(event) {
     if (event.target !== this.el || event.altKey) return;
     const isCommand = event.ctrlKey || event.metaKey;
-    const hand = isCommand ? this.commands[event.key.toLowerCase()] : this.keys[event.key];
-    if (!hand || hand.call(this, event) === false) return;
+    const act = isCommand ? this.commands[event.key.toLowerCase()] : this.keys[event.key];
+    if (!act || act(event) === false) return;
     event.preventDefault();
     event.stopPropagation();
   }
@@ -398,41 +425,42 @@ class RowsGrid {
     return {
       home: () => this.go(0),
       end: () => this.go(this.state.count - 1),
-      a: () => (this.look.canCheck ? this.act.check({ isChecked: true }) : false),
+      a: () => (this.look.canCheck ? this.sayChecked({ isChecked: true }) : false),
       c: () => {
         const row = this.rowAt(this.activeIndex);
         if (!row || String(getSelection())) return false; // what is selected is copied by the browser
-        return this.act.copy(row.key);
+        return this.view.say({ kind: "copy", key: row.key });
       },
     };
   }
 
   get keys() {
     const page = Math.max(1, Math.floor(this.viewPx / ROW_PX) - 1);
-    const row = this.rowAt(this.activeIndex);
+    const at = this.activeIndex;
+    const row = this.rowAt(at);
     return {
-      ArrowDown: () => this.go(this.activeIndex + 1),
-      ArrowUp: () => this.go(this.activeIndex - 1),
-      PageDown: () => this.go(Math.max(0, this.activeIndex) + page),
-      PageUp: () => this.go(this.activeIndex - page),
+      ArrowDown: () => this.go(at + 1),
+      ArrowUp: () => this.go(at - 1),
+      PageDown: () => this.go(Math.max(0, at) + page),
+      PageUp: () => this.go(at - page),
       Home: () => this.go(0),
       End: () => this.go(this.state.count - 1),
       ArrowRight: () => {
-        if (row?.isOpen === false) this.act.expand(row.key, true);
-        else if (row?.isOpen) this.go(this.activeIndex + 1);
+        if (row?.isOpen === false) this.expand(row);
+        else if (row?.isOpen) this.go(at + 1);
         else this.el.scrollLeft += ROW_PX;
       },
       ArrowLeft: () => {
-        if (row?.isOpen) this.act.expand(row.key, false);
-        else if (row && row.level > 1) this.act.parent(row.key);
+        if (row?.isOpen) this.expand(row);
+        else if (row && row.level > 1) this.view.say({ kind: "parent", key: row.key });
         else this.el.scrollLeft -= ROW_PX;
       },
-      Enter: (event) => (event.shiftKey && row ? this.act.detail(row.key) : this.enter(row)),
+      Enter: (event) => (event.shiftKey && row ? this.view.toggleDetail(row.key) : this.enter(row)),
       " ": (event) => {
-        if (this.look.canCheck && row) this.check(this.activeIndex, !row.isChecked, event.shiftKey);
+        if (this.look.canCheck && row) this.check(at, !row.isChecked, event.shiftKey);
       },
-      "/": () => this.act.leave(),
-      Escape: () => (this.state.opened !== null ? this.act.detail(null) : false),
+      "/": () => this.view.bar.search.focus(),
+      Escape: () => (this.state.opened !== null ? this.view.toggleDetail(null) : false),
     };
   }
 

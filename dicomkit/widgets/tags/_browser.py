@@ -1,7 +1,4 @@
-"""TagBrowser: every element of a data set in a notebook, or of two side by side with what differs marked.
-
-The one idea: it is a table whose rows are the data set itself; nothing of it is copied to the browser but what is seen.
-"""
+"""TagBrowser: every element of a data set in a notebook, or of two side by side with what differs marked."""
 
 from __future__ import annotations
 
@@ -24,9 +21,7 @@ if TYPE_CHECKING:
     from pydicom import Dataset
     from pydicom.tag import BaseTag
 
-    from dicomkit.tags import Element
-
-__all__ = ["TagBrowser"]
+    from dicomkit.tags import Element, TagRow
 
 _ON = frozenset({"only"})
 _ZIP_SUFFIX = ".zip"
@@ -61,7 +56,7 @@ class TagBrowser(Rows):
 
     Notes
     -----
-    What tells who the patient is: PS3.15 Table E.1-1, Basic Application Level Confidentiality Profile.
+    What identifies the patient: PS3.15 Table E.1-1, Basic Application Level Confidentiality Profile.
     """
 
     selected_tag = t.Any(None, allow_none=True)
@@ -97,10 +92,13 @@ class TagBrowser(Rows):
     @property
     def selected_element(self) -> Element | None:
         """The element of the row with the cursor, None when it has none."""
-        if self.active is None:
+        row = self._active_row()
+        if row is None or row.kind != "element" or row.tag is None:
             return None
-        row = self._tags.pair(self.active).row
-        return element_of(row.holder, row.tag) if row.kind == "element" and row.tag is not None else None
+        return element_of(row.holder, row.tag)
+
+    def _active_row(self) -> TagRow | None:
+        return None if self.active is None else self._tags.pair(self.active).row
 
     def close(self) -> None:
         """Free the data sets, the observers and the model; the views go, too."""
@@ -110,19 +108,18 @@ class TagBrowser(Rows):
     def _follow_cursor(self, _change: Any) -> None:
         from pydicom.tag import Tag
 
-        tag = self._tags.pair(self.active).row.tag if self.active is not None else None
-        self.selected_tag = None if tag is None else Tag(tag)
+        row = self._active_row()
+        self.selected_tag = None if row is None or row.tag is None else Tag(row.tag)
 
     def _move_cursor(self, change: Any) -> None:
-        if change.new is None or (
-            self.active is not None and self._tags.pair(self.active).row.tag == change.new
-        ):
+        row = self._active_row()
+        if change.new is None or (row is not None and row.tag == change.new):
             return
         with self._lock:
             key = self._tags.key_of(change.new)
             if key is not None:
                 self._tags.reveal(key)
-                self._tell()
+                self._send_state()
                 self.active = key
 
     @t.validate("selected_tag")
@@ -132,8 +129,8 @@ class TagBrowser(Rows):
         if proposal.value is None:
             return None
         tag = Tag(proposal.value)
-        is_at_cursor = self.active is not None and self._tags.pair(self.active).row.tag == tag
-        if not is_at_cursor and self._tags.key_of(tag) is None:
+        row = self._active_row()
+        if (row is None or row.tag != tag) and self._tags.key_of(tag) is None:
             raise t.TraitError(f"{tag} is not at the outermost level of the data set; choose a tag that is")
         return tag
 
@@ -167,11 +164,11 @@ def _one_dataset(source: object) -> Dataset:
 
 
 def _name_of(source: object, dataset: Dataset) -> str:
-    said = getattr(source, "source", source)
-    name = Path(os.fsdecode(said)).name if isinstance(said, (str, os.PathLike)) else "data set"
+    path = getattr(source, "source", source)
+    name = Path(os.fsdecode(path)).name if isinstance(path, (str, os.PathLike)) else "data set"
     meta = getattr(dataset, "file_meta", None)
     syntax = str(meta.get("TransferSyntaxUID", "")) if meta is not None else ""
     kind = str(dataset.get("SOPClassUID", ""))
-    said = ", ".join(part for part in (name, uid_name(kind), uid_name(syntax)) if part)
+    caption = ", ".join(part for part in (name, uid_name(kind), uid_name(syntax)) if part)
     note = note_of(dataset)
-    return f"{said}  \u25b2 {note}" if note else said
+    return f"{caption}  \u25b2 {note}" if note else caption

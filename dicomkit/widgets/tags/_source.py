@@ -1,7 +1,7 @@
 """The rows of one data set, or of two side by side, for a table.
 
-The one idea: which branches are open, what is searched for and what is chosen decide together which rows are listed;
-what a row says is read when it is looked at.
+Which branches are open, what is searched for and what is chosen decide together which rows are listed; what a row says
+is read when it is looked at.
 """
 
 from __future__ import annotations
@@ -17,9 +17,7 @@ from dicomkit.widgets.table import Cell, Choice, Column, Fact, Filter, Key, Orde
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-__all__ = ["DIFFERENCES", "IDENTIFYING", "TagSource"]
-
-IDENTIFYING = "identifying"  # the filter of what tells who the patient is
+IDENTIFYING = "identifying"  # the filter of what identifies the patient
 DIFFERENCES = "differences"  # the filter of what differs between two data sets
 
 _DUMPED_BYTES = 1024
@@ -32,20 +30,11 @@ _DIFFERENCE_TONE: dict[Difference, Tone] = {
     "right": "added",
 }
 _PROFILE = "PS3.15 Table E.1-1, Basic Application Level Confidentiality Profile"
+_SORTED_BY = {"tag": tags.tag_text, "keyword": tags.keyword, "vr": tags.vr}
 
 
 class TagSource(RowSource):
-    """The elements of a data set as a tree; with a second data set, of both, and how they differ.
-
-    Parameters
-    ----------
-    dataset : pydicom.Dataset
-        What is shown, or the left side.
-    other : pydicom.Dataset or None
-        The right side.
-    labels : tuple of str
-        What the two sides are called.
-    """
+    """The elements of a data set as a tree; with a second data set, of both, and how they differ."""
 
     is_tree = True
     has_detail = True
@@ -60,13 +49,12 @@ class TagSource(RowSource):
         self._words: tuple[str, ...] = ()
         self._is_wanted: dict[str, Callable[[Pair], bool]] = {}
         self._roots = tags.pair_groups(dataset, other)
-        self._open: set[Key] = {pair.row.key for pair in self._roots}
+        self._pairs: dict[Key, Pair] = {pair.row.key: pair for pair in self._roots}
+        self._open: set[Key] = {*self._pairs}
         self._shut: set[Key] = set()  # branches shut by hand while only what is wanted is listed
         self._under: dict[Key, list[Pair]] = {}
         self._difference: dict[Key, Difference] = {}
         self._text: dict[Key, str] = {}
-        self._pairs: dict[Key, Pair] = {}
-        self._parents: dict[Key, Key | None] = {}
         self._listed: list[Pair] | None = None
         self._hits = 0
         self._walked = 0
@@ -75,9 +63,10 @@ class TagSource(RowSource):
     def _columns(self) -> tuple[Column, ...]:
         values = [Column("value", "Value", 200, stretch=2, is_sortable=False)]
         if self._has_two:
+            left, right = (label[:1].upper() + label[1:] for label in self._labels)
             values = [
-                Column("value", _capital(self._labels[0]), 115, stretch=3, is_sortable=False),
-                Column("other_value", _capital(self._labels[1]), 115, stretch=3, is_sortable=False),
+                Column("value", left, 115, stretch=3, is_sortable=False),
+                Column("other_value", right, 115, stretch=3, is_sortable=False),
                 Column("difference", "Difference", 110, is_sortable=False),
             ]
         return (
@@ -103,110 +92,76 @@ class TagSource(RowSource):
 
     def key_of(self, tag: int) -> Key | None:
         """Return the key of a tag at the outermost level, None when it is not there."""
-        return next(
-            (child.row.key for root in self._roots for child in self._children(root) if child.row.tag == tag),
-            None,
-        )
+        below = (child.row for root in self._roots for child in self._children(root))
+        return next((row.key for row in below if row.tag == tag), None)
 
     def _list(self) -> list[Pair]:
+        """The rows to scroll through: what is open, or else what is wanted with the branches that lead to it.
+
+        A sequence may be nested deeper than Python calls, so no function here calls itself.
+        """
         if self._listed is None:
-            self._hits = self._walked = 0
             self._listed = []
+            self._hits = self._walked = 0
             is_narrowed = bool(self._words or self._is_wanted)
-            for root in self._roots:
-                self._remember(root, None)
-                self._listed.extend(self._narrowed(root) if is_narrowed else self._opened(root))
+            wanted, leading = self._find_wanted() if is_narrowed else (set(), set())
+            there = wanted | leading
+            waiting = [one for one in reversed(self._roots) if not is_narrowed or one.row.key in leading]
+            while waiting:
+                pair = waiting.pop()
+                key = pair.row.key
+                self._listed.append(pair)
+                below: list[Pair] = []
+                if key in leading:
+                    if key not in self._shut:
+                        below = [one for one in self._children(pair) if one.row.key in there]
+                elif key in self._open:
+                    below = self._children(pair)
+                waiting.extend(reversed(below))
+            if not is_narrowed:
+                self._hits = sum(pair.row.kind == "element" for pair in self._listed)
         return self._listed
 
-    def _opened(self, pair: Pair) -> list[Pair]:
-        """A row and what is open under it."""
-        rows = []
-        waiting = [pair]  # a sequence may be nested deeper than Python calls
-        while waiting:
-            one = waiting.pop()
-            self._hits += one.row.kind == "element"
-            rows.append(one)
-            if one.row.key in self._open:
-                waiting.extend(reversed(self._children(one)))
-        return rows
-
-    def _narrowed(self, root: Pair) -> list[Pair]:
-        """A row and those under it that are wanted, none when there are none."""
-        wanted, leading = self._wanted(root)
-        rows: list[Pair] = []
-        waiting = [root] if root.row.key in wanted or root.row.key in leading else []
-        while waiting:
-            one = waiting.pop()
-            key = one.row.key
-            if key in leading:
-                rows.append(one)
-                if key not in self._shut:
-                    below = [
-                        child
-                        for child in self._children(one)
-                        if child.row.key in wanted or child.row.key in leading
-                    ]
-                    waiting.extend(reversed(below))
-            elif key in self._open and one.row.kind != "group":  # it is wanted, and so is what it has
-                hits = self._hits
-                rows.extend(self._opened(one))
-                self._hits = hits
-            else:
-                rows.append(one)
-        return rows
-
-    def _wanted(self, root: Pair) -> tuple[set[Key], set[Key]]:
+    def _find_wanted(self) -> tuple[set[Key], set[Key]]:
         """The rows that are wanted for themselves, and those that lead to one."""
         wanted: set[Key] = set()
         leading: set[Key] = set()
-        waiting = [root]
+        waiting = [*self._roots]
         while waiting:
-            one = waiting.pop()
-            key, is_element = one.row.key, one.row.kind == "element"
+            pair = waiting.pop()
+            is_element = pair.row.kind == "element"
             self._walked += is_element
-            if self._wants(one):
-                wanted.add(key)
+            if self._wants(pair):
+                wanted.add(pair.row.key)
                 self._hits += is_element
-                parent = self._parents[key]
-                while parent is not None and parent not in leading:
-                    leading.add(parent)
-                    parent = self._parents[parent]
-            waiting.extend(reversed(self._children(one)))
+                above = pair.row.parent
+                while above is not None and above.key not in leading:
+                    leading.add(above.key)
+                    above = above.parent
+            waiting.extend(self._children(pair))
         return wanted, leading
 
     def _wants(self, pair: Pair) -> bool:
         if not all(wanted(pair) for wanted in self._is_wanted.values()):
             return False
-        return (
-            all(word in self._text_of(pair) for word in self._words)
-            if self._words
-            else pair.row.kind == "element"
-        )
-
-    def _text_of(self, pair: Pair) -> str:
+        if not self._words:
+            return pair.row.kind == "element"
         key = pair.row.key
         if key not in self._text:
-            self._text[key] = "\n".join(
-                tags.search_text(row) for row in (pair.left, pair.right) if row is not None
-            )
-        return self._text[key]
+            self._text[key] = "\n".join(tags.search_text(row) for row in _sides(pair))
+        return all(word in self._text[key] for word in self._words)
 
     def _children(self, pair: Pair) -> list[Pair]:
         key = pair.row.key
         if key not in self._under:
             self._under[key] = tags.pair_children(pair)
-            for child in self._under[key]:
-                self._remember(child, key)
+            self._pairs |= {child.row.key: child for child in self._under[key]}
         children = self._under[key]
         if self._order is None or pair.row.kind == "element":  # items keep their order
             return children
         name, is_descending = self._order
-        say = {"tag": tags.tag_text, "keyword": tags.keyword, "vr": tags.vr}[name]
-        return sorted(children, key=lambda child: say(child.row).casefold(), reverse=is_descending)
-
-    def _remember(self, pair: Pair, parent: Key | None) -> None:
-        self._pairs[pair.row.key] = pair
-        self._parents[pair.row.key] = parent
+        text = _SORTED_BY[name]
+        return sorted(children, key=lambda child: text(child.row).casefold(), reverse=is_descending)
 
     def _difference_of(self, pair: Pair) -> Difference:
         if not self._has_two:
@@ -241,16 +196,17 @@ class TagSource(RowSource):
         pair = self._list()[place]
         row = pair.row
         difference = self._difference_of(pair)
-        values = [self._value(pair.left)]
+        values = [_value(pair.left)]
         if self._has_two:
-            values += [self._value(pair.right), self._difference_cell(difference)]
+            words = self._in_words(difference)
+            values += [_value(pair.right), Cell(words, _DIFFERENCE_TONE[difference]) if words else ""]
         action = profile_action(row.tag) if row.is_identifying and row.tag is not None else None
         return Row(
             row.key,
             (
                 tags.tag_text(row),
                 one_line(tags.keyword(row)),
-                self._vr(pair),
+                _vr(pair),
                 *values,
                 Cell(action_words(action), "accent") if action else "",
             ),
@@ -260,34 +216,15 @@ class TagSource(RowSource):
             is_heading=row.kind == "group",
         )
 
-    def _vr(self, pair: Pair) -> str:
-        both = dict.fromkeys(tags.vr(row) for row in (pair.left, pair.right) if row is not None)
-        return " / ".join(both)
-
-    def _value(self, row: TagRow | None) -> str | Cell:
-        if row is None:
-            return ""
-        text = one_line(tags.value(row)[0])
-        if row.kind != "element":
-            return text if row.kind == "item" else Cell("", note=text)
-        return Cell(
-            text, note="not in its character set" if tags.character_problem(row) else tags.meaning(row)
-        )
-
-    def _difference_cell(self, difference: Difference) -> str | Cell:
-        words = {
-            "": "",
-            "written": "written differently",
-            "changed": "changed",
-            "left": f"only {self._labels[0]}",
-            "right": f"only {self._labels[1]}",
-        }[difference]
-        return Cell(words, _DIFFERENCE_TONE[difference]) if words else ""
+    def _in_words(self, difference: Difference) -> str:
+        left, right = self._labels
+        sides = {"left": f"only {left}", "right": f"only {right}", "written": "written differently"}
+        return sides.get(difference, difference)
 
     def _is_open(self, place: int) -> bool | None:
         listed = self._list()
         pair = listed[place]
-        if not any(tags.has_children(row) for row in (pair.left, pair.right) if row is not None):
+        if not any(tags.has_children(row) for row in _sides(pair)):
             return None
         return place + 1 < len(listed) and listed[place + 1].row.level > pair.row.level
 
@@ -301,11 +238,9 @@ class TagSource(RowSource):
         self._listed = None
 
     def filters(self) -> Sequence[Filter]:
-        filters = []
-        if self._has_two:
-            filters.append(Filter(DIFFERENCES, "Differences", (Choice("only", "Only differences"),)))
-        filters.append(Filter(IDENTIFYING, "De-identification", (Choice("only", "Only identifying"),)))
-        return filters
+        identifying = Filter(IDENTIFYING, "De-identification", (Choice("only", "Only identifying"),))
+        differences = Filter(DIFFERENCES, "Differences", (Choice("only", "Only differences"),))
+        return [differences, identifying] if self._has_two else [identifying]
 
     def choose(self, name: str, values: frozenset[str]) -> None:
         wanted: dict[str, Callable[[Pair], bool]] = {
@@ -332,43 +267,37 @@ class TagSource(RowSource):
         self._listed = None
 
     def parent(self, key: Key) -> Key | None:
-        self._list()
-        return self._parents[key]
+        above = self.pair(key).row.parent
+        return None if above is None else above.key
 
     def reveal(self, key: Key) -> None:
         """Open what a row is under."""
-        self._list()
-        parent = self._parents[key]
-        while parent is not None:
-            self._open.add(parent)
-            self._shut.discard(parent)
-            parent = self._parents[parent]
+        above = self.pair(key).row.parent
+        while above is not None:
+            self._open.add(above.key)
+            self._shut.discard(above.key)
+            above = above.parent
         self._listed = None
 
     def detail(self, key: Key) -> Sequence[Fact]:
         pair = self.pair(key)
         row = pair.row
-        facts = [Fact("Title", self._title(row))]
+        title = " ".join(part for part in (tags.tag_text(row), one_line(tags.name(row))) if part)
+        facts = [Fact("Title", title)]
         for side, label in ((pair.left, self._labels[0]), (pair.right, self._labels[1])):
             if side is not None:
                 facts.extend(_value_facts(side, f"Value, {label}" if self._has_two else "Value"))
         if row.kind == "element" and row.tag is not None:
             action = profile_action(row.tag)
-            facts.append(Fact("Keyword", tags.keyword(row)))
-            facts.append(Fact("VR", self._vr(pair)))
+            facts += [Fact("Keyword", tags.keyword(row)), Fact("VR", _vr(pair))]
             if action:
-                facts.append(
-                    Fact("De-identify", f"{action_words(action)} ({action}; {_PROFILE})", tone="accent")
-                )
+                words = f"{action_words(action)} ({action}; {_PROFILE})"
+                facts.append(Fact("De-identify", words, tone="accent"))
         facts.append(Fact("In Python", row.expression, is_code=True, can_copy=True))
-        if self._difference_of(pair):
-            tone = _DIFFERENCE_TONE[self._difference_of(pair)]
-            cell = self._difference_cell(self._difference_of(pair))
-            facts.append(Fact("Difference", cell.text if isinstance(cell, Cell) else cell, tone=tone))
+        difference = self._difference_of(pair)
+        if difference:
+            facts.append(Fact("Difference", self._in_words(difference), tone=_DIFFERENCE_TONE[difference]))
         return facts
-
-    def _title(self, row: TagRow) -> str:
-        return " ".join(part for part in (tags.tag_text(row), one_line(tags.name(row))) if part)
 
     def copy_text(self, key: Key) -> str:
         return tags.value(self.pair(key).row, _WHOLE_CHARACTERS)[0]
@@ -376,12 +305,26 @@ class TagSource(RowSource):
     def close(self) -> None:
         self._roots = []
         self._listed = None
-        for kept in (self._under, self._difference, self._text, self._pairs, self._parents):
+        for kept in (self._under, self._difference, self._text, self._pairs):
             kept.clear()
 
 
-def _capital(label: str) -> str:
-    return label[:1].upper() + label[1:]
+def _sides(pair: Pair) -> list[TagRow]:
+    return [row for row in (pair.left, pair.right) if row is not None]
+
+
+def _vr(pair: Pair) -> str:
+    return " / ".join(dict.fromkeys(tags.vr(row) for row in _sides(pair)))
+
+
+def _value(row: TagRow | None) -> str | Cell:
+    if row is None:
+        return ""
+    text = one_line(tags.value(row)[0])
+    if row.kind != "element":
+        return text if row.kind == "item" else Cell("", note=text)
+    note = "not in its character set" if tags.character_problem(row) else tags.meaning(row)
+    return Cell(text, note=note)
 
 
 def _value_facts(row: TagRow, label: str) -> list[Fact]:
