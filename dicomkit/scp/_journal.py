@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Literal
 
 from dicomkit.dictionary.statuses import status_category
-from dicomkit.wire.association import MAX_UID
+from dicomkit.wire.pdu import MAX_UID
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 from dicomkit.dictionary.uids import STORAGE_CLASSES, VERIFICATION
 from dicomkit.errors import ProtocolError
 from dicomkit.scp._journal import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
-from dicomkit.wire.association import MAX_UID
 from dicomkit.wire.pdu import (
     APPLICATION_CONTEXT,
     ASSOCIATE_AC,
     ASSOCIATE_FIXED,
     CONTEXT_ACCEPTED,
+    MAX_UID,
     PDU_HEADER,
     ContextReply,
     ProposedContext,
