@@ -40,28 +40,9 @@ _VERDICTS = {
 _OTHER_NAME, _OTHER_ADDRESS = 62, 64
 
 # What OpenSSL, of several versions, says of bytes that are no record
-_NOT_TLS = frozenset(
-    [
-        "WRONG_VERSION_NUMBER",
-        "UNKNOWN_PROTOCOL",
-        "HTTP_REQUEST",
-        "PACKET_LENGTH_TOO_LONG",
-        "RECORD_LAYER_FAILURE",
-    ]
-)
+_NOT_TLS = "WRONG_VERSION_NUMBER|UNKNOWN_PROTOCOL|HTTP_REQUEST|PACKET_LENGTH_TOO_LONG|RECORD_LAYER_FAILURE"
 # Alerts of a peer that does not accept our certificate, or has none of ours, RFC 8446 section 6.2
-_ALERTS_ON_CERTIFICATE = frozenset(
-    [
-        "UNKNOWN_CA",
-        "CERTIFICATE_EXPIRED",
-        "CERTIFICATE_REVOKED",
-        "BAD_CERTIFICATE",
-        "CERTIFICATE_UNKNOWN",
-        "UNSUPPORTED_CERTIFICATE",
-        "ACCESS_DENIED",
-        "DECRYPT_ERROR",
-    ]
-)
+_ON_CERTIFICATE = r"\w*CERTIFICATE\w*|UNKNOWN_CA|ACCESS_DENIED|DECRYPT_ERROR"
 
 
 def secured(sock: socket.socket, peer: Peer, client: TlsClient, interrupt: Interrupt | None) -> TlsSocket:
@@ -212,7 +193,7 @@ class TlsSocket:
         reason = str(getattr(error, "reason", None) or "")
         alert = match[1] if (match := re.search(r"ALERT_(\w+)$", reason)) else ""
         what = (alert or reason).lower().replace("_", " ") or error.strerror or type(error).__name__
-        is_on_certificate = alert in _ALERTS_ON_CERTIFICATE
+        is_on_certificate = re.fullmatch(_ON_CERTIFICATE, alert)
         if alert == "CERTIFICATE_REQUIRED" or (is_on_certificate and not self._client.has_certificate):
             message, fault = f"it requires a client certificate ({what})", "no certificate of ours"
         elif is_on_certificate:
@@ -222,7 +203,7 @@ class TlsSocket:
         elif alert == "PROTOCOL_VERSION" or reason in ("UNSUPPORTED_PROTOCOL", "NO_PROTOCOLS_AVAILABLE"):
             is_1_3 = self._client.context.minimum_version is ssl.TLSVersion.TLSv1_3
             message, fault = f"it does not speak TLS {'1.3' if is_1_3 else '1.2'} or later", "version"
-        elif reason in _NOT_TLS:
+        elif re.fullmatch(_NOT_TLS, reason):
             return _not_tls("something else")
         elif alert == "UNRECOGNIZED_NAME":
             message, fault = f"it does not answer to {self._client.server_name!r}", "unknown name"
