@@ -60,6 +60,8 @@ class Layout:
         starts = range(self._first_header, self._end, self._stride)
         self._fragments = [self._view[self._start : self._first_header]]
         self._fragments += [self._view[start + header_size : start + self._stride] for start in starts]
+        # Where each of them ends, as if they followed one another.
+        self._ends = range(self._first_room, self._first_room + count * self._room + 1, self._room)
         full = p.PDU_HEADER.pack(p.P_DATA_TF, self._room + 6) + p.PDV_HEADER.pack(self._room + 2, 0, 0)
         self._full_header = full
         for start in starts:
@@ -94,16 +96,12 @@ class Layout:
             self._context_id = context_id
             ids = slice(self._first_header + 10, self._end, self._stride)
             self._buffer[ids] = bytes([context_id]) * len(range(*ids.indices(self._end)))
-        pieces = []
-        wanted = 0
-        index = first
-        while index < len(self._fragments) and wanted < remaining:
-            piece = self._fragments[index]
-            if len(piece) > remaining - wanted:
-                piece = piece[: remaining - wanted]
-            pieces.append(piece)
-            wanted += len(piece)
-            index += 1
+        before = self._ends[first - 1] if first else 0
+        wanted = min(remaining, self._ends[-1] - before)
+        last = max(0, -((self._first_room - before - wanted) // self._room))  # rounded up
+        pieces = self._fragments[first : last + 1]
+        if surplus := self._ends[last] - before - wanted:
+            pieces[-1] = pieces[-1][:-surplus]
         try:
             got = source.readv(pieces)
         except OSError as error:
@@ -120,21 +118,17 @@ class Layout:
                 "send it again once it is whole"
             )
         self.taken = wanted
-        end = self._start if not pieces else self._first_header
-        if index > 1:
-            last = index - 1
-            start = self._first_header + (last - 1) * self._stride
-            size = len(pieces[-1])
-            if wanted == remaining:
-                self._patched = start
-                header = p.PDU_HEADER.pack(p.P_DATA_TF, size + 6) + p.PDV_HEADER.pack(
-                    size + 2, context_id, p.LAST
-                )
-                self._buffer[start : start + len(header)] = header
-            end = start + len(self._full_header) + size
-        elif pieces:
-            end = self._start + len(pieces[0])
-        return end
+        size = len(pieces[-1])
+        if not last:
+            return self._start + size
+        start = self._first_header + (last - 1) * self._stride
+        if wanted == remaining:
+            self._patched = start
+            header = p.PDU_HEADER.pack(p.P_DATA_TF, size + 6) + p.PDV_HEADER.pack(
+                size + 2, context_id, p.LAST
+            )
+            self._buffer[start : start + len(header)] = header
+        return start + len(self._full_header) + size
 
     def _restore(self) -> None:
         if self._patched is not None:
