@@ -27,7 +27,6 @@ from dicomkit.content import (
     inflate,
     open_file,
 )
-from dicomkit.contradictions import contradiction, is_encapsulated
 from dicomkit.dataset_walk import (
     BIG_EXPLICIT,
     HEAD_SIZE,
@@ -64,6 +63,7 @@ from dicomkit.uids import (
     IMPLICIT_LE,
     MEDIA_STORAGE_DIRECTORY,
     TRANSFER_SYNTAXES,
+    UNCOMPRESSED,
     uid_name,
 )
 
@@ -414,7 +414,9 @@ def _follow(
             raise
         notes.append(f"its elements cannot be followed to the end ({error}), so it is sent as it is")
         encoding, end = found.encoding or said, window.size
-    if is_encapsulated(syntax) or (found.pixels is not None and found.pixels.length == UNDEFINED_LENGTH):
+    if syntax not in UNCOMPRESSED or (found.pixels is not None and found.pixels.length == UNDEFINED_LENGTH):
+        from dicomkit.contradictions import contradiction
+
         problem = contradiction(window, syntax, encoding, found.pixels, lambda: _native_length(window))
         if problem:
             raise _Contradiction(problem)
@@ -486,6 +488,8 @@ def _walk_deflated(window: Window, offset: int, syntax: str, found: Findings) ->
             f"its Transfer Syntax UID says {uid_name(syntax)} ({syntax}), which needs Explicit VR Little Endian (PS3.5 "
             f"A.5), but what it inflates to is in {encoding.name}; export it again from where it came from"
         )
+    from dicomkit.contradictions import contradiction
+
     problem = contradiction(inflated, syntax, encoding, found.pixels, lambda: 0)
     if problem:
         raise _Contradiction(problem)
@@ -521,6 +525,8 @@ def _refuse_plain(window: Window, offset: int, syntax: str) -> None:
         return
     said = f"its Transfer Syntax UID says {uid_name(syntax)} ({syntax}), but its data set is not deflated"
     plain = _NATIVE[guess.name]
+    from dicomkit.contradictions import contradiction
+
     problem = contradiction(window, plain, guess, found.pixels, lambda: 0)
     raise _Contradiction(
         f"{said}; export it again from where it came from"

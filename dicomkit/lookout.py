@@ -31,7 +31,6 @@ from dicomkit.instances import (
 )
 from dicomkit.plan import AHEAD_BYTES, NotYet, Task
 from dicomkit.results import Outcome
-from dicomkit.second_look import look_again
 from dicomkit.sender import KEEPS_CHANGING, MOST_LOOKS, not_a_dicom_message
 
 if TYPE_CHECKING:
@@ -131,6 +130,8 @@ class Lookout:
 
     def look_again(self, task: Task) -> bool:
         """Take a task for what its source is now; False when it makes none any more, and `rows` has its row."""
+        from dicomkit.second_look import look_again
+
         before, task.looks = task.instance, task.looks + 1
         try:
             if task.looks > MOST_LOOKS:

@@ -17,7 +17,6 @@ from dicomkit.descriptors import is_shortage
 from dicomkit.errors import PEER_SAYS, Interrupted, ProtocolError, UnreadableError, WireError
 from dicomkit.frozen import Frozen
 from dicomkit.results import Outcome, SendResult
-from dicomkit.second_look import look_again
 from dicomkit.statuses import SUCCESS, status_advice
 from dicomkit.uids import EXPLICIT_LE, IMPLICIT_LE, uid_name
 from dicomkit.wire.association import MAX_UID, Association
@@ -113,6 +112,8 @@ def _send_instance(instance: Instance, row: RowMaker, looks: int) -> SendResult:
     UnreadableError
         It changed, and cannot be sent as it is now; nothing of it was sent.
     """
+    from dicomkit.second_look import look_again
+
     if not is_settled(instance):
         instance = look_again(instance)
     started_at, start = datetime.now(UTC), perf_counter()
@@ -587,6 +588,10 @@ def _oddities(association: Association, sop_class: str) -> str:
 
 def _other_uids(response: Response, sop_class_uid: str, sop_instance_uid: str) -> str:
     """What the response says it is for, where that is another instance than the one sent (PS3.7 section 9.3.1.2)."""
+    if response.affected_instance == sop_instance_uid.encode() and (
+        response.affected_class == sop_class_uid.encode()
+    ):
+        return ""
     answered = (
         ("SOP Class UID", response.affected_class, sop_class_uid),
         ("SOP Instance UID", response.affected_instance, sop_instance_uid),

@@ -347,7 +347,8 @@ class Association:
     @property
     def data_bytes_sent(self) -> int:
         """Bytes of the last data set, without headers, that were handed to the socket."""
-        return self._data_sent + p.data_bytes_in(self._sending[: self._sent_of_it])
+        under_way = p.data_bytes_in(self._sending[: self._sent_of_it]) if self._sent_of_it else 0
+        return self._data_sent + under_way
 
     @property
     def accepted_count(self) -> int:
