@@ -21,7 +21,6 @@ from dicomkit.sources import (
     as_on_disk,
     describe_os_error,
     is_dataset,
-    look_again,
     look_at,
 )
 
@@ -168,6 +167,8 @@ class DicomMessage(Message):
         try:
             self._instance.open().close()
         except SourceChanged:
+            from dicomkit.sources.second_look import look_again
+
             self._instance, self._dataset = look_again(self._instance), None
         return self._instance
 

@@ -31,7 +31,6 @@ from dicomkit.sources import (
     find_instances,
     holds_itself,
     is_dataset,
-    look_again,
 )
 
 if TYPE_CHECKING:
@@ -106,19 +105,18 @@ class Lookout:
     def __next__(self) -> Task | None:
         for _ in range(SOURCES_WITHOUT_FIND):
             for found in self._finds:
-                self.is_short = isinstance(found, _Shortage)
+                self.is_short = False
+                if isinstance(found, Instance):
+                    self.found += 1
+                    return self._as_task(self.found - 1, found)
                 if isinstance(found, _Shortage):
+                    self.is_short = True
                     raise NotYet
-                if found is None:
-                    return None
                 if isinstance(found, PassedOver):
                     self.passed_over.append(found)
-                    return None
-                index = self.found
-                self.found += 1
-                if isinstance(found, Instance):
-                    return self._as_task(index, found)
-                self.rows.append((self._row.untried(index, *_told(found)), ""))
+                elif found is not None:
+                    self.rows.append((self._row.untried(self.found, *_told(found)), ""))
+                    self.found += 1
                 return None
             if self._feeder is None:
                 raise StopIteration
@@ -132,6 +130,8 @@ class Lookout:
 
     def look_again(self, task: Task) -> bool:
         """Take a task for what its source is now; False when it makes none any more, and `rows` has its row."""
+        from dicomkit.sources.second_look import look_again
+
         before, task.looks = task.instance, task.looks + 1
         try:
             if task.looks > MOST_LOOKS:
@@ -188,7 +188,7 @@ class _Shortage(Frozen):
 def find_at_last(finds: Iterator[Found | Broken | None]) -> Iterator[Found | Broken | _Shortage | None]:
     """What was found; where no file descriptor is free, a shortage until there is one, or for long enough."""
     for found in finds:
-        if not _lacks_a_descriptor(found):
+        if isinstance(found, Instance) or not _lacks_a_descriptor(found):
             yield found
             continue
         until = monotonic() + LONGEST_SHORTAGE_SECONDS

@@ -216,7 +216,8 @@ class Plan:
         """This task has its last row."""
         with self._changed:
             self._let_go(task)
-            self._changed.notify_all()
+            if self._by_series:  # which may be free for others now
+                self._changed.notify_all()
 
     def put_back(self, task: Task) -> None:
         """It was taken, but not tried: it comes first again."""

@@ -16,7 +16,7 @@ from dicomkit.dictionary.uids import DEFLATED_LE, uid_name
 from dicomkit.errors import MissingExtraError, UnreadableError
 from dicomkit.preview._attributes import little_endian, numbers, unpacked
 from dicomkit.preview._codestreams import Codestream, codestream_of
-from dicomkit.sources import is_encapsulated
+from dicomkit.sources.contradictions import is_encapsulated
 from dicomkit.sources.dataset_reader import Syntax, encoding_of, syntax_of, why_unread
 
 if TYPE_CHECKING:

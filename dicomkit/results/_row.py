@@ -238,7 +238,7 @@ class SendResult(Frozen, kw_only=True):
             self.batch_id,
             self.instance,
             self.attempt,
-            self.outcome.value,
+            self.outcome._value_,  # as `value` is, without the two calls that it takes
             status,
             None if status is None else status_category(status),
             None if status is None else status_meaning(status),

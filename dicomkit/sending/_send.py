@@ -18,7 +18,7 @@ from dicomkit.sending._peer import peer_of, why_not
 from dicomkit.sending._proposals import propose
 from dicomkit.sending._remedies import not_a_dicom_message
 from dicomkit.sending._rows import RowMaker, new_batch_id
-from dicomkit.sources import SourceChanged, SourceError, look_again
+from dicomkit.sources import SourceChanged, SourceError
 from dicomkit.wire.association import Association
 
 if TYPE_CHECKING:
@@ -92,6 +92,8 @@ def _send_instance(instance: Instance, row: RowMaker, looks: int) -> SendResult:
 
     `UnreadableError` when it changed, and cannot be sent as it is now: nothing of it was sent.
     """
+    from dicomkit.sources.second_look import look_again
+
     if not is_settled(instance):
         instance = look_again(instance)
     started_at, start = datetime.now(UTC), perf_counter()

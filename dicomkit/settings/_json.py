@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import re
-from bisect import bisect_left
 
 from dicomkit._support.frozen import Frozen
 from dicomkit.errors import Picklable
@@ -225,6 +224,8 @@ class Places:
 
     def at(self, offset: int) -> tuple[int, int]:
         """Line and column of an offset, as `position` has them."""
+        from bisect import bisect_left
+
         line = bisect_left(self._breaks, offset)
         return line, offset - self._breaks[line - 1]
 

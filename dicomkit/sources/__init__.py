@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dicomkit.sources._contradictions import is_encapsulated
 from dicomkit.sources._inspect import PREFIX_END, has_prefix
 from dicomkit.sources._instances import (
     IN_MEMORY,
@@ -33,7 +32,6 @@ from dicomkit.sources._readers import (
     inflate,
     open_file,
 )
-from dicomkit.sources._second_look import look_again
 from dicomkit.sources._walk import (
     BIG_EXPLICIT,
     IMPLICIT,
@@ -98,8 +96,6 @@ __all__ = [
     "holds_itself",
     "inflate",
     "is_dataset",
-    "is_encapsulated",
-    "look_again",
     "look_at",
     "open_file",
     "tag_name",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import lru_cache
 
 from dicomkit._support.frozen import Frozen
 from dicomkit.dictionary.uids import (
@@ -20,10 +21,10 @@ from dicomkit.dictionary.uids import (
     IMPLICIT_LE,
     MEDIA_STORAGE_DIRECTORY,
     TRANSFER_SYNTAXES,
+    UNCOMPRESSED,
     uid_name,
 )
 from dicomkit.errors import UnreadableError, without_folder
-from dicomkit.sources._contradictions import contradiction, is_encapsulated
 from dicomkit.sources._readers import (
     BytesSource,
     DataSource,
@@ -53,6 +54,7 @@ from dicomkit.sources._walk import (
     SOP_INSTANCE,
     STUDY_INSTANCE,
     TRANSFER_SYNTAX,
+    UNDEFINED_LENGTH,
     Damaged,
     Encoding,
     Findings,
@@ -412,7 +414,9 @@ def _follow(
             raise
         notes.append(f"its elements cannot be followed to the end ({error}), so it is sent as it is")
         encoding, end = found.encoding or said, window.size
-    if found.pixels is not None or is_encapsulated(syntax):
+    if syntax not in UNCOMPRESSED or (found.pixels is not None and found.pixels.length == UNDEFINED_LENGTH):
+        from dicomkit.sources.contradictions import contradiction
+
         problem = contradiction(window, syntax, encoding, found.pixels, lambda: _native_length(window))
         if problem:
             raise _Contradiction(problem)
@@ -484,6 +488,8 @@ def _walk_deflated(window: Window, offset: int, syntax: str, found: Findings) ->
             f"its Transfer Syntax UID says {uid_name(syntax)} ({syntax}), which needs Explicit VR Little Endian (PS3.5 "
             f"A.5), but what it inflates to is in {encoding.name}; export it again from where it came from"
         )
+    from dicomkit.sources.contradictions import contradiction
+
     problem = contradiction(inflated, syntax, encoding, found.pixels, lambda: 0)
     if problem:
         raise _Contradiction(problem)
@@ -519,6 +525,8 @@ def _refuse_plain(window: Window, offset: int, syntax: str) -> None:
         return
     said = f"its Transfer Syntax UID says {uid_name(syntax)} ({syntax}), but its data set is not deflated"
     plain = _NATIVE[guess.name]
+    from dicomkit.sources.contradictions import contradiction
+
     problem = contradiction(window, plain, guess, found.pixels, lambda: 0)
     raise _Contradiction(
         f"{said}; export it again from where it came from"
@@ -651,16 +659,28 @@ def _uid_text(value: bytes | None) -> str:
     """Return a UID as it is written into requests and rows, empty where there is none or it is no text."""
     if not value:
         return ""
-    own = value.strip(_PADDING)
-    if len(own) <= _LONGEST_UID and not own.translate(None, _OF_A_UID):
-        return own.decode()
-    return _text(_without_junk(value))
+    return _valid_uid(value) or _text(_without_junk(value))
+
+
+@lru_cache(maxsize=64)
+def _valid_uid(value: bytes) -> str:
+    """Return a UID that is one by PS3.5 9.1, empty for anything else.
+
+    Most UIDs of a file are those of the file before, hence the cache.
+    """
+    uid = value.strip(_PADDING)
+    if not 0 < len(uid) <= _LONGEST_UID or uid.translate(None, _OF_A_UID):
+        return ""
+    text = uid.decode()
+    return "" if (b".0" in uid or uid[0] == _ZERO) and _has_leading_zero(text) else text
 
 
 def _other_uid(name: str, value: bytes | None, notes: list[str]) -> str | None:
     """Return a UID that no request names; None where there is none that is text."""
     if not value:
         return None
+    if uid := _valid_uid(value):
+        return uid
     uid = _uid_text(value)
     plain = value.strip(_PADDING)
     if uid and uid.encode() != plain:
@@ -669,7 +689,7 @@ def _other_uid(name: str, value: bytes | None, notes: list[str]) -> str | None:
         )
     elif plain and (plain.translate(None, _OF_A_UID) or len(plain) > _LONGEST_UID):
         notes.append(f"its {name} is not a valid UID (PS3.5 9.1)")
-    elif (b".0" in plain or plain[:1] == b"0") and _has_leading_zero(uid):
+    elif uid:
         notes.append(f"its {name} is not a valid UID (PS3.5 9.1): a component begins with a zero")
     return uid or None
 
@@ -682,14 +702,8 @@ def _uid(name: str, value: bytes | None, media: bytes | None, notes: list[str]) 
     ValueError
         There is none that a request could name.
     """
-    if (
-        value and value == media
-    ):  # as it should be, and is: there is nothing to say but what is to be said of zeros
-        plain = value.strip(_PADDING)
-        if 0 < len(plain) <= _LONGEST_UID and not plain.translate(None, _OF_A_UID):
-            uid = plain.decode()
-            if plain[0] != _ZERO and (b".0" not in plain or not _has_leading_zero(uid)):
-                return uid
+    if value and value == media and (uid := _valid_uid(value)):  # as it should be, and is
+        return uid
     own = _without_junk(value or b"")
     other = own if media == value else _without_junk(media or b"")
     if not own:

@@ -204,7 +204,7 @@ def find_all(sources: object, *, are_all: bool = True) -> Iterator[Found | Broke
         else:
             if gives_found:
                 steps = 0
-                yield cast("Found", source)
+                yield source  # type: ignore[misc]
                 continue
             if id(source) in inside:
                 yield holds_itself(source)

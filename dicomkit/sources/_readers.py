@@ -38,6 +38,9 @@ __all__ = [
 ]
 
 
+_IS_WINDOWS = os.name == "nt"
+
+
 class Stamp(NamedTuple):
     """What tells a file that was looked at from another one under its name, and from itself when it was written to.
 
@@ -71,10 +74,11 @@ class Stamp(NamedTuple):
     @classmethod
     def of(cls, status: os.stat_result) -> Stamp:
         """The stamp of a file that is looked at now."""
-        modified, changed = status.st_mtime_ns, 0 if os.name == "nt" else status.st_ctime_ns
+        facts = _facts_of(status)
+        modified, changed = facts[1], facts[4]
         tick = _COARSE_TICK_NS if modified % 1_000_000_000 == 0 else _TICK_NS
-        is_settled = abs(time_ns() - max(modified, changed)) > tick
-        return cls(status.st_size, modified, status.st_dev, status.st_ino, changed, is_settled)
+        latest = modified if modified > changed else changed
+        return tuple.__new__(cls, (*facts, abs(time_ns() - latest) > tick))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Stamp) and self[:-1] == other[:-1]
@@ -87,11 +91,17 @@ class Stamp(NamedTuple):
 
     def is_of(self, status: os.stat_result) -> bool:
         """Whether this is the file that was looked at, and nothing whatever happened to it since."""
-        return self.has_content_of(status) and (os.name == "nt" or self.changed_ns == status.st_ctime_ns)
+        return self[:5] == _facts_of(status)
 
     def has_content_of(self, status: os.stat_result) -> bool:
         """Whether this is the file that was looked at, and was not written to since."""
-        return self[:4] == (status.st_size, status.st_mtime_ns, status.st_dev, status.st_ino)
+        return self[:4] == _facts_of(status)[:4]
+
+
+def _facts_of(status: os.stat_result) -> tuple[int, int, int, int, int]:
+    """Size, time of modification, device, inode and time of the last change of status; 0 for that on Windows."""
+    changed = 0 if _IS_WINDOWS else status.st_ctime_ns
+    return status.st_size, status.st_mtime_ns, status.st_dev, status.st_ino, changed
 
 
 # A pipe or terminal among the files must neither block us nor become our terminal; it is refused by its kind.

@@ -108,8 +108,8 @@ class Encoding(Frozen):
     sequence_vr: int
     unknown_vr: int
     fragmented_vrs: frozenset[int]
-    wanted: frozenset[int]  # the written tags of values that are picked up
-    notable: frozenset[int]  # and those of them and others that end a run of ordinary elements
+    wanted: dict[int, int]  # the tags of values that are picked up, by how they are written
+    notable: frozenset[int]  # how they, and others that end a run of ordinary elements, are written
 
     def tag(self, written: int) -> int:
         """Return the group in the upper and the element in the lower half."""
@@ -120,10 +120,11 @@ def _encoding(name: str, order: str, *, implicit: bool) -> Encoding:
     def numbers(vrs: Iterable[bytes]) -> frozenset[int]:
         return frozenset(struct.unpack(order + "H", vr)[0] for vr in vrs)
 
-    def written(tags: frozenset[int]) -> frozenset[int]:
-        return frozenset(
-            struct.unpack(order + "I", struct.pack(order + "HH", tag >> 16, tag & 0xFFFF))[0] for tag in tags
-        )
+    def written(tags: frozenset[int]) -> dict[int, int]:
+        return {
+            struct.unpack(order + "I", struct.pack(order + "HH", tag >> 16, tag & 0xFFFF))[0]: tag
+            for tag in tags
+        }
 
     return Encoding(
         name=name,
@@ -138,7 +139,7 @@ def _encoding(name: str, order: str, *, implicit: bool) -> Encoding:
         unknown_vr=struct.unpack(order + "H", b"UN")[0],
         fragmented_vrs=numbers(_FRAGMENTED_VRS),
         wanted=written(_WANTED),
-        notable=written(_WANTED | {0, PIXEL_DATA, _TRAILING_PADDING, ITEM_DELIMITATION}),
+        notable=frozenset(written(_WANTED | {0, PIXEL_DATA, _TRAILING_PADDING, ITEM_DELIMITATION})),
     )
 
 
@@ -440,7 +441,7 @@ def _pass_ordinary_explicit(
                         if offset + 8 + length > len(buffer):
                             return window.base + offset
                         start = offset + 8
-                        values[encoding.tag(written)] = buffer[start : start + min(length, _LONGEST_VALUE)]
+                        values[wanted[written]] = buffer[start : start + min(length, _LONGEST_VALUE)]
                     offset += length + 8
                 elif vr in long and written not in notable:
                     (length,) = unpack_length(buffer, offset + 8)
@@ -478,7 +479,7 @@ def _pass_ordinary_implicit(
                     if written not in wanted or offset + 8 + length > len(buffer):
                         return window.base + offset
                     start = offset + 8
-                    values[encoding.tag(written)] = buffer[start : start + min(length, _LONGEST_VALUE)]
+                    values[wanted[written]] = buffer[start : start + min(length, _LONGEST_VALUE)]
                 offset += length + 8
         except struct.error:
             pass

@@ -17,10 +17,10 @@ from dicomkit._support.frozen import Frozen
 from dicomkit._support.pydicom_quiet import PYDICOM_QUIET
 from dicomkit.dictionary.uids import DEFLATED_LE, EXPLICIT_BE, EXPLICIT_LE, IMPLICIT_LE, uid_name
 from dicomkit.errors import UnreadableError, without_folder
-from dicomkit.sources._contradictions import is_encapsulated, syntax_of_code_stream
 from dicomkit.sources._inspect import DirectoryFileError, Instance, look_at
 from dicomkit.sources._readers import SourceError, as_on_disk, describe_os_error
 from dicomkit.sources._walk import UNDEFINED_LENGTH
+from dicomkit.sources.contradictions import is_encapsulated, syntax_of_code_stream
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -10,8 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NoReturn, cast
 
 from dicomkit.dictionary.uids import EXPLICIT_BE, EXPLICIT_LE, IMPLICIT_LE, UNCOMPRESSED, uid_name
-from dicomkit.sources._contradictions import is_encapsulated
 from dicomkit.sources._readers import HeaderFacts, SourceError
+from dicomkit.sources.contradictions import is_encapsulated
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -367,7 +367,7 @@ def _uid(uid: str) -> bytes:
 
 def encode_command(*elements: tuple[int, bytes]) -> bytes:
     """A command set of elements in ascending order, behind its group length, PS3.7 section 6.3.1."""
-    body = b"".join(ELEMENT_HEADER.pack(0x0000, element, len(value)) + value for element, value in elements)
+    body = b"".join([ELEMENT_HEADER.pack(0x0000, element, len(value)) + value for element, value in elements])
     return ELEMENT_HEADER.pack(0x0000, 0x0000, 4) + len(body).to_bytes(4, "little") + body
 
 
@@ -424,13 +424,13 @@ def decode_command(command: bytes) -> dict[int, bytes]:
         A length that does not fit.
     """
     values: dict[int, bytes] = {}
-    position = 0
-    while position < len(command):
-        if position + ELEMENT_HEADER.size > len(command):
+    position, size = 0, len(command)
+    while position < size:
+        if position + ELEMENT_HEADER.size > size:
             raise ProtocolError("the peer sent a command set that ends within an element")
         group, element, length = ELEMENT_HEADER.unpack_from(command, position)
         position += ELEMENT_HEADER.size
-        if length > len(command) - position:
+        if length > size - position:
             raise ProtocolError(
                 f"the peer sent a command element ({group:04X},{element:04X}) longer than its command set"
             )
@@ -454,7 +454,7 @@ def decode_response(command: bytes) -> Response:
         message_id=_us(values, 0x0120, "Message ID Being Responded To"),
         status=_us(values, 0x0900, "Status"),
         has_data_set=_us(values, 0x0800, "Command Data Set Type") != NO_DATA_SET,
-        error_comment=decode_text(values.get(0x0902, b"")),
+        error_comment=decode_text(values[0x0902]) if 0x0902 in values else "",
         affected_class=values.get(0x0002, b"").rstrip(b"\0 "),
         affected_instance=values.get(0x1000, b"").rstrip(b"\0 "),
     )

@@ -22,7 +22,7 @@ from pydicom import dcmread
 from dicomkit import DicomMessage, LocalSCP, UnreadableError, look_at, send, send_batch
 from dicomkit.dictionary.uids import DEFLATED_LE, EXPLICIT_BE, EXPLICIT_LE, IMPLICIT_LE
 from dicomkit.sources import PREFIX_END, SourceError
-from dicomkit.sources._contradictions import syntax_of_code_stream
+from dicomkit.sources.contradictions import syntax_of_code_stream
 from tests.sources.test_instances import (
     BODY,
     BODY_BIG,
