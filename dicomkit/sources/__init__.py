@@ -32,7 +32,7 @@ from dicomkit.sources._readers import (
     inflate,
     open_file,
 )
-from dicomkit.sources._walk import (
+from dicomkit.sources.elements import (
     BIG_EXPLICIT,
     IMPLICIT,
     ITEM,

@@ -15,7 +15,7 @@ from typing import NamedTuple, Protocol
 from dicomkit._support.descriptors import NO_DESCRIPTOR, is_shortage
 from dicomkit._support.frozen import Frozen
 from dicomkit.errors import UnreadableError, file_name, without_folder
-from dicomkit.sources._walk import Fetch
+from dicomkit.sources.elements import Fetch
 
 __all__ = [
     "BytesSource",

@@ -27,7 +27,7 @@ from dicomkit.dictionary.uids import (
     UNCOMPRESSED,
     uid_name,
 )
-from dicomkit.sources._walk import ITEM, LITTLE_EXPLICIT, UNDEFINED_LENGTH, Encoding, Header, Window
+from dicomkit.sources.elements import ITEM, LITTLE_EXPLICIT, UNDEFINED_LENGTH, Encoding, Header, Window
 
 __all__ = ["contradiction", "is_encapsulated", "syntax_of_code_stream"]
 

@@ -19,8 +19,8 @@ from dicomkit.dictionary.uids import DEFLATED_LE, EXPLICIT_BE, EXPLICIT_LE, IMPL
 from dicomkit.errors import UnreadableError, without_folder
 from dicomkit.sources._inspect import DirectoryFileError, Instance, look_at
 from dicomkit.sources._readers import SourceError, as_on_disk, describe_os_error
-from dicomkit.sources._walk import UNDEFINED_LENGTH
 from dicomkit.sources.contradictions import is_encapsulated, syntax_of_code_stream
+from dicomkit.sources.elements import UNDEFINED_LENGTH
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
