@@ -20,6 +20,8 @@ __all__ = [
     "STORAGE_CLASSES",
     "TRANSFER_SYNTAXES",
     "UNCOMPRESSED",
+    "ENCODINGS",
+    "is_encapsulated",
     "uid_name",
 ]
 
@@ -32,6 +34,13 @@ RLE_LOSSLESS = "1.2.840.10008.1.2.5"  # PS3.5 A.4.2, G
 UNCOMPRESSED = frozenset((IMPLICIT_LE, EXPLICIT_LE, EXPLICIT_BE, DEFLATED_LE, GE_PRIVATE_LE))
 # The whole data set is deflated (PS3.5 A.5; the two JPIP ones in PS3.6 Table A-1).
 DEFLATED_SYNTAXES = frozenset((DEFLATED_LE, "1.2.840.10008.1.2.4.95", "1.2.840.10008.1.2.4.205"))
+# Whether VRs are implicit and the byte order little endian, in the three that are named after just that.
+ENCODINGS = {IMPLICIT_LE: (True, True), EXPLICIT_LE: (False, True), EXPLICIT_BE: (False, False)}
+_OF_PIXELS = "1.2.840.10008.1.2.4."  # JPEG and its kin, and video
+_JPIP = frozenset(
+    _OF_PIXELS + last for last in ("94", "95", "204", "205")
+)  # the pixels are elsewhere: PS3.5 A.6
+_ENCAPSULATED = frozenset((RLE_LOSSLESS, "1.2.840.10008.1.2.1.98", "1.2.840.10008.1.2.8.1"))
 VERIFICATION = "1.2.840.10008.1.1"  # PS3.4 Annex A, C-ECHO
 MEDIA_STORAGE_DIRECTORY = "1.2.840.10008.1.3.10"  # PS3.10 8.6, a DICOMDIR: never sent by C-STORE
 
@@ -322,6 +331,21 @@ _OTHER_NAMES: dict[str, str] = {
     VERIFICATION: "Verification SOP Class",
     MEDIA_STORAGE_DIRECTORY: "Media Storage Directory Storage",
 }
+
+
+def is_encapsulated(syntax: str) -> bool:
+    """Tell whether Pixel Data is encapsulated (PS3.5 A.4) in that transfer syntax, as far as PS3.6 has it.
+
+    Parameters
+    ----------
+    syntax : str
+        The UID.
+
+    Returns
+    -------
+    bool
+    """
+    return syntax in _ENCAPSULATED or (syntax.startswith(_OF_PIXELS) and syntax not in _JPIP)
 
 
 def uid_name(uid: str) -> str:

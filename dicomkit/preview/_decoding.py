@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dicomkit.dictionary.uids import DEFLATED_LE, uid_name
+from dicomkit.dictionary.uids import DEFLATED_LE, is_encapsulated, uid_name
 from dicomkit.errors import MissingExtraError, UnreadableError
 from dicomkit.preview._attributes import little_endian, numbers, unpacked
 from dicomkit.preview._codestreams import Codestream, codestream_of
-from dicomkit.sources.contradictions import is_encapsulated
 from dicomkit.sources.dataset_reader import Syntax, encoding_of, syntax_of, why_unread
 
 if TYPE_CHECKING:

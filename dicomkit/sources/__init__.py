@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+from dicomkit.dictionary.vrs import (
+    ITEM,
+    ITEM_DELIMITATION,
+    PIXEL_DATA,
+    SEQUENCE_DELIMITATION,
+    UNDEFINED_LENGTH,
+)
 from dicomkit.sources._inspect import PREFIX_END, has_prefix
 from dicomkit.sources._instances import (
     IN_MEMORY,
@@ -35,15 +42,10 @@ from dicomkit.sources._readers import (
 from dicomkit.sources.elements import (
     BIG_EXPLICIT,
     IMPLICIT,
-    ITEM,
-    ITEM_DELIMITATION,
     LITTLE_EXPLICIT,
     LONG_FORM,
     NO_VR,
-    PIXEL_DATA,
     READINGS_OF_ODD_VRS,
-    SEQUENCE_DELIMITATION,
-    UNDEFINED_LENGTH,
     Encoding,
     Fetch,
     Malformed,

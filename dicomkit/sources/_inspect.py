@@ -24,6 +24,7 @@ from dicomkit.dictionary.uids import (
     UNCOMPRESSED,
     uid_name,
 )
+from dicomkit.dictionary.vrs import UNDEFINED_LENGTH
 from dicomkit.errors import UnreadableError, without_folder
 from dicomkit.sources._readers import (
     BytesSource,
@@ -54,7 +55,7 @@ from dicomkit.sources.elements import (
     SOP_INSTANCE,
     STUDY_INSTANCE,
     TRANSFER_SYNTAX,
-    UNDEFINED_LENGTH,
+    WANTED,
     Damaged,
     Encoding,
     Findings,
@@ -409,7 +410,7 @@ def _follow(
         _refuse_deflated(window, offset, syntax)
         if not isinstance(error, Malformed):
             raise
-        found.values.update(_ask_pydicom(window, _ATTRIBUTES) or {})
+        found.values.update(_ask_pydicom(window, WANTED) or {})
         if SOP_INSTANCE not in found.values:
             raise
         notes.append(f"its elements cannot be followed to the end ({error}), so it is sent as it is")
@@ -609,7 +610,6 @@ def _ask_pydicom(window: Window, tags: tuple[int, ...]) -> dict[int, bytes] | No
     return found
 
 
-_ATTRIBUTES = (SOP_CLASS, SOP_INSTANCE, MODALITY, STUDY_INSTANCE, SERIES_INSTANCE)
 _ROWS, _COLUMNS, _BITS_ALLOCATED = 0x00280010, 0x00280011, 0x00280100
 _SAMPLES, _FRAMES = 0x00280002, 0x00280008
 

@@ -25,22 +25,16 @@ from dicomkit.dictionary.uids import (
     IMPLICIT_LE,
     RLE_LOSSLESS,
     UNCOMPRESSED,
+    is_encapsulated,
     uid_name,
 )
-from dicomkit.sources.elements import ITEM, LITTLE_EXPLICIT, UNDEFINED_LENGTH, Encoding, Header, Window
+from dicomkit.dictionary.vrs import ITEM, ITEM_BYTES, UNDEFINED_LENGTH
+from dicomkit.sources.elements import LITTLE_EXPLICIT, Encoding, Header, Window
 
-__all__ = ["contradiction", "is_encapsulated", "syntax_of_code_stream"]
+__all__ = ["contradiction", "syntax_of_code_stream"]
 
-_ENCAPSULATED = frozenset(
-    (RLE_LOSSLESS, "1.2.840.10008.1.2.1.98", "1.2.840.10008.1.2.8.1")
-)  # with those of JPEG and video; PS3.5 A.4
-_ENCAPSULATED_ROOT = "1.2.840.10008.1.2.4."
-_JPIP = frozenset(
-    _ENCAPSULATED_ROOT + last for last in ("94", "95", "204", "205")
-)  # pixels are elsewhere: PS3.5 A.6
-
+_SYNTAXES_OF_PIXELS = "1.2.840.10008.1.2.4."
 _MOST_OF_A_CODE_STREAM = 1 << 16  # of its beginning, where its headers are
-_ITEM_BYTES = b"\xfe\xff\x00\xe0"
 
 _JPEG_BY_FRAME = {0xC0: "50", 0xC1: "51"}  # SOF0, SOF1; T.81 Table B.1
 _JPEG_LOSSLESS_FRAME = 0xC3
@@ -54,11 +48,6 @@ _OTHER_KINDS: tuple[tuple[int, bytes, str], ...] = (
     (0, b"\0\0\1\xb3", "MPEG-2 video"),
     (0, b"\0\0\0\1", "H.264 or HEVC video"),
 )
-
-
-def is_encapsulated(syntax: str) -> bool:
-    """Whether Pixel Data is encapsulated in that transfer syntax; False also for one that PS3.6 does not have."""
-    return syntax in _ENCAPSULATED or (syntax.startswith(_ENCAPSULATED_ROOT) and syntax not in _JPIP)
 
 
 def contradiction(
@@ -121,7 +110,7 @@ def _of_native(
     window: Window, said: str, encoding: Encoding, pixels: Header, native_length: Callable[[], int]
 ) -> str:
     first = window.fetch(pixels.start, min(pixels.length, _MOST_OF_A_CODE_STREAM))
-    if first.startswith(_ITEM_BYTES):
+    if first.startswith(ITEM_BYTES):
         return (
             f"{said}, but its Pixel Data has a length, as if it were not compressed, and has fragments in it; "
             f"{_declare('')}"
@@ -198,7 +187,7 @@ def _jpeg(first: bytes) -> tuple[str, str]:
     elif frame == SOF_LS and parameter >= 0:  # by how much a sample may differ
         last = "81" if parameter else "80"
     if last:
-        syntax = _ENCAPSULATED_ROOT + last
+        syntax = _SYNTAXES_OF_PIXELS + last
         return uid_name(syntax), syntax
     return "JPEG-LS" if frame == SOF_LS else "JPEG", ""
 
@@ -211,7 +200,7 @@ def _jpeg_2000(first: bytes) -> tuple[str, str]:
     is_reversible = style[11] == 1  # T.800 Table A.20
     reversible, irreversible = ("201", "203") if CAP in segments else ("90", "91")
     last = reversible if is_reversible else irreversible
-    syntax = _ENCAPSULATED_ROOT + last
+    syntax = _SYNTAXES_OF_PIXELS + last
     return uid_name(syntax), syntax
 
 

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from dicomkit._support.frozen import Frozen
 from dicomkit._support.pydicom_quiet import PYDICOM_QUIET
-from dicomkit.dictionary.uids import DEFLATED_LE, EXPLICIT_BE, EXPLICIT_LE, IMPLICIT_LE, uid_name
+from dicomkit.dictionary.uids import DEFLATED_LE, ENCODINGS, EXPLICIT_LE, is_encapsulated, uid_name
+from dicomkit.dictionary.vrs import ITEM_BYTES, PIXEL_DATA, UNDEFINED_LENGTH
 from dicomkit.errors import UnreadableError, without_folder
 from dicomkit.sources._inspect import DirectoryFileError, Instance, look_at
 from dicomkit.sources._readers import SourceError, as_on_disk, describe_os_error
-from dicomkit.sources.contradictions import is_encapsulated, syntax_of_code_stream
-from dicomkit.sources.elements import UNDEFINED_LENGTH
+from dicomkit.sources.contradictions import syntax_of_code_stream
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -30,15 +30,12 @@ if TYPE_CHECKING:
 
 __all__ = ["Syntax", "encoding_of", "note_of", "read_dataset", "reread_if_misread", "syntax_of", "why_unread"]
 
-_ENCODINGS = {IMPLICIT_LE: (True, True), EXPLICIT_LE: (False, True), EXPLICIT_BE: (False, False)}
-_SYNTAXES: dict[object, str] = {encoding: syntax for syntax, encoding in _ENCODINGS.items()}
+_SYNTAXES: dict[object, str] = {encoding: syntax for syntax, encoding in ENCODINGS.items()}
 _PIXEL_TAGS = frozenset((0x7FE00008, 0x7FE00009, 0x7FE00010))
-_PIXEL_DATA = 0x7FE00010
 _COMMAND_GROUP = 0x0000  # is Implicit VR, whatever the data set is: PS3.7 6.3.1
 _DEFERRED_BYTES = 65536
 _DEEP_CALLS = 50_000  # of which pydicom needs four for each level
 _DEEP_STACK_BYTES = 1 << 28  # reserved, and used as far as calls go
-_ITEM_BYTES = b"\xfe\xff\x00\xe0"
 
 
 class Syntax(Frozen):
@@ -187,11 +184,11 @@ def _is_read_right(instance: Instance) -> bool:
     from pydicom.uid import UID
 
     syntax = UID(instance.transfer_syntax)
-    if instance.note and instance.transfer_syntax in _ENCODINGS:  # it may say another one, or none
+    if instance.note and instance.transfer_syntax in ENCODINGS:  # it may say another one, or none
         return False
     if not syntax.is_transfer_syntax or syntax.is_private:
         return instance.encoding == EXPLICIT_LE
-    return _ENCODINGS[instance.encoding] == (syntax.is_implicit_VR, syntax.is_little_endian)
+    return ENCODINGS[instance.encoding] == (syntax.is_implicit_VR, syntax.is_little_endian)
 
 
 def _parse(place: str | bytes, instance: Instance, options: dict[str, Any]) -> FileDataset:
@@ -204,7 +201,7 @@ def _parse(place: str | bytes, instance: Instance, options: dict[str, Any]) -> F
     def is_at_pixels(tag: BaseTag, _vr: str | None, _length: int) -> bool:
         return tag in _PIXEL_TAGS
 
-    implicit, little = _ENCODINGS[instance.encoding]
+    implicit, little = ENCODINGS[instance.encoding]
     with BytesIO(place) if isinstance(place, bytes) else open(place, "rb") as file:
         header = dcmread(BytesIO(file.read(instance.offset)), force=True)
         elements = data_element_generator(
@@ -260,7 +257,7 @@ def encoding_of(dataset: Dataset) -> str:
         if isinstance(element, RawDataElement) and tag.group != _COMMAND_GROUP:
             return _SYNTAXES.get((element.is_implicit_VR, element.is_little_endian), EXPLICIT_LE)
     stated = _stated(dataset)
-    return _SYNTAXES.get(dataset.original_encoding, stated if stated in _ENCODINGS else EXPLICIT_LE)
+    return _SYNTAXES.get(dataset.original_encoding, stated if stated in ENCODINGS else EXPLICIT_LE)
 
 
 def _stated(dataset: Dataset) -> str:
@@ -272,18 +269,18 @@ def syntax_of(dataset: Dataset) -> Syntax:
     """Return the transfer syntax a Dataset says it has, and the one it has."""
     stated, encoding = _stated(dataset), encoding_of(dataset)
     said = f"the File Meta says {uid_name(stated)}" if stated else "its Transfer Syntax UID is missing"
-    element = dataset.get_item(_PIXEL_DATA, keep_deferred=True) if _PIXEL_DATA in dataset else None
+    element = dataset.get_item(PIXEL_DATA, keep_deferred=True) if PIXEL_DATA in dataset else None
     is_in_fragments = element is not None and (
         getattr(element, "is_undefined_length", False) or getattr(element, "length", 0) == UNDEFINED_LENGTH
     )
-    if is_in_fragments and (not stated or stated in _ENCODINGS or stated == DEFLATED_LE):
+    if is_in_fragments and (not stated or stated in ENCODINGS or stated == DEFLATED_LE):
         kind, actual = syntax_of_code_stream(_first_code_stream(dataset))
         return Syntax(stated, actual, f"{said}, but its Pixel Data is compressed ({kind})")
     if not stated:
         return Syntax("", encoding, "")
     if is_encapsulated(stated) and _is_native(element):
         return Syntax(stated, encoding, f"{said}, but its Pixel Data is not compressed")
-    if stated in _ENCODINGS and stated != encoding:
+    if stated in ENCODINGS and stated != encoding:
         return Syntax(stated, encoding, f"{said}, but the data set is in {_without_retired(encoding)}")
     return Syntax(stated, stated, "")
 
@@ -298,7 +295,7 @@ def _is_native(element: object) -> bool:
 
     if not isinstance(element, RawDataElement) or element.length in (0, UNDEFINED_LENGTH):
         return False
-    return element.value is None or not element.value.startswith(_ITEM_BYTES)
+    return element.value is None or not element.value.startswith(ITEM_BYTES)
 
 
 def _first_code_stream(dataset: Dataset) -> bytes:

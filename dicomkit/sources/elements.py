@@ -1,39 +1,53 @@
-"""Follow the elements of a DICOM content from header to header, and pick up the few values a send needs.
+"""The walk: from header to header over the elements of a content, picking up the few values that a send needs.
 
-Strategy: values are skipped by their length and never read, so a content costs what its headers cost, whatever its
-size. The walk does no I/O: it looks through a `Window`, which asks a `Fetch` for more bytes; a file, bytes in
-memory, a zip member and an inflated data set are each one such function.
+How it thinks:
+
+- A value is skipped by its length and never read, so a content costs what its headers cost, whatever its size.
+- It does no I/O. It looks through a `Window`, the part of a content that is in memory, which asks a `Fetch` for more
+  bytes: a file, bytes, a member of an archive and an inflated data set are each one such function.
+- Time goes into runs of ordinary elements. `_pass_ordinary_explicit` and `_pass_ordinary_implicit` unpack one header
+  after the other and do nothing else; at whatever needs thought they stop. `_walk` reads that one element with care,
+  and the next run begins. Tags are compared as they are written in the bytes; turning each around would cost as much
+  as unpacking it.
+- A sequence or item with a length is skipped as any value. One of undefined length is followed to its delimiter
+  (`_pass_items`) with the levels in a list: no depth of nesting exhausts Python's stack.
+- Of an element with a VR that PS3.5 does not have, nothing says whether its length has 16 or 32 bits. A reading is
+  right when it leads to the end of the content, so `walk_data_set` tries them one after the other.
+- It fails in three ways: `Truncated`, an element goes on where the content ends; `Malformed`, what is there is no
+  header, but pydicom, which forgives more, may find values; `Damaged`, it is none by any reading.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from dicomkit._support.frozen import Frozen
-from dicomkit.dictionary.vrs import LONG_VRS, SHORT_VRS
+from dicomkit.dictionary.vrs import (
+    ITEM,
+    ITEM_DELIMITATION,
+    LONG_VRS,
+    PIXEL_DATA,
+    SEQUENCE_DELIMITATION,
+    SHORT_VRS,
+    UNDEFINED_LENGTH,
+)
 from dicomkit.errors import Picklable
 
 __all__ = [
     "BIG_EXPLICIT",
-    "Damaged",
     "Encoding",
     "Fetch",
-    "Findings",
-    "Header",
     "IMPLICIT",
-    "LONG_FORM",
-    "NO_VR",
     "LITTLE_EXPLICIT",
+    "LONG_FORM",
     "Malformed",
+    "NO_VR",
     "OddVrs",
     "READINGS_OF_ODD_VRS",
     "Truncated",
     "Window",
-    "guess_encoding",
-    "read_file_meta",
     "tag_name",
-    "walk_data_set",
 ]
 
 Fetch = Callable[[int, int], bytes]
@@ -44,33 +58,25 @@ _LARGEST_FETCH = 1 << 18  # a long run of small elements is read in pieces of up
 _LONGEST_VALUE = 256  # of a value that is picked up; a UID has 64 characters at most (PS3.5 9.1)
 _SHORTEST_HEADER = 8  # tag and length; with a VR as well as without
 _DEEPEST_NESTING = 512  # sequences within sequences; PS3.5 sets no limit, sanity does
-
-UNDEFINED_LENGTH = 0xFFFFFFFF  # PS3.5 7.1.1
-ITEM = 0xFFFEE000  # PS3.5 7.5
-ITEM_DELIMITATION = 0xFFFEE00D
-SEQUENCE_DELIMITATION = 0xFFFEE0DD
 _SEQUENCE_END = b"\xfe\xff\xdd\xe0\x00\x00\x00\x00"  # the last bytes of encapsulated Pixel Data, PS3.5 A.4
 
-META_GROUP = 0x0002  # PS3.10 7.1
-META_GROUP_LENGTH = 0x00020000
-_META_GROUP_BYTES = b"\x02\0"
-_META_GROUP_BYTES_BIG = b"\0\x02"
+_META_GROUP = 0x0002  # PS3.10 7.1
+_META_GROUP_LENGTH = 0x00020000
 _META_GROUP_LENGTH_SIZE = 12  # of the whole element; the group's length counts from its end
 MEDIA_SOP_CLASS = 0x00020002
 MEDIA_SOP_INSTANCE = 0x00020003
 TRANSFER_SYNTAX = 0x00020010
-
-_META_WANTED = frozenset((META_GROUP_LENGTH, MEDIA_SOP_CLASS, MEDIA_SOP_INSTANCE, TRANSFER_SYNTAX))
+_META_WANTED = frozenset((_META_GROUP_LENGTH, MEDIA_SOP_CLASS, MEDIA_SOP_INSTANCE, TRANSFER_SYNTAX))
 
 SOP_CLASS = 0x00080016
 SOP_INSTANCE = 0x00080018
 MODALITY = 0x00080060
 STUDY_INSTANCE = 0x0020000D
 SERIES_INSTANCE = 0x0020000E
-PIXEL_DATA = 0x7FE00010
+WANTED = (SOP_CLASS, SOP_INSTANCE, MODALITY, STUDY_INSTANCE, SERIES_INSTANCE)
+"""What a result row has of the data set, and is picked up."""
 _TRAILING_PADDING = 0xFFFCFFFC  # PS3.10 7.2
 _DELIMITERS = 0xFFFE  # the group of items and delimiters, which are no elements: PS3.5 7.5
-_WANTED = frozenset((SOP_CLASS, SOP_INSTANCE, MODALITY, STUDY_INSTANCE, SERIES_INSTANCE))
 
 _NAMES = {
     SOP_CLASS: "SOP Class UID",
@@ -87,14 +93,12 @@ _NAMES = {
     _TRAILING_PADDING: "Data Set Trailing Padding",
 }
 
-_FRAGMENTED_VRS = (b"OB", b"OW")  # PS3.5 A.4: undefined length means encapsulated fragments
-
 
 class Encoding(Frozen):
     """How the element headers of a data set are written (PS3.5 7.1).
 
     A tag is unpacked as one number, `written` as it is in the bytes: with the group in the lower half where the
-    byte order is little endian, which is cheaper to compare than to turn around.
+    byte order is little endian.
     """
 
     name: str
@@ -117,14 +121,11 @@ class Encoding(Frozen):
 
 
 def _encoding(name: str, order: str, *, implicit: bool) -> Encoding:
-    def numbers(vrs: Iterable[bytes]) -> frozenset[int]:
-        return frozenset(struct.unpack(order + "H", vr)[0] for vr in vrs)
+    def number(vr: bytes) -> int:
+        return int(struct.unpack(order + "H", vr)[0])
 
-    def written(tags: frozenset[int]) -> dict[int, int]:
-        return {
-            struct.unpack(order + "I", struct.pack(order + "HH", tag >> 16, tag & 0xFFFF))[0]: tag
-            for tag in tags
-        }
+    def written(tag: int) -> int:
+        return int(struct.unpack(order + "I", struct.pack(order + "HH", tag >> 16, tag & 0xFFFF))[0])
 
     return Encoding(
         name=name,
@@ -133,13 +134,13 @@ def _encoding(name: str, order: str, *, implicit: bool) -> Encoding:
         header=struct.Struct(order + ("II" if implicit else "IHH")),
         item=struct.Struct(order + "II"),
         length=struct.Struct(order + "I"),
-        short_vrs=numbers(SHORT_VRS),
-        long_vrs=numbers(LONG_VRS),
-        sequence_vr=struct.unpack(order + "H", b"SQ")[0],
-        unknown_vr=struct.unpack(order + "H", b"UN")[0],
-        fragmented_vrs=numbers(_FRAGMENTED_VRS),
-        wanted=written(_WANTED),
-        notable=frozenset(written(_WANTED | {0, PIXEL_DATA, _TRAILING_PADDING, ITEM_DELIMITATION})),
+        short_vrs=frozenset(map(number, SHORT_VRS)),
+        long_vrs=frozenset(map(number, LONG_VRS)),
+        sequence_vr=number(b"SQ"),
+        unknown_vr=number(b"UN"),
+        fragmented_vrs=frozenset(map(number, (b"OB", b"OW"))),  # PS3.5 A.4: undefined length means fragments
+        wanted={written(tag): tag for tag in WANTED},
+        notable=frozenset(map(written, (*WANTED, 0, PIXEL_DATA, _TRAILING_PADDING, ITEM_DELIMITATION))),
     )
 
 
@@ -169,6 +170,9 @@ class Truncated(Picklable, Exception):
         super().__init__(f"truncated: {what}")
 
 
+FAULTS = (Malformed, Damaged, Truncated)
+
+
 class Header(Frozen):
     """One element without its value."""
 
@@ -184,13 +188,21 @@ NO_VR = 2  # 32 bits of length in its place
 
 
 class OddVrs(Frozen):
-    """How an element in Explicit VR is read whose VR is none that PS3.5 knows."""
+    """How an element in Explicit VR is read whose VR is none that PS3.5 knows.
 
-    capitals: int  # how it is read with two capitals: SHORT_FORM or LONG_FORM
-    others: int  # with anything else: SHORT_FORM, LONG_FORM or NO_VR
-    items_are_implicit: (
-        bool  # an item that begins with anything else: in Implicit VR, as some writers have it
-    )
+    Attributes
+    ----------
+    capitals : int
+        With two capitals: SHORT_FORM or LONG_FORM.
+    others : int
+        With anything else: SHORT_FORM, LONG_FORM or NO_VR.
+    items_are_implicit : bool
+        Whether an item that begins with anything else is in Implicit VR, as some writers have it.
+    """
+
+    capitals: int
+    others: int
+    items_are_implicit: bool
 
     def form_of(self, vr: bytes) -> int:
         """Return how the element is written that has these two bytes where a VR should be."""
@@ -214,30 +226,16 @@ READINGS_OF_ODD_VRS = (
 
 
 class Findings:
-    """What a walk has come across so far.
-
-    Attributes
-    ----------
-    values : dict of int to bytes
-        The five attributes of the data set that a result row has, by tag.
-    pixels : Header or None
-        The first Pixel Data of the data set itself; what is in items is not meant.
-    odd : int
-        The tag of the first element, at any depth, with a VR that PS3.5 does not know; 0 without one.
-    is_guessed : bool
-        Whether an item was taken to be in Implicit VR within Explicit VR.
-    encoding : Encoding or None
-        How the data set was read.
-    """
+    """What a walk has come across so far, also when it ends in an error."""
 
     __slots__ = ("encoding", "is_guessed", "odd", "odd_vrs", "pixels", "values")
 
     def __init__(self, odd_vrs: OddVrs = READINGS_OF_ODD_VRS[0]) -> None:
-        self.values: dict[int, bytes] = {}
-        self.pixels: Header | None = None
-        self.odd = 0
-        self.is_guessed = False
-        self.encoding: Encoding | None = None
+        self.values: dict[int, bytes] = {}  # of WANTED, by tag
+        self.pixels: Header | None = None  # the first Pixel Data of the data set itself, not of an item
+        self.odd = 0  # the tag of the first element, at any depth, with a VR that PS3.5 does not know
+        self.is_guessed = False  # whether an item was taken to be in Implicit VR within Explicit VR
+        self.encoding: Encoding | None = None  # how the data set was read
         self.odd_vrs = odd_vrs
 
     def take(self, other: Findings) -> None:
@@ -254,7 +252,7 @@ def tag_name(tag: int) -> str:
 
 
 class Window:
-    """The part of a content that is in memory.
+    """The part of a content that is in memory: `buffer`, which begins at `base`.
 
     Parameters
     ----------
@@ -279,7 +277,7 @@ class Window:
         self._reach = HEAD_SIZE
 
     def offset_of(self, position: int, count: int) -> int:
-        """Where in `buffer` the byte at `position` is, with `count` bytes from there on in memory.
+        """Return where in `buffer` the byte at `position` is, with `count` bytes from there on in memory.
 
         Raises
         ------
@@ -300,13 +298,7 @@ class Window:
         return 0
 
     def bytes_at(self, position: int, count: int) -> bytes:
-        """Return `count` bytes from `position` on.
-
-        Raises
-        ------
-        Truncated
-            When the content has fewer.
-        """
+        """Return `count` bytes from `position` on, or raise as `offset_of`."""
         offset = self.offset_of(position, count)
         return self.buffer[offset : offset + count]
 
@@ -327,8 +319,8 @@ def guess_encoding(first: bytes) -> Encoding | None:
     return IMPLICIT if first[0] or first[1] else None
 
 
-def read_file_meta(window: Window, position: int, values: dict[int, bytes]) -> int:
-    """Read the File Meta Information (PS3.10 7.1) that begins at `position`, if it does; return where it ends.
+def read_file_meta(window: Window, begin: int, values: dict[int, bytes]) -> int:
+    """Read the File Meta Information (PS3.10 7.1) that begins there, if it does; return where it ends.
 
     It ends where its group length says, if that is after an element; writers get it wrong, and then elements count as
     long as they are of group 0002, as they do while there is no transfer syntax. The values of the transfer syntax,
@@ -341,14 +333,12 @@ def read_file_meta(window: Window, position: int, values: dict[int, bytes]) -> i
     Malformed, Truncated
         What is there is no sequence of elements.
     """
-    begin = position
-    position = _pass_ordinary_meta(window, position, values)
-    encoding = LITTLE_EXPLICIT
-    group = _META_GROUP_BYTES
+    position = _pass_ordinary_meta(window, begin, values)
+    encoding, group = LITTLE_EXPLICIT, b"\x02\0"
     if position == begin and position + _SHORTEST_HEADER <= window.size:
         first = window.bytes_at(position, _SHORTEST_HEADER)
-        if first.startswith(_META_GROUP_BYTES_BIG):
-            encoding, group = BIG_EXPLICIT, _META_GROUP_BYTES_BIG
+        if first.startswith(b"\0\x02"):
+            encoding, group = BIG_EXPLICIT, b"\0\x02"
         elif guess_encoding(first) is IMPLICIT:
             encoding = IMPLICIT
     while position + _SHORTEST_HEADER <= window.size:
@@ -375,11 +365,12 @@ def read_file_meta(window: Window, position: int, values: dict[int, bytes]) -> i
 
 def _end_of_meta(values: dict[int, bytes], begin: int, encoding: Encoding) -> int:
     """Where the File Meta Information ends by its group length; 0 without one."""
-    value = values.get(META_GROUP_LENGTH)
+    value = values.get(_META_GROUP_LENGTH)
     if value is None:
         return 0
-    length = int.from_bytes(value, "little" if encoding.little_endian else "big")
-    return begin + _META_GROUP_LENGTH_SIZE + length
+    return (
+        begin + _META_GROUP_LENGTH_SIZE + int.from_bytes(value, "little" if encoding.little_endian else "big")
+    )
 
 
 def _pass_ordinary_meta(window: Window, position: int, values: dict[int, bytes]) -> int:
@@ -396,7 +387,7 @@ def _pass_ordinary_meta(window: Window, position: int, values: dict[int, bytes])
     try:
         while offset != end:
             written, vr, length = unpack(buffer, offset)
-            if written & 0xFFFF != META_GROUP:
+            if written & 0xFFFF != _META_GROUP:
                 break
             if vr in _SHORT:
                 start = offset + 8
@@ -407,10 +398,10 @@ def _pass_ordinary_meta(window: Window, position: int, values: dict[int, bytes])
                 break
             if start + length > size:
                 break
-            tag = META_GROUP << 16 | written >> 16
+            tag = _META_GROUP << 16 | written >> 16
             if tag in _META_WANTED and tag not in values:
                 value = values[tag] = buffer[start : start + min(length, _LONGEST_VALUE)]
-                if tag == META_GROUP_LENGTH:
+                if tag == _META_GROUP_LENGTH:
                     end = start + length + int.from_bytes(value, "little")
             offset = start + length
     except struct.error:  # the buffer ends here
@@ -496,8 +487,7 @@ def walk_data_set(window: Window, position: int, encoding: Encoding, found: Find
     """Follow the top-level elements from `position` to the end of the content; return where the last one ends.
 
     That is the end of the content, unless what is left cannot be an element: zeros, or after Pixel Data fewer bytes
-    than a header has. What was come across is put into `found`, also when the walk ends in an error. Where an element
-    has a VR that PS3.5 does not know, its length is read in the one or other way until one leads to the end.
+    than a header has.
 
     Raises
     ------
@@ -514,7 +504,7 @@ def walk_data_set(window: Window, position: int, encoding: Encoding, found: Find
         end = _walk(window, position, encoding, found)
         if end == window.size or not found.odd:
             return end
-    except (Malformed, Truncated, Damaged) as error:
+    except FAULTS as error:
         if not (found.odd or found.is_guessed):
             raise
         failure = error
@@ -523,7 +513,7 @@ def walk_data_set(window: Window, position: int, encoding: Encoding, found: Find
         other = Findings(odd_vrs)
         try:
             other_end = _walk(window, position, encoding, other)
-        except (Malformed, Truncated, Damaged):
+        except FAULTS:
             continue
         if end < 0 or other_end == window.size:
             found.take(other)
@@ -565,7 +555,7 @@ def _walk(window: Window, position: int, encoding: Encoding, found: Findings) ->
                 position = header.start + header.length
                 if position > size:
                     raise Truncated(header.tag, position - size)
-                if header.tag in _WANTED:
+                if header.tag in WANTED:
                     count = min(header.length, _LONGEST_VALUE)
                     found.values[header.tag] = window.bytes_at(header.start, count)
             if is_pixels:
@@ -618,12 +608,8 @@ def _is_capitals(vr: bytes) -> bool:
 
 def _is_zeros(window: Window, position: int) -> bool:
     """Whether nothing but zeros is left."""
-    while position < window.size:
-        count = min(window.size - position, HEAD_SIZE)
-        if any(window.bytes_at(position, count)):
-            return False
-        position += count
-    return True
+    places = range(position, window.size, HEAD_SIZE)
+    return not any(any(window.bytes_at(at, min(window.size - at, HEAD_SIZE))) for at in places)
 
 
 def _pass_undefined(window: Window, header: Header, encoding: Encoding, found: Findings) -> int:

@@ -9,9 +9,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NoReturn, cast
 
-from dicomkit.dictionary.uids import EXPLICIT_BE, EXPLICIT_LE, IMPLICIT_LE, UNCOMPRESSED, uid_name
+from dicomkit.dictionary.uids import (
+    EXPLICIT_BE,
+    EXPLICIT_LE,
+    IMPLICIT_LE,
+    UNCOMPRESSED,
+    is_encapsulated,
+    uid_name,
+)
+from dicomkit.dictionary.vrs import ITEM_BYTES, PIXEL_DATA
 from dicomkit.sources._readers import HeaderFacts, SourceError
-from dicomkit.sources.contradictions import is_encapsulated
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -28,7 +35,6 @@ if TYPE_CHECKING:
 __all__ = ["encode_dataset"]
 
 _CHARACTER_SET = 0x00080005
-_PIXEL_DATA = 0x7FE00010
 _NO_GROUPS_OF_A_DATA_SET = (0x0000, 0x0002)
 _PREAMBLE_SIZE = 128  # PS3.10 7.1
 
@@ -198,7 +204,7 @@ class _Encoder:
                 f"pydicom cannot encode its {_name(element)} ({type(error).__name__})",
                 self.header,
             ) from None
-        if element.tag != _PIXEL_DATA or self._has_fragments is None:
+        if element.tag != PIXEL_DATA or self._has_fragments is None:
             return element
         fitted = copy(element)
         fitted.is_undefined_length = self._has_fragments  # PS3.5 A.4
@@ -363,7 +369,7 @@ def _encoding_of(syntax: Any, dataset: Dataset) -> Encoding:
 
 def _refuse_contradiction(dataset: Dataset, syntax: str, header: HeaderFacts) -> None:
     """Refuse what pydicom would write with a length, as if it were not compressed."""
-    pixels = dataset.get_item(_PIXEL_DATA) if _PIXEL_DATA in dataset else None
+    pixels = dataset.get_item(PIXEL_DATA) if PIXEL_DATA in dataset else None
     if pixels is not None and is_encapsulated(syntax) and not _begins_as_fragments(pixels.value):
         raise SourceError(
             "<dataset>",
@@ -381,7 +387,7 @@ def _refuse_contradiction(dataset: Dataset, syntax: str, header: HeaderFacts) ->
 
 
 def _begins_as_fragments(value: object) -> bool:
-    return not isinstance(value, bytes) or not value or value.startswith(b"\xfe\xff\x00\xe0")
+    return not isinstance(value, bytes) or not value or value.startswith(ITEM_BYTES)
 
 
 def _is_compressed(dataset: Dataset) -> bool:
