@@ -13,13 +13,12 @@ from typing import TYPE_CHECKING
 
 from dicomkit._support.frozen import Frozen
 from dicomkit.dictionary.uids import uid_name
-from dicomkit.errors import UnreadableError, file_name, without_folder
+from dicomkit.errors import UnreadableError, file_name
 from dicomkit.sources import (
     Instance,
     SourceChanged,
     SourceError,
     as_on_disk,
-    describe_os_error,
     is_dataset,
     look_at,
 )
@@ -186,10 +185,8 @@ class DicomMessage(Message):
         try:
             with open(as_on_disk(self._content), "rb") as file:
                 return file.read()
-        except OSError as error:
-            raise SourceError(self.source, describe_os_error(error)) from without_folder(error)
-        except ValueError as error:  # a NUL in the path
-            raise SourceError(self.source, describe_os_error(error)) from error
+        except (OSError, ValueError) as error:
+            raise SourceError.of_system(self.source, error) from error
 
     @property
     def dataset(self) -> FileDataset:

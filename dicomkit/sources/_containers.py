@@ -17,15 +17,12 @@ from dicomkit.sources._readers import (
     ZIP_STORED,
     SourceError,
     ZipMember,
-    describe_os_error,
     fetch_from,
     open_file,
 )
 
 if TYPE_CHECKING:
     from zipfile import ZipInfo
-
-__all__ = ["list_archive", "list_directory_file"]
 
 _ENCRYPTED = 0x0001 | 0x0040 | 0x2000  # the flags of a member, APPNOTE.TXT 4.4.4
 _LOCAL_HEADER_SIZE = 30  # before each member, APPNOTE.TXT 4.3.7, without its two texts of variable length
@@ -49,7 +46,7 @@ def list_archive(path: str) -> Iterator[tuple[str, ZipMember | SourceError]]:
         with ZipFile(path) as archive:
             members = archive.infolist()
     except OSError as error:
-        raise SourceError(path, describe_os_error(error)) from without_folder(error)
+        raise SourceError.of_system(path, error) from error
     except (BadZipFile, NotImplementedError, ValueError, EOFError) as error:
         raise SourceError(path, f"the archive is damaged: {error}") from error
     overlapping = _overlapping(members)

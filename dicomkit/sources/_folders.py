@@ -13,8 +13,6 @@ from collections.abc import Iterator
 from dicomkit._support.frozen import Frozen
 from dicomkit.sources._readers import describe_os_error
 
-__all__ = ["Entry", "expand_glob", "files_under", "is_glob"]
-
 _MAGIC = frozenset("*?[")
 _ANY_DEPTH = "**"
 

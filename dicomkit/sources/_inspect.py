@@ -25,7 +25,7 @@ from dicomkit.dictionary.uids import (
     uid_name,
 )
 from dicomkit.dictionary.vrs import UNDEFINED_LENGTH
-from dicomkit.errors import UnreadableError, without_folder
+from dicomkit.errors import UnreadableError
 from dicomkit.sources._readers import (
     BytesSource,
     DataSource,
@@ -67,17 +67,6 @@ from dicomkit.sources.elements import (
     tag_name,
     walk_data_set,
 )
-
-__all__ = [
-    "ArchiveFileError",
-    "DirectoryFileError",
-    "Instance",
-    "NotDicomError",
-    "PREFIX_END",
-    "has_prefix",
-    "look_at",
-    "look_at_member",
-]
 
 _PREAMBLE_SIZE = 128  # PS3.10 7.1
 _PREFIX = b"DICM"
@@ -239,16 +228,14 @@ def look_at(
     name = source or path
     try:
         descriptor, status = open_file(path)
-    except OSError as error:
-        raise SourceError(name, describe_os_error(error)) from without_folder(error)
-    except ValueError as error:  # a NUL in the path
-        raise SourceError(name, describe_os_error(error)) from error
+    except (OSError, ValueError) as error:
+        raise SourceError.of_system(name, error) from error
     try:
         fetch = fetch_from(descriptor)
         window = Window(fetch(0, HEAD_SIZE), status.st_size, fetch)
         return _describe(window, name, path, Stamp.of(status))
     except OSError as error:
-        raise SourceError(name, describe_os_error(error)) from error
+        raise SourceError.of_system(name, error) from error
     finally:
         os.close(descriptor)
 
@@ -265,7 +252,7 @@ def look_at_member(member: ZipMember) -> Instance:
     try:
         descriptor, status = open_file(member.archive)
     except OSError as error:
-        raise SourceError(name, describe_os_error(error)) from without_folder(error)
+        raise SourceError.of_system(name, error) from error
     try:
         packed = fetch_from(descriptor)
         content = Forward(lambda: member.pieces(packed))
@@ -276,7 +263,7 @@ def look_at_member(member: ZipMember) -> Instance:
         except OSError as error:
             raise SourceError(name, describe_os_error(error), _facts_of(instance)) from error
     except OSError as error:
-        raise SourceError(name, describe_os_error(error)) from error
+        raise SourceError.of_system(name, error) from error
     finally:
         os.close(descriptor)
     return instance

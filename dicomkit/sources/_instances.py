@@ -22,7 +22,7 @@ from dicomkit.sources._inspect import (
     look_at,
     look_at_member,
 )
-from dicomkit.sources._readers import MEMBER_MARK, DataSource, HeaderFacts, SourceError, ZipMember, as_on_disk
+from dicomkit.sources._readers import MEMBER_MARK, HeaderFacts, SourceError, ZipMember, as_on_disk
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -31,23 +31,6 @@ if TYPE_CHECKING:
         source: str
         instance: Instance
 
-
-__all__ = [
-    "IN_MEMORY",
-    "Broken",
-    "DataSource",
-    "Found",
-    "Instance",
-    "NotDicomMessage",
-    "PassedOver",
-    "Unreadable",
-    "ended_with",
-    "find_all",
-    "find_instances",
-    "holds_itself",
-    "is_dataset",
-    "look_at",
-]
 
 IN_MEMORY = ("<bytes>", "<dataset>")
 """What the source of an instance is called that is in no file."""

@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pydicom.valuerep import PersonName
 
-__all__ = ["encode_values"]
-
 # After these the initial character set is in force again (PS3.5 6.1.2.5.3).
 _DELIMITERS_OF_TEXT = set(b"\r\n\t\f")
 _DELIMITERS_OF_NAMES = set(b"^")

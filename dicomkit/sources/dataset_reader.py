@@ -17,9 +17,9 @@ from dicomkit._support.frozen import Frozen
 from dicomkit._support.pydicom_quiet import PYDICOM_QUIET
 from dicomkit.dictionary.uids import DEFLATED_LE, ENCODINGS, EXPLICIT_LE, is_encapsulated, uid_name
 from dicomkit.dictionary.vrs import ITEM_BYTES, PIXEL_DATA, UNDEFINED_LENGTH
-from dicomkit.errors import UnreadableError, without_folder
+from dicomkit.errors import UnreadableError
 from dicomkit.sources._inspect import DirectoryFileError, Instance, look_at
-from dicomkit.sources._readers import SourceError, as_on_disk, describe_os_error
+from dicomkit.sources._readers import SourceError, as_on_disk
 from dicomkit.sources.contradictions import syntax_of_code_stream
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ def _read(place: str | bytes, instance: Instance | None, note: str, options: dic
             except RecursionError:
                 dataset = _with_room(read)
     except OSError as error:
-        raise SourceError(source, error.strerror or describe_os_error(error)) from without_folder(error)
+        raise SourceError.of_system(source, error) from error
     except RecursionError:
         raise SourceError(
             source, "its sequences are nested more deeply than pydicom can read; DCMTK's dcmdump may show it"

@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 from functools import lru_cache
 
-from dicomkit.errors import without_folder
 from dicomkit.sources._containers import list_archive
 from dicomkit.sources._inspect import Instance, look_at, look_at_member
-from dicomkit.sources._readers import SourceError, Stamp, ZipMember, describe_os_error, open_file
+from dicomkit.sources._readers import SourceError, Stamp, ZipMember, open_file
 
 __all__ = ["look_again"]
 
@@ -74,7 +73,7 @@ def _member_now(member: ZipMember) -> ZipMember:
         descriptor, status = open_file(member.archive)
         os.close(descriptor)
     except OSError as error:
-        raise SourceError(member.source, describe_os_error(error)) from without_folder(error)
+        raise SourceError.of_system(member.source, error) from error
     found = _members(member.archive, Stamp.of(status)).get(member.name)
     if found is None:
         raise SourceError(member.source, "the archive has no such member any more")
