@@ -1,24 +1,19 @@
 """One look at a DICOM content: what a send needs to know of it, and where in it the data set lies.
 
 The File Meta Information and the headers of the data set are followed to the end, and nothing else is read: never
-the pixels. What our walk cannot follow is shown to pydicom.
+the pixels. What our walk cannot follow is shown to pydicom. What few files need is in modules that are loaded late.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import suppress
-from functools import lru_cache
 
 from dicomkit._support.frozen import Frozen
 from dicomkit.dictionary.uids import (
-    DEFLATED_LE,
     DEFLATED_SYNTAXES,
-    EXPLICIT_BE,
+    ENCODINGS,
     EXPLICIT_LE,
     GE_PRIVATE_LE,
-    IMPLICIT_LE,
     MEDIA_STORAGE_DIRECTORY,
     TRANSFER_SYNTAXES,
     UNCOMPRESSED,
@@ -37,13 +32,14 @@ from dicomkit.sources._readers import (
     Stamp,
     ZipMember,
     as_on_disk,
-    describe_os_error,
     fetch_from,
-    inflate,
     open_file,
 )
+from dicomkit.sources._uids import optional_uid, required_uid, text_of, uid_of
 from dicomkit.sources.elements import (
-    BIG_EXPLICIT,
+    ENCODING_OF,
+    FAULTS,
+    FIRST_GROUPS,
     HEAD_SIZE,
     IMPLICIT,
     LITTLE_EXPLICIT,
@@ -56,7 +52,7 @@ from dicomkit.sources.elements import (
     STUDY_INSTANCE,
     TRANSFER_SYNTAX,
     WANTED,
-    Damaged,
+    Contradiction,
     Encoding,
     Findings,
     Malformed,
@@ -65,18 +61,11 @@ from dicomkit.sources.elements import (
     guess_encoding,
     read_file_meta,
     tag_name,
-    walk_data_set,
+    walk_as,
 )
 
 _PREAMBLE_SIZE = 128  # PS3.10 7.1
-_PREFIX = b"DICM"
 PREFIX_END = 132
-_FIRST_GROUPS = (
-    b"\x08\0",
-    b"\x02\0",
-    b"\0\x08",
-    b"\0\x02",
-)  # of a file without preamble, in either byte order
 _ZIP_MAGICS = (b"PK\x03\x04", b"PK\x05\x06")  # the latter of an empty one
 _OTHER_MAGICS = {
     b"\x1f\x8b": "compressed by gzip; unpack it first",
@@ -86,15 +75,7 @@ _OTHER_MAGICS = {
     b"\x89PNG": "a PNG image",
     b"\xff\xd8\xff": "a JPEG image",
 }
-_LONGEST_UID = 64  # PS3.5 9.1
-_MOST_INFLATED = 1 << 30  # bytes; what a deflated data set may grow to before it is taken for an attack
-
-_ENCODINGS = {
-    IMPLICIT_LE: IMPLICIT,
-    GE_PRIVATE_LE: IMPLICIT,
-    EXPLICIT_BE: BIG_EXPLICIT,
-}  # all others are Explicit VR Little Endian: PS3.5 A.4
-_NATIVE = {IMPLICIT.name: IMPLICIT_LE, LITTLE_EXPLICIT.name: EXPLICIT_LE, BIG_EXPLICIT.name: EXPLICIT_BE}
+_ENCODINGS = {**ENCODING_OF, GE_PRIVATE_LE: IMPLICIT}  # all others are Explicit VR Little Endian: PS3.5 A.4
 
 
 class NotDicomError(SourceError):
@@ -113,10 +94,6 @@ class DirectoryFileError(SourceError):
         super().__init__(
             source, "a DICOMDIR is not sent itself; name it as a source to send what it refers to"
         )
-
-
-class _Contradiction(Exception):
-    """The transfer syntax and the data set contradict each other."""
 
 
 class Instance(Frozen, hidden=("content",)):
@@ -253,17 +230,16 @@ def look_at_member(member: ZipMember) -> Instance:
         descriptor, status = open_file(member.archive)
     except OSError as error:
         raise SourceError.of_system(name, error) from error
+    instance = None
     try:
         packed = fetch_from(descriptor)
         content = Forward(lambda: member.pieces(packed))
         window = Window(content.fetch(0, HEAD_SIZE), member.size, content.fetch, seekable=False)
         instance = _describe(window, name, member, Stamp.of(status))
-        try:
-            content.finish()
-        except OSError as error:
-            raise SourceError(name, describe_os_error(error), _facts_of(instance)) from error
+        content.finish()
     except OSError as error:
-        raise SourceError.of_system(name, error) from error
+        header = instance and HeaderFacts(*(getattr(instance, fact) for fact in HeaderFacts.__match_args__))
+        raise SourceError.of_system(name, error, header) from error
     finally:
         os.close(descriptor)
     return instance
@@ -271,37 +247,36 @@ def look_at_member(member: ZipMember) -> Instance:
 
 def has_prefix(head: bytes | bytearray | memoryview) -> bool:
     """Whether what begins like this, `PREFIX_END` bytes or more, has a preamble and ``DICM`` after it (PS3.10 7.1)."""
-    return head[_PREAMBLE_SIZE:PREFIX_END] == _PREFIX
+    return head[_PREAMBLE_SIZE:PREFIX_END] == b"DICM"
 
 
 def _describe(window: Window, source: str, content: str | bytes | ZipMember, stamp: Stamp | None) -> Instance:
     head = window.buffer
     begin = PREFIX_END if has_prefix(head) else 0
-    if not begin and head[:2] not in _FIRST_GROUPS:
+    if not begin and head[:2] not in FIRST_GROUPS:
         raise _no_dicom(source, head)
     meta: dict[int, bytes] = {}
     found = Findings()
     notes: list[str] = []
     try:
         offset = read_file_meta(window, begin, meta)
-        syntax, encoding, end = _follow(window, offset, _uid_text(meta.get(TRANSFER_SYNTAX)), found, notes)
-    except (Truncated, Malformed, Damaged, EOFError, _Contradiction) as error:
-        if _uid_text(meta.get(MEDIA_SOP_CLASS)) == MEDIA_STORAGE_DIRECTORY:
+        syntax, encoding, end = _follow(window, offset, uid_of(meta.get(TRANSFER_SYNTAX)), found, notes)
+    except (*FAULTS, EOFError, Contradiction) as error:
+        if uid_of(meta.get(MEDIA_SOP_CLASS)) == MEDIA_STORAGE_DIRECTORY:
             raise DirectoryFileError(source, str(error)) from error
         if not begin and SOP_INSTANCE not in found.values:
             raise NotDicomError(source, f"not DICOM: no DICM at byte 128, and {error}") from error
         header = _header_facts(meta, found.values)
-        if isinstance(error, _Contradiction):
+        if isinstance(error, Contradiction):
             raise SourceError(source, str(error), header) from None
-        if isinstance(error, (Malformed, Damaged)):
-            reason = f"damaged: {error}; export it again from where it came from"
-        else:
+        reason = f"damaged: {error}; export it again from where it came from"
+        if isinstance(error, (Truncated, EOFError)):
             reason = f"{error}; get a complete copy of it, and send that"
         raise SourceError(source, reason, header) from error
     except OSError as error:
-        raise SourceError(source, describe_os_error(error), _header_facts(meta, found.values)) from error
+        raise SourceError.of_system(source, error, _header_facts(meta, found.values)) from error
     values = found.values
-    if _uid_text(meta.get(MEDIA_SOP_CLASS)) == MEDIA_STORAGE_DIRECTORY:
+    if uid_of(meta.get(MEDIA_SOP_CLASS)) == MEDIA_STORAGE_DIRECTORY:
         raise DirectoryFileError(source, "")
     if not begin and SOP_INSTANCE not in values:
         raise NotDicomError(source, "not DICOM: no DICM at byte 128, and no SOP Instance UID")
@@ -314,49 +289,37 @@ def _describe(window: Window, source: str, content: str | bytes | ZipMember, sta
             f"{window.size - end} bytes after the last element are no part of the data set and left out"
         )
     try:
-        sop_class = _uid("SOP Class UID", values.get(SOP_CLASS), meta.get(MEDIA_SOP_CLASS), notes)
-        sop_instance = _uid("SOP Instance UID", values.get(SOP_INSTANCE), meta.get(MEDIA_SOP_INSTANCE), notes)
+        sop_class = required_uid("SOP Class UID", values.get(SOP_CLASS), meta.get(MEDIA_SOP_CLASS), notes)
+        sop_instance = required_uid(
+            "SOP Instance UID", values.get(SOP_INSTANCE), meta.get(MEDIA_SOP_INSTANCE), notes
+        )
     except ValueError as error:
         raise SourceError(source, str(error), _header_facts(meta, values)) from None
     return Instance(
         source,
         sop_class,
         sop_instance,
-        _other_uid("Study Instance UID", values.get(STUDY_INSTANCE), notes),
-        _other_uid("Series Instance UID", values.get(SERIES_INSTANCE), notes),
-        _text(values.get(MODALITY)) or None,
+        optional_uid("Study Instance UID", values.get(STUDY_INSTANCE), notes),
+        optional_uid("Series Instance UID", values.get(SERIES_INSTANCE), notes),
+        text_of(values.get(MODALITY)) or None,
         syntax,
         offset,
         end - offset,
         "; ".join(notes),
         stamp,
         content,
-        _NATIVE[encoding.name],
+        encoding.syntax,
     )
 
 
 def _header_facts(meta: dict[int, bytes], values: dict[int, bytes]) -> HeaderFacts:
-    def either(tag: int, media: int) -> str | None:
-        return _uid_text(values.get(tag)) or _uid_text(meta.get(media)) or None
-
     return HeaderFacts(
-        either(SOP_CLASS, MEDIA_SOP_CLASS),
-        either(SOP_INSTANCE, MEDIA_SOP_INSTANCE),
-        _uid_text(values.get(STUDY_INSTANCE)) or None,
-        _uid_text(values.get(SERIES_INSTANCE)) or None,
-        _text(values.get(MODALITY)) or None,
-        _uid_text(meta.get(TRANSFER_SYNTAX)) or None,
-    )
-
-
-def _facts_of(instance: Instance) -> HeaderFacts:
-    return HeaderFacts(
-        instance.sop_class_uid,
-        instance.sop_instance_uid,
-        instance.study_instance_uid,
-        instance.series_instance_uid,
-        instance.modality,
-        instance.transfer_syntax,
+        uid_of(values.get(SOP_CLASS)) or uid_of(meta.get(MEDIA_SOP_CLASS)) or None,
+        uid_of(values.get(SOP_INSTANCE)) or uid_of(meta.get(MEDIA_SOP_INSTANCE)) or None,
+        uid_of(values.get(STUDY_INSTANCE)) or None,
+        uid_of(values.get(SERIES_INSTANCE)) or None,
+        text_of(values.get(MODALITY)) or None,
+        uid_of(meta.get(TRANSFER_SYNTAX)) or None,
     )
 
 
@@ -381,7 +344,9 @@ def _follow(
     followed so: the bytes are what is sent.
     """
     if syntax in DEFLATED_SYNTAXES:
-        return syntax, LITTLE_EXPLICIT, _walk_deflated(window, offset, syntax, found)
+        from dicomkit.sources._deflated import walk_deflated
+
+        return syntax, LITTLE_EXPLICIT, walk_deflated(window, offset, syntax, found)
     first = window.bytes_at(offset, min(8, window.size - offset))
     guess = guess_encoding(first)
     if syntax:
@@ -392,12 +357,14 @@ def _follow(
             raise Malformed("there is no Transfer Syntax UID, and no element to guess it from")
         said = LITTLE_EXPLICIT if guess is IMPLICIT else guess or IMPLICIT
     try:
-        encoding, end = _walk_as(window, offset, guess or said, said, found)
-    except (Malformed, Truncated, Damaged) as error:
+        encoding, end = walk_as(window, offset, guess or said, said, found)
+    except FAULTS as error:
         _refuse_deflated(window, offset, syntax)
         if not isinstance(error, Malformed):
             raise
-        found.values.update(_ask_pydicom(window, WANTED) or {})
+        from dicomkit.sources._by_pydicom import values_by_pydicom
+
+        found.values.update(values_by_pydicom(window, WANTED))
         if SOP_INSTANCE not in found.values:
             raise
         notes.append(f"its elements cannot be followed to the end ({error}), so it is sent as it is")
@@ -405,18 +372,17 @@ def _follow(
     if syntax not in UNCOMPRESSED or (found.pixels is not None and found.pixels.length == UNDEFINED_LENGTH):
         from dicomkit.sources.contradictions import contradiction
 
-        problem = contradiction(window, syntax, encoding, found.pixels, lambda: _native_length(window))
-        if problem:
-            raise _Contradiction(problem)
+        if problem := contradiction(window, syntax, encoding, found.pixels):
+            raise Contradiction(problem)
     if not syntax:
-        syntax = _NATIVE[encoding.name]
+        syntax = encoding.syntax
         notes.append(f"its Transfer Syntax UID is missing; the data set looks like {uid_name(syntax)}")
     elif encoding is not said:
-        if syntax in _NATIVE.values():
+        if syntax in ENCODINGS:
             notes.append(f"the File Meta says {uid_name(syntax)}, but the data set is in {encoding.name}")
-            syntax = _NATIVE[encoding.name]
+            syntax = encoding.syntax
         elif syntax in TRANSFER_SYNTAXES or syntax in _ENCODINGS:
-            raise _Contradiction(
+            raise Contradiction(
                 f"its Transfer Syntax UID says {uid_name(syntax)} ({syntax}), which needs {said.name}, but its data "
                 f"set is in {encoding.name}; export it again from where it came from"
             )
@@ -425,304 +391,7 @@ def _follow(
     return syntax, encoding, end
 
 
-def _walk_as(
-    window: Window, offset: int, likely: Encoding, said: Encoding, found: Findings
-) -> tuple[Encoding, int]:
-    """Walk as the first element looks; where that leads nowhere, as the File Meta Information says."""
-    try:
-        return likely, walk_data_set(window, offset, likely, found)
-    except (Malformed, Truncated, Damaged) as error:
-        if likely is said:
-            raise
-        other = Findings()
-        try:
-            end = walk_data_set(window, offset, said, other)
-        except (Malformed, Truncated, Damaged) as other_error:
-            if len(other.values) <= len(found.values):
-                raise error from other_error
-            found.take(other)  # this way led further
-            raise
-        found.take(other)
-        return said, end
-
-
-def _walk_deflated(window: Window, offset: int, syntax: str, found: Findings) -> int:
-    """Walk over what the data set inflates to (PS3.5 A.5); return where the deflated bytes end."""
-    import zlib
-
-    pieces = inflate(window.fetch, offset, window.size)
-    size = 0
-    try:
-        while True:
-            try:
-                size += len(next(pieces))
-            except StopIteration as stop:
-                end: int = stop.value
-                break
-            if size > _MOST_INFLATED:
-                raise Malformed(f"the deflated data set grows beyond {_MOST_INFLATED} bytes")
-    except (zlib.error, EOFError) as error:
-        _refuse_plain(window, offset, syntax)
-        _pick_up(window, offset, size, found)
-        if isinstance(error, EOFError):
-            raise
-        raise Malformed(f"the data set does not inflate: {error}") from error
-    content = Forward(lambda: inflate(window.fetch, offset, window.size))
-    inflated = Window(content.fetch(0, HEAD_SIZE), size, content.fetch, seekable=False)
-    guess = guess_encoding(inflated.bytes_at(0, min(8, size))) or LITTLE_EXPLICIT
-    encoding, _ = _walk_as(inflated, 0, guess, LITTLE_EXPLICIT, found)
-    if encoding is not LITTLE_EXPLICIT:
-        raise _Contradiction(
-            f"its Transfer Syntax UID says {uid_name(syntax)} ({syntax}), which needs Explicit VR Little Endian (PS3.5 "
-            f"A.5), but what it inflates to is in {encoding.name}; export it again from where it came from"
-        )
-    from dicomkit.sources.contradictions import contradiction
-
-    problem = contradiction(inflated, syntax, encoding, found.pixels, lambda: 0)
-    if problem:
-        raise _Contradiction(problem)
-    if window.size == end + 1 and window.bytes_at(end, 1) == b"\0":  # the padding that PS3.5 A.5 asks for
-        end += 1
-    return end
-
-
-def _pick_up(window: Window, offset: int, size: int, found: Findings) -> None:
-    """Find what there is to be found in a data set of which only so many bytes can be inflated."""
-
-    def pieces() -> Iterator[bytes]:
-        left = size
-        whole = inflate(window.fetch, offset, window.size)
-        while left > 0:
-            piece = next(whole)
-            left -= len(piece)
-            yield piece
-
-    with suppress(Malformed, Truncated, Damaged):
-        walk_data_set(Window(b"", size, Forward(pieces).fetch, seekable=False), 0, LITTLE_EXPLICIT, found)
-
-
-def _refuse_plain(window: Window, offset: int, syntax: str) -> None:
-    """Raise _Contradiction where a data set that should be deflated is elements as they are."""
-    found = Findings()
-    guess = guess_encoding(window.bytes_at(offset, min(8, window.size - offset)))
-    if guess is None:
-        return
-    try:
-        walk_data_set(window, offset, guess, found)
-    except (Malformed, Truncated, Damaged):
-        return
-    said = f"its Transfer Syntax UID says {uid_name(syntax)} ({syntax}), but its data set is not deflated"
-    plain = _NATIVE[guess.name]
-    from dicomkit.sources.contradictions import contradiction
-
-    problem = contradiction(window, plain, guess, found.pixels, lambda: 0)
-    raise _Contradiction(
-        f"{said}; export it again from where it came from"
-        if problem
-        else f"{said}; declare {uid_name(plain)} ({plain}) in its File Meta, or export it again from where it came from"
-    )
-
-
 def _refuse_deflated(window: Window, offset: int, syntax: str) -> None:
-    """Raise _Contradiction where a data set that should be elements inflates to elements."""
-    import zlib
+    from dicomkit.sources._deflated import refuse_deflated
 
-    try:
-        first = next(inflate(window.fetch, offset, window.size), b"")
-    except (zlib.error, EOFError):
-        return
-    inflated = guess_encoding(first[:8])
-    if inflated is None or first[:2] not in _FIRST_GROUPS:
-        return
-    said = (
-        f"its Transfer Syntax UID says {uid_name(syntax)} ({syntax}), but its data set is deflated"
-        if syntax
-        else "it has no Transfer Syntax UID, and its data set is deflated"
-    )
-    if inflated is not LITTLE_EXPLICIT:
-        raise _Contradiction(
-            f"{said}, and what it inflates to is in {inflated.name}; export it again from where it came from"
-        )
-    raise _Contradiction(
-        f"{said}; declare {uid_name(DEFLATED_LE)} ({DEFLATED_LE}) in its File Meta, or export it again from where it "
-        "came from"
-    )
-
-
-class _WindowFile:
-    """A content as a file that pydicom can read."""
-
-    def __init__(self, window: Window) -> None:
-        self._window = window
-        self._position = 0
-
-    def read(self, count: int = -1) -> bytes:
-        left = max(0, self._window.size - self._position)
-        data = self._window.fetch(self._position, left if count < 0 else min(count, left))
-        self._position += len(data)
-        return data
-
-    def seek(self, position: int, whence: int = os.SEEK_SET) -> int:
-        start = (0, self._position, self._window.size)[whence]
-        self._position = start + position
-        return self._position
-
-    def tell(self) -> int:
-        return self._position
-
-
-def _ask_pydicom(window: Window, tags: tuple[int, ...]) -> dict[int, bytes] | None:
-    """Have pydicom, which forgives more, read some values; None when it cannot either."""
-    from typing import BinaryIO, cast
-
-    from pydicom import dcmread
-
-    from dicomkit._support.pydicom_quiet import PYDICOM_QUIET
-
-    found: dict[int, bytes] = {}
-    with PYDICOM_QUIET:
-        try:
-            dataset = dcmread(
-                cast(BinaryIO, _WindowFile(window)),
-                force=True,
-                stop_before_pixels=True,
-                defer_size=HEAD_SIZE,
-                specific_tags=list(tags),
-            )
-            for tag in tags:
-                if tag in dataset:
-                    found[tag] = str(dataset[tag].value or "").encode()
-        except Exception:  # noqa: BLE001 (pydicom raises whatever its parts raise; it has no answer, then)
-            return None
-    return found
-
-
-_ROWS, _COLUMNS, _BITS_ALLOCATED = 0x00280010, 0x00280011, 0x00280100
-_SAMPLES, _FRAMES = 0x00280002, 0x00280008
-
-
-def _native_length(window: Window) -> int:
-    """How many bytes the pixels have by the attributes that describe them (PS3.5 8.1); 0 where one is missing."""
-    found = _ask_pydicom(window, (_ROWS, _COLUMNS, _BITS_ALLOCATED, _SAMPLES, _FRAMES)) or {}
-    try:
-        bits = int(found[_ROWS]) * int(found[_COLUMNS]) * int(found[_BITS_ALLOCATED])
-        return (bits * int(found.get(_SAMPLES) or 1) * int(found.get(_FRAMES) or 1) + 7) // 8
-    except (KeyError, ValueError):
-        return 0
-
-
-_PADDING = b"\0 "  # PS3.5 6.2: UI is padded with NUL, other text with spaces, and writers mix them up
-_ZERO = 0x30
-_OF_A_UID = b"0123456789."  # PS3.5 9.1
-_UNPRINTABLE = bytes(range(0x21)) + bytes(range(0x7F, 0x100))
-
-
-def _text(value: bytes | None) -> str:
-    """Return a value without its padding, empty where there is none or it is no text."""
-    if not value:
-        return ""
-    try:
-        text = value.strip(_PADDING).decode("ascii")
-    except UnicodeDecodeError:
-        return ""
-    return text if len(text) <= _LONGEST_UID and text.isprintable() else ""
-
-
-def _without_junk(value: bytes) -> bytes:
-    """Return a UID without what writers leave around it: line feeds, bytes of no text, anything after a NUL.
-
-    What stands after a space or a line feed is left out as well, unless it might be the rest of the UID.
-    """
-    ordinary = value.strip(_PADDING)
-    if not ordinary.translate(None, _OF_A_UID):
-        return ordinary
-    own = value.lstrip(_UNPRINTABLE).partition(b"\0")[0].rstrip(_UNPRINTABLE)
-    end = len(own) - len(own.lstrip(_OF_A_UID))
-    rest = own[end:].lstrip(_UNPRINTABLE)
-    return own[:end] if end and own[end:] != rest and rest[:1] not in _OF_A_UID else own
-
-
-def _uid_text(value: bytes | None) -> str:
-    """Return a UID as it is written into requests and rows, empty where there is none or it is no text."""
-    if not value:
-        return ""
-    return _valid_uid(value) or _text(_without_junk(value))
-
-
-@lru_cache(maxsize=64)
-def _valid_uid(value: bytes) -> str:
-    """Return a UID that is one by PS3.5 9.1, empty for anything else.
-
-    Most UIDs of a file are those of the file before, hence the cache.
-    """
-    uid = value.strip(_PADDING)
-    if not 0 < len(uid) <= _LONGEST_UID or uid.translate(None, _OF_A_UID):
-        return ""
-    text = uid.decode()
-    return "" if (b".0" in uid or uid[0] == _ZERO) and _has_leading_zero(text) else text
-
-
-def _other_uid(name: str, value: bytes | None, notes: list[str]) -> str | None:
-    """Return a UID that no request names; None where there is none that is text."""
-    if not value:
-        return None
-    if uid := _valid_uid(value):
-        return uid
-    uid = _uid_text(value)
-    plain = value.strip(_PADDING)
-    if uid and uid.encode() != plain:
-        notes.append(
-            f"its {name} has bytes around it that are none of a UID (PS3.5 9.1), and is sent as it is"
-        )
-    elif plain and (plain.translate(None, _OF_A_UID) or len(plain) > _LONGEST_UID):
-        notes.append(f"its {name} is not a valid UID (PS3.5 9.1)")
-    elif uid:
-        notes.append(f"its {name} is not a valid UID (PS3.5 9.1): a component begins with a zero")
-    return uid or None
-
-
-def _uid(name: str, value: bytes | None, media: bytes | None, notes: list[str]) -> str:
-    """Return the data set's UID, or what the File Meta Information has instead.
-
-    Raises
-    ------
-    ValueError
-        There is none that a request could name.
-    """
-    if value and value == media and (uid := _valid_uid(value)):  # as it should be, and is
-        return uid
-    own = _without_junk(value or b"")
-    other = own if media == value else _without_junk(media or b"")
-    if not own:
-        if not other:
-            raise ValueError(f"no {name} in the data set nor in the File Meta; it needs one to be sent")
-        notes.append(f"the data set has no {name}, so the File Meta's is used")
-        own = other
-    elif value and len(value) > len(own) and value.strip(_PADDING) != own:
-        notes.append(
-            f"its {name} has bytes around it that are none of a UID (PS3.5 9.1), and is sent as it is"
-        )
-    if other and other != own:
-        notes.append(f"the File Meta has another {name}, {_text(other) or 'an unreadable one'}")
-    uid = _uid_text(own)
-    if not uid:
-        raise ValueError(
-            f"its {name} is longer than {_LONGEST_UID} characters or not printable ASCII (PS3.5 9.1)"
-        )
-    if own.translate(None, _OF_A_UID):
-        notes.append(f"its {name} is not a valid UID (PS3.5 9.1)")
-    elif _has_leading_zero(uid):
-        notes.append(f"its {name} is not a valid UID (PS3.5 9.1): a component begins with a zero")
-    return uid
-
-
-def _has_leading_zero(uid: str) -> bool:
-    """Whether a component of more than one digit begins with a zero."""
-    if uid[0] == "0" and uid[1:2].isdigit():
-        return True
-    place = uid.find(".0")
-    while place >= 0:
-        if uid[place + 2 : place + 3].isdigit():
-            return True
-        place = uid.find(".0", place + 2)
-    return False
+    refuse_deflated(window, offset, syntax)

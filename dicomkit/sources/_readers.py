@@ -126,11 +126,13 @@ class SourceError(UnreadableError):
         super().__init__(f"{file_name(source)}: {reason}")
 
     @classmethod
-    def of_system(cls, source: str, error: OSError | ValueError) -> SourceError:
+    def of_system(
+        cls, source: str, error: OSError | ValueError, header: HeaderFacts | None = None
+    ) -> SourceError:
         """What is raised ``from`` an error of the operating system, which then names the file without its folder."""
         if isinstance(error, OSError):
             without_folder(error)
-        return cls(source, describe_os_error(error))
+        return cls(source, describe_os_error(error), header)
 
 
 class SourceChanged(SourceError):

@@ -6,8 +6,6 @@ A.4) or native; only where that is not what the transfer syntax says, a look at 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from dicomkit.dictionary.codestreams import (
     CAP,
     COD,
@@ -19,21 +17,14 @@ from dicomkit.dictionary.codestreams import (
     SOS,
     marker_segments,
 )
-from dicomkit.dictionary.uids import (
-    EXPLICIT_BE,
-    EXPLICIT_LE,
-    IMPLICIT_LE,
-    RLE_LOSSLESS,
-    UNCOMPRESSED,
-    is_encapsulated,
-    uid_name,
-)
+from dicomkit.dictionary.uids import RLE_LOSSLESS, UNCOMPRESSED, is_encapsulated, uid_name
 from dicomkit.dictionary.vrs import ITEM, ITEM_BYTES, UNDEFINED_LENGTH
 from dicomkit.sources.elements import LITTLE_EXPLICIT, Encoding, Header, Window
 
 __all__ = ["contradiction", "syntax_of_code_stream"]
 
 _SYNTAXES_OF_PIXELS = "1.2.840.10008.1.2.4."
+_NEEDS = "which needs Explicit VR Little Endian (PS3.5 A.4)"
 _MOST_OF_A_CODE_STREAM = 1 << 16  # of its beginning, where its headers are
 
 _JPEG_BY_FRAME = {0xC0: "50", 0xC1: "51"}  # SOF0, SOF1; T.81 Table B.1
@@ -50,9 +41,7 @@ _OTHER_KINDS: tuple[tuple[int, bytes, str], ...] = (
 )
 
 
-def contradiction(
-    window: Window, syntax: str, encoding: Encoding, pixels: Header | None, native_length: Callable[[], int]
-) -> str:
+def contradiction(window: Window, syntax: str, encoding: Encoding, pixels: Header | None) -> str:
     """Say what in a data set contradicts its transfer syntax, and what to declare where that is certain.
 
     Parameters
@@ -65,8 +54,6 @@ def contradiction(
         How the elements are encoded.
     pixels : Header or None
         The Pixel Data of the data set itself.
-    native_length : callable
-        Asked only where it matters: how many bytes uncompressed pixels would have; 0 where that is not known.
 
     Returns
     -------
@@ -80,58 +67,41 @@ def contradiction(
     elif not is_compressed or (syntax and syntax not in UNCOMPRESSED):
         return ""
     said = f"its Transfer Syntax UID says {_named(syntax)}" if syntax else "it has no Transfer Syntax UID"
-    if pixels is not None and is_compressed:
-        return _of_compressed(window, said, syntax, encoding, pixels)
     if pixels is None or not pixels.length:
-        return (
-            f"{said}, which needs Explicit VR Little Endian (PS3.5 A.4), but its data set is in {encoding.name} and "
-            f"has no pixels; {_declare(_UNCOMPRESSED_IN[encoding.name])}"
-        )
-    return _of_native(window, said, encoding, pixels, native_length)
-
-
-def _of_compressed(window: Window, said: str, syntax: str, encoding: Encoding, pixels: Header) -> str:
+        there = f"{said}, {_NEEDS}, but its data set is in {encoding.name} and has no pixels"
+        return f"{there}; {_declare(encoding.syntax)}"
+    if not is_compressed:
+        return f"{said}, but its Pixel Data {_of_native(window, encoding, pixels)}"
     if is_encapsulated(syntax):
-        return (
-            f"{said}, which needs Explicit VR Little Endian (PS3.5 A.4), but its data set is in {encoding.name}; "
-            f"{_declare('')}"
-        )
+        return f"{said}, {_NEEDS}, but its data set is in {encoding.name}; {_declare()}"
     kind, found = syntax_of_code_stream(_first_code_stream(window, pixels.start, encoding))
     there = f"{said}, {'but' if syntax else 'and'} its Pixel Data is compressed ({kind})"
-    if encoding is not LITTLE_EXPLICIT:
-        return (
-            f"{there} and its data set in {encoding.name}, where compressed Pixel Data needs Explicit VR Little Endian "
-            f"(PS3.5 A.4); {_declare('')}"
-        )
-    return f"{there}; {_declare(found)}"
-
-
-def _of_native(
-    window: Window, said: str, encoding: Encoding, pixels: Header, native_length: Callable[[], int]
-) -> str:
-    first = window.fetch(pixels.start, min(pixels.length, _MOST_OF_A_CODE_STREAM))
-    if first.startswith(ITEM_BYTES):
-        return (
-            f"{said}, but its Pixel Data has a length, as if it were not compressed, and has fragments in it; "
-            f"{_declare('')}"
-        )
-    kind, found = syntax_of_code_stream(first)
-    if found or first.startswith(b"\xff\xd8\xff"):
-        return (
-            f"{said}, but its Pixel Data has a length, as if it were not compressed, and a code stream ({kind}) in it "
-            f"without the fragments of PS3.5 A.4; {_declare('')}"
-        )
-    native = native_length()
-    certain = not native or native + native % 2 == pixels.length
+    if encoding is LITTLE_EXPLICIT:
+        return f"{there}; {_declare(found)}"
     return (
-        f"{said}, but its Pixel Data is not compressed: it has a length, and its data set is in {encoding.name}; "
-        f"{_declare(_UNCOMPRESSED_IN[encoding.name] if certain else '')}"
+        f"{there} and its data set in {encoding.name}, where compressed Pixel Data needs Explicit VR Little Endian "
+        f"(PS3.5 A.4); {_declare()}"
     )
 
 
-_UNCOMPRESSED_IN = {
-    uid_name(syntax).removesuffix(" (Retired)"): syntax for syntax in (IMPLICIT_LE, EXPLICIT_LE, EXPLICIT_BE)
-}
+def _of_native(window: Window, encoding: Encoding, pixels: Header) -> str:
+    first = window.fetch(pixels.start, min(pixels.length, _MOST_OF_A_CODE_STREAM))
+    if first.startswith(ITEM_BYTES):
+        return f"has a length, as if it were not compressed, and has fragments in it; {_declare()}"
+    kind, found = syntax_of_code_stream(first)
+    if found or first.startswith(b"\xff\xd8\xff"):
+        return (
+            f"has a length, as if it were not compressed, and a code stream ({kind}) in it without the fragments of "
+            f"PS3.5 A.4; {_declare()}"
+        )
+    from dicomkit.sources._by_pydicom import native_length
+
+    native = native_length(window)
+    is_certain = not native or native + native % 2 == pixels.length
+    return (
+        f"is not compressed: it has a length, and its data set is in {encoding.name}; "
+        f"{_declare(encoding.syntax if is_certain else '')}"
+    )
 
 
 def _named(syntax: str) -> str:
@@ -139,7 +109,7 @@ def _named(syntax: str) -> str:
     return syntax if name == syntax else f"{name} ({syntax})"
 
 
-def _declare(syntax: str) -> str:
+def _declare(syntax: str = "") -> str:
     if not syntax:
         return "export it again from where it came from"
     return f"declare {_named(syntax)} in its File Meta, or export it again from where it came from"

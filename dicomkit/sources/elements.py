@@ -23,6 +23,7 @@ import struct
 from collections.abc import Callable
 
 from dicomkit._support.frozen import Frozen
+from dicomkit.dictionary.uids import EXPLICIT_BE, EXPLICIT_LE, IMPLICIT_LE, uid_name
 from dicomkit.dictionary.vrs import (
     ITEM,
     ITEM_DELIMITATION,
@@ -78,6 +79,9 @@ WANTED = (SOP_CLASS, SOP_INSTANCE, MODALITY, STUDY_INSTANCE, SERIES_INSTANCE)
 _TRAILING_PADDING = 0xFFFCFFFC  # PS3.10 7.2
 _DELIMITERS = 0xFFFE  # the group of items and delimiters, which are no elements: PS3.5 7.5
 
+# How a file without preamble begins, in either byte order: group 8 or 2.
+FIRST_GROUPS = (b"\x08\0", b"\x02\0", b"\0\x08", b"\0\x02")
+
 _NAMES = {
     SOP_CLASS: "SOP Class UID",
     SOP_INSTANCE: "SOP Instance UID",
@@ -101,6 +105,7 @@ class Encoding(Frozen):
     byte order is little endian.
     """
 
+    syntax: str  # the uncompressed transfer syntax that is just that
     name: str
     implicit: bool
     little_endian: bool
@@ -120,7 +125,7 @@ class Encoding(Frozen):
         return (written & 0xFFFF) << 16 | written >> 16 if self.little_endian else written
 
 
-def _encoding(name: str, order: str, *, implicit: bool) -> Encoding:
+def _encoding(syntax: str, order: str, *, implicit: bool) -> Encoding:
     def number(vr: bytes) -> int:
         return int(struct.unpack(order + "H", vr)[0])
 
@@ -128,7 +133,8 @@ def _encoding(name: str, order: str, *, implicit: bool) -> Encoding:
         return int(struct.unpack(order + "I", struct.pack(order + "HH", tag >> 16, tag & 0xFFFF))[0])
 
     return Encoding(
-        name=name,
+        syntax=syntax,
+        name=uid_name(syntax).removesuffix(" (Retired)"),
         implicit=implicit,
         little_endian=order == "<",
         header=struct.Struct(order + ("II" if implicit else "IHH")),
@@ -144,9 +150,10 @@ def _encoding(name: str, order: str, *, implicit: bool) -> Encoding:
     )
 
 
-IMPLICIT = _encoding("Implicit VR Little Endian", "<", implicit=True)
-LITTLE_EXPLICIT = _encoding("Explicit VR Little Endian", "<", implicit=False)
-BIG_EXPLICIT = _encoding("Explicit VR Big Endian", ">", implicit=False)
+IMPLICIT = _encoding(IMPLICIT_LE, "<", implicit=True)
+LITTLE_EXPLICIT = _encoding(EXPLICIT_LE, "<", implicit=False)
+BIG_EXPLICIT = _encoding(EXPLICIT_BE, ">", implicit=False)
+ENCODING_OF = {one.syntax: one for one in (IMPLICIT, LITTLE_EXPLICIT, BIG_EXPLICIT)}
 
 _SHORT = LITTLE_EXPLICIT.short_vrs
 _LONG = LITTLE_EXPLICIT.long_vrs
@@ -171,6 +178,10 @@ class Truncated(Picklable, Exception):
 
 
 FAULTS = (Malformed, Damaged, Truncated)
+
+
+class Contradiction(Exception):
+    """The transfer syntax and the data set contradict each other."""
 
 
 class Header(Frozen):
@@ -523,6 +534,27 @@ def walk_data_set(window: Window, position: int, encoding: Encoding, found: Find
     if failure is not None and end < 0:
         raise failure
     return end
+
+
+def walk_as(
+    window: Window, offset: int, likely: Encoding, said: Encoding, found: Findings
+) -> tuple[Encoding, int]:
+    """Walk as the first element looks; where that leads nowhere, as the File Meta Information says."""
+    try:
+        return likely, walk_data_set(window, offset, likely, found)
+    except FAULTS as error:
+        if likely is said:
+            raise
+        other = Findings()
+        try:
+            end = walk_data_set(window, offset, said, other)
+        except FAULTS as other_error:
+            if len(other.values) <= len(found.values):
+                raise error from other_error
+            found.take(other)  # this way led further
+            raise
+        found.take(other)
+        return said, end
 
 
 def _walk(window: Window, position: int, encoding: Encoding, found: Findings) -> int:
