@@ -9,12 +9,11 @@ from dicomkit.dictionary.vrs import (
     SEQUENCE_DELIMITATION,
     UNDEFINED_LENGTH,
 )
-from dicomkit.sources._inspect import PREFIX_END, has_prefix
+from dicomkit.sources._inspect import PREFIX_END, Instance, has_prefix, look_at
 from dicomkit.sources._instances import (
     IN_MEMORY,
     Broken,
     Found,
-    Instance,
     NotDicomMessage,
     PassedOver,
     Unreadable,
@@ -23,7 +22,6 @@ from dicomkit.sources._instances import (
     find_instances,
     holds_itself,
     is_dataset,
-    look_at,
 )
 from dicomkit.sources._readers import (
     MEMBER_MARK,

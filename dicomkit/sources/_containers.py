@@ -3,6 +3,8 @@
 The archive's directory is read once; each member then knows where its bytes are, and is read without it.
 """
 
+# Paths are strings, as in `_folders`:
+# ruff: noqa: PTH118, PTH208
 from __future__ import annotations
 
 import os
@@ -12,7 +14,7 @@ from typing import TYPE_CHECKING
 from dicomkit.errors import file_name, without_folder
 from dicomkit.sources._inspect import PREFIX_END, has_prefix
 from dicomkit.sources._readers import (
-    MEMBER_MARK,
+    LOCAL_HEADER_SIZE,
     ZIP_DEFLATED,
     ZIP_STORED,
     SourceError,
@@ -25,12 +27,11 @@ if TYPE_CHECKING:
     from zipfile import ZipInfo
 
 _ENCRYPTED = 0x0001 | 0x0040 | 0x2000  # the flags of a member, APPNOTE.TXT 4.4.4
-_LOCAL_HEADER_SIZE = 30  # before each member, APPNOTE.TXT 4.3.7, without its two texts of variable length
 _NOT_IN_USE = 0x0000  # (0004,1410) Record In-use Flag, PS3.3 F.3.2.2
 
 
-def list_archive(path: str) -> Iterator[tuple[str, ZipMember | SourceError]]:
-    """Yield the name of each member that is not a folder, with what it takes to read it or why it cannot be.
+def list_archive(path: str) -> Iterator[ZipMember | SourceError]:
+    """Yield what it takes to read each member that is not a folder, or why it cannot be read.
 
     Members that share bytes are refused but for the first, so that an archive unpacks to no more than its size times
     1032, the most that deflate can do; with shared bytes that would be times the number of its members, too.
@@ -53,33 +54,23 @@ def list_archive(path: str) -> Iterator[tuple[str, ZipMember | SourceError]]:
     for index, info in enumerate(members):
         if info.filename.endswith("/"):  # `is_dir` of a name of nothing raises
             continue
-        name = f"{path}{MEMBER_MARK}{info.filename}"
+        member = ZipMember(
+            path,
+            info.filename,
+            info.header_offset,
+            info.compress_size,
+            info.file_size,
+            info.compress_type,
+            info.CRC,
+        )
+        obstacle = ""
         if index in overlapping:
-            yield (
-                info.filename,
-                SourceError(
-                    name, "the archive is damaged or made to harm: the member shares bytes with another"
-                ),
-            )
-            continue
-        if info.flag_bits & _ENCRYPTED:
-            yield (
-                info.filename,
-                SourceError(name, "it is encrypted; unpack the archive with its password first"),
-            )
+            obstacle = "the archive is damaged or made to harm: the member shares bytes with another"
+        elif info.flag_bits & _ENCRYPTED:
+            obstacle = "it is encrypted; unpack the archive with its password first"
         elif info.compress_type not in (ZIP_STORED, ZIP_DEFLATED):
-            yield info.filename, SourceError(name, "it is not packed by deflate; unpack the archive first")
-        else:
-            member = ZipMember(
-                path,
-                info.filename,
-                info.header_offset,
-                info.compress_size,
-                info.file_size,
-                info.compress_type,
-                info.CRC,
-            )
-            yield info.filename, member
+            obstacle = "it is not packed by deflate; unpack the archive first"
+        yield SourceError(member.source, obstacle) if obstacle else member
 
 
 def _overlapping(members: list[ZipInfo]) -> set[int]:
@@ -90,7 +81,7 @@ def _overlapping(members: list[ZipInfo]) -> set[int]:
         if info.header_offset < end:
             found.add(index)
         else:
-            end = info.header_offset + _LOCAL_HEADER_SIZE + info.compress_size
+            end = info.header_offset + LOCAL_HEADER_SIZE + info.compress_size
     return found
 
 
@@ -100,11 +91,7 @@ def list_directory_file(path: str) -> Iterator[tuple[str, str]]:
     A File ID (PS3.10 8.2) is relative to the DICOMDIR's folder and may not lead out of it. Media are often copied to
     where names are changed, so a file in the other case, with an extension that no File ID has, or with the version
     that ISO 9660 puts after a name, is taken as well; and writers that put slashes into a File ID mean folders.
-
-    Raises
-    ------
-    SourceError
-        pydicom cannot read it.
+    Raises SourceError where pydicom cannot read it.
     """
     from io import BytesIO
     from pathlib import Path
@@ -132,15 +119,10 @@ def list_directory_file(path: str) -> Iterator[tuple[str, str]]:
         if not all(map(_is_plain, parts)):
             yield "\\".join(parts), f"{file_name(path)} refers to it, which leads out of its folder"
             continue
-        found = folder.find(parts)
-        yield (
-            (found, "")
-            if found
-            else (
-                os.path.join(folder.path, *parts),  # noqa: PTH118 (as in `folders`)
-                f"{file_name(path)} refers to it, and it is not there",
-            )
-        )
+        if found := folder.find(parts):
+            yield found, ""
+        else:
+            yield os.path.join(folder.path, *parts), f"{file_name(path)} refers to it, and it is not there"
 
 
 def _parts(file_id: object) -> list[str]:
@@ -167,14 +149,14 @@ class _Folder:
 
     def find(self, parts: list[str]) -> str:
         """The path of a file, empty where it is not there."""
-        exact = os.path.join(self.path, *parts)  # noqa: PTH118 (as above)
+        exact = os.path.join(self.path, *parts)
         if os.path.lexists(exact):
             return exact
         part, *rest = parts
         name = self._name_of(part, is_file=not rest)
         if not name:
             return ""
-        path = os.path.join(self.path, name)  # noqa: PTH118 (as above)
+        path = os.path.join(self.path, name)
         if not rest:
             return path
         return self._folders.setdefault(name, _Folder(path)).find(rest)
@@ -183,7 +165,7 @@ class _Folder:
         """What comes nearest to a component of a File ID."""
         if self._names is None:
             try:
-                self._names = sorted(os.listdir(self.path))  # noqa: PTH208 (as above)
+                self._names = sorted(os.listdir(self.path))
             except OSError:
                 self._names = []
         if part in self._names:
@@ -200,7 +182,7 @@ class _Folder:
 
     def _is_dicom(self, name: str) -> bool:
         try:
-            descriptor, _ = open_file(os.path.join(self.path, name))  # noqa: PTH118 (as above)
+            descriptor, _ = open_file(os.path.join(self.path, name))
         except OSError:
             return False
         try:

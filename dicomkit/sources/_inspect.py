@@ -238,7 +238,9 @@ def look_at_member(member: ZipMember) -> Instance:
         instance = _describe(window, name, member, Stamp.of(status))
         content.finish()
     except OSError as error:
-        header = instance and HeaderFacts(*(getattr(instance, fact) for fact in HeaderFacts.__match_args__))
+        header = None
+        if instance is not None:
+            header = HeaderFacts(*(getattr(instance, fact) for fact in HeaderFacts.__match_args__))
         raise SourceError.of_system(name, error, header) from error
     finally:
         os.close(descriptor)

@@ -1,7 +1,8 @@
 """Find the instances under whatever names them: files, folders, globs, DICOMDIRs, zip archives, bytes, Datasets.
 
-Strategy: one source at a time and nothing held, so that a generator of a million paths costs no more than one. What
-is named must be DICOM, and is `Unreadable` otherwise; what a scan comes across may be anything, and is `PassedOver`.
+One source is looked at after the other and nothing is held, so that a generator of a million paths costs no more than
+one. What is named must be DICOM, and is `Unreadable` otherwise; what a scan comes across may be anything, and is
+`PassedOver`.
 """
 
 from __future__ import annotations
@@ -35,8 +36,7 @@ if TYPE_CHECKING:
 IN_MEMORY = ("<bytes>", "<dataset>")
 """What the source of an instance is called that is in no file."""
 
-# As deep as sources may be nested; what is deeper has no end.
-_DEEPEST = 1_000_000
+_DEEPEST = 1_000_000  # as deep as sources may be nested; what is deeper has no end
 _STEPS_WITHOUT_FIND = 1000
 _ENDED = (
     "where it should have given the next one; what it gave before was sent, what it had not given was not"
@@ -44,17 +44,7 @@ _ENDED = (
 
 
 class Unreadable(Frozen):
-    """Something that was named, or is DICOM, and cannot be sent.
-
-    Attributes
-    ----------
-    source : str
-        As in `Instance`.
-    detail : str
-        Why not, and what to do.
-    header : HeaderFacts or None
-        What it says it is, as far as that could be read.
-    """
+    """Something that was named, or is DICOM, and cannot be sent; `detail` says why not, and what to do."""
 
     source: str
     detail: str
@@ -62,15 +52,7 @@ class Unreadable(Frozen):
 
 
 class PassedOver(Frozen):
-    """Something that a scan came across, and that is not for sending.
-
-    Attributes
-    ----------
-    source : str
-        As in `Instance`.
-    reason : str
-        What it is instead.
-    """
+    """Something that a scan came across and that is not for sending; `reason` says what it is instead."""
 
     source: str
     reason: str
@@ -88,13 +70,7 @@ class NotDicomMessage(Unreadable):
 class Broken(Frozen):
     """Something of the caller's that is no source, or raised when it was asked for one.
 
-    Attributes
-    ----------
-    source : str
-        What to call it, by its type.
-    error : BaseException
-    detail : str
-        What happened, without the words of an error that is not ours, and what to do.
+    Its `source` is what to call it, by its type; its `detail` has no words of an error that is not ours.
     """
 
     source: str
@@ -108,7 +84,7 @@ class Broken(Frozen):
 
 
 class StrangeSourceError(TypeError):
-    """It is nothing that instances could be found in; the message says what is."""
+    """It is nothing that instances could be found in."""
 
 
 def find_instances(sources: object) -> Iterator[Found]:
@@ -154,16 +130,10 @@ def _or_raise(finds: Iterator[Found | Broken | None]) -> Iterator[Found]:
 
 
 def find_all(sources: object, *, are_all: bool = True) -> Iterator[Found | Broken | None]:
-    """Find as `find_instances` does, but whatever a source raises is told of, and the sources beside it are gone on to.
+    """Find as `find_instances` does; what a source raises is `Broken`, and the sources beside it are gone on to.
 
-    `are_all` says that there are none but these.
-
-    Yields
-    ------
-    Broken
-        The caller's code raised, or gave what is no source.
-    None
-        Now and then where a long time nothing is found, so that nobody is held up by what has no end.
+    None comes now and then where a long time nothing is found, so that nobody is held up by what has no end. `are_all`
+    says that there are no sources but these.
     """
     search = _Search()
     # What is iterated over, the outermost first: with whom it is, and whether it gives what was found or further
@@ -176,45 +146,32 @@ def find_all(sources: object, *, are_all: bool = True) -> Iterator[Found | Broke
         if steps % _STEPS_WITHOUT_FIND == 0:
             yield None
         iterator, owner, gives_found = levels[-1]
-        broken: BaseException | None = None
-        source: object = None
         try:
             source = next(iterator)
-        except StopIteration:
-            pass
-        except BaseException as error:  # noqa: BLE001 - the caller's code; what it raised is told of
-            broken = error
+        except BaseException as error:  # noqa: BLE001 - the caller's code; what it raised is said
+            levels.pop()
+            inside.discard(id(owner))
+            if not isinstance(error, StopIteration):
+                yield ended_with(error) if are_all and len(levels) < 2 else _broken(owner, error, _ENDED)
+            continue
+        if gives_found:
+            steps = 0
+            yield source  # type: ignore[misc]
+        elif id(source) in inside:
+            yield holds_itself(source)
+        elif len(levels) > _DEEPEST:
+            yield Unreadable(
+                _label(source), f"it is nested deeper than {_DEEPEST}; give what is in it itself"
+            )
         else:
-            if gives_found:
-                steps = 0
-                yield source  # type: ignore[misc]
-                continue
-            if id(source) in inside:
-                yield holds_itself(source)
-                continue
-            if len(levels) > _DEEPEST:
-                yield Unreadable(
-                    _label(source), f"it is nested deeper than {_DEEPEST}; give what is in it itself"
-                )
-                continue
             try:
                 finds = search.find(source)
-                levels.append(
-                    (
-                        iter(cast("Iterable[object]", source)) if finds is None else finds,
-                        source,
-                        finds is not None,
-                    )
-                )
+                further = iter(cast("Iterable[object]", source)) if finds is None else finds
             except BaseException as error:  # noqa: BLE001 - as above
                 yield _broken(source, error, "when it was asked what it holds, so nothing of it was sent")
             else:
+                levels.append((further, source, finds is not None))
                 inside.add(id(source))
-            continue
-        levels.pop()
-        inside.discard(id(owner))
-        if broken is not None:
-            yield ended_with(broken) if are_all and len(levels) < 2 else _broken(owner, broken, _ENDED)
 
 
 def holds_itself(source: object) -> Unreadable:
@@ -233,10 +190,9 @@ def ended_with(error: BaseException) -> Broken:
 
 
 def _broken(source: object, error: BaseException, when: str) -> Broken:
-    if isinstance(error, StrangeSourceError):
-        return Broken(_label(source), error, str(error))
     name = _label(source)
-    return Broken(name, error, f"a source, {name}, ended with {type(error).__name__} {when}")
+    said = f"a source, {name}, ended with {type(error).__name__} {when}"
+    return Broken(name, error, str(error) if isinstance(error, StrangeSourceError) else said)
 
 
 def _label(source: object) -> str:
@@ -310,18 +266,14 @@ class _Search:
             found = error
         if isinstance(found, Instance):
             yield found
-        else:
-            yield from self._find_otherwise(path, found)
-
-    def _find_otherwise(self, path: str, found: SourceError) -> Iterator[Found]:
-        if isinstance(found, ArchiveFileError):
+        elif isinstance(found, ArchiveFileError):
             yield from _find_in_archive(path)
         elif isinstance(found, DirectoryFileError):
             yield from _find_by_directory_file(path, found.damage)
         elif os.path.isdir(path):  # noqa: PTH112 (a Path would raise where a folder above may not be entered)
             yield from _scan(files_under(path))
         elif os.path.lexists(path):
-            yield Unreadable(path, found.reason, found.header)
+            yield _refusal(path, found)
         elif MEMBER_MARK in path:
             yield self._find_member(path)
         elif is_glob(path):
@@ -354,14 +306,13 @@ class _Search:
             archive += MEMBER_MARK + inner
         if archive != self._archive:
             try:
-                self._members = dict(list_archive(archive))
+                self._members = {member.source: member for member in list_archive(archive)}
             except SourceError as error:
                 return Unreadable(path, error.reason)
             self._archive = archive
-        if name not in self._members:
+        if path not in self._members:
             return Unreadable(path, "the archive has no such member")
-        found = _look_at_members([self._members[name]])
-        return next(found)
+        return _look_at_found(self._members[path])
 
 
 def is_dataset(thing: object) -> bool:
@@ -377,14 +328,19 @@ def _look_at_dataset(dataset: Dataset) -> Instance:
     return look_at(encode_dataset(dataset), "<dataset>")
 
 
-def _one(source: str, look: Callable[[], Instance]) -> Iterator[Instance | Unreadable]:
+def _one(source: str, look: Callable[[], Instance]) -> Iterator[Found]:
     try:
         yield look()
     except UnreadableError as error:
-        if isinstance(error, SourceError):
-            yield Unreadable(source, error.reason, error.header)
-        else:
-            yield Unreadable(source, str(error))
+        yield _refusal(source, error)
+
+
+def _refusal(source: str, error: UnreadableError, *, is_scanned: bool = False) -> Unreadable | PassedOver:
+    if not isinstance(error, SourceError):
+        return Unreadable(source, str(error))
+    if is_scanned and isinstance(error, (NotDicomError, DirectoryFileError)):
+        return PassedOver(source, error.reason)
+    return Unreadable(source, error.reason, error.header)
 
 
 def _scan(entries: Iterable[Entry]) -> Iterator[Found]:
@@ -395,37 +351,28 @@ def _scan(entries: Iterable[Entry]) -> Iterator[Found]:
             continue
         try:
             found: Found = look_at(path)
-        except (NotDicomError, DirectoryFileError) as error:
-            found = PassedOver(path, error.reason)
         except SourceError as error:
-            found = Unreadable(path, error.reason, error.header)
+            found = _refusal(path, error, is_scanned=True)
         yield found
 
 
 def _find_in_archive(path: str) -> Iterator[Found]:
     try:
-        members = list_archive(path)
-        yield from _look_at_members(member for _, member in members)
+        yield from map(_look_at_found, list_archive(path))
     except SourceError as error:
         yield Unreadable(path, error.reason)
 
 
-def _look_at_members(members: Iterable[ZipMember | SourceError]) -> Iterator[Found]:
-    """Look at members of one archive."""
-    for member in members:
-        if isinstance(member, SourceError):
-            yield Unreadable(member.source, member.reason)
-            continue
-        source = member.source
-        try:
-            found: Found = look_at_member(member)
-        except ArchiveFileError:
-            found = PassedOver(source, "an archive in an archive: unpack the outer one to send what is in it")
-        except (NotDicomError, DirectoryFileError) as error:
-            found = PassedOver(source, error.reason)
-        except SourceError as error:
-            found = Unreadable(source, error.reason, error.header)
-        yield found
+def _look_at_found(member: ZipMember | SourceError) -> Found:
+    if isinstance(member, SourceError):
+        return Unreadable(member.source, member.reason)
+    try:
+        return look_at_member(member)
+    except ArchiveFileError:
+        reason = "an archive in an archive: unpack the outer one to send what is in it"
+        return PassedOver(member.source, reason)
+    except SourceError as error:
+        return _refusal(member.source, error, is_scanned=True)
 
 
 def _find_by_directory_file(path: str, damage: str) -> Iterator[Found]:

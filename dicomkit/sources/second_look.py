@@ -28,31 +28,20 @@ def look_again(instance: Instance) -> Instance:
     if before is None or isinstance(content, bytes):
         return instance
     try:
-        if isinstance(content, str):  # noqa: SIM108 - mypy knows which it is this way
-            found = look_at(content, instance.source)
-        else:
-            found = look_at_member(_member_now(content))
+        found = (
+            look_at(content, instance.source)
+            if isinstance(content, str)
+            else look_at_member(_member_now(content))
+        )
     except SourceError as error:
         raise SourceError(
             error.source, f"it changed after it was looked at, and now it cannot be sent: {error.reason}"
         ) from error
     assert found.stamp is not None, "it is in a file"
-    notes = [found.note, _how_it_changed(instance, found)]
-    return Instance(
-        found.source,
-        found.sop_class_uid,
-        found.sop_instance_uid,
-        found.study_instance_uid,
-        found.series_instance_uid,
-        found.modality,
-        found.transfer_syntax,
-        found.offset,
-        found.length,
-        "; ".join(filter(None, notes)),
+    return found.__replace__(
+        note="; ".join(filter(None, (found.note, _how_it_changed(instance, found)))),
         # What was looked at twice counts as settled, or a file that is written to all the time would never be sent.
-        found.stamp._replace(is_settled=True),
-        found.content,
-        found.encoding,
+        stamp=found.stamp._replace(is_settled=True),
     )
 
 
@@ -74,7 +63,7 @@ def _member_now(member: ZipMember) -> ZipMember:
         os.close(descriptor)
     except OSError as error:
         raise SourceError.of_system(member.source, error) from error
-    found = _members(member.archive, Stamp.of(status)).get(member.name)
+    found = _members(member.archive, Stamp.of(status)).get(member.source)
     if found is None:
         raise SourceError(member.source, "the archive has no such member any more")
     if isinstance(found, SourceError):
@@ -85,4 +74,4 @@ def _member_now(member: ZipMember) -> ZipMember:
 @lru_cache(maxsize=1)
 def _members(archive: str, stamp: Stamp) -> dict[str, ZipMember | SourceError]:
     """The members of an archive in its present state; kept, since what changes is often looked at member by member."""
-    return dict(list_archive(archive))
+    return {member.source: member for member in list_archive(archive)}
