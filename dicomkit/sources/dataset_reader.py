@@ -1,7 +1,7 @@
 """A content as a pydicom Dataset, to be looked at: read in the encoding that its bytes have, whatever its header says.
 
-The one idea: `look_at` decides how a data set is encoded, for what is shown as for what is sent; pydicom parses it so.
-What was odd is kept with the Dataset, and what somebody else has read is asked how it was read.
+`look_at` decides how a data set is encoded, for what is shown as for what is sent; pydicom parses it so. What was odd
+is kept with the Dataset, and what somebody else has read is asked how it was read.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from dicomkit.errors import UnreadableError
 from dicomkit.sources._inspect import DirectoryFileError, Instance, look_at
 from dicomkit.sources._readers import SourceError, as_on_disk
 from dicomkit.sources.contradictions import syntax_of_code_stream
+from dicomkit.sources.elements import ENCODING_OF
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -133,11 +134,10 @@ def _read(place: str | bytes, instance: Instance | None, note: str, options: dic
     except OSError as error:
         raise SourceError.of_system(source, error) from error
     except RecursionError:
-        raise SourceError(
-            source, "its sequences are nested more deeply than pydicom can read; DCMTK's dcmdump may show it"
-        ) from None
+        reason = "its sequences are nested more deeply than pydicom can read; DCMTK's dcmdump may show it"
+        raise SourceError(source, reason) from None
     except Exception as error:  # noqa: BLE001 (pydicom raises whatever its parts raise, and may quote a patient)
-        raise SourceError(source, note or _stumbled(error)) from None
+        raise SourceError(source, note or f"pydicom cannot read it ({type(error).__name__})") from None
     if not len(dataset) and not len(dataset.file_meta):
         raise SourceError(source, note if note.startswith("not DICOM") else "not DICOM")
     dataset.reading_note = note
@@ -145,38 +145,20 @@ def _read(place: str | bytes, instance: Instance | None, note: str, options: dic
 
 
 def _with_room(read: Callable[[], FileDataset]) -> FileDataset:
-    """Read once more where sequences of undefined length may be nested, by which pydicom calls itself, thousands deep.
+    """Read once more where sequences of undefined length are nested, by which pydicom calls itself, thousands deep.
 
-    Raises
-    ------
-    RecursionError
-        They are deeper still.
+    What it raises is raised here: a RecursionError where they are deeper still.
     """
-    results: list[FileDataset] = []
-    problems: list[Exception] = []
-
-    def work() -> None:
-        try:
-            results.append(read())
-        except Exception as error:  # noqa: BLE001 (raised again by who waits)
-            problems.append(error)
+    from concurrent.futures import ThreadPoolExecutor
 
     limit, stack = sys.getrecursionlimit(), threading.stack_size(_DEEP_STACK_BYTES)
     sys.setrecursionlimit(max(limit, _DEEP_CALLS))
     try:
-        thread = threading.Thread(target=work)
-        thread.start()
-        thread.join()
+        with ThreadPoolExecutor(1) as pool:
+            return pool.submit(read).result()
     finally:
         threading.stack_size(stack)
         sys.setrecursionlimit(limit)
-    for error in problems:
-        raise error
-    return results[0]
-
-
-def _stumbled(error: Exception) -> str:
-    return f"pydicom cannot read it ({type(error).__name__})"
 
 
 def _is_read_right(instance: Instance) -> bool:
@@ -281,12 +263,8 @@ def syntax_of(dataset: Dataset) -> Syntax:
     if is_encapsulated(stated) and _is_native(element):
         return Syntax(stated, encoding, f"{said}, but its Pixel Data is not compressed")
     if stated in ENCODINGS and stated != encoding:
-        return Syntax(stated, encoding, f"{said}, but the data set is in {_without_retired(encoding)}")
+        return Syntax(stated, encoding, f"{said}, but the data set is in {ENCODING_OF[encoding].name}")
     return Syntax(stated, stated, "")
-
-
-def _without_retired(syntax: str) -> str:
-    return uid_name(syntax).removesuffix(" (Retired)")
 
 
 def _is_native(element: object) -> bool:

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from pydicom.dataelem import RawDataElement
     from pydicom.dataset import FileMetaDataset
     from pydicom.tag import BaseTag
-    from pydicom.uid import UID
 
     Encoding = tuple[bool, bool]  # whether VRs are implicit, and the byte order little endian
 
@@ -69,12 +68,17 @@ def encode_dataset(dataset: Dataset) -> bytes:
             raise SourceError("<dataset>", f"it has no {keyword}; set that before it is sent")
         setattr(meta, "MediaStorage" + keyword, value)
     header = _header_facts(own, meta)
-    _refuse_contradiction(own, str(meta.TransferSyntaxUID), header)
-    encoder = _Encoder(meta.TransferSyntaxUID, own, header)
+    syntax = meta.TransferSyntaxUID
+    _refuse_contradiction(own, str(syntax), header)
+    # One that pydicom does not know is written as the elements were read.
+    is_known = syntax.is_transfer_syntax and not syntax.is_private
+    implicit, little = (syntax.is_implicit_VR, syntax.is_little_endian) if is_known else own.original_encoding
+    encoding = (False, True) if implicit is None or little is None else (implicit, little)
+    encoder = _Encoder(encoding, header, has_fragments=syntax.is_compressed if is_known else None)
     with PYDICOM_QUIET:
         try:
             fit = encoder.fit(dataset, _as_read(dataset), convert_encodings(dataset._parent_encoding))
-            return _written(fit, encoder.encoding, meta, getattr(dataset, "preamble", None))
+            return _written(fit, encoding, meta, getattr(dataset, "preamble", None))
         except SourceError:
             raise
         except Exception as error:  # noqa: BLE001 (pydicom raises whatever its parts raise, and may quote a patient)
@@ -111,33 +115,19 @@ def _written(fit: Dataset, encoding: Encoding, meta: FileMetaDataset, preamble: 
 class _Encoder:
     """Makes a Dataset that pydicom writes without decoding, or replacing, a single character.
 
-    Parameters
-    ----------
-    syntax : UID
-        What it will be written in.
-    dataset : pydicom.Dataset
-        That of which the encoding is taken where pydicom does not know the syntax.
-    header : HeaderFacts
-        What the data set says it is, for errors.
+    Whether Pixel Data has fragments is left to pydicom where `has_fragments` is None.
     """
 
-    def __init__(self, syntax: UID, dataset: Dataset, header: HeaderFacts) -> None:
-        is_known = syntax.is_transfer_syntax and not syntax.is_private
-        self.encoding = _encoding_of(syntax, dataset)
+    def __init__(self, encoding: Encoding, header: HeaderFacts, *, has_fragments: bool | None) -> None:
+        self.encoding = encoding
         self.header = header
-        self._has_fragments = syntax.is_compressed if is_known else None
+        self._has_fragments = has_fragments
 
     def fit(self, dataset: Dataset, as_read: Dataset | None, inherited: list[str]) -> Dataset:
         """Return a Dataset of what is to be written: bytes wherever the Specific Character Set matters.
 
-        Parameters
-        ----------
-        dataset : pydicom.Dataset
-            A data set or an item, which stays as it is.
-        as_read : pydicom.Dataset or None
-            The same before anybody looked at it or changed it.
-        inherited : list of str
-            The character sets of what it is in (PS3.5 7.5.3), in the names that Python has for them.
+        `dataset` is a data set or an item, which stays as it is; `as_read` the same before anybody looked at it or
+        changed it; `inherited` the character sets of what it is in (PS3.5 7.5.3), by Python's names for them.
         """
         from pydicom import Dataset
         from pydicom.charset import convert_encodings
@@ -199,11 +189,8 @@ class _Encoder:
         try:
             self._try(element)
         except Exception as error:  # noqa: BLE001 (as above)
-            raise SourceError(
-                "<dataset>",
-                f"pydicom cannot encode its {_name(element)} ({type(error).__name__})",
-                self.header,
-            ) from None
+            reason = f"pydicom cannot encode its {_name(element)} ({type(error).__name__})"
+            raise SourceError("<dataset>", reason, self.header) from None
         if element.tag != PIXEL_DATA or self._has_fragments is None:
             return element
         fitted = copy(element)
@@ -345,49 +332,29 @@ def _name(element: DataElement) -> str:
 
 
 def _header_facts(dataset: Dataset, meta: Dataset) -> HeaderFacts:
-    def fact(keyword: str) -> str | None:
-        value = (meta if keyword == "TransferSyntaxUID" else dataset).get(keyword)
-        return str(value) if isinstance(value, str) and value else None
-
-    return HeaderFacts(
-        fact("SOPClassUID"),
-        fact("SOPInstanceUID"),
-        fact("StudyInstanceUID"),
-        fact("SeriesInstanceUID"),
-        fact("Modality"),
-        fact("TransferSyntaxUID"),
-    )
-
-
-def _encoding_of(syntax: Any, dataset: Dataset) -> Encoding:
-    """How the elements are encoded in a transfer syntax; as they were read in one that pydicom does not know."""
-    if syntax.is_transfer_syntax and not syntax.is_private:
-        return syntax.is_implicit_VR, syntax.is_little_endian
-    implicit, little = dataset.original_encoding
-    return (False, True) if implicit is None or little is None else (implicit, little)
+    keywords = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "Modality")
+    values = [*map(dataset.get, keywords), meta.get("TransferSyntaxUID")]
+    return HeaderFacts(*(str(value) if isinstance(value, str) and value else None for value in values))
 
 
 def _refuse_contradiction(dataset: Dataset, syntax: str, header: HeaderFacts) -> None:
     """Refuse what pydicom would write with a length, as if it were not compressed."""
     pixels = dataset.get_item(PIXEL_DATA) if PIXEL_DATA in dataset else None
-    if pixels is not None and is_encapsulated(syntax) and not _begins_as_fragments(pixels.value):
-        raise SourceError(
-            "<dataset>",
-            f"file_meta.TransferSyntaxUID says {uid_name(syntax)}, but its Pixel Data is not encapsulated (PS3.5 A.4); "
-            "set the one that it is in, or encapsulate it with pydicom.encaps.encapsulate",
-            header,
-        )
-    if _is_compressed(dataset) and syntax in UNCOMPRESSED:
-        raise SourceError(
-            "<dataset>",
+    reason = ""
+    if pixels is not None and is_encapsulated(syntax):
+        value = pixels.value
+        if isinstance(value, bytes) and value and not value.startswith(ITEM_BYTES):
+            reason = (
+                f"file_meta.TransferSyntaxUID says {uid_name(syntax)}, but its Pixel Data is not encapsulated (PS3.5 "
+                "A.4); set the one that it is in, or encapsulate it with pydicom.encaps.encapsulate"
+            )
+    elif _is_compressed(dataset) and syntax in UNCOMPRESSED:
+        reason = (
             f"its Pixel Data is compressed, but file_meta.TransferSyntaxUID says {uid_name(syntax)}; set the one that "
-            "it is compressed in",
-            header,
+            "it is compressed in"
         )
-
-
-def _begins_as_fragments(value: object) -> bool:
-    return not isinstance(value, bytes) or not value or value.startswith(ITEM_BYTES)
+    if reason:
+        raise SourceError("<dataset>", reason, header)
 
 
 def _is_compressed(dataset: Dataset) -> bool:
