@@ -1,8 +1,4 @@
-"""The messages that pass through a workflow; what kind of object a message is decides whether it can be sent.
-
-Only a `DicomMessage` can. It is a thing that does not change: made from a Dataset, it is a picture of it as it was
-then; made from a file, it is whatever the file holds when it is read.
-"""
+"""The messages that pass through a workflow, of which only a `DicomMessage` can be sent."""
 
 from __future__ import annotations
 
@@ -28,14 +24,7 @@ if TYPE_CHECKING:
 
     from pydicom import Dataset, FileDataset
 
-__all__ = [
-    "BinaryMessage",
-    "DicomMessage",
-    "JsonMessage",
-    "Message",
-    "TextMessage",
-    "XmlMessage",
-]
+__all__ = ["BinaryMessage", "DicomMessage", "JsonMessage", "Message", "TextMessage", "XmlMessage"]
 
 
 class Message:
@@ -81,9 +70,9 @@ class BinaryMessage(Message, Frozen):
 class DicomMessage(Message):
     """One SOP instance, by its path or by its bytes in the DICOM file format (PS3.10).
 
-    Make one with `from_file`, `from_bytes` or `from_dataset`. Nothing is read before it is asked for, and what is read
-    stays for as long as the file does: a `dataset` that is changed does not change the message; make a new message
-    from it instead.
+    Make one with `from_file`, `from_bytes` or `from_dataset`. It does not change: made from a Dataset, it is a picture
+    of it as it was then, and a `dataset` of its own that is changed does not change it. Made from a file, it is
+    whatever the file holds when it is read, which is when it is asked for.
     """
 
     __slots__ = ("_content", "_dataset", "_instance", "_source")

@@ -90,35 +90,27 @@ def read_dataset(
     UnreadableError
         It cannot be read, or is no DICOM.
     """
+    from pydicom import dcmread
+
     options: dict[str, Any] = {"stop_before_pixels": stop_before_pixels, "defer_size": defer_size}
     if keywords:
         options["specific_tags"] = list(keywords)
+    place: str | bytes
+    instance: Instance | None = None
     if isinstance(content, Instance):
-        options["source"] = source or content.source
+        instance, note = content, content.note
+        source = source or content.source
         place = content.content if isinstance(content.content, str) else _whole(content)
-        return _read(place, content, content.note, options)
-    place = content if isinstance(content, bytes) else as_on_disk(os.fspath(content))
-    options["source"] = source or (place if isinstance(place, str) else "<bytes>")
-    try:
-        instance = look_at(place)
-    except DirectoryFileError as error:
-        return _read(place, None, error.damage, options)
-    except SourceError as error:  # pydicom, which forgives more, may find something to show all the same
-        return _read(place, None, error.reason, options)
-    return _read(place, instance, instance.note, options)
-
-
-def _whole(instance: Instance) -> bytes:
-    """The content of an instance in memory or in an archive, with what is before its data set."""
-    if isinstance(instance.content, bytes):
-        return instance.content
-    return bytes(instance.__replace__(offset=0, length=instance.offset + instance.length).read_all())
-
-
-def _read(place: str | bytes, instance: Instance | None, note: str, options: dict[str, Any]) -> FileDataset:
-    from pydicom import dcmread
-
-    source = options.pop("source")
+    else:
+        place = content if isinstance(content, bytes) else as_on_disk(os.fspath(content))
+        source = source or (place if isinstance(place, str) else "<bytes>")
+        try:
+            instance = look_at(place)
+            note = instance.note
+        except DirectoryFileError as error:
+            note = error.damage
+        except SourceError as error:  # pydicom, which forgives more, may find something to show all the same
+            note = error.reason
 
     def read() -> FileDataset:
         if instance is not None and not _is_read_right(instance):
@@ -142,6 +134,13 @@ def _read(place: str | bytes, instance: Instance | None, note: str, options: dic
         raise SourceError(source, note if note.startswith("not DICOM") else "not DICOM")
     dataset.reading_note = note
     return dataset
+
+
+def _whole(instance: Instance) -> bytes:
+    """The content of an instance in memory or in an archive, with what is before its data set."""
+    if isinstance(instance.content, bytes):
+        return instance.content
+    return bytes(instance.__replace__(offset=0, length=instance.offset + instance.length).read_all())
 
 
 def _with_room(read: Callable[[], FileDataset]) -> FileDataset:
