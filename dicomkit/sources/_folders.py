@@ -18,31 +18,17 @@ _ANY_DEPTH = "**"
 
 
 class Entry(Frozen):
-    """A file, or what kept a scan from seeing files.
-
-    Attributes
-    ----------
-    path : str
-    obstacle : str
-        Empty for a file.
-    failed : bool
-        Whether files may have been missed for the obstacle.
-    """
+    """A file or folder, or the obstacle that kept a scan from seeing files; `failed` if any may have been missed."""
 
     path: str
     obstacle: str = ""
     failed: bool = False
-
-
-class _Folder(Frozen):
-    path: str
+    is_folder: bool = False
 
 
 def files_under(folder: str) -> Iterator[Entry]:
-    """Yield all files under a folder, at any depth."""
-    for entry in _walk(folder):
-        if isinstance(entry, Entry):
-            yield entry
+    """Return all files under a folder, at any depth."""
+    return (entry for entry in _walk(folder) if not entry.is_folder)
 
 
 def is_glob(path: str) -> bool:
@@ -86,7 +72,7 @@ def _expand(folder: str, parts: list[str], *, recursive: bool) -> Iterator[Entry
         if rest:
             yield from _expand(folder, rest, recursive=recursive)
         for entry in _walk(folder or os.curdir, hidden=False):
-            if isinstance(entry, _Folder):
+            if entry.is_folder:
                 if rest:
                     yield from _expand(entry.path, rest, recursive=recursive)
             elif entry.obstacle or not rest:
@@ -107,7 +93,7 @@ def _expand(folder: str, parts: list[str], *, recursive: bool) -> Iterator[Entry
                 yield from _expand(os.path.join(folder, name), rest, recursive=recursive)
 
 
-def _walk(folder: str, *, hidden: bool = True) -> Iterator[Entry | _Folder]:
+def _walk(folder: str, *, hidden: bool = True) -> Iterator[Entry]:
     """Yield each file and each folder under a folder, the folder itself left out, sorted by name within each."""
     entered = set()
     levels: list[Iterator[os.DirEntry[str]]] = []
@@ -139,7 +125,7 @@ def _walk(folder: str, *, hidden: bool = True) -> Iterator[Entry | _Folder]:
             continue
         kind = _kind(entry)
         if kind == "folder":
-            yield enter(entry.path) or _Folder(entry.path)
+            yield enter(entry.path) or Entry(entry.path, is_folder=True)
         elif kind == "file":
             yield Entry(entry.path)
         else:

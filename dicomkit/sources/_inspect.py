@@ -116,10 +116,8 @@ class Instance(Frozen, hidden=("content",)):
     stamp : Stamp or None
         What tells whether the file is the one that was looked at; None for what is in memory.
     encoding : str
-        How the elements of the data set are encoded, as the uncompressed transfer syntax that does so: Implicit or
-        Explicit VR Little Endian, or Explicit VR Big Endian; of a deflated data set, once it is inflated. This is the
-        one answer to that question, found in the bytes: of a transfer syntax that PS3.6 does not have, its name does
-        not tell.
+        How the elements are encoded, inflated if they are deflated, as the uncompressed transfer syntax that does so:
+        found in the bytes, since the name of a private transfer syntax does not tell.
     """
 
     source: str
@@ -147,7 +145,7 @@ class Instance(Frozen, hidden=("content",)):
         Raises
         ------
         SourceChanged
-            It is not what was looked at; `dicomkit.sources._instances.look_again` says what it is.
+            It is not what was looked at; `dicomkit.sources.second_look.look_again` says what it is.
         UnreadableError
             The file is gone, or may not be read.
         """
@@ -218,13 +216,7 @@ def look_at(
 
 
 def look_at_member(member: ZipMember) -> Instance:
-    """Find out what a member of a zip archive holds; it is read to its end, to know that it is whole.
-
-    Raises
-    ------
-    UnreadableError
-        As `look_at`, and when the archive is damaged.
-    """
+    """Find out what a member of a zip archive holds; it is read to its end, to know that it is whole."""
     name = member.source
     try:
         descriptor, status = open_file(member.archive)

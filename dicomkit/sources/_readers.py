@@ -229,13 +229,7 @@ def as_on_disk(path: str) -> str:
 
 
 def open_file(path: str) -> tuple[int, os.stat_result]:
-    """Open a regular file for reading; return its descriptor, and what it is.
-
-    Raises
-    ------
-    OSError
-        It is not there, may not be read, or is a folder, pipe or device.
-    """
+    """Open a regular file for reading; return its descriptor, and what it is. Raises OSError for anything else."""
     descriptor = os.open(path, _OPEN_FLAGS)
     try:
         status = os.fstat(descriptor)
@@ -257,10 +251,7 @@ def fetch_from(descriptor: int) -> Fetch:
 
 
 def describe_os_error(error: OSError | ValueError) -> str:
-    """Say in words why a file cannot be read, without the path and the number that Python puts in.
-
-    A ValueError is Python's for a path with a NUL in it.
-    """
+    """Say why a file cannot be read, without its path; a ValueError is Python's for a path with a NUL in it."""
     if isinstance(error, FileNotFoundError):
         return "there is no such file or folder; check the path"
     if is_shortage(error):
@@ -315,7 +306,7 @@ class FileSource(_OpenFile):
         """Fill the buffers in order; see `DataSource`."""
         wanted = sum(map(len, buffers))
         if wanted > self._end - self._position or len(buffers) > _MOST_BUFFERS:
-            buffers = _cut(buffers, self._end - self._position)
+            buffers = _part(buffers, 0, self._end - self._position)
             wanted = sum(map(len, buffers))
         done = 0
         while done < wanted:
@@ -325,7 +316,7 @@ class FileSource(_OpenFile):
             done += count
             self._position += count
             if done < wanted:
-                buffers = _after(buffers, count)
+                buffers = _part(buffers, count, wanted)
         return done
 
 
@@ -340,27 +331,15 @@ else:  # Windows
         return len(data)
 
 
-def _cut(buffers: Sequence[memoryview], count: int) -> list[memoryview]:
-    """Return the buffers as far as their first `count` bytes."""
-    kept = []
+def _part(buffers: Sequence[memoryview], begin: int, end: int) -> list[memoryview]:
+    """Return what lies between two positions of all buffers together."""
+    parts = []
     for buffer in buffers:
-        if count <= 0:
-            break
-        kept.append(buffer[:count])
-        count -= len(buffer)
-    return kept
-
-
-def _after(buffers: Sequence[memoryview], count: int) -> list[memoryview]:
-    """Return the buffers without their first `count` bytes."""
-    kept = []
-    for buffer in buffers:
-        if count < len(buffer):
-            kept.append(buffer[count:] if count else buffer)
-            count = 0
-        else:
-            count -= len(buffer)
-    return kept
+        if end > 0 and begin < len(buffer):
+            parts.append(buffer[max(begin, 0) : end])
+        begin -= len(buffer)
+        end -= len(buffer)
+    return parts
 
 
 class BytesSource:
@@ -408,13 +387,7 @@ class ZipMember(Frozen):
         return f"{self.archive}{MEMBER_MARK}{self.name}"
 
     def pieces(self, fetch: Fetch) -> Iterator[bytes]:
-        """Yield the member's content in small pieces.
-
-        Raises
-        ------
-        OSError
-            It is damaged, or not what the archive's directory says it is.
-        """
+        """Yield the member's content in small pieces; OSError where it is not what the archive's directory says."""
         import zlib
 
         header = fetch(self.header_offset, LOCAL_HEADER_SIZE)
@@ -429,9 +402,7 @@ class ZipMember(Frozen):
             for piece in pieces:
                 size += len(piece)
                 if size > self.size:
-                    raise OSError(
-                        None, "the archive is damaged: the member is larger than its directory says"
-                    )
+                    raise EOFError("the member is larger than its directory says")
                 crc = zlib.crc32(piece, crc)
                 yield piece
         except (zlib.error, EOFError) as error:
@@ -452,14 +423,8 @@ def _stored(fetch: Fetch, begin: int, end: int) -> Iterator[bytes]:
 def inflate(fetch: Fetch, begin: int, end: int) -> Generator[bytes, None, int]:
     """Yield what the raw deflate stream (RFC 1951) between two positions inflates to, in small pieces.
 
-    Returns (as the generator's value) the position where the stream ended.
-
-    Raises
-    ------
-    zlib.error
-        It is no such stream.
-    EOFError
-        It goes on after `end`.
+    The generator's value is the position where it ended. Raises zlib.error where it is no such stream, EOFError where
+    it goes on after `end`.
     """
     import zlib
 
@@ -537,7 +502,7 @@ class MemberSource(_OpenFile):
     def readv(self, buffers: Sequence[memoryview]) -> int:
         """Fill the buffers in order; see `DataSource`."""
         done = 0
-        for buffer in _cut(buffers, self._end - self._position):
+        for buffer in _part(buffers, 0, self._end - self._position):
             data = self._content.fetch(self._position, len(buffer))
             buffer[: len(data)] = data
             self._position += len(data)

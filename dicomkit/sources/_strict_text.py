@@ -1,7 +1,7 @@
 """Text of a pydicom Dataset as the bytes of its Specific Character Set (PS3.5 6.1), without a single replacement.
 
-Strategy: pydicom's encoders know the code extensions of ISO 2022 and write ``?`` where a character does not fit. What
-they wrote is decoded again, and only the same text counts.
+pydicom's encoders know the code extensions of ISO 2022 and write ``?`` where a character does not fit. What they wrote
+is decoded again, and only the same text counts.
 """
 
 from __future__ import annotations
@@ -23,23 +23,11 @@ _REPLACED = "\ufffd"  # stands where bytes could not be decoded
 
 
 def encode_values(value: Any, vr: str, encodings: Sequence[str], *, is_lenient: bool) -> bytes:
-    """Encode the value, or the values, of an element whose VR follows the Specific Character Set (PS3.5 6.1.2.2).
+    """Encode the values of an element whose VR follows the Specific Character Set (PS3.5 6.1.2.2).
 
-    Parameters
-    ----------
-    value
-        As `pydicom.DataElement.value`.
-    vr : str
-        PN, or one of SH, LO, ST, LT, UC, UT.
-    encodings : sequence of str
-        As `pydicom.charset.convert_encodings` names them.
-    is_lenient : bool
-        Whether characters of Latin-1 may stand where only ISO 646 does: these are bytes that were read so.
-
-    Raises
-    ------
-    ValueError
-        It cannot be encoded; without the value in it, which may be a patient's.
+    `encodings` are as `pydicom.charset.convert_encodings` names them. Where it is lenient, characters of Latin-1 may
+    stand where only ISO 646 does: these are bytes that were read so. Raises ValueError, without the value, which may
+    be a patient's.
     """
     from pydicom.valuerep import PersonName
 
@@ -62,14 +50,12 @@ def _encode_name(name: PersonName | str, encodings: Sequence[str], is_lenient: b
     text = str(name)
     read = getattr(name, "original_string", None)
     if isinstance(read, bytes) and _REPLACED not in text and str(PersonName(read, encodings)) == text:
-        encoded = read
-        _refuse_beyond_ascii(encoded, encodings, is_lenient)
-    else:
-        encoded = b"=".join(
-            b"^".join(_encode(part, encodings, _DELIMITERS_OF_NAMES, is_lenient) for part in group.split("^"))
-            for group in text.split("=")
-        )
-    return encoded
+        _refuse_beyond_ascii(read, encodings, is_lenient)
+        return read
+    return b"=".join(
+        b"^".join(_encode(part, encodings, _DELIMITERS_OF_NAMES, is_lenient) for part in group.split("^"))
+        for group in text.split("=")
+    )
 
 
 def _encode(text: str, encodings: Sequence[str], delimiters: set[int], is_lenient: bool) -> bytes:

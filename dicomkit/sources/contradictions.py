@@ -1,6 +1,6 @@
 """Where a transfer syntax and the data set contradict each other, so that no peer could read what is sent.
 
-Strategy: the walk over the elements has seen how they are encoded and whether the Pixel Data is encapsulated (PS3.5
+The walk over the elements has seen how they are encoded and whether the Pixel Data is encapsulated (PS3.5
 A.4) or native; only where that is not what the transfer syntax says, a look at the code stream tells what it would be.
 """
 
@@ -44,21 +44,8 @@ _OTHER_KINDS: tuple[tuple[int, bytes, str], ...] = (
 def contradiction(window: Window, syntax: str, encoding: Encoding, pixels: Header | None) -> str:
     """Say what in a data set contradicts its transfer syntax, and what to declare where that is certain.
 
-    Parameters
-    ----------
-    window : Window
-        The content.
-    syntax : str
-        What the File Meta Information declares; empty where it does not.
-    encoding : Encoding
-        How the elements are encoded.
-    pixels : Header or None
-        The Pixel Data of the data set itself.
-
-    Returns
-    -------
-    str
-        Empty where nothing does.
+    `syntax` is what the File Meta Information declares, `pixels` the Pixel Data of the data set itself. Empty where
+    nothing does.
     """
     is_compressed = pixels is not None and pixels.length == UNDEFINED_LENGTH
     if is_encapsulated(syntax):

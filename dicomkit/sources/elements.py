@@ -199,21 +199,13 @@ NO_VR = 2  # 32 bits of length in its place
 
 
 class OddVrs(Frozen):
-    """How an element in Explicit VR is read whose VR is none that PS3.5 knows.
+    """How an element in Explicit VR is read whose VR is none that PS3.5 knows."""
 
-    Attributes
-    ----------
-    capitals : int
-        With two capitals: SHORT_FORM or LONG_FORM.
-    others : int
-        With anything else: SHORT_FORM, LONG_FORM or NO_VR.
-    items_are_implicit : bool
-        Whether an item that begins with anything else is in Implicit VR, as some writers have it.
-    """
-
-    capitals: int
-    others: int
-    items_are_implicit: bool
+    capitals: int  # with two capitals: SHORT_FORM or LONG_FORM
+    others: int  # with anything else: SHORT_FORM, LONG_FORM or NO_VR
+    items_are_implicit: (
+        bool  # whether an item that begins with anything else is in Implicit VR: some writers do so
+    )
 
     def form_of(self, vr: bytes) -> int:
         """Return how the element is written that has these two bytes where a VR should be."""
@@ -265,16 +257,7 @@ def tag_name(tag: int) -> str:
 class Window:
     """The part of a content that is in memory: `buffer`, which begins at `base`.
 
-    Parameters
-    ----------
-    head : bytes
-        The content's first bytes.
-    size : int
-        Of the whole content, in bytes.
-    fetch : callable
-        Gives more of it.
-    seekable : bool
-        False where only going forward is cheap.
+    `size` is that of the whole content; `seekable` is False where only going forward is cheap.
     """
 
     __slots__ = ("_reach", "base", "buffer", "fetch", "seekable", "size")
@@ -290,10 +273,7 @@ class Window:
     def offset_of(self, position: int, count: int) -> int:
         """Return where in `buffer` the byte at `position` is, with `count` bytes from there on in memory.
 
-        Raises
-        ------
-        Truncated
-            When the content has fewer.
+        Raises `Truncated` when the content has fewer.
         """
         offset = position - self.base
         if offset >= 0 and offset + count <= len(self.buffer):
@@ -337,12 +317,7 @@ def read_file_meta(window: Window, begin: int, values: dict[int, bytes]) -> int:
     long as they are of group 0002, as they do while there is no transfer syntax. The values of the transfer syntax,
     SOP class and SOP instance are put into `values` by tag, also when reading ends in an error. A content that ends
     with the group must not end before the group length says. Implicit VR and big endian, which PS3.10 forbids here and
-    writers use, are read as well.
-
-    Raises
-    ------
-    Malformed, Truncated
-        What is there is no sequence of elements.
+    writers use, are read as well. Raises `Malformed` or `Truncated` where it is no sequence of elements.
     """
     position = _pass_ordinary_meta(window, begin, values)
     encoding, group = LITTLE_EXPLICIT, b"\x02\0"
@@ -498,16 +473,7 @@ def walk_data_set(window: Window, position: int, encoding: Encoding, found: Find
     """Follow the top-level elements from `position` to the end of the content; return where the last one ends.
 
     That is the end of the content, unless what is left cannot be an element: zeros, or after Pixel Data fewer bytes
-    than a header has.
-
-    Raises
-    ------
-    Truncated
-        The last element goes on beyond the end.
-    Malformed
-        Something between the elements is not one.
-    Damaged
-        What follows an element with a VR that PS3.5 does not know, or Pixel Data, are no elements by any reading.
+    than a header has. Raises one of `FAULTS`.
     """
     failure: Exception | None = None
     end = -1
