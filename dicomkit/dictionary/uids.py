@@ -32,8 +32,6 @@ EXPLICIT_BE = "1.2.840.10008.1.2.2"  # retired; PS3.5 2016b A.3
 GE_PRIVATE_LE = "1.2.840.113619.5.2"  # Implicit VR Little Endian but for the pixels, which are big endian
 RLE_LOSSLESS = "1.2.840.10008.1.2.5"  # PS3.5 A.4.2, G
 UNCOMPRESSED = frozenset((IMPLICIT_LE, EXPLICIT_LE, EXPLICIT_BE, DEFLATED_LE, GE_PRIVATE_LE))
-# The whole data set is deflated (PS3.5 A.5; the two JPIP ones in PS3.6 Table A-1).
-DEFLATED_SYNTAXES = frozenset((DEFLATED_LE, "1.2.840.10008.1.2.4.95", "1.2.840.10008.1.2.4.205"))
 # Whether VRs are implicit and the byte order little endian, in the three that are named after just that.
 ENCODINGS = {IMPLICIT_LE: (True, True), EXPLICIT_LE: (False, True), EXPLICIT_BE: (False, False)}
 _OF_PIXELS = "1.2.840.10008.1.2.4."  # JPEG and its kin, and video
@@ -41,6 +39,8 @@ _JPIP = frozenset(
     _OF_PIXELS + last for last in ("94", "95", "204", "205")
 )  # the pixels are elsewhere: PS3.5 A.6
 _ENCAPSULATED = frozenset((RLE_LOSSLESS, "1.2.840.10008.1.2.1.98", "1.2.840.10008.1.2.8.1"))
+# The whole data set is deflated (PS3.5 A.5; the two JPIP ones in PS3.6 Table A-1).
+DEFLATED_SYNTAXES = frozenset((DEFLATED_LE, "1.2.840.10008.1.2.4.95", "1.2.840.10008.1.2.4.205"))
 VERIFICATION = "1.2.840.10008.1.1"  # PS3.4 Annex A, C-ECHO
 MEDIA_STORAGE_DIRECTORY = "1.2.840.10008.1.3.10"  # PS3.10 8.6, a DICOMDIR: never sent by C-STORE
 

@@ -261,7 +261,7 @@ def describe_os_error(error: OSError | ValueError) -> str:
     return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 
-class _OpenFile:
+class OpenFile:
     """A file that was looked at, opened again; raises `SourceChanged` where it is another one, else `SourceError`."""
 
     __slots__ = ("_descriptor", "_name", "_stamp")
@@ -276,6 +276,10 @@ class _OpenFile:
         if stamp is not None and not stamp.is_of(status):
             self.close()
             raise SourceChanged.before(name)
+
+    def fetch(self, position: int, count: int) -> bytes:
+        """Read by position."""
+        return _pread(self._descriptor, count, position)
 
     def check_unchanged(self) -> None:
         """See `DataSource`."""
@@ -292,7 +296,7 @@ class _OpenFile:
         os.close(self._descriptor)
 
 
-class FileSource(_OpenFile):
+class FileSource(OpenFile):
     """The data set in a file."""
 
     __slots__ = ("_end", "_position")
@@ -306,7 +310,7 @@ class FileSource(_OpenFile):
         """Fill the buffers in order; see `DataSource`."""
         wanted = sum(map(len, buffers))
         if wanted > self._end - self._position or len(buffers) > _MOST_BUFFERS:
-            buffers = _part(buffers, 0, self._end - self._position)
+            buffers = cut(buffers, self._end - self._position)
             wanted = sum(map(len, buffers))
         done = 0
         while done < wanted:
@@ -316,7 +320,7 @@ class FileSource(_OpenFile):
             done += count
             self._position += count
             if done < wanted:
-                buffers = _part(buffers, count, wanted)
+                buffers = after(buffers, count)
         return done
 
 
@@ -331,15 +335,27 @@ else:  # Windows
         return len(data)
 
 
-def _part(buffers: Sequence[memoryview], begin: int, end: int) -> list[memoryview]:
-    """Return what lies between two positions of all buffers together."""
-    parts = []
+def cut(buffers: Sequence[memoryview], count: int) -> list[memoryview]:
+    """Return the buffers as far as their first `count` bytes."""
+    kept = []
     for buffer in buffers:
-        if end > 0 and begin < len(buffer):
-            parts.append(buffer[max(begin, 0) : end])
-        begin -= len(buffer)
-        end -= len(buffer)
-    return parts
+        if count <= 0:
+            break
+        kept.append(buffer[:count])
+        count -= len(buffer)
+    return kept
+
+
+def after(buffers: Sequence[memoryview], count: int) -> list[memoryview]:
+    """Return the buffers without their first `count` bytes."""
+    kept = []
+    for buffer in buffers:
+        if count < len(buffer):
+            kept.append(buffer[count:] if count else buffer)
+            count = 0
+        else:
+            count -= len(buffer)
+    return kept
 
 
 class BytesSource:
@@ -481,15 +497,14 @@ class Forward:
             pass
 
 
-class MemberSource(_OpenFile):
+class MemberSource(OpenFile):
     """The data set in a member of a zip archive, inflated while it is sent."""
 
     __slots__ = ("_content", "_end", "_position")
 
     def __init__(self, member: ZipMember, offset: int, length: int, stamp: Stamp | None) -> None:
         super().__init__(member.archive, member.source, stamp)
-        packed = fetch_from(self._descriptor)
-        self._content = Forward(lambda: member.pieces(packed))
+        self._content = Forward(lambda: member.pieces(self.fetch))
         self._position = offset
         self._end = offset + length
         try:
@@ -502,7 +517,7 @@ class MemberSource(_OpenFile):
     def readv(self, buffers: Sequence[memoryview]) -> int:
         """Fill the buffers in order; see `DataSource`."""
         done = 0
-        for buffer in _part(buffers, 0, self._end - self._position):
+        for buffer in cut(buffers, self._end - self._position):
             data = self._content.fetch(self._position, len(buffer))
             buffer[: len(data)] = data
             self._position += len(data)

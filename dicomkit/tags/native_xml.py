@@ -16,7 +16,8 @@ from dicomkit.tags._values import in_little_endian
 
 __all__ = ["to_native_xml"]
 
-_UNICODE = "ISO_IR 192"  # PS3.3 C.12.1.1.2: what XML's text is in, whatever the data set's was
+# PS3.3 C.12.1.1.2: the character set that XML's text is in, whatever the data set's was
+_UNICODE = "ISO_IR 192"
 _CHARACTER_SET = 0x00080005
 _REPRESENTATIONS = ("Alphabetic", "Ideographic", "Phonetic")  # PS3.5 6.2.1
 _COMPONENTS = ("FamilyName", "GivenName", "MiddleName", "NamePrefix", "NameSuffix")
