@@ -23,20 +23,6 @@ from dicomkit.sources._instances import (
     holds_itself,
     is_dataset,
 )
-from dicomkit.sources._readers import (
-    MEMBER_MARK,
-    DataSource,
-    Forward,
-    HeaderFacts,
-    Padded,
-    SourceChanged,
-    SourceError,
-    as_on_disk,
-    describe_os_error,
-    fetch_from,
-    inflate,
-    open_file,
-)
 from dicomkit.sources.elements import (
     BIG_EXPLICIT,
     IMPLICIT,
@@ -51,6 +37,20 @@ from dicomkit.sources.elements import (
     Truncated,
     Window,
     tag_name,
+)
+from dicomkit.sources.readers import (
+    MEMBER_MARK,
+    DataSource,
+    Forward,
+    HeaderFacts,
+    Padded,
+    SourceChanged,
+    SourceError,
+    as_on_disk,
+    describe_os_error,
+    fetch_from,
+    inflate,
+    open_file,
 )
 
 __all__ = [

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from dicomkit.errors import file_name, without_folder
 from dicomkit.sources._inspect import PREFIX_END, has_prefix
-from dicomkit.sources._readers import (
+from dicomkit.sources.readers import (
     LOCAL_HEADER_SIZE,
     ZIP_DEFLATED,
     ZIP_STORED,

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 from dicomkit.dictionary.uids import DEFLATED_LE, uid_name
-from dicomkit.sources._readers import Forward, inflate
 from dicomkit.sources.contradictions import contradiction
 from dicomkit.sources.elements import (
     FAULTS,
@@ -22,6 +21,7 @@ from dicomkit.sources.elements import (
     walk_as,
     walk_data_set,
 )
+from dicomkit.sources.readers import Forward, inflate
 
 _MOST_INFLATED = 1 << 30  # bytes; what a deflated data set may grow to before it is taken for an attack
 

@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterator
 
 from dicomkit._support.frozen import Frozen
-from dicomkit.sources._readers import describe_os_error
+from dicomkit.sources.readers import describe_os_error
 
 _MAGIC = frozenset("*?[")
 _ANY_DEPTH = "**"

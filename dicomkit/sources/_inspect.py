@@ -21,20 +21,6 @@ from dicomkit.dictionary.uids import (
 )
 from dicomkit.dictionary.vrs import UNDEFINED_LENGTH
 from dicomkit.errors import UnreadableError
-from dicomkit.sources._readers import (
-    BytesSource,
-    DataSource,
-    FileSource,
-    Forward,
-    HeaderFacts,
-    MemberSource,
-    SourceError,
-    Stamp,
-    ZipMember,
-    as_on_disk,
-    fetch_from,
-    open_file,
-)
 from dicomkit.sources._uids import optional_uid, required_uid, text_of, uid_of
 from dicomkit.sources.elements import (
     ENCODING_OF,
@@ -62,6 +48,20 @@ from dicomkit.sources.elements import (
     read_file_meta,
     tag_name,
     walk_as,
+)
+from dicomkit.sources.readers import (
+    BytesSource,
+    DataSource,
+    FileSource,
+    Forward,
+    HeaderFacts,
+    MemberSource,
+    SourceError,
+    Stamp,
+    ZipMember,
+    as_on_disk,
+    fetch_from,
+    open_file,
 )
 
 _PREAMBLE_SIZE = 128  # PS3.10 7.1

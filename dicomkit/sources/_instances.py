@@ -23,7 +23,7 @@ from dicomkit.sources._inspect import (
     look_at,
     look_at_member,
 )
-from dicomkit.sources._readers import MEMBER_MARK, HeaderFacts, SourceError, ZipMember, as_on_disk
+from dicomkit.sources.readers import MEMBER_MARK, HeaderFacts, SourceError, ZipMember, as_on_disk
 
 if TYPE_CHECKING:
     from pydicom import Dataset

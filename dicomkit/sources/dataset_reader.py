@@ -19,9 +19,9 @@ from dicomkit.dictionary.uids import DEFLATED_LE, ENCODINGS, EXPLICIT_LE, is_enc
 from dicomkit.dictionary.vrs import ITEM_BYTES, PIXEL_DATA, UNDEFINED_LENGTH
 from dicomkit.errors import UnreadableError
 from dicomkit.sources._inspect import DirectoryFileError, Instance, look_at
-from dicomkit.sources._readers import SourceError, as_on_disk
 from dicomkit.sources.contradictions import syntax_of_code_stream
 from dicomkit.sources.elements import ENCODING_OF
+from dicomkit.sources.readers import SourceError, as_on_disk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -18,7 +18,7 @@ from dicomkit.dictionary.uids import (
     uid_name,
 )
 from dicomkit.dictionary.vrs import ITEM_BYTES, PIXEL_DATA
-from dicomkit.sources._readers import HeaderFacts, SourceError
+from dicomkit.sources.readers import HeaderFacts, SourceError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from dicomkit.sources._containers import list_archive
 from dicomkit.sources._inspect import Instance, look_at, look_at_member
-from dicomkit.sources._readers import SourceError, Stamp, ZipMember, open_file
+from dicomkit.sources.readers import SourceError, Stamp, ZipMember, open_file
 
 __all__ = ["look_again"]
 

@@ -35,8 +35,8 @@ from dicomkit.events import Event, RowAdded, Sending
 from dicomkit.scp import Close, Fault, RefuseSyntax
 from dicomkit.sending import MOST_LOOKS, RowMaker, peer_of
 from dicomkit.sources import SourceChanged, find_instances
-from dicomkit.sources import _readers as content_module
-from dicomkit.sources._readers import Stamp
+from dicomkit.sources import readers as content_module
+from dicomkit.sources.readers import Stamp
 from dicomkit.sources.second_look import look_again
 from tests.support.bare_peer import BarePeer, Conversation, accept_pdu
 from tests.support.files import CT_IMAGE_STORAGE, SERIES_UID, ct_instance, instance_uid, write_ct_files

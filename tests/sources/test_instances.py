@@ -19,7 +19,7 @@ from pydicom.filereader import dcmread, read_dataset
 from dicomkit import Instance, UnreadableError, look_at
 from dicomkit.dictionary.uids import DEFLATED_LE, EXPLICIT_BE, EXPLICIT_LE, IMPLICIT_LE
 from dicomkit.sources import SourceChanged
-from dicomkit.sources._readers import Stamp
+from dicomkit.sources.readers import Stamp
 from tests.support.files import ct_instance
 from tests.support.peers import program
 
