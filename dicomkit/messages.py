@@ -199,7 +199,7 @@ class DicomMessage(Message):
 
     @contextmanager
     def _reading(self) -> Iterator[None]:
-        """Make whatever pydicom raises an UnreadableError; without the cause, which may quote a patient's values."""
+        """Make whatever pydicom raises a SourceError, without the cause, which may quote a patient's values."""
         from dicomkit._support.pydicom_quiet import PYDICOM_QUIET
 
         try:
@@ -208,8 +208,7 @@ class DicomMessage(Message):
         except UnreadableError:
             raise
         except Exception as error:  # noqa: BLE001 (pydicom raises whatever its parts raise)
-            reason = f"pydicom cannot read it ({type(error).__name__})"
-            raise SourceError(self.source, reason) from None
+            raise SourceError(self.source, f"pydicom cannot read it ({type(error).__name__})") from None
 
     @property
     def json(self) -> str:

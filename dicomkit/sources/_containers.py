@@ -19,7 +19,6 @@ from dicomkit.sources.readers import (
     ZIP_STORED,
     SourceError,
     ZipMember,
-    fetch_from,
     open_file,
 )
 
@@ -126,10 +125,7 @@ def list_directory_file(path: str) -> Iterator[tuple[str, str]]:
 
 
 def _parts(file_id: object) -> list[str]:
-    """The components of a File ID, without the spaces around each that CS does not count (PS3.5 6.2).
-
-    A slash separates them as well, and a dot stands for no folder.
-    """
+    """The components of a File ID, without the spaces that CS does not count (PS3.5 6.2); a dot is no folder."""
     values = [file_id] if isinstance(file_id, str) else list(file_id)  # type: ignore[call-overload]
     parts = (part.strip(" ") for value in values for part in str(value).split("/"))
     return [part for part in parts if part != "."]
@@ -171,11 +167,9 @@ class _Folder:
         if part in self._names:
             return part
         same = _plain_name(part)
-        for name in self._names:
-            if _plain_name(name) == same:
-                return name
-        if not is_file:
-            return ""
+        found = next((name for name in self._names if _plain_name(name) == same), "")
+        if found or not is_file:
+            return found
         stem = _stem(same)
         alike = [name for name in self._names if _stem(_plain_name(name)) == stem]
         return next(filter(self._is_dicom, alike), "")  # a picture of it may lie beside it
@@ -183,14 +177,10 @@ class _Folder:
     def _is_dicom(self, name: str) -> bool:
         try:
             descriptor, _ = open_file(os.path.join(self.path, name))
+            with open(descriptor, "rb", buffering=0) as file:
+                return has_prefix(file.read(PREFIX_END))
         except OSError:
             return False
-        try:
-            return has_prefix(fetch_from(descriptor)(0, PREFIX_END))
-        except OSError:
-            return False
-        finally:
-            os.close(descriptor)
 
 
 def _plain_name(name: str) -> str:

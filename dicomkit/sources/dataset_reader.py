@@ -40,21 +40,11 @@ _DEEP_STACK_BYTES = 1 << 28  # reserved, and used as far as calls go
 
 
 class Syntax(Frozen):
-    """The transfer syntax of a Dataset.
+    """The transfer syntax of a Dataset."""
 
-    Attributes
-    ----------
-    stated : str
-        By its File Meta Information; empty where that does not say.
-    actual : str
-        What its elements and pixels are in; empty where they are compressed in a way that nobody can tell.
-    note : str
-        How these two contradict each other; mostly empty.
-    """
-
-    stated: str
-    actual: str
-    note: str
+    stated: str  # by its File Meta Information; empty where that does not say
+    actual: str  # what its elements and pixels are in; empty where they are compressed in a way that nobody can tell
+    note: str  # how these two contradict each other; mostly empty
 
 
 def read_dataset(
@@ -65,25 +55,10 @@ def read_dataset(
     stop_before_pixels: bool = False,
     defer_size: int | None = None,
 ) -> FileDataset:
-    """Read what a file, the content of one, or an instance holds.
+    """Read what a file, the content of one, or an instance holds; `keywords` to read nothing else.
 
-    Parameters
-    ----------
-    content : path, bytes or Instance
-        A path with or without preamble and File Meta Information; an instance of any kind of source.
-    source : str
-        What to call it; by default the path, or ``<bytes>``.
-    keywords : iterable of str
-        To read nothing else.
-    stop_before_pixels : bool
-        Whether to leave out Pixel Data and what follows.
-    defer_size : int, optional
-        Values of more bytes stay in a file until they are asked for.
-
-    Returns
-    -------
-    FileDataset
-        Its File Meta Information is the file's, also where that is wrong: see `note_of` and `syntax_of`.
+    Its File Meta Information is the file's, also where that is wrong: see `note_of` and `syntax_of`. Values of more
+    than `defer_size` bytes stay in a file until they are asked for. Without `source` it is called by its path.
 
     Raises
     ------
@@ -289,14 +264,8 @@ def _first_code_stream(dataset: Dataset) -> bytes:
 def reread_if_misread(dataset: Dataset, path: Path | None) -> Dataset:
     """Return a Dataset as it is encoded, read again where pydicom was led astray by its header.
 
-    What it finds then has hardly ever a SOP Class UID; only without one is the file looked at.
-
-    Parameters
-    ----------
-    dataset : Dataset
-        Is not changed.
-    path : Path or None
-        Where it was read from, if that is known better than by the Dataset itself.
+    What it finds then has hardly ever a SOP Class UID; only without one is the file looked at, which is in `path` if
+    that is known better than by the Dataset itself.
     """
     name = path or getattr(dataset, "filename", None)
     if "SOPClassUID" in dataset or not isinstance(name, (str, Path)) or not Path(name).is_file():

@@ -42,13 +42,8 @@ def encode_dataset(dataset: Dataset) -> bytes:
     """Encode a Dataset in the DICOM file format.
 
     Its transfer syntax is that of its ``file_meta``; without one, the encoding it was read in; and for one that was
-    made from nothing, Explicit VR Little Endian. The File Meta Information is made to agree with the data set.
-
-    Raises
-    ------
-    UnreadableError
-        It cannot be encoded, has text that its Specific Character Set does not, or says nowhere which SOP instance
-        it is.
+    made from nothing, Explicit VR Little Endian. The File Meta Information is made to agree with the data set. Raises
+    SourceError where it cannot be encoded, has text that its Specific Character Set does not, or has no SOP UIDs.
     """
     from copy import deepcopy
 
@@ -320,9 +315,8 @@ def _items(before: Dataset | None, tag: BaseTag, count: int) -> Sequence[Dataset
 def _texts(value: Any) -> Iterable[str]:
     if isinstance(value, str):
         return (value,)
-    if isinstance(value, (list, tuple)) or type(value).__name__ == "MultiValue":
-        return (one for one in value if isinstance(one, str))
-    return ()
+    is_several = isinstance(value, (list, tuple)) or type(value).__name__ == "MultiValue"
+    return (one for one in value if isinstance(one, str)) if is_several else ()
 
 
 def _name(element: DataElement) -> str:

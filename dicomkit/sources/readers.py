@@ -96,7 +96,7 @@ def _facts_of(status: os.stat_result) -> tuple[int, int, int, int, int]:
 
 
 class HeaderFacts(Frozen):
-    """What the header of something that cannot be sent says it is; None for what it does not say."""
+    """What the header of something that cannot be sent says it is."""
 
     sop_class_uid: str | None
     sop_instance_uid: str | None
@@ -107,17 +107,7 @@ class HeaderFacts(Frozen):
 
 
 class SourceError(UnreadableError):
-    """What is the matter with a source.
-
-    Attributes
-    ----------
-    source : str
-        The whole path.
-    reason : str
-        The message without it.
-    header : HeaderFacts or None
-        What it says it is, as far as that could be read.
-    """
+    """What is the matter with a source: its whole path, the message without it, and what the header says it is."""
 
     def __init__(self, source: str, reason: str, header: HeaderFacts | None = None) -> None:
         self.source = source
@@ -152,8 +142,8 @@ class SourceChanged(SourceError):
 class DataSource(Protocol):
     """The bytes of one data set, opened for sending.
 
-    Whoever opens one is given what was looked at, or `SourceChanged`. Whoever has read what he wants of it, once or
-    several times over, calls `check_unchanged` before he makes use of it for good.
+    To open one raises `SourceChanged` unless it is what was looked at. Whoever has read of it, once or several times
+    over, calls `check_unchanged` before he makes use of that for good.
     """
 
     def readv(self, buffers: Sequence[memoryview]) -> int:
@@ -174,10 +164,9 @@ class DataSource(Protocol):
 
 
 class Padded:
-    """A data set of odd length with the NUL after it that makes it even; see `DataSource`.
+    """A data set of odd length with the NUL after it that makes it even, as PS3.5 7.1.1 and A.5 ask for.
 
-    PS3.5 has data sets of even length only (7.1.1; A.5 adds such a NUL to deflated ones), and of an odd one peers wait
-    for the rest, or abort.
+    Of an odd one peers wait for the rest, or abort.
     """
 
     __slots__ = ("_left", "_source", "check_unchanged", "close")
@@ -189,7 +178,6 @@ class Padded:
         self.close = source.close
 
     def readv(self, buffers: Sequence[memoryview]) -> int:
-        """Fill the buffers in order; see `DataSource`."""
         got = self._source.readv(buffers)
         self._left -= got
         if self._left:
@@ -282,7 +270,6 @@ class OpenFile:
         return _pread(self._descriptor, count, position)
 
     def check_unchanged(self) -> None:
-        """See `DataSource`."""
         try:
             status = os.fstat(self._descriptor)
         except OSError as error:  # the share it was on is gone, say
@@ -292,7 +279,6 @@ class OpenFile:
             raise SourceChanged.meanwhile(self._name)
 
     def close(self) -> None:
-        """Close the file."""
         os.close(self._descriptor)
 
 
@@ -307,7 +293,6 @@ class FileSource(OpenFile):
         self._end = offset + length
 
     def readv(self, buffers: Sequence[memoryview]) -> int:
-        """Fill the buffers in order; see `DataSource`."""
         wanted = sum(map(len, buffers))
         if wanted > self._end - self._position or len(buffers) > _MOST_BUFFERS:
             buffers = cut(buffers, self._end - self._position)
@@ -369,7 +354,6 @@ class BytesSource:
         self._end = offset + length
 
     def readv(self, buffers: Sequence[memoryview]) -> int:
-        """Fill the buffers in order; see `DataSource`."""
         done = 0
         for buffer in buffers:
             count = min(len(buffer), self._end - self._position)
@@ -379,10 +363,9 @@ class BytesSource:
         return done
 
     def check_unchanged(self) -> None:
-        """See `DataSource`; bytes cannot change."""
+        """Bytes cannot change."""
 
     def close(self) -> None:
-        """Let go of the bytes."""
         self._content.release()
 
 
@@ -399,7 +382,6 @@ class ZipMember(Frozen):
 
     @property
     def source(self) -> str:
-        """``archive.zip!/member``."""
         return f"{self.archive}{MEMBER_MARK}{self.name}"
 
     def pieces(self, fetch: Fetch) -> Iterator[bytes]:
@@ -515,7 +497,6 @@ class MemberSource(OpenFile):
             raise SourceError.of_system(member.source, error) from error
 
     def readv(self, buffers: Sequence[memoryview]) -> int:
-        """Fill the buffers in order; see `DataSource`."""
         done = 0
         for buffer in cut(buffers, self._end - self._position):
             data = self._content.fetch(self._position, len(buffer))
@@ -527,7 +508,7 @@ class MemberSource(OpenFile):
         return done
 
     def check_unchanged(self) -> None:
-        """See `DataSource`; the member's checksum, which comes at its end, is looked at too."""
+        """Look at the member's checksum too, which comes at its end."""
         super().check_unchanged()
         try:
             self._content.finish()

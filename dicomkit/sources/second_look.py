@@ -18,11 +18,7 @@ def look_again(instance: Instance) -> Instance:
     """Find out what the source of an instance holds now, once it is not what was looked at.
 
     Its note says so, and which instance it was; not so where nothing but the rights or the name of the file changed.
-
-    Raises
-    ------
-    UnreadableError
-        It is gone, or cannot be sent any more.
+    Raises SourceError where it is gone, or cannot be sent any more.
     """
     content, before = instance.content, instance.stamp
     if before is None or isinstance(content, bytes):
