@@ -499,12 +499,14 @@ class MemberSource(OpenFile):
     def readv(self, buffers: Sequence[memoryview]) -> int:
         done = 0
         for buffer in cut(buffers, self._end - self._position):
-            data = self._content.fetch(self._position, len(buffer))
-            buffer[: len(data)] = data
-            self._position += len(data)
-            done += len(data)
-            if len(data) < len(buffer):
-                break
+            for begin in range(0, len(buffer), _PIECE_SIZE):
+                part = buffer[begin : begin + _PIECE_SIZE]
+                data = self._content.fetch(self._position, len(part))
+                part[: len(data)] = data
+                self._position += len(data)
+                done += len(data)
+                if len(data) < len(part):
+                    return done
         return done
 
     def check_unchanged(self) -> None:
