@@ -17,16 +17,8 @@ from dicomkit.conversion._sending import Inflated, Rewritten, Segment, segments
 from dicomkit.conversion._source import encoding_of, is_deflated, opened
 from dicomkit.dictionary.uids import EXPLICIT_LE, GE_PRIVATE_LE, IMPLICIT_LE, UNCOMPRESSED, uid_name
 from dicomkit.errors import Picklable
-from dicomkit.sources import (
-    READINGS_OF_ODD_VRS,
-    DataSource,
-    Encoding,
-    Instance,
-    Malformed,
-    OddVrs,
-    Truncated,
-    Window,
-)
+from dicomkit.sources import DataSource, Instance
+from dicomkit.sources.elements import READINGS_OF_ODD_VRS, Encoding, Malformed, OddVrs, Truncated, Window
 
 __all__ = ["Converted", "convert", "target_for"]
 

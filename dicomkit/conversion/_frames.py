@@ -13,7 +13,7 @@ from itertools import pairwise
 from typing import Final
 
 from dicomkit.conversion._codestreams import Codestream, find_codestream, read_codestream
-from dicomkit.sources import Fetch
+from dicomkit.sources.elements import Fetch
 
 __all__ = [
     "Cut",

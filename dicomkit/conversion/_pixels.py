@@ -34,7 +34,7 @@ from dicomkit.conversion._frames import (
 from dicomkit.conversion._image import Image, Layout, changes, colour_of, colour_of_rle, high_bit_of, lay_out
 from dicomkit.dictionary.uids import uid_name
 from dicomkit.errors import UnreadableError
-from dicomkit.sources import Fetch
+from dicomkit.sources.elements import Fetch
 
 if TYPE_CHECKING:
     from dicomkit.conversion._decoders import Samples

@@ -27,17 +27,20 @@ from dicomkit.conversion._representations import (
     representation,
 )
 from dicomkit.conversion._runs import Runs
-from dicomkit.dictionary.vrs import SHORT_VRS, WORD_SIZES
-from dicomkit.sources import (
-    IMPLICIT,
+from dicomkit.dictionary.vrs import (
     ITEM,
     ITEM_DELIMITATION,
+    PIXEL_DATA,
+    SEQUENCE_DELIMITATION,
+    SHORT_VRS,
+    UNDEFINED_LENGTH,
+    WORD_SIZES,
+)
+from dicomkit.sources.elements import (
+    IMPLICIT,
     LITTLE_EXPLICIT,
     LONG_FORM,
     NO_VR,
-    PIXEL_DATA,
-    SEQUENCE_DELIMITATION,
-    UNDEFINED_LENGTH,
     Encoding,
     Malformed,
     OddVrs,

@@ -12,7 +12,7 @@ from dicomkit.conversion._headers import LENGTH, VR_LENGTH
 from dicomkit.conversion._representations import DEPENDED_ON
 from dicomkit.dictionary import known_vrs
 from dicomkit.dictionary.vrs import SHORT_VRS, WORD_SIZES
-from dicomkit.sources import Encoding, Window
+from dicomkit.sources.elements import Encoding, Window
 
 __all__ = ["Runs"]
 

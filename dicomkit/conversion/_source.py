@@ -9,21 +9,9 @@ from typing import TYPE_CHECKING
 
 from dicomkit.dictionary.uids import DEFLATED_SYNTAXES, EXPLICIT_BE, EXPLICIT_LE, IMPLICIT_LE
 from dicomkit.errors import UnreadableError, without_folder
-from dicomkit.sources import (
-    BIG_EXPLICIT,
-    IMPLICIT,
-    LITTLE_EXPLICIT,
-    Encoding,
-    Fetch,
-    Forward,
-    SourceChanged,
-    SourceError,
-    Window,
-    describe_os_error,
-    fetch_from,
-    inflate,
-    open_file,
-)
+from dicomkit.sources import SourceChanged, SourceError, describe_os_error, open_file
+from dicomkit.sources.elements import BIG_EXPLICIT, IMPLICIT, LITTLE_EXPLICIT, Encoding, Fetch, Window
+from dicomkit.sources.readers import Forward, fetch_from, inflate
 
 if TYPE_CHECKING:
     from dicomkit.sources import Instance

@@ -1,14 +1,11 @@
-"""From paths, bytes and data sets to instances that can be sent."""
+"""From paths, bytes and data sets to instances that can be sent.
+
+`elements` is the walk over the elements of an instance, `readers` how its bytes are read. `part10`, `dataset_reader`,
+`contradictions` and `second_look` are imported where they are needed, which is seldom.
+"""
 
 from __future__ import annotations
 
-from dicomkit.dictionary.vrs import (
-    ITEM,
-    ITEM_DELIMITATION,
-    PIXEL_DATA,
-    SEQUENCE_DELIMITATION,
-    UNDEFINED_LENGTH,
-)
 from dicomkit.sources._inspect import PREFIX_END, Instance, has_prefix, look_at
 from dicomkit.sources._instances import (
     IN_MEMORY,
@@ -23,80 +20,41 @@ from dicomkit.sources._instances import (
     holds_itself,
     is_dataset,
 )
-from dicomkit.sources.elements import (
-    BIG_EXPLICIT,
-    IMPLICIT,
-    LITTLE_EXPLICIT,
-    LONG_FORM,
-    NO_VR,
-    READINGS_OF_ODD_VRS,
-    Encoding,
-    Fetch,
-    Malformed,
-    OddVrs,
-    Truncated,
-    Window,
-    tag_name,
-)
 from dicomkit.sources.readers import (
     MEMBER_MARK,
     DataSource,
-    Forward,
     HeaderFacts,
     Padded,
     SourceChanged,
     SourceError,
     as_on_disk,
     describe_os_error,
-    fetch_from,
-    inflate,
     open_file,
 )
 
 __all__ = [
-    "BIG_EXPLICIT",
     "Broken",
     "DataSource",
-    "Encoding",
-    "Fetch",
-    "Forward",
     "Found",
     "HeaderFacts",
-    "IMPLICIT",
     "IN_MEMORY",
-    "ITEM",
-    "ITEM_DELIMITATION",
     "Instance",
-    "LITTLE_EXPLICIT",
-    "LONG_FORM",
     "MEMBER_MARK",
-    "Malformed",
-    "NO_VR",
     "NotDicomMessage",
-    "OddVrs",
-    "PIXEL_DATA",
     "PREFIX_END",
     "Padded",
     "PassedOver",
-    "READINGS_OF_ODD_VRS",
-    "SEQUENCE_DELIMITATION",
     "SourceChanged",
     "SourceError",
-    "Truncated",
-    "UNDEFINED_LENGTH",
     "Unreadable",
-    "Window",
     "as_on_disk",
     "describe_os_error",
     "ended_with",
-    "fetch_from",
     "find_all",
     "find_instances",
     "has_prefix",
     "holds_itself",
-    "inflate",
     "is_dataset",
     "look_at",
     "open_file",
-    "tag_name",
 ]

@@ -17,6 +17,8 @@ from dicomkit._support.frozen import Frozen
 from dicomkit.errors import UnreadableError, file_name, without_folder
 from dicomkit.sources.elements import Fetch
 
+__all__ = ["FileSource", "Forward", "OpenFile", "ZipMember", "after", "cut", "fetch_from", "inflate"]
+
 _IS_WINDOWS = os.name == "nt"
 
 # A pipe or terminal among the files must neither block us nor become our terminal; it is refused by its kind.

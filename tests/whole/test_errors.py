@@ -17,7 +17,8 @@ import pytest
 import dicomkit
 from dicomkit import DicomMessage, DicomSenderSetting, Ledger, LedgerError, SendError, SettingError, send
 from dicomkit.errors import Problem
-from dicomkit.sources import HeaderFacts, Malformed
+from dicomkit.sources import HeaderFacts
+from dicomkit.sources.elements import Malformed
 from tests.results.test_results import STORED
 from tests.support.files import ct_instance
 
