@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 from typing import BinaryIO, cast
 
 from dicomkit.sources.elements import HEAD_SIZE, Window
@@ -32,7 +33,7 @@ class _WindowFile:
         return self._position
 
 
-def values_by_pydicom(window: Window, tags: tuple[int, ...]) -> dict[int, bytes]:
+def values_by_pydicom(window: Window, tags: Collection[int]) -> dict[int, bytes]:
     """Have pydicom read some values before the pixels; none where it cannot either."""
     from pydicom import dcmread
 
