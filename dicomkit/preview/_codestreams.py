@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dicomkit.dictionary.codestreams import marker_segments
+from dicomkit.dictionary.codestreams import APP0, APP14, FRAME_MARKERS, SIZ, SOC_SIZ, SOI, marker_segments
+from dicomkit.dictionary.vrs import ITEM_BYTES
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,10 +17,6 @@ if TYPE_CHECKING:
     from pydicom import Dataset
 
 _HEAD_BYTES = 1 << 18  # marker segments before the first scan; profiles and comments may be long
-_ITEM = b"\xfe\xff\x00\xe0"
-_START_OF_JPEG, _START_OF_JPEG_2000 = b"\xff\xd8", b"\xff\x4f\xff\x51"
-_START_OF_FRAME = {*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC}  # ISO 10918-1 table B.1; 0xF7 is JPEG-LS
-_APP0, _APP14, _SIZ = 0xE0, 0xEE, 0x51
 _SSIZ = 38  # ISO 15444-1 A.5.1: where in SIZ the depth of the first component is
 
 
@@ -34,10 +31,10 @@ class Codestream:
 def codestream_of(dataset: Dataset, file: Path | None) -> Codestream:
     """Return what the first frame of encapsulated Pixel Data (PS3.5 A.4) says of itself."""
     head = _head(dataset, file)
-    if head[:4] != _ITEM:
+    if head[:4] != ITEM_BYTES:
         return Codestream()
     fragment = 8 + int.from_bytes(head[4:8], "little")  # behind the Basic Offset Table
-    return parsed(head[fragment + 8 :] if head[fragment : fragment + 4] == _ITEM else b"")
+    return parsed(head[fragment + 8 :] if head[fragment : fragment + 4] == ITEM_BYTES else b"")
 
 
 def _head(dataset: Dataset, file: Path | None) -> bytes:
@@ -58,18 +55,18 @@ def parsed(head: bytes) -> Codestream:
 
     Colours of JPEG are told by component identifiers, the marker of Adobe (0 for RGB, 1 for YCbCr), or that of JFIF.
     """
-    if not head.startswith((_START_OF_JPEG, _START_OF_JPEG_2000)):
+    if not head.startswith((SOI, SOC_SIZ)):
         return Codestream()
     precision, ids, transform, is_jfif = 0, b"", None, False
     for marker, segment in marker_segments(head):  # which begin with their length
-        if marker == _SIZ and head.startswith(_START_OF_JPEG_2000):
+        if marker == SIZ and head.startswith(SOC_SIZ):
             return Codestream((segment[_SSIZ] & 0x7F) + 1 if len(segment) > _SSIZ else 0)
-        if marker in _START_OF_FRAME and len(segment) >= 8:
+        if marker in FRAME_MARKERS and len(segment) >= 8:
             precision, ids = segment[2], segment[8 : 8 + 3 * segment[7] : 3]
             break
-        if marker == _APP14 and segment[2:].startswith(b"Adobe") and len(segment) >= 14:
+        if marker == APP14 and segment[2:].startswith(b"Adobe") and len(segment) >= 14:
             transform = segment[13]
-        is_jfif |= marker == _APP0 and segment[2:].startswith(b"JFIF")
+        is_jfif |= marker == APP0 and segment[2:].startswith(b"JFIF")
     if ids in (b"RGB", b"rgb") or transform == 0:
         return Codestream(precision, "RGB")
     return Codestream(precision, "YBR_FULL" if transform == 1 or is_jfif else None)

@@ -9,14 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NoReturn, cast
 
-from dicomkit.dictionary.uids import (
-    EXPLICIT_BE,
-    EXPLICIT_LE,
-    IMPLICIT_LE,
-    UNCOMPRESSED,
-    is_encapsulated,
-    uid_name,
-)
+from dicomkit.dictionary.uids import ENCODINGS, EXPLICIT_LE, UNCOMPRESSED, is_encapsulated, uid_name
 from dicomkit.dictionary.vrs import ITEM_BYTES, PIXEL_DATA
 from dicomkit.sources.readers import HeaderFacts, SourceError
 
@@ -360,5 +353,5 @@ def _syntax_of(dataset: Dataset) -> str:
         raise SourceError(
             "<dataset>", "its Pixel Data is compressed and nothing says how; set file_meta.TransferSyntaxUID"
         )
-    syntaxes = {(True, True): IMPLICIT_LE, (False, False): EXPLICIT_BE}
-    return syntaxes.get(dataset.original_encoding, EXPLICIT_LE)  # type: ignore[arg-type]
+    syntaxes = (syntax for syntax, encoding in ENCODINGS.items() if encoding == dataset.original_encoding)
+    return next(syntaxes, EXPLICIT_LE)

@@ -26,6 +26,7 @@ from pydicom.tag import Tag
 from pydicom.uid import UID
 
 from dicomkit._support.pydicom_quiet import PYDICOM_QUIET
+from dicomkit.dictionary.vrs import UNDEFINED_LENGTH
 from dicomkit.tags._character_sets import CHARACTER_SET_VRS, Decoded, decode_text
 
 Element: TypeAlias = DataElement | RawDataElement
@@ -53,7 +54,6 @@ _OF_ONE_VALUE = frozenset({"LT", "ST", "UR", "UT"})  # a backslash is text in th
 _PADDED_BEFORE = frozenset({"AE", "CS", "DS", "IS"})  # with spaces that mean nothing, PS3.5 section 6.2
 _CHARACTER_SET = 0x00080005
 _CHINESE_ESCAPE = "\x1b$)A"  # which pydicom leaves where it has converted ISO 2022 IR 58
-_UNDEFINED_LENGTH = 0xFFFFFFFF  # PS3.5 section 7.1.1
 _FEW_BYTES = 16  # as many are shown one by one in a cell
 _LARGE_BYTES = 65536  # what is longer is not converted only to be summarised
 _SEPARATOR = "\\"  # between the values of an element, PS3.5 section 6.4
@@ -339,7 +339,7 @@ def _binary_text(element: Element, vr: str, limit: int) -> tuple[str, bool]:
     if not isinstance(value, bytes | bytearray):
         if not isinstance(element, RawDataElement):
             return ("", True) if value is None else ("<bytes not read>", False)
-        if element.length == _UNDEFINED_LENGTH:
+        if element.length == UNDEFINED_LENGTH:
             return "<bytes not read>", False
         return (f"<{element.length} bytes>", False) if element.length else ("", True)
     if not value:
