@@ -34,8 +34,6 @@ _PIECE_SIZE = 1 << 16  # what is inflated at a time
 _MOST_BUFFERS = 1024  # IOV_MAX of Linux and macOS
 
 _ESCAPED_BYTE = "\\udc"  # and two digits, of a byte above 7F
-_FIRST_DIGITS = "89abcdef"
-_DIGITS = "0123456789abcdef"
 MEMBER_MARK = "!/"  # between the path of an archive and the name of a member
 LOCAL_HEADER_SIZE = 30  # before each member, APPNOTE.TXT 4.3.7, without its two texts of variable length
 _LOCAL_HEADER_MAGIC = b"PK\x03\x04"
@@ -209,13 +207,11 @@ def as_on_disk(path: str) -> str:
     Results escape the lone surrogate that Python has for such a byte (`os.fsdecode`). A path that exists as it is
     written stays as it is.
     """
-    first, *others = path.split(_ESCAPED_BYTE)
-    if not others or os.path.lexists(path.partition(MEMBER_MARK)[0]):
+    if _ESCAPED_BYTE not in path or os.path.lexists(path.partition(MEMBER_MARK)[0]):
         return path
-    for part in others:
-        is_byte = part[:1] in _FIRST_DIGITS and part[1:2] in _DIGITS and len(part) > 1
-        first += chr(int("dc" + part[:2], 16)) + part[2:] if is_byte else _ESCAPED_BYTE + part
-    return first
+    import re
+
+    return re.sub(r"\\udc([89a-f][0-9a-f])", lambda byte: chr(0xDC00 + int(byte[1], 16)), path)
 
 
 def open_file(path: str) -> tuple[int, os.stat_result]:
