@@ -484,7 +484,8 @@ class MemberSource(OpenFile):
 
     def __init__(self, member: ZipMember, offset: int, length: int, stamp: Stamp | None) -> None:
         super().__init__(member.archive, member.source, stamp)
-        self._content = Forward(lambda: member.pieces(self.fetch))
+        packed = fetch_from(self._descriptor)  # and not `self.fetch`, which would be a circle of references
+        self._content = Forward(lambda: member.pieces(packed))
         self._position = offset
         self._end = offset + length
         try:
