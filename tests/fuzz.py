@@ -173,7 +173,7 @@ def read_ledger(data: bytes) -> None:
 
 def pdu_seeds() -> list[bytes]:
     """What DCMTK sends, as it was captured, and a response with everything in it."""
-    from tests import test_pdu
+    from tests.wire import test_pdu
 
     comment = test_pdu.DCMTK_STORE_RESPONSE[0] + test_pdu.DCMTK_STORE_RESPONSE[1]
     return [

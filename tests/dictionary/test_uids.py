@@ -106,3 +106,19 @@ def test_the_named_constants_are_those_of_pydicom() -> None:
 )
 def test_a_uid_is_named_and_an_unknown_one_stands_for_itself(uid: str, name: str) -> None:
     assert uids.uid_name(uid) == name
+
+
+def test_what_is_encapsulated_is_compressed_to_pydicom_too() -> None:
+    ours = {syntax for syntax in uids.TRANSFER_SYNTAXES if uids.is_encapsulated(syntax)}
+    known = {uid for uid in map(pydicom.uid.UID, uids.TRANSFER_SYNTAXES) if uid.is_transfer_syntax}
+    theirs = {uid for uid in known if uid.is_compressed}
+    assert not (ours & known) - theirs
+    # Pixels that are elsewhere (PS3.5 A.6), streams that are no instances, and what is retired.
+    others = ("JPIP", "SMPTE ST 2110", "RFC 2557", "XML", "Papyrus")
+    assert {uid for uid in theirs - ours if not uids.uid_name(uid).startswith(others)} == set()
+
+
+@pytest.mark.parametrize("syntax", uids.ENCODINGS)
+def test_encodings_are_those_of_pydicom(syntax: str) -> None:
+    uid = pydicom.uid.UID(syntax)
+    assert (uid.is_implicit_VR, uid.is_little_endian) == uids.ENCODINGS[syntax]
