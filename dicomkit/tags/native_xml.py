@@ -16,9 +16,8 @@ from dicomkit.tags._values import in_little_endian
 
 __all__ = ["to_native_xml"]
 
-_UNICODE = (
-    "ISO_IR 192"  # PS3.3 C.12.1.1.2: the character set that XML's text is in, whatever the data set's was
-)
+# PS3.3 C.12.1.1.2: the character set that XML's text is in, whatever the data set's was
+_UNICODE = "ISO_IR 192"
 _CHARACTER_SET = 0x00080005
 _REPRESENTATIONS = ("Alphabetic", "Ideographic", "Phonetic")  # PS3.5 6.2.1
 _COMPONENTS = ("FamilyName", "GivenName", "MiddleName", "NamePrefix", "NameSuffix")
@@ -36,9 +35,8 @@ def to_native_xml(dataset: Dataset) -> str:
     root = Element("NativeDicomModel", {"xml:space": "preserve"})
     _add_attributes(root, dataset, is_little=dataset.original_encoding != (False, False))
     indent(root, space="")
-    text = tostring(root, encoding="unicode").replace(
-        "\r", "&#13;"
-    )  # a bare one would be read as a line feed
+    # A bare carriage return would be read as a line feed.
+    text = tostring(root, encoding="unicode").replace("\r", "&#13;")
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{text}\n'
 
 
