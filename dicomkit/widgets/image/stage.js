@@ -83,7 +83,7 @@ class Stage {
     const look = frame.kind === "grey" ? this.store.look(frame) : null;
     if (this.painted?.frame === frame && isSameLook(this.painted.look, look)) return;
     this.painted = { frame, look };
-    this.tiles = isLarge(frame) ? new Tiles(frame, look ? greyTiles(frame, look) : colourTiles(frame)) : null;
+    this.tiles = isLarge(frame) ? new Tiles(frame, frameTiles(frame, look)) : null;
     if (this.tiles) {
       this.picture.width = this.picture.height = 0;
       this.image = null;
@@ -94,8 +94,9 @@ class Stage {
       this.picture.height = frame.rows;
       this.image = new ImageData(frame.columns, frame.rows);
     }
-    if (look) paintGrey(frame, look, new Uint32Array(this.image.data.buffer));
-    else this.image.data.set(frame.rgba);
+    const pixels = new Uint32Array(this.image.data.buffer);
+    if (look) paintGrey(frame, look, pixels);
+    else pixels.set(frame.colours);
     this.picture.getContext("2d", { willReadFrequently: true }).putImageData(this.image, 0, 0);
   }
 

@@ -229,10 +229,10 @@ function unpacked(message, buffers) {
     frame.modality = table(message.modality);
     frame.vois = message.vois.map(table);
     const { shutter, palette } = message;
-    frame.shutter = shutter && { colour: colourNumber(shutter.colour), bits: numbersOf(buffers[shutter.buffer], "uint8") };
+    frame.shutter = shutter && { colour: colourNumber(...shutter.colour), bits: numbersOf(buffers[shutter.buffer], "uint8") };
     frame.palette = palette && { first: palette.first, colours: numbersOf(buffers[palette.buffer], "uint32") };
   } else if (message.kind === "colour") {
-    frame.rgba = numbersOf(buffers[message.buffer], "uint8");
+    frame.colours = numbersOf(buffers[message.buffer], "uint32");
   } else if (message.kind === "pdf") {
     frame.document = numbersOf(buffers[message.buffer], "uint8");
   } else if (message.kind === "waveform") {
