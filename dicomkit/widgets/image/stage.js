@@ -230,7 +230,7 @@ class Stage {
       this.pointer = null;
       this.showValue();
     });
-    on("dblclick", () => this.store.set({ zoom: 0, pan: [0, 0] }));
+    on("dblclick", () => this.store.zoomTo(0));
     on("wheel", (event) => this.onWheel(event, position(event)), { passive: false });
   }
 

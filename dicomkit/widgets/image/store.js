@@ -69,6 +69,15 @@ class ViewerStore {
     else this.timers.save ??= setTimeout(() => this.save(), Math.max(0, this.savedAt + SAVE_MS - performance.now()));
   }
 
+  toggle(name) {
+    this.set({ [name]: !this.state[name] });
+  }
+
+  /** Screen pixels for a column, 0 to fit the picture into its place; in the middle. */
+  zoomTo(zoom) {
+    this.set({ zoom, pan: [0, 0] });
+  }
+
   /** Look through a window from now on, or through the VOI LUT that has this number and spans it. */
   setWindow({ center, width, function: window_function }, { table = -1, ...options } = {}) {
     const window = { window_function, window_center: center, window_width: width };
