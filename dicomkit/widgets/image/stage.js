@@ -171,10 +171,9 @@ class Stage {
     this.store.set({ zoom, pan });
   }
 
-  panBy(x, y) {
+  panBy(x, y, [column, row] = this.store.state.pan) {
     if (!this.frame) return;
     const { scale } = this.place(this.frame);
-    const [column, row] = this.store.state.pan;
     this.store.set({ pan: [column + x / scale, row + y / (scale * this.frame.aspect)] });
   }
 
@@ -210,7 +209,7 @@ class Stage {
       if (event.button === 1) event.preventDefault();
       const isPan = this.tool === "pan" || event.button === 1 || event.shiftKey || this.frame.kind !== "grey";
       this.element.setPointerCapture(event.pointerId);
-      this.drag = { from: position(event), isPan, pan: this.store.state.pan, window: isPan ? null : this.window() };
+      this.drag = { from: position(event), pan: this.store.state.pan, window: isPan ? null : this.window() };
     });
     on("pointermove", (event) => {
       this.pointer = position(event);
@@ -235,10 +234,9 @@ class Stage {
   }
 
   dragTo({ x, y }) {
-    const { from, isPan, pan, window } = this.drag;
-    if (!isPan) return this.windowBy(window, x - from.x, from.y - y);
-    const { scale } = this.place(this.frame);
-    this.store.set({ pan: [pan[0] + (x - from.x) / scale, pan[1] + (y - from.y) / (scale * this.frame.aspect)] });
+    const { from, pan, window } = this.drag;
+    if (window) this.windowBy(window, x - from.x, from.y - y);
+    else this.panBy(x - from.x, y - from.y, pan);
   }
 
   onWheel(event, position) {
