@@ -2,7 +2,8 @@
 
 Each has a thread of its own that reads PDU by PDU, and a data set piece by piece as it comes. `_SERVICES` at the end
 says what is done upon each request of PS3.7; at each stage on the way the fault plan is asked what goes wrong there.
-Whatever ends the connection raises `_EndedError`, once what there was to say has been said.
+Whatever ends the connection raises `_EndedError`, once what there was to say has been said; a `ProtocolError` is
+answered with A-ABORT first.
 """
 
 from __future__ import annotations
@@ -64,13 +65,7 @@ class _Request:
     elements: dict[int, bytes]
 
     def number(self, element: int) -> int:
-        """The value of an element of VR US.
-
-        Raises
-        ------
-        ProtocolError
-            It is missing, or not two bytes long.
-        """
+        """The value of an element of VR US, which has to be there."""
         value = self.elements.get(element, b"")
         if len(value) != p.US.size:
             raise ProtocolError(f"the peer sent a command without a valid element (0000,{element:04X})")
@@ -86,7 +81,8 @@ class _Incoming:
 
     request: _Request
     arrival: Arrival
-    ahead: list[int] = field(default_factory=list)  # faults of stage "data", the one due first last
+    # Faults of stage "data": after how many bytes, and their number in the plan; the one due first last
+    ahead: list[tuple[int, int]] = field(default_factory=list)
     early_status: int | None = None
 
 
@@ -137,9 +133,12 @@ class Connection:
         """Everything that happens on the connection."""
         try:
             self._shake_hands()
-            self._negotiate()
-            while True:
-                self._take_pdu()
+            try:
+                self._negotiate()
+                while True:
+                    self._take_pdu()
+            except ProtocolError as error:
+                self._abort(_INVALID_PARAMETER, str(error))
         except (_EndedError, OSError):
             pass  # both are ordinary ends: the fault that was asked for, a release, or a peer that went away
         finally:
@@ -164,9 +163,8 @@ class Connection:
         try:
             self._sock.do_handshake()  # type: ignore[attr-defined]
         except OSError as error:
-            self._trouble = (
-                self._trouble or f"no TLS: {getattr(error, 'reason', None) or type(error).__name__}"
-            )
+            why = getattr(error, "reason", None) or type(error).__name__
+            self._trouble = self._trouble or f"no TLS: {why}"
             raise
 
     # -- reading ---------------------------------------------------------------------------------
@@ -180,31 +178,22 @@ class Connection:
     def _take_pdu(self) -> None:
         kind, length = p.PDU_HEADER.unpack(self._read(p.PDU_HEADER.size))
         # A P-DATA-TF is as long as we announced to take, and of any length where we announced no limit (PS3.8 D.1).
-        longest = {p.P_DATA_TF: self._service.maximum_pdu_size or length, p.RELEASE_RQ: 4, p.ABORT: 4}.get(
-            kind
-        )
-        if longest is None:
-            is_known = p.ASSOCIATE_RQ <= kind <= p.ABORT
-            reason = _UNEXPECTED_PDU if is_known else _UNRECOGNIZED_PDU
+        most = {p.P_DATA_TF: self._service.maximum_pdu_size or length, p.RELEASE_RQ: 4, p.ABORT: 4}
+        if kind not in most:
+            reason = _UNEXPECTED_PDU if p.ASSOCIATE_RQ <= kind <= p.ABORT else _UNRECOGNIZED_PDU
             self._abort(reason, f"the peer sent a PDU of type {kind} on an established association")
-        if length > longest:
-            what = "P-DATA-TF" if kind == p.P_DATA_TF else f"PDU of type {kind}"
-            self._abort(
-                _INVALID_PARAMETER, f"the peer sent a {what} of {length} bytes, {longest} are allowed"
+        if length > most[kind]:
+            raise ProtocolError(
+                f"the peer sent a PDU of type {kind} and {length} bytes; {most[kind]} are allowed"
             )
         if kind == p.P_DATA_TF:
-            try:
-                self._take_pdvs(length)
-            except ProtocolError as error:
-                self._abort(_INVALID_PARAMETER, str(error))
+            self._take_pdvs(length)
             return
         self._read(length)
+        self._journal.note("released" if kind == p.RELEASE_RQ else "aborted", self.number)
         if kind == p.RELEASE_RQ:
-            self._journal.note("released", self.number)
             self._answer("release", [p.encode_release_reply()])
             self._drain()
-        else:
-            self._journal.note("aborted", self.number)
         raise _EndedError
 
     def _take_pdvs(self, remaining: int) -> None:
@@ -246,17 +235,12 @@ class Connection:
         self._strike_in_data(incoming)
         while length:
             # No byte after the one that a fault waits for.
-            until = (
-                self._threshold(incoming.ahead[-1]) - incoming.arrival.size_bytes
-                if incoming.ahead
-                else length
-            )
-            piece = self._read(min(length, until, _PIECE_BYTES))
+            until_fault = incoming.ahead[-1][0] - incoming.arrival.size_bytes if incoming.ahead else length
+            piece = self._read(min(length, until_fault, _PIECE_BYTES))
             incoming.arrival.write(piece)
             length -= len(piece)
             self._strike_in_data(incoming)
         if is_last:
-            self._incoming = None
             self._finish_store(incoming)
 
     # -- negotiating -----------------------------------------------------------------------------
@@ -269,14 +253,11 @@ class Connection:
                 _UNEXPECTED_PDU,
                 f"the peer sent a PDU of type {kind} and {length} bytes before an association",
             )
-        try:
-            self._request = request = decode_request(self._read(length))
-        except ProtocolError as error:
-            self._abort(_INVALID_PARAMETER, str(error))
+        self._request = request = decode_request(self._read(length))
+        is_within_limit = self._enter(self)
         self._sock.settimeout(self._service.network_timeout_seconds)
         self.number = self._journal.next_association(str(request))
         self._occasion = Occasion(self.number)
-        is_within_limit = self._enter(self)
         rejection = self._service.rejection(request)
         if rejection is None and not is_within_limit:
             rejection = _LOCAL_LIMIT_EXCEEDED
@@ -333,7 +314,7 @@ class Connection:
         self._occasion = Occasion(self.number, sop_class, instance)
         self._end_if_due("command")
         ahead = self._plan.candidates("data", self._occasion)
-        incoming.ahead = sorted(ahead, key=lambda index: (self._threshold(index), index), reverse=True)
+        incoming.ahead = sorted(((self._plan.faults[n].after_bytes, n) for n in ahead), reverse=True)
         # An early answer asked for before the first byte must not wait for that byte.
         self._strike_in_data(incoming, before_data=True)
 
@@ -350,6 +331,7 @@ class Connection:
             if ending is not None:
                 self._end(ending)
             self._write("response", self._store_response(incoming.request, status, comment))
+        self._incoming = None
         self._end_if_due("between")
         self._occasion = Occasion(self._occasion.association)
 
@@ -428,16 +410,14 @@ class Connection:
             if self._stopping.wait(1 / trickle.bytes_per_second):
                 raise _EndedError
 
-    def _threshold(self, index: int) -> int:
-        """How many bytes of a data set are read before a fault of stage "data", by its number."""
-        return self._plan.faults[index].after_bytes
-
     def _strike_in_data(self, incoming: _Incoming, *, before_data: bool = False) -> None:
-        while incoming.ahead and self._threshold(incoming.ahead[-1]) <= incoming.arrival.size_bytes:
-            fault = self._plan.faults[incoming.ahead[-1]]
+        while incoming.ahead and incoming.ahead[-1][0] <= incoming.arrival.size_bytes:
+            number = incoming.ahead[-1][1]
+            fault = self._plan.faults[number]
             if before_data and not isinstance(fault, faults.EarlyResponse):
                 return
-            if not self._plan.strikes(incoming.ahead.pop()):
+            incoming.ahead.pop()
+            if not self._plan.strikes(number):
                 continue
             self._note(fault)
             if not isinstance(fault, faults.EarlyResponse):

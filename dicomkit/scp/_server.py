@@ -226,9 +226,11 @@ class _Listener:
         self._threads: dict[Connection, threading.Thread] = {}
         self._associated: set[Connection] = set()
         self._waiting: dict[Connection, float] = {}  # since when; the oldest first
-        self._socket = _listening(
-            host, port, small_buffer=any(isinstance(f, StopReading) for f in plan.faults)
-        )
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self._socket = socket.create_server((host, port), family=family, backlog=128)
+        self._socket.setblocking(False)
+        if any(isinstance(fault, StopReading) for fault in plan.faults):  # inherited by what is accepted
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _SMALL_BUFFER_BYTES)
         self.port: int = self._socket.getsockname()[1]
         self._wake, self._waker = socket.socketpair()
         self._selector = selectors.DefaultSelector()
@@ -315,9 +317,10 @@ class _Listener:
         """End the connection that has waited longest for its request; False when none does."""
         with self._lock:
             connection = next(iter(self._waiting), None)
-            thread = None if connection is None else self._threads[connection]
-        if connection is None or thread is None:
-            return False
+            if connection is None:
+                return False
+            del self._waiting[connection]
+            thread = self._threads[connection]
         connection.interrupt(why)
         thread.join()
         return True
@@ -325,7 +328,8 @@ class _Listener:
     def _enter(self, connection: Connection) -> bool:
         """Count an association that is asked for; False when there are more than the service allows."""
         with self._lock:
-            self._waiting.pop(connection, None)
+            if self._waiting.pop(connection, None) is None:
+                raise ConnectionAbortedError("it was dropped a moment ago")
             self._associated.add(connection)
             return len(self._associated) <= self._service.maximum_associations
 
@@ -339,22 +343,3 @@ class _Listener:
             connection.note_closed()
             with self._lock:
                 del self._threads[connection]
-
-
-def _listening(host: str, port: int, *, small_buffer: bool) -> socket.socket:
-    """A listening socket; the port may be bound again right after it is closed."""
-    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
-    try:
-        if hasattr(socket, "SO_EXCLUSIVEADDRUSE"):  # Windows, where SO_REUSEADDR would share the port
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
-        else:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if small_buffer:  # inherited by what is accepted
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _SMALL_BUFFER_BYTES)
-        listener.bind((host, port))
-        listener.listen(128)
-        listener.setblocking(False)
-    except OSError:
-        listener.close()
-        raise
-    return listener
