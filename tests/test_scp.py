@@ -19,8 +19,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydicom import dcmread
-from pynetdicom import AE, build_context
-from pynetdicom.pdu_primitives import UserIdentityNegotiation
+from pynetdicom import AE, build_context, build_role
+from pynetdicom.pdu_primitives import (
+    AsynchronousOperationsWindowNegotiation,
+    SOPClassCommonExtendedNegotiation,
+    SOPClassExtendedNegotiation,
+    UserIdentityNegotiation,
+)
 
 from dicomkit import DicomSenderSetting, send_batch
 from dicomkit import scp as faulty
@@ -295,6 +300,24 @@ def test_a_known_class_of_another_service_is_refused() -> None:
         scu.release()
 
 
+def test_what_else_is_negotiated_is_left_at_its_default() -> None:
+    window = AsynchronousOperationsWindowNegotiation()
+    window.maximum_number_operations_invoked = window.maximum_number_operations_performed = 5
+    extended, common = SOPClassExtendedNegotiation(), SOPClassCommonExtendedNegotiation()
+    extended.sop_class_uid = common.sop_class_uid = CT
+    extended.service_class_application_information = b"\2\0\1\0\3\0"
+    common.service_class_uid = "1.2.840.10008.4.2"
+    asked = [build_role(CT, scu_role=True, scp_role=True), window, extended, common]
+    with LocalSCP() as scp:
+        association = AE("US").associate(
+            scp.host, scp.port, contexts=[build_context(CT)], ae_title=scp.aet, ext_neg=asked
+        )
+        (context,) = association.accepted_contexts
+        assert (context.as_scu, context.as_scp) == (True, False)
+        assert association.acceptor.asynchronous_operations == (1, 1)
+        association.release()
+
+
 @pytest.mark.parametrize(
     ("options", "rejection"),
     [
@@ -456,6 +479,15 @@ def test_stop_ends_idle_waiting_and_busy_connections_at_once() -> None:
         assert monotonic() - before < 2
         for scu in (silent, idle, busy, halfway):
             assert scu.rest() in (b"", ABORTED)
+
+
+def test_stop_leaves_no_part_of_what_was_not_answered(tmp_path: Path) -> None:
+    scp = LocalSCP(output=tmp_path, faults=[faulty.Delay(60)]).start()
+    with associated(scp) as scu:
+        scu.offer()
+        scp.wait_for("fault")
+        scp.stop()
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_setting_points_here() -> None:

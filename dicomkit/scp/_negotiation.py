@@ -134,9 +134,10 @@ def reply_to(context: ProposedContext, refused_classes: set[str], refused_syntax
 def _is_of_another_service(sop_class_uid: str) -> bool:
     if sop_class_uid in STORAGE_CLASSES or sop_class_uid == VERIFICATION:
         return False
+    from pydicom.config import IGNORE
     from pydicom.uid import UID
 
-    return UID(sop_class_uid).type != ""
+    return UID(sop_class_uid, IGNORE).type != ""  # no warning of an odd one
 
 
 def decode_request(body: bytes) -> AssociationRequest:
