@@ -48,14 +48,13 @@ HEAVY = (
     "anywidget",
     "pydantic",
 )
-# These work with pixels, frames or pynetdicom's server whenever they are used, so they need not wait with importing.
+# These work with pixels, frames or pynetdicom whenever they are used, so they need not wait with importing.
 MAY_BE_HEAVY = (
     "widgets",
     "analysis",
     "verification",
     "preview",
     "samples",
-    "scp",
     "tags",
     "_support.pynetdicom_log",
 )
@@ -184,7 +183,7 @@ def test_light_rooms_load_nothing_heavy() -> None:
     light = [
         f"dicomkit.{module}".rstrip(".")
         for module in MODULES
-        if not module.startswith(MAY_BE_HEAVY) and module not in ("__main__", "cli.demo", "cli.receiver")
+        if not module.startswith(MAY_BE_HEAVY) and module not in ("__main__", "cli.demo")
     ]
     assert "dicomkit.cli.send" in light
     assert "dicomkit.batch" in light
