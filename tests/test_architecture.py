@@ -49,13 +49,12 @@ HEAVY = (
     "anywidget",
     "pydantic",
 )
-# These work with pixels, frames or pynetdicom's server whenever they are used, so they need not wait with importing.
+# These work with pixels, frames or pynetdicom whenever they are used, so they need not wait with importing.
 MAY_BE_HEAVY = (
     "widgets",
     "analysis",
     "verification",
     "preview",
-    "scp",
     "tags",
     "_support.pynetdicom_log",
 )
@@ -197,7 +196,7 @@ def test_light_rooms_load_nothing_heavy() -> None:
     light = [
         f"dicomkit.{module}".rstrip(".")
         for module in MODULES
-        if not module.startswith(MAY_BE_HEAVY) and module not in ("__main__", "cli.demo", "cli.scp")
+        if not module.startswith(MAY_BE_HEAVY) and module not in ("__main__", "cli.demo")
     ]
     assert "dicomkit.cli.send" in light
     assert "dicomkit.batch" in light
