@@ -17,8 +17,8 @@ from uuid import uuid4
 
 from dicomkit.dictionary.statuses import PROCESSING_FAILURE, SUCCESS
 from dicomkit.verification._by_find import Group
-from dicomkit.verification._scu import Broken, Line, NoLine, status_of, status_words
 from dicomkit.verification._listener import Listener
+from dicomkit.verification._scu import Broken, Line, NoLine, status_of, status_words
 from dicomkit.verification._subjects import Finding, Inquiry, Subject
 
 if TYPE_CHECKING:

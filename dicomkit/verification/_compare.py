@@ -11,10 +11,9 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from dicomkit.dictionary.identifying import profile_action
-from dicomkit.dictionary.uids import uid_name
+from dicomkit.dictionary.uids import UNCOMPRESSED, uid_name
 from dicomkit.verification._allowed import TRAILING_PADDING, Allowed, When, is_group_length, rule_for
 from dicomkit.verification._elements import (
-    NATIVE,
     PIXEL_DATA,
     DataSet,
     Element,
@@ -187,7 +186,7 @@ class _Walk:
             and other_data.fragments is not None
         ):
             return None  # nobody had a reason to make another code stream of it
-        if other_data.fragments is not None and self.other_syntax in NATIVE:
+        if other_data.fragments is not None and self.other_syntax in UNCOMPRESSED:
             return PixelVerdict("no", f"it is compressed still, as {uid_name(self.other_syntax)} has none")
         verdict = compare_pixels(Pixels(data, one, self.syntax), Pixels(other_data, other, self.other_syntax))
         if verdict.same == "unknown":

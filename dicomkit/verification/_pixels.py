@@ -119,14 +119,11 @@ class Pixels:
         return self.data.fragments is not None
 
     def number(self, tag: int, absent: int) -> int:
-        element = self.around.get(tag)
-        found = None if element is None else number_of(element)
-        return absent if found is None else found
+        return number_of(self.around.get(tag), absent)
 
     @property
     def colour(self) -> str:
-        element = self.around.get(0x00280004)
-        return "" if element is None else text_of(element)[:16]  # as long as a code string is
+        return text_of(self.around.get(0x00280004))[:16]  # as long as a code string is
 
 
 class _Frame(NamedTuple):
