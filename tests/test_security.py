@@ -73,7 +73,7 @@ from dicomkit.scp import (
     Trickle,
 )
 from dicomkit.verification._by_commit import PUSH_MODEL
-from dicomkit.verification._listener import Listener
+from dicomkit.verification._listener import listening
 from dicomkit.wire import pdu as p
 from dicomkit.wire.association import Association
 from dicomkit.wire.socket import Interrupt, Peer
@@ -834,7 +834,7 @@ def test_a_silent_caller_keeps_no_report_out(certificates: Certificates) -> None
         return 0, None
 
     with (
-        Listener(HOST, port, peer, PUSH_MODEL, take, tls=server.for_server()),
+        listening(HOST, port, peer, PUSH_MODEL, take, tls=server.for_server()),
         socket.create_connection((HOST, port)) as silent,
     ):
         silent.send(b"\x16")
