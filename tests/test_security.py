@@ -847,6 +847,20 @@ def test_a_silent_caller_keeps_no_report_out(certificates: Certificates) -> None
     assert not arrived.is_set()
 
 
+def test_a_silent_caller_does_not_keep_verify_from_ending(certificates: Certificates) -> None:
+    port, tls = free_port(), certificates.options("server").for_server()
+    client = certificates.options("client")
+    peer = peer_at(port, client, 10 * HANG_SECONDS)
+    with listening(HOST, port, peer, PUSH_MODEL, lambda event: (0, None), tls=tls):
+        silent = socket.create_connection((HOST, port))
+        silent.send(b"\x16")
+        with opened(peer_at(port, client)) as association:  # which came later
+            association.release()
+        begin = monotonic()
+    assert monotonic() - begin < HANG_SECONDS
+    silent.close()
+
+
 # Options that cannot be used
 
 
