@@ -10,36 +10,27 @@ from dataclasses import dataclass
 from typing import Literal
 
 When = Literal["always", "encapsulated", "decoded", "coerced", "value"]
+"""``always``: the elements may differ, outside of sequences. ``encapsulated``: they may beside pixels that are
+compressed on either side; ``decoded``: where these had to be decoded, and the samples are the same. ``coerced``: they
+may, outside of sequences, where the archive said so when it stored (status 0xB000). ``value``: it is about how values
+are encoded, which `_compare`, `_values` and `_pixels` see to."""
 
 
 @dataclass(frozen=True, slots=True)
 class Allowed:
-    """One kind of difference that is none.
-
-    Attributes
-    ----------
-    what : str
-    reason : str
-        Why, with the section of the standard.
-    when : {"always", "encapsulated", "decoded", "coerced", "value"}
-        ``always``: the elements of `tags` may differ, outside of sequences. ``encapsulated``: they may beside pixels
-        that are compressed on either side; ``decoded``: where these had to be decoded, and the samples are the same.
-        ``coerced``: they may, outside of sequences, where the archive said so when it stored (status 0xB000).
-        ``value``: it is about how values are encoded, which `_compare`, `_values` and `_pixels` see to.
-    tags : tuple of int
-    changes : tuple of str
-        Which of ``changed``, ``missing`` and ``added`` are allowed; ``extended`` is a change that keeps all of the text
-        that was there.
-    words : str
-        How the verdict says it, which then names the elements; empty where it is not mentioned.
-    """
+    """One kind of difference that is none."""
 
     what: str
-    reason: str
+    reason: str  # with the section of the standard
     when: When = "value"
     tags: tuple[int, ...] = ()
-    changes: tuple[str, ...] = ("changed", "extended", "missing", "added")
-    words: str = ""
+    changes: tuple[str, ...] = (
+        "changed",
+        "extended",
+        "missing",
+        "added",
+    )  # extended: it keeps the text that was there
+    words: str = ""  # how the verdict says it, which then names the elements; empty where it is not mentioned
 
 
 TRAILING_PADDING = 0xFFFCFFFC

@@ -36,23 +36,12 @@ Above = tuple[tuple[int, int], ...]
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One element that did not come back as it was sent.
+    """One element that did not come back as it was sent."""
 
-    Attributes
-    ----------
-    path : str
-        Where: ``(0010,0010) PatientName``, ``(0008,1140)[1] > (0008,1155) ReferencedSOPInstanceUID``; items from 1.
-    what : {"changed", "missing", "added"}
-    tag : int
-        Of the element of the top level that it is in.
-    values : str
-        ``"'CT' became 'MR'"``, or empty where a value might say who the patient is.
-    """
-
-    path: str
+    path: str  # (0010,0010) PatientName, (0008,1140)[1] > (0008,1155) ReferencedSOPInstanceUID; items from 1
     what: What
-    tag: int
-    values: str = ""
+    tag: int  # of the element of the top level that it is in
+    values: str = ""  # 'CT' became 'MR', or empty where a value might say who the patient is
 
     def __str__(self) -> str:
         return f"{self.path} {self.what}{f' ({self.values})' if self.values else ''}"

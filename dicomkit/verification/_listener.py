@@ -68,11 +68,7 @@ def listening(
                 # It waits for a request, for as long as the ACSE timeout: anything in its queue ends that.
                 association.is_aborted = True
                 association.dul.to_user_queue.put(A_ABORT())
-            transport = association.dul.socket
-            if transport is not None and transport.socket is not None:
-                with suppress(OSError):  # closed already
-                    transport.socket.shutdown(socket.SHUT_RDWR)
-            end_association(association)
+            end_association(association, releases=False)
 
 
 class _Server(ThreadedAssociationServer):

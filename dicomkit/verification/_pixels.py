@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
 from math import prod
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
+
+import numpy as np
 
 from dicomkit._support.pydicom_quiet import PYDICOM_QUIET
 from dicomkit.dictionary.codestreams import COD, FRAME_MARKERS, SIZ, SOC_SIZ, SOI, marker_segments
@@ -21,10 +23,7 @@ from dicomkit.dictionary.uids import RLE_LOSSLESS, uid_name
 from dicomkit.verification._elements import DataSet, Element
 from dicomkit.verification._values import in_little_endian, number_of, text_of
 
-if TYPE_CHECKING:
-    import numpy as np
-
-    Samples = np.ndarray[Any, Any]
+Samples = np.ndarray[Any, Any]
 
 DECODED_AS = {
     "YBR_FULL_422": "YBR_FULL",
@@ -250,8 +249,6 @@ def _tolerance(pixels: Pixels) -> int:
 
 def _difference(frames: Iterator[_Frame], others: Iterator[_Frame], tolerance: int) -> str:
     """Which frame differs, and in how many values; empty when none does."""
-    import numpy as np
-
     for number, (one, other) in enumerate(zip(frames, others, strict=True), 1):
         samples, other_samples, allowed = _in_one_colour(one, other, tolerance)
         bits = min(one.bits, other.bits)
@@ -270,8 +267,6 @@ def _difference(frames: Iterator[_Frame], others: Iterator[_Frame], tolerance: i
 
 def _in_one_colour(one: _Frame, other: _Frame, tolerance: int) -> tuple[Samples, Samples, int]:
     """The samples of both in the same colour space, and by how much they may differ there."""
-    import numpy as np
-
     # What is no colour space of three samples says nothing of those that were sent.
     sent = one.colours - _NO_COLOURS if one.samples.shape[-1] == 3 else one.colours
     if sent & other.colours or not sent or not other.colours:
@@ -299,8 +294,6 @@ def _in_one_colour(one: _Frame, other: _Frame, tolerance: int) -> tuple[Samples,
 
 def _says_no_more(frame: _Frame, bits: int, *, is_signed: bool) -> bool:
     """Whether all bits above the lower ones are zero, or repeat the sign."""
-    import numpy as np
-
     if frame.bits <= bits:
         return True
     high = frame.samples >> np.uint64(bits)
@@ -312,8 +305,6 @@ def _says_no_more(frame: _Frame, bits: int, *, is_signed: bool) -> bool:
 
 def _as_numbers(samples: Samples, bits: int, is_signed: bool) -> Samples:
     """The lower bits of each sample as a signed number of 64 bits."""
-    import numpy as np
-
     unused = np.uint64(64 - bits)
     upper = samples << unused
     return (
@@ -362,8 +353,6 @@ def _count_native(pixels: Pixels, *, may_be_padded: bool) -> int:
 
 
 def _native_frames(pixels: Pixels) -> Iterator[_Frame]:
-    import numpy as np
-
     rows, columns, samples = pixels.native_shape
     bits, size = pixels.number(_ALLOCATED), rows * columns * samples
     is_signed, colours = pixels.number(_SIGNED) == 1, frozenset({pixels.colour})
@@ -382,8 +371,6 @@ def _native_frames(pixels: Pixels) -> Iterator[_Frame]:
 
 def _joined(cells: Samples) -> Samples:
     """Samples of whose bytes, the least significant first, the last axis is made."""
-    import numpy as np
-
     padded = np.zeros((*cells.shape[:-1], 8), np.uint8)
     padded[..., : cells.shape[-1]] = cells
     return padded.view("<u8")[..., 0]
@@ -411,7 +398,6 @@ def _plugins(pixels: Pixels) -> list[str]:
 
 
 def _decoded(stream: bytes, said: _Stream, pixels: Pixels, plugin: str) -> _Frame:
-    import numpy as np
     from pydicom.encaps import encapsulate
     from pydicom.pixels.decoders.base import get_decoder
 
@@ -444,8 +430,6 @@ def _decoded_rle(stream: bytes, said: _Stream, pixels: Pixels, _: str) -> _Frame
 
     A segment for each byte of each sample, the most significant first (PS3.5 G.2).
     """
-    import numpy as np
-
     count = int.from_bytes(stream[:4], "little")  # PS3.5 G.5
     begins = np.frombuffer(stream, "<u4", count, offset=4).tolist()
     parts = [stream[begin:end] for begin, end in zip(begins, [*begins[1:], len(stream)], strict=True)]

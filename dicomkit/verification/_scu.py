@@ -58,23 +58,11 @@ class NoAnswer(DicomkitError):
 
 
 class Scu:
-    """A way to ask one peer, closed when the block ends.
+    """A way to ask one peer for one service, closed when the block ends.
 
-    Parameters
-    ----------
-    peer : Peer
-    service : (str, str)
-        UID of the SOP class that is asked for, which the peer must accept, and its name.
-    instead : str
-        What to do where it is not offered.
-    offers : sequence of Offer
-        Contexts beside that of the service.
-    received : sequence of str
-        SOP classes that the peer is to send to us on the same association (PS3.7 D.3.3.4).
-    answer_seconds : float
-        How long a whole message of the peer may take.
-    handlers : sequence
-        Events of pynetdicom, each with its handler.
+    The service is given by UID and name, and `instead` says what to do where it is not offered. `received` are the SOP
+    classes that the peer is to send to us on the same association (PS3.7 D.3.3.4), `answer_seconds` is how long a whole
+    message of the peer may take, and `handlers` are events of pynetdicom, each with its handler.
     """
 
     def __init__(
@@ -224,9 +212,9 @@ def entity_of(peer: Peer) -> AE:
     return entity
 
 
-def end_association(association: Association) -> None:
+def end_association(association: Association, *, releases: bool = True) -> None:
     """End an association of pynetdicom's in whatever state it is, and wait for its threads."""
-    if association.is_established:
+    if association.is_established and releases:
         association.release()
     transport = association.dul.socket
     if transport is not None and transport.socket is not None:
