@@ -50,6 +50,7 @@ from dicomkit import (
     send_batch,
     verify,
 )
+from dicomkit.dictionary.uids import COMMITMENT_PUSH_MODEL
 from dicomkit.errors import (
     AssociationAborted,
     AssociationRejected,
@@ -72,7 +73,6 @@ from dicomkit.scp import (
     StopReading,
     Trickle,
 )
-from dicomkit.verification._by_commit import PUSH_MODEL
 from dicomkit.verification._listener import listening
 from dicomkit.wire import pdu as p
 from dicomkit.wire.association import Association
@@ -834,7 +834,7 @@ def test_a_silent_caller_keeps_no_report_out(certificates: Certificates) -> None
         return 0, None
 
     with (
-        listening(HOST, port, peer, PUSH_MODEL, take, tls=server.for_server()),
+        listening(HOST, port, peer, COMMITMENT_PUSH_MODEL, take, tls=server.for_server()),
         socket.create_connection((HOST, port)) as silent,
     ):
         silent.send(b"\x16")
@@ -851,7 +851,7 @@ def test_a_silent_caller_does_not_keep_verify_from_ending(certificates: Certific
     port, tls = free_port(), certificates.options("server").for_server()
     client = certificates.options("client")
     peer = peer_at(port, client, 10 * HANG_SECONDS)
-    with listening(HOST, port, peer, PUSH_MODEL, lambda event: (0, None), tls=tls):
+    with listening(HOST, port, peer, COMMITMENT_PUSH_MODEL, lambda event: (0, None), tls=tls):
         silent = socket.create_connection((HOST, port))
         silent.send(b"\x16")
         with opened(peer_at(port, client)) as association:  # which came later

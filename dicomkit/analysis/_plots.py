@@ -273,7 +273,7 @@ def _tidy(ax: Axes, *, grid: Literal["x", "y", "none"]) -> None:
 
 
 def _percent(part: int, whole: int) -> str:
-    """A share as it can be said without a lie: 100 % is all of them, and what occurs is never 0 %."""
+    """A share, in which 100 % is all of them, and what occurs is never 0 %."""
     share = 100 * part / whole
     if part == whole:
         return "100 %"

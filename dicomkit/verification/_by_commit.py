@@ -21,12 +21,11 @@ from pynetdicom import evt
 from pynetdicom.pdu import P_DATA_TF
 
 from dicomkit.dictionary.statuses import PROCESSING_FAILURE, SUCCESS
+from dicomkit.dictionary.uids import COMMITMENT_INSTANCE, COMMITMENT_PUSH_MODEL
 from dicomkit.verification._listener import listening
 from dicomkit.verification._scu import NoAnswer, Scu, Unavailable, status_of, status_words
 from dicomkit.verification._subjects import Finding, Group, Inquiry, Subject
 
-PUSH_MODEL = "1.2.840.10008.1.20.1"  # PS3.4 J.3.5
-_PUSH_MODEL_INSTANCE = "1.2.840.10008.1.20.1.1"  # PS3.4 J.3.5, well-known
 _REQUEST_COMMITMENT = 1  # Action Type ID, PS3.4 Table J.3-1
 _LARGEST_REQUEST = 1000  # instances in one transaction
 
@@ -87,7 +86,7 @@ class _Reports:
         return SUCCESS, None
 
     def _sent(self, event: Any) -> None:
-        if isinstance(event.pdu, P_DATA_TF):  # our answer, of which a release at once would deprive the peer
+        if isinstance(event.pdu, P_DATA_TF):  # our answer: now the association may be released
             self._settle(event)
 
     def _settle(self, event: Any) -> None:
@@ -114,7 +113,7 @@ class _Reports:
     def _findings(self, report: _Report) -> Group:
         subjects = self._waiting.pop(report.transaction_uid, [])
         found = [(subject, self._finding(subject, report)) for subject in subjects]
-        # Whoever has an answer waits for no other transaction.
+        # What has an answer waits for no other transaction.
         answered = {subject.key for subject, finding in found if finding.verified != "unknown"}
         for transaction_uid, others in list(self._waiting.items()):
             others[:] = [subject for subject in others if subject.key not in answered]
@@ -151,14 +150,16 @@ def ask_by_commit(inquiry: Inquiry) -> Generator[Group]:
         if listens:
             where = inquiry.listen_host, inquiry.listen_port
             others, tls = reports.endings(), inquiry.listen_tls
-            stack.enter_context(listening(*where, peer, PUSH_MODEL, reports.take, others=others, tls=tls))
+            stack.enter_context(
+                listening(*where, peer, COMMITMENT_PUSH_MODEL, reports.take, others=others, tls=tls)
+            )
         for subject in inquiry.subjects:
             if subject.transaction_uid is not None:
                 reports.expect(subject.transaction_uid, [subject])
         scu = stack.enter_context(
             Scu(
                 peer,
-                (PUSH_MODEL, "storage commitment"),
+                (COMMITMENT_PUSH_MODEL, "storage commitment"),
                 "use method='find' or 'get'",
                 answer_seconds=float(peer.timeout_seconds),
                 handlers=[(evt.EVT_N_EVENT_REPORT, reports.take), *reports.endings()],
@@ -211,7 +212,7 @@ def _act(scu: Scu, information: Dataset) -> int:
     association = scu.ask()
     try:
         answer, _ = association.send_n_action(
-            information, _REQUEST_COMMITMENT, PUSH_MODEL, _PUSH_MODEL_INSTANCE
+            information, _REQUEST_COMMITMENT, COMMITMENT_PUSH_MODEL, COMMITMENT_INSTANCE
         )
         status = status_of(answer)
     except Exception as error:  # whatever pynetdicom and pydicom raise upon what a peer sends

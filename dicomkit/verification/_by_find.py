@@ -12,13 +12,11 @@ from time import monotonic
 
 from pydicom import Dataset
 
-from dicomkit.dictionary.statuses import SUCCESS
-from dicomkit.dictionary.uids import uid_name
+from dicomkit.dictionary.statuses import PENDING, SUCCESS
+from dicomkit.dictionary.uids import STUDY_ROOT_FIND, uid_name
 from dicomkit.verification._scu import NoAnswer, Scu, Unavailable, status_of, status_words
 from dicomkit.verification._subjects import NO_SERIES, Finding, Group, Inquiry, Series, Subject
 
-STUDY_ROOT_FIND = "1.2.840.10008.5.1.4.1.2.2.1"  # PS3.4 C.6.2.3
-PENDING = (0xFF00, 0xFF01)  # PS3.4 Table C.4-1
 _LONGEST_LIST = 100
 _MOST_REFUSALS = 3  # in a row, after which the rest is not asked about one by one
 

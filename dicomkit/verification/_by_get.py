@@ -11,9 +11,16 @@ from typing import TYPE_CHECKING, Any, cast
 
 from pynetdicom import evt
 
-from dicomkit.dictionary.statuses import SUCCESS
-from dicomkit.dictionary.uids import EXPLICIT_LE, IMPLICIT_LE, RLE_LOSSLESS, uid_name
-from dicomkit.verification._by_find import DAMAGED_COPY, PENDING, STUDY_ROOT_FIND, find, image_identifier
+from dicomkit.dictionary.statuses import PENDING, SUCCESS
+from dicomkit.dictionary.uids import (
+    EXPLICIT_LE,
+    IMPLICIT_LE,
+    RLE_LOSSLESS,
+    STUDY_ROOT_FIND,
+    STUDY_ROOT_GET,
+    uid_name,
+)
+from dicomkit.verification._by_find import DAMAGED_COPY, find, image_identifier
 from dicomkit.verification._elements import Encoded
 from dicomkit.verification._judge import judge
 from dicomkit.verification._scu import NoAnswer, Offer, Scu, Unavailable, status_of, status_words
@@ -24,7 +31,6 @@ from dicomkit.wire.pdu import MAX_CONTEXTS
 if TYPE_CHECKING:
     from pynetdicom.dimse_primitives import C_STORE
 
-STUDY_ROOT_GET = "1.2.840.10008.5.1.4.1.2.2.3"  # PS3.4 C.6.2.3
 _NOT_ASKED_FOR = 0xC000  # PS3.4 Table B.2-1, cannot understand: our answer to what we did not ask for
 
 # In which an archive may keep what it compressed by itself; each is a context, so that it need not convert.

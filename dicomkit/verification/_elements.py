@@ -114,7 +114,7 @@ class _Reader:
             if tag in (_ITEM_END, _SEQUENCE_END):
                 if is_open:
                     return DataSet(elements), position + 8 if tag == _ITEM_END else position
-                position += 8  # astray: it has no value, and delimits nothing
+                position += 8  # out of place: it has no value, and delimits nothing
                 continue
             header = self._header(position, end, layout)
             if header is None:

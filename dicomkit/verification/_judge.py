@@ -8,19 +8,18 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from dicomkit.dictionary.statuses import COERCION
 from dicomkit.dictionary.uids import uid_name
 from dicomkit.verification._compare import Comparison, Difference, compare, named
 from dicomkit.verification._elements import Encoded, NotComparable, read_data_set
 from dicomkit.verification._sources import Source
 from dicomkit.verification._subjects import Finding, Subject
 
-_COERCION = 0xB000  # Coercion of Data Elements, PS3.4 Table B.2-1
-
 
 def judge(archive: str, subject: Subject, source: Source, brought: Encoded) -> Finding:
     """Whether what the archive brought back is what this source holds."""
     try:
-        comparison = compare(source.encoded, brought, coerced=subject.status == _COERCION)
+        comparison = compare(source.encoded, brought, coerced=subject.status == COERCION)
     except NotComparable as error:
         return _not_comparable(archive, source, error)
     came, otherwise, syntax = f"it came back from {archive}", "", subject.syntax_on_the_wire

@@ -93,7 +93,7 @@ def verify(
         the archive knows our AE title. With port 0 only reports on our own association are taken.
     tls, identity
         As for `send_batch`. With `tls` a report on a new association is taken under TLS too: its `cert_file` and
-        `key_file` are then ours, and whoever reports must have a certificate that `ca_file` vouches for.
+        `key_file` are then ours, and the reporting archive must have a certificate that `ca_file` vouches for.
 
     Returns
     -------

@@ -18,7 +18,7 @@ from pynetdicom.association import Association
 from pynetdicom.pdu_primitives import UserIdentityNegotiation
 
 from dicomkit._support.pynetdicom_log import WITHOUT_SECRETS
-from dicomkit.dictionary.statuses import status_meaning
+from dicomkit.dictionary.statuses import query_status_meaning
 from dicomkit.dictionary.uids import EXPLICIT_LE, IMPLICIT_LE
 from dicomkit.errors import DicomkitError, WireError
 from dicomkit.wire.association import Association as OurAssociation
@@ -35,18 +35,6 @@ _THREAD_SECONDS = 10.0  # for pynetdicom's threads to end, once the socket is cl
 
 Offer = tuple[str, tuple[str, ...]]
 """A presentation context: abstract syntax, and transfer syntaxes in the order of preference."""
-
-# PS3.4 Tables C.4-1 and C.4-3: what these mean to a query or retrieval; others as in PS3.7 Annex C.
-_QUERY_STATUSES = {
-    0xA700: "Refused: Out of Resources",
-    0xA701: "Refused: Out of Resources, unable to calculate number of matches",
-    0xA702: "Refused: Out of Resources, unable to perform sub-operations",
-    0xA801: "Refused: Move Destination unknown",
-    0xA900: "Identifier does not match SOP Class",
-    0xB000: "Sub-operations complete, one or more failures",
-    0xFE00: "Cancel",
-}
-_UNABLE_TO_PROCESS = 0xC000  # Cxxx
 
 
 class Unavailable(DicomkitError):
@@ -233,7 +221,4 @@ def status_of(answer: Dataset) -> int | None:
 
 def status_words(status: int) -> str:
     """``0xA700 (Refused: Out of Resources)``: a status of a query, a retrieval or an action."""
-    meaning = _QUERY_STATUSES.get(status)
-    if meaning is None:
-        meaning = "Unable to process" if status & 0xF000 == _UNABLE_TO_PROCESS else status_meaning(status)
-    return f"0x{status:04X} ({meaning})"
+    return f"0x{status:04X} ({query_status_meaning(status)})"
