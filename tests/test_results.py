@@ -296,7 +296,7 @@ def test_a_time_of_another_zone_is_turned_into_utc() -> None:
 def test_a_frame_of_many_rows_is_joined_from_its_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     results = [replace(STORED, instance=number) for number in range(7)]
     whole = to_frame(results)
-    monkeypatch.setattr("dicomkit.results._CHUNK_ROWS", 3)
+    monkeypatch.setattr("dicomkit.results._frame._CHUNK_ROWS", 3)
     assert_frame_equal(to_frame(iter(results)), whole)
 
 

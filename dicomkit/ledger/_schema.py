@@ -32,7 +32,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dicomkit.results import ALWAYS_THERE, COLUMNS, KIND_OF_COLUMN
+from dicomkit.results import COLUMN_OF, COLUMNS
 
 if TYPE_CHECKING:
     import sqlite3
@@ -49,29 +49,19 @@ __all__ = [
 SCHEMA_VERSION = 3
 APPLICATION_ID = 0x44434B4C
 
-BATCH_COLUMNS = ("batch_id", "calling_aet", "called_aet", "host", "port")
+BATCH_COLUMNS = tuple(name for name, column in COLUMN_OF.items() if column.is_of_batch)
 """The columns of results that are the same in every row of a batch."""
 
 VALUE_COLUMNS = (*(name for name in COLUMNS if name not in BATCH_COLUMNS), "fingerprint")
 """What is kept of each attempt: all other columns of results, and by what its content is known again."""
 
-_SQL_TYPES = {
-    "string": "TEXT",
-    "float64": "REAL",
-    "int64": "INTEGER",
-    "Int64": "INTEGER",
-    "UInt16": "INTEGER",
-}
-
-
-def _from_its_table(column: str) -> str:
-    return f"{'batches' if column in BATCH_COLUMNS else 'attempt_values'}.{column}"
-
-
 _VALUE_TYPES = ",\n  ".join(
-    f"{name} {_SQL_TYPES.get(KIND_OF_COLUMN.get(name, 'string'), 'TEXT')}"
-    f"{' NOT NULL' if name in ALWAYS_THERE else ''}"
-    for name in VALUE_COLUMNS
+    f"{column.name} {column.kind.sql}{'' if column.is_null else ' NOT NULL'}"
+    for column in COLUMN_OF.values()
+    if not column.is_of_batch
+)
+_VIEW_COLUMNS = ", ".join(
+    f"{'batches' if name in BATCH_COLUMNS else 'attempt_values'}.{name}" for name in (*COLUMNS, "fingerprint")
 )
 _SCHEMA = (
     """CREATE TABLE batches (
@@ -94,8 +84,8 @@ _SCHEMA = (
   interrupted INTEGER NOT NULL DEFAULT 0
 )""",
     "CREATE TABLE attempt_values (\n  id INTEGER PRIMARY KEY,\n  batch INTEGER NOT NULL,\n"
-    f"  {_VALUE_TYPES},\n  UNIQUE (batch, instance, attempt)\n)",
-    f"CREATE VIEW attempts AS SELECT {', '.join(map(_from_its_table, (*COLUMNS, 'fingerprint')))}\n"
+    f"  {_VALUE_TYPES},\n  fingerprint TEXT,\n  UNIQUE (batch, instance, attempt)\n)",
+    f"CREATE VIEW attempts AS SELECT {_VIEW_COLUMNS}\n"
     "FROM batches JOIN attempt_values ON attempt_values.batch = batches.number",
     """CREATE TABLE stored_instances (
   sop_instance_uid TEXT NOT NULL,

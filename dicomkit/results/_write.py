@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from dicomkit._support.files import for_owner
 from dicomkit.errors import MissingExtraError, without_folder
-from dicomkit.results._row import ALWAYS_THERE, CATEGORIES, COLUMNS, KIND_OF_COLUMN
+from dicomkit.results._columns import COLUMN_OF, COLUMNS, TIME, Kind
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -313,7 +313,9 @@ class _ParquetSink:
 
     def put(self, rows: list[Row]) -> None:
         columns = zip(COLUMNS, zip(*rows, strict=True), self._schema.types, strict=True)
-        arrays = [self._array(KIND_OF_COLUMN[name], values, type_) for name, values, type_ in columns]
+        arrays = [
+            self._array(COLUMN_OF[name].kind.categories, values, type_) for name, values, type_ in columns
+        ]
         table = self._arrow.Table.from_arrays(arrays, schema=self._schema)
         # Encoded it is smaller than in memory, but for the headers of its pages.
         self._reserve(table.nbytes + _FOOTER_BYTES)
@@ -340,9 +342,8 @@ class _ParquetSink:
             self._file.seek(end)
         self._footer_size = footer_size
 
-    def _array(self, kind: str, values: Sequence[Any], type_: Any) -> Any:
-        categories = CATEGORIES.get(kind)
-        if categories is None:
+    def _array(self, categories: tuple[str, ...], values: Sequence[Any], type_: Any) -> Any:
+        if not categories:
             return self._arrow.array(values, type=type_)
         # Every category is in every row group, so that a reader sees all of them, in our order.
         codes = [None if value is None else categories.index(value) for value in values]
@@ -362,49 +363,35 @@ def import_pyarrow(purpose: str) -> tuple[Any, Any]:
 
 def _arrow_schema(arrow: Any) -> Any:
     """Return the Arrow schema of `COLUMNS`, with the note from which pandas takes its own dtypes."""
-    category = arrow.dictionary(arrow.int8(), arrow.string())
-    types = {
-        "string": arrow.string(),
-        "int64": arrow.int64(),
-        "Int64": arrow.int64(),
-        "UInt16": arrow.uint16(),
-        "float64": arrow.float64(),
-        "datetime64[us, UTC]": arrow.timestamp("us", tz="UTC"),
-        "outcome": category,
-        "status_category": category,
-    }
+
+    def type_of(kind: Kind) -> Any:
+        if kind.categories:
+            return arrow.dictionary(arrow.int8(), arrow.string())
+        return arrow.timestamp("us", tz="UTC") if kind is TIME else arrow.type_for_alias(kind.dtype.lower())
+
+    columns = COLUMN_OF.values()
     schema = arrow.schema(
-        [
-            arrow.field(name, types[kind], nullable=name not in ALWAYS_THERE)
-            for name, kind in KIND_OF_COLUMN.items()
-        ]
+        [arrow.field(column.name, type_of(column.kind), nullable=column.is_null) for column in columns]
     )
-    return schema.with_metadata({"pandas": json.dumps(_pandas_note())})
+    notes = [
+        {"name": column.name, "field_name": column.name, **_pandas_note(column.kind)} for column in columns
+    ]
+    pandas = {"index_columns": [], "column_indexes": [], "columns": notes, "pandas_version": "2.2.0"}
+    return schema.with_metadata({"pandas": json.dumps(pandas)})
 
 
-def _pandas_note() -> dict[str, Any]:
-    """Return the metadata of pandas' own Parquet files, so that `pandas.read_parquet` gives our dtypes too."""
-
-    def note(name: str, kind: str) -> dict[str, Any]:
-        pandas_type, numpy_type = kind.lower(), kind
-        metadata: dict[str, object] | None = None
-        if kind == "string":
-            pandas_type = "unicode"
-        elif kind in CATEGORIES:
-            pandas_type, numpy_type = "categorical", "int8"
-            metadata = {"num_categories": len(CATEGORIES[kind]), "ordered": False}
-        elif kind.startswith("datetime64"):
-            pandas_type, numpy_type, metadata = "datetimetz", "datetime64[us]", {"timezone": "UTC"}
-        return {
-            "name": name,
-            "field_name": name,
-            "pandas_type": pandas_type,
-            "numpy_type": numpy_type,
-            "metadata": metadata,
-        }
-
-    columns = [note(name, kind) for name, kind in KIND_OF_COLUMN.items()]
-    return {"index_columns": [], "column_indexes": [], "columns": columns, "pandas_version": "2.2.0"}
+def _pandas_note(kind: Kind) -> dict[str, Any]:
+    """Return what pandas' own Parquet files say of a column, so that `pandas.read_parquet` gives our dtypes too."""
+    pandas_type, numpy_type = kind.dtype.lower(), kind.dtype
+    metadata: dict[str, object] | None = None
+    if kind.dtype == "string":
+        pandas_type = "unicode"
+    elif kind.categories:
+        pandas_type, numpy_type = "categorical", "int8"
+        metadata = {"num_categories": len(kind.categories), "ordered": False}
+    elif kind is TIME:
+        pandas_type, numpy_type, metadata = "datetimetz", "datetime64[us]", {"timezone": "UTC"}
+    return {"pandas_type": pandas_type, "numpy_type": numpy_type, "metadata": metadata}
 
 
 _SINKS: dict[str, Callable[[Path], _Sink]] = {
