@@ -13,7 +13,7 @@ import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
 from dicomkit import DicomSenderSetting, Outcome, SendResult, SettingError
-from dicomkit.settings._setting import Binding
+from dicomkit.settings import Binding
 
 __all__ = [
     "table",

@@ -1,6 +1,6 @@
 """Every field of a DicomSenderSetting: its names, its default, what it means, and which values it takes.
 
-The one idea: `FIELDS` is the only table. Parsing, defaults, `explain()` and a form's controls are all read from it.
+`FIELDS` is the one table: parsing, defaults, `explain()` and a form's controls are all read from it.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable
 from enum import IntEnum
 from math import isfinite
-from typing import Literal
+from typing import Literal, TypedDict
 
 from dicomkit._support.frozen import Frozen
 from dicomkit.errors import Picklable, Problem
@@ -22,6 +22,7 @@ __all__ = [
     "FieldInfo",
     "Kind",
     "MessageType",
+    "SettingFields",
     "TYPE_NAME",
     "ASSEMBLY",
     "ZERO_GUID",
@@ -457,6 +458,43 @@ FIELDS: tuple[FieldInfo, ...] = (
         _boolean,
     ),
 )
+
+
+class SettingFields(TypedDict, total=False):
+    """The keywords of `DicomSenderSetting` and `replace`, for type checkers: `FIELDS` by both of their names."""
+
+    type_name: str
+    id: object
+    Id: object
+    name: str
+    Name: str
+    version: int
+    Version: int
+    message_type: int
+    MessageType: int
+    message_type_options: object
+    MessageTypeOptions: object
+    message_template: str
+    MessageTemplate: str
+    remote_host: str
+    RemoteHost: str
+    remote_port: int
+    RemotePort: int
+    our_aet: str
+    OurAET: str
+    remote_aet: str
+    RemoteAET: str
+    timeout_seconds: int
+    TimeoutSeconds: int
+    filters: object
+    Filters: object
+    transformers: object
+    Transformers: object
+    transformers_not_available: bool
+    TransformersNotAvailable: bool
+    disabled: bool
+    Disabled: bool
+
 
 FIELD_OF: dict[str, FieldInfo] = {info.json_name: info for info in FIELDS}
 _FIELD_OF_ATTRIBUTE = {info.attribute: info for info in FIELDS}

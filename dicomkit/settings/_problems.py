@@ -1,14 +1,14 @@
 """What loads, and will surprise: the pitfalls of a DicomSenderSetting, field by field.
 
-The one idea: a severity is a promise. An error means that send refuses the setting, a warning that something
-other than what was meant may happen, an info that there is something to know.
+An error means that send refuses the setting, a warning that something other than what was meant may happen, an info
+that there is something to know.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from dicomkit._support.frozen import Frozen
 from dicomkit.errors import Problem, Severity
@@ -22,14 +22,12 @@ from dicomkit.settings._fields import (
     MessageType,
     show,
 )
-
-if TYPE_CHECKING:
-    from dicomkit.settings._setting import DicomSenderSetting
+from dicomkit.settings._values import SettingValues
 
 __all__ = ["Binding", "binding_of", "pitfalls", "timeout_pitfalls"]
 
 MIN_TIMEOUT_SECONDS = 1
-MAX_TIMEOUT_SECONDS = 2_147_483  # waiting is told to the system in milliseconds, as a signed 32-bit number
+MAX_TIMEOUT_SECONDS = 2_147_483  # the system takes the wait in milliseconds, as a signed 32-bit number
 LONG_TIMEOUT_SECONDS = 3600
 DICOM_PORT = 104  # PS3.8 section 9.1.1: the well-known port; below 1024 an SCP needs privilege to listen
 KNOWN_VERSIONS = (2, 3)
@@ -57,7 +55,7 @@ def binding_of(template: str) -> Binding | None:
     return Binding(match[1].lower(), "inbound" if match[2].lower() == "inbound" else "outbound")
 
 
-def pitfalls(setting: DicomSenderSetting) -> list[Problem]:
+def pitfalls(setting: SettingValues) -> list[Problem]:
     """Every problem of `setting`, in the order of the fields; unknown properties come last."""
     problems = []
     for info in FIELDS:
@@ -87,7 +85,7 @@ def timeout_pitfalls(timeout_seconds: int) -> list[Problem]:
     return []
 
 
-def _type(setting: DicomSenderSetting) -> Iterator[Found]:
+def _type(setting: SettingValues) -> Iterator[Found]:
     assembly = setting.type_name.partition(",")[2].partition(",")[0].strip()
     if not assembly:
         yield "warning", f"{show(setting.type_name)} names no assembly", f'write "{TYPE_NAME}, {ASSEMBLY}"'
@@ -101,7 +99,7 @@ def _type(setting: DicomSenderSetting) -> Iterator[Found]:
         )
 
 
-def _id(setting: DicomSenderSetting) -> Iterator[Found]:
+def _id(setting: SettingValues) -> Iterator[Found]:
     remedy = "give it a GUID of its own if a workflow is to refer to it"
     if not setting.is_written("Id"):
         yield "warning", "there is none, so no other activity can refer to this one", remedy
@@ -109,17 +107,17 @@ def _id(setting: DicomSenderSetting) -> Iterator[Found]:
         yield "warning", "it is null or all zeros, which means no activity at all", remedy
 
 
-def _name(setting: DicomSenderSetting) -> Iterator[Found]:
+def _name(setting: SettingValues) -> Iterator[Found]:
     if not setting.name.strip():
         yield "info", "it is empty or missing", "name the activity after its peer, such as Send to PACS"
 
 
-def _version(setting: DicomSenderSetting) -> Iterator[Found]:
+def _version(setting: SettingValues) -> Iterator[Found]:
     if setting.version not in KNOWN_VERSIONS:
         yield "warning", f"{show(setting.version)} is none that is in use", "write 3 (or 2)"
 
 
-def _message_type(setting: DicomSenderSetting) -> Iterator[Found]:
+def _message_type(setting: SettingValues) -> Iterator[Found]:
     number = setting.message_type
     if number == MessageType.DICOM:
         return
@@ -132,12 +130,12 @@ def _message_type(setting: DicomSenderSetting) -> Iterator[Found]:
     yield "warning", what, "write 16 (DICOM)"
 
 
-def _message_type_options(setting: DicomSenderSetting) -> Iterator[Found]:
+def _message_type_options(setting: SettingValues) -> Iterator[Found]:
     if setting.message_type_options is not None:
         yield "info", "they have no effect in this sender", "leave them, or write null"
 
 
-def _message_template(setting: DicomSenderSetting) -> Iterator[Found]:
+def _message_template(setting: SettingValues) -> Iterator[Found]:
     template = setting.message_template
     remedy = "write exactly one ${GUID inbound} (or outbound) of the activity that has the DICOM message"
     if not template:
@@ -169,7 +167,7 @@ def _why_text(template: str) -> str:
     return f"{show(template)} holds no binding; it {text}"
 
 
-def _remote_host(setting: DicomSenderSetting) -> Iterator[Found]:
+def _remote_host(setting: SettingValues) -> Iterator[Found]:
     host = setting.remote_host
     shown = show(host)
     if host.lower().removesuffix(".") in ("localhost", "::1") or host.startswith("127."):
@@ -193,20 +191,20 @@ def _remote_host(setting: DicomSenderSetting) -> Iterator[Found]:
         )
 
 
-def _remote_port(setting: DicomSenderSetting) -> Iterator[Found]:
+def _remote_port(setting: SettingValues) -> Iterator[Found]:
     if setting.remote_port == DICOM_PORT:
         remedy = "nothing to do here; a receiver without that privilege listens on 11112 as a rule"
         yield "info", "listening on 104 needs privilege on the receiving side", remedy
 
 
-def _our_aet(setting: DicomSenderSetting) -> Iterator[Found]:
+def _our_aet(setting: SettingValues) -> Iterator[Found]:
     if setting.our_aet == FIELD_OF["OurAET"].default:
         what = f"{show(setting.our_aet)} is the default, which tells a peer nothing of who is sending"
         yield "info", what, "agree on a title with the peer, which may have to list it as known"
     yield from _ae_title(setting, "OurAET", setting.our_aet)
 
 
-def _remote_aet(setting: DicomSenderSetting) -> Iterator[Found]:
+def _remote_aet(setting: SettingValues) -> Iterator[Found]:
     if setting.remote_aet == FIELD_OF["RemoteAET"].default:
         what = (
             f"{show(setting.remote_aet)} is the default; a peer of another title may reject the association"
@@ -218,7 +216,7 @@ def _remote_aet(setting: DicomSenderSetting) -> Iterator[Found]:
     yield from _ae_title(setting, "RemoteAET", setting.remote_aet)
 
 
-def _ae_title(setting: DicomSenderSetting, field: str, title: str) -> Iterator[Found]:
+def _ae_title(setting: SettingValues, field: str, title: str) -> Iterator[Found]:
     if title != title.upper():
         what = f"{show(title)} has lower-case letters, and peers compare titles by case"
         yield "info", what, "check that the peer has it written just so"
@@ -228,7 +226,7 @@ def _ae_title(setting: DicomSenderSetting, field: str, title: str) -> Iterator[F
         yield "info", what, f"nothing to do; {show(title)} is the same title"
 
 
-def _timeout_seconds(setting: DicomSenderSetting) -> Iterator[Found]:
+def _timeout_seconds(setting: SettingValues) -> Iterator[Found]:
     for problem in timeout_pitfalls(setting.timeout_seconds):
         yield problem.severity, problem.message, problem.remedy
     if not setting.is_written("TimeoutSeconds"):
@@ -242,7 +240,7 @@ def _timeout_seconds(setting: DicomSenderSetting) -> Iterator[Found]:
         yield "warning", what, "set it again after editing the setting there"
 
 
-def _filters(setting: DicomSenderSetting) -> Iterator[Found]:
+def _filters(setting: SettingValues) -> Iterator[Found]:
     if setting.filters != ZERO_GUID:
         yield (
             "info",
@@ -252,7 +250,7 @@ def _filters(setting: DicomSenderSetting) -> Iterator[Found]:
     yield from _null_guid(setting, "Filters")
 
 
-def _transformers(setting: DicomSenderSetting) -> Iterator[Found]:
+def _transformers(setting: SettingValues) -> Iterator[Found]:
     transformers = setting.transformers
     if transformers != ZERO_GUID and setting.transformers_not_available:
         what = f"{transformers} is set while TransformersNotAvailable is true, so they may never run"
@@ -267,7 +265,7 @@ def _transformers(setting: DicomSenderSetting) -> Iterator[Found]:
     yield from _null_guid(setting, "Transformers")
 
 
-def _null_guid(setting: DicomSenderSetting, field: str) -> Iterator[Found]:
+def _null_guid(setting: SettingValues, field: str) -> Iterator[Found]:
     if setting.is_written(field) and setting.written_value(field) is None:
         yield (
             "warning",
@@ -276,12 +274,12 @@ def _null_guid(setting: DicomSenderSetting, field: str) -> Iterator[Found]:
         )
 
 
-def _disabled(setting: DicomSenderSetting) -> Iterator[Found]:
+def _disabled(setting: SettingValues) -> Iterator[Found]:
     if setting.disabled:
         yield "warning", "it is true, so nothing is sent and every outcome is skipped", "write false to send"
 
 
-def _unknown_properties(setting: DicomSenderSetting) -> Iterator[Problem]:
+def _unknown_properties(setting: SettingValues) -> Iterator[Problem]:
     plain = {info.json_name.lower(): info.json_name for info in FIELDS}
     written = set(setting.property_names)
     for name in setting.unknown_properties:
@@ -297,7 +295,7 @@ def _unknown_properties(setting: DicomSenderSetting) -> Iterator[Problem]:
             )
 
 
-_CHECKS: dict[str, Callable[[DicomSenderSetting], Iterator[Found]]] = {
+_CHECKS: dict[str, Callable[[SettingValues], Iterator[Found]]] = {
     "$type": _type,
     "Id": _id,
     "Name": _name,
