@@ -11,7 +11,6 @@ import gc
 import sys
 from collections.abc import Sequence
 from functools import partial
-from importlib import import_module
 from typing import NoReturn
 
 from dicomkit import __version__
@@ -91,7 +90,8 @@ def new_parser(first: str | None = None) -> argparse.ArgumentParser:
 
 
 def _run(name: str, options: argparse.Namespace) -> int:
-    code: int = import_module(f"dicomkit.cli.{name.replace('-', '_')}").run(options)
+    # Not by `importlib`, which takes an import of its own.
+    code: int = __import__(f"dicomkit.cli.{name.replace('-', '_')}", fromlist=["run"]).run(options)
     return code
 
 
