@@ -16,29 +16,27 @@ from dicomkit.errors import Picklable, Problem
 from dicomkit.settings._json import JsonFault, encode_value, read_value
 
 __all__ = [
-    "FIELDS",
-    "FIELD_OF",
-    "FROM_TYPES",
-    "FieldInfo",
-    "Kind",
-    "MessageType",
-    "SettingFields",
-    "TYPE_NAME",
-    "ASSEMBLY",
-    "ZERO_GUID",
-    "field_called",
-    "parse_field",
-    "parse_field_text",
+    *(
+        "ASSEMBLY",
+        "FIELDS",
+        "FIELD_OF",
+        "FROM_TYPES",
+        "FieldInfo",
+        "MessageType",
+        "SettingFields",
+        "TYPE_NAME",
+    ),
+    *("ZERO_GUID", "field_called", "parse_field", "parse_field_text", "show"),
 ]
 
 TYPE_NAME = "HL7Soup.Functions.Settings.Senders.DicomSenderSetting"
 ASSEMBLY = "HL7SoupWorkflow"
 ZERO_GUID = "00000000-0000-0000-0000-000000000000"
 
-MAX_AET_LENGTH = 16  # PS3.5 section 6.2, VR AE: 16 bytes at most
-MAX_PORT = 65535  # RFC 9293 section 3.1: ports have 16 bits; 0 names none
-MAX_HOST_LENGTH = 253  # RFC 1035 section 2.3.4: 255 octets on the wire, of which 253 are the written name
-MAX_LABEL_LENGTH = 63  # RFC 1035 section 2.3.4
+_MAX_AET_LENGTH = 16  # PS3.5 section 6.2, VR AE: 16 bytes at most
+_MAX_PORT = 65535  # RFC 9293 section 3.1: ports have 16 bits; 0 names none
+_MAX_HOST_LENGTH = 253  # RFC 1035 section 2.3.4: 255 octets on the wire, of which 253 are the written name
+_MAX_LABEL_LENGTH = 63  # RFC 1035 section 2.3.4
 _SHOWN_LENGTH = 60
 
 Kind = Literal["type", "guid", "text", "integer", "boolean", "json"]
@@ -103,10 +101,10 @@ def _any_integer(example: int) -> Callable[[object], object]:
 
 def _port(value: object) -> int:
     port = _integer(value, 104)
-    if not 1 <= port <= MAX_PORT:
+    if not 1 <= port <= _MAX_PORT:
         raise _Refused(
             f"{show(port)} is not a TCP port",
-            f"write a number from 1 to {MAX_PORT}; DICOM's own are 104 and 11112",
+            f"write a number from 1 to {_MAX_PORT}; DICOM's own are 104 and 11112",
         )
     return port
 
@@ -180,9 +178,9 @@ def _ae_title(value: object) -> str:
                 f"{show(value)} holds {show(character)} (U+{ord(character):04X}), which an AE title cannot",
                 "use letters A to Z, digits, space and ASCII punctuation only",
             )
-    if len(title) > MAX_AET_LENGTH:
+    if len(title) > _MAX_AET_LENGTH:
         raise _Refused(
-            f"{show(value)} has {len(title)} characters, an AE title at most {MAX_AET_LENGTH}",
+            f"{show(value)} has {len(title)} characters, an AE title at most {_MAX_AET_LENGTH}",
             "shorten it here and in the peer's configuration",
         )
     return title
@@ -252,10 +250,10 @@ def _host_name(value: str) -> str:
         raise _Refused(
             f"{show(value)} cannot be a host name", "write its IP address or its ASCII name"
         ) from error
-    if len(encoded) > MAX_HOST_LENGTH or any(len(label) > MAX_LABEL_LENGTH for label in encoded.split(".")):
+    if len(encoded) > _MAX_HOST_LENGTH or any(len(label) > _MAX_LABEL_LENGTH for label in encoded.split(".")):
         raise _Refused(
             f"{show(value)} is too long for a host name",
-            f"write its IP address; {MAX_LABEL_LENGTH} between dots and {MAX_HOST_LENGTH} in all are the most",
+            f"write its IP address; {_MAX_LABEL_LENGTH} between dots and {_MAX_HOST_LENGTH} in all are the most",
         )
     return value
 
@@ -278,32 +276,16 @@ def _anything(value: object) -> object:
 
 
 class FieldInfo(Frozen):
-    """One field of the setting.
-
-    Attributes
-    ----------
-    json_name, attribute : str
-        Its name in JSON (``RemotePort``) and in Python (``remote_port``).
-    kind : {"type", "guid", "text", "integer", "boolean", "json"}
-        What kind of value it takes, for a form to choose a control by.
-    default : object
-        What an absent property reads as, and what a new setting is given.
-    meaning, effect : str
-        What it says, and what it does when something is sent.
-    parse : callable
-        From JSON value to attribute value; use `parse_field`, which names the field when it fails.
-    new : str
-        What a new setting is given, in words, where that is not `default`.
-    """
+    """One field of the setting."""
 
     json_name: str
-    attribute: str
-    kind: Kind
-    default: object
+    attribute: str  # its name in Python
+    kind: Kind  # for a form to choose a control by
+    default: object  # what an absent property reads as, and what a new setting is given
     meaning: str
-    effect: str
-    parse: Callable[[object], object]
-    new: str = ""
+    effect: str  # when something is sent
+    parse: Callable[[object], object]  # from JSON value to attribute value: see `parse_field`
+    new: str = ""  # what a new setting is given, in words, where that is not `default`
 
 
 FIELDS: tuple[FieldInfo, ...] = (
@@ -327,13 +309,7 @@ FIELDS: tuple[FieldInfo, ...] = (
         new="a new GUID",
     ),
     FieldInfo(
-        "Name",
-        "name",
-        "text",
-        "",
-        "Name of the activity, for people.",
-        "Nothing depends on it.",
-        _text,
+        "Name", "name", "text", "", "Name of the activity, for people.", "Nothing depends on it.", _text
     ),
     FieldInfo(
         "Version",
@@ -513,26 +489,7 @@ def _field(name: str) -> FieldInfo:
 
 
 def parse_field(name: str, value: object) -> object:
-    """The attribute value that the JSON value `value` gives a field, or the `Problem` that it is.
-
-    Parameters
-    ----------
-    name : str
-        JSON or Python name of the field.
-    value : object
-        The value as JSON has it: a port is a number, ``11112``, and not a text.
-
-    Returns
-    -------
-    object
-        AE titles without the spaces around them, GUIDs in lower case with hyphens; or a `Problem` of severity
-        ``"error"``.
-
-    Raises
-    ------
-    KeyError
-        When there is no such field.
-    """
+    """The attribute value that the JSON value `value` gives a field, or the `Problem` that it is."""
     info = _field(name)
     try:
         return info.parse(value)
@@ -543,14 +500,8 @@ def parse_field(name: str, value: object) -> object:
 def parse_field_text(name: str, text: str) -> object:
     """What someone typed into a text box for a field: the value for `replace()`, or the `Problem` that it is.
 
-    Numbers, ``true`` and ``false`` are typed without further ado, a message type also by its name, and
-    ``MessageTypeOptions`` as JSON (nothing is null). Spaces around a value do not count, save in Name and
-    MessageTemplate.
-
-    Raises
-    ------
-    KeyError
-        When there is no such field.
+    A message type may be typed by its name too, and ``MessageTypeOptions`` is JSON (nothing is null). Spaces around a
+    value do not count, save in Name and MessageTemplate.
     """
     info = _field(name)
     typed = text.strip()

@@ -26,11 +26,11 @@ from dicomkit.settings._values import SettingValues
 
 __all__ = ["Binding", "binding_of", "pitfalls", "timeout_pitfalls"]
 
-MIN_TIMEOUT_SECONDS = 1
-MAX_TIMEOUT_SECONDS = 2_147_483  # the system takes the wait in milliseconds, as a signed 32-bit number
-LONG_TIMEOUT_SECONDS = 3600
-DICOM_PORT = 104  # PS3.8 section 9.1.1: the well-known port; below 1024 an SCP needs privilege to listen
-KNOWN_VERSIONS = (2, 3)
+_MIN_TIMEOUT_SECONDS = 1
+_MAX_TIMEOUT_SECONDS = 2_147_483  # the system takes the wait in milliseconds, as a signed 32-bit number
+_LONG_TIMEOUT_SECONDS = 3600
+_DICOM_PORT = 104  # PS3.8 section 9.1.1: the well-known port; below 1024 an SCP needs privilege to listen
+_KNOWN_VERSIONS = (2, 3)
 
 # Patterns are compiled when they are first needed, by `re` itself.
 _BINDING = (
@@ -68,19 +68,15 @@ def pitfalls(setting: SettingValues) -> list[Problem]:
 def timeout_pitfalls(timeout_seconds: int) -> list[Problem]:
     """What makes a timeout unusable (an error) or long (a warning)."""
     field, shown = "TimeoutSeconds", show(timeout_seconds)
-    if timeout_seconds < MIN_TIMEOUT_SECONDS:
-        return [
-            Problem(
-                "error", field, f"{shown} s leaves no time to send anything", "write 1 or more, such as 30"
-            )
-        ]
-    if timeout_seconds > MAX_TIMEOUT_SECONDS:
-        remedy = f"write at most {MAX_TIMEOUT_SECONDS}, such as 30"
+    if timeout_seconds < _MIN_TIMEOUT_SECONDS:
+        message = f"{shown} s leaves no time to send anything"
+        return [Problem("error", field, message, "write 1 or more, such as 30")]
+    if timeout_seconds > _MAX_TIMEOUT_SECONDS:
+        remedy = f"write at most {_MAX_TIMEOUT_SECONDS}, such as 30"
         return [Problem("error", field, f"{shown} s is longer than a system can wait", remedy)]
-    if timeout_seconds > LONG_TIMEOUT_SECONDS:
-        message = (
-            f"{shown} s: a peer that falls silent holds the sending for {timeout_seconds / 3600:.1f} hours"
-        )
+    if timeout_seconds > _LONG_TIMEOUT_SECONDS:
+        hours = f"{timeout_seconds / 3600:.1f} hours"
+        message = f"{shown} s: a peer that falls silent holds the sending for {hours}"
         return [Problem("warning", field, message, "write the longest silence that is normal, such as 30")]
     return []
 
@@ -92,11 +88,8 @@ def _type(setting: SettingValues) -> Iterator[Found]:
     elif assembly != ASSEMBLY:
         yield "info", f"the assembly {show(assembly)} is not today's", f"nothing to do; today's is {ASSEMBLY}"
     if setting.property_names[0] != "$type":
-        yield (
-            "warning",
-            "it is not the first property",
-            "move it to the top: .NET readers may look for it only there",
-        )
+        remedy = "move it to the top: .NET readers may look for it only there"
+        yield "warning", "it is not the first property", remedy
 
 
 def _id(setting: SettingValues) -> Iterator[Found]:
@@ -113,7 +106,7 @@ def _name(setting: SettingValues) -> Iterator[Found]:
 
 
 def _version(setting: SettingValues) -> Iterator[Found]:
-    if setting.version not in KNOWN_VERSIONS:
+    if setting.version not in _KNOWN_VERSIONS:
         yield "warning", f"{show(setting.version)} is none that is in use", "write 3 (or 2)"
 
 
@@ -139,11 +132,8 @@ def _message_template(setting: SettingValues) -> Iterator[Found]:
     template = setting.message_template
     remedy = "write exactly one ${GUID inbound} (or outbound) of the activity that has the DICOM message"
     if not template:
-        yield (
-            "info",
-            "it is empty or missing, so a workflow has nothing to send; send itself does not need it",
-            remedy,
-        )
+        what = "it is empty or missing, so a workflow has nothing to send; send itself does not need it"
+        yield "info", what, remedy
         return
     binding = binding_of(template)
     if binding is None:
@@ -171,28 +161,19 @@ def _remote_host(setting: SettingValues) -> Iterator[Found]:
     host = setting.remote_host
     shown = show(host)
     if host.lower().removesuffix(".") in ("localhost", "::1") or host.startswith("127."):
-        yield (
-            "info",
-            f"{shown} is this machine itself",
-            "write the peer's name or address when it is another machine",
-        )
+        remedy = "write the peer's name or address when it is another machine"
+        yield "info", f"{shown} is this machine itself", remedy
     elif host in ("0.0.0.0", "::"):
-        yield (
-            "warning",
-            f"{shown} is an address to listen on, not one to send to",
-            "write the peer's name or address",
-        )
+        what = f"{shown} is an address to listen on, not one to send to"
+        yield "warning", what, "write the peer's name or address"
     elif re.fullmatch(r"[0-9]+(\.[0-9]+){3}", host) and re.search(r"\b0[0-9]", host):
         plain = ".".join(str(int(part)) for part in host.split("."))
-        yield (
-            "warning",
-            f"{shown} has a leading zero, which some systems read as octal",
-            f"write {show(plain)}",
-        )
+        what = f"{shown} has a leading zero, which some systems read as octal"
+        yield "warning", what, f"write {show(plain)}"
 
 
 def _remote_port(setting: SettingValues) -> Iterator[Found]:
-    if setting.remote_port == DICOM_PORT:
+    if setting.remote_port == _DICOM_PORT:
         remedy = "nothing to do here; a receiver without that privilege listens on 11112 as a rule"
         yield "info", "listening on 104 needs privilege on the receiving side", remedy
 
@@ -242,11 +223,8 @@ def _timeout_seconds(setting: SettingValues) -> Iterator[Found]:
 
 def _filters(setting: SettingValues) -> Iterator[Found]:
     if setting.filters != ZERO_GUID:
-        yield (
-            "info",
-            f"the filters {setting.filters} are not applied by send",
-            "use run_workflow to have them applied",
-        )
+        what = f"the filters {setting.filters} are not applied by send"
+        yield "info", what, "use run_workflow to have them applied"
     yield from _null_guid(setting, "Filters")
 
 
@@ -257,21 +235,15 @@ def _transformers(setting: SettingValues) -> Iterator[Found]:
         yield "warning", what, f"write {ZERO_GUID} here, or TransformersNotAvailable false"
     elif transformers != ZERO_GUID:
         what = f"the transformers {transformers} are not run by send, and one that makes another kind of message of"
-        yield (
-            "info",
-            f"{what} it breaks the sending",
-            "use run_workflow to have them run, and keep the message DICOM",
-        )
+        remedy = "use run_workflow to have them run, and keep the message DICOM"
+        yield "info", f"{what} it breaks the sending", remedy
     yield from _null_guid(setting, "Transformers")
 
 
 def _null_guid(setting: SettingValues, field: str) -> Iterator[Found]:
     if setting.is_written(field) and setting.written_value(field) is None:
-        yield (
-            "warning",
-            "null is read as none, which the original may not do",
-            f"write {ZERO_GUID}, or leave it out",
-        )
+        what = "null is read as none, which the original may not do"
+        yield "warning", what, f"write {ZERO_GUID}, or leave it out"
 
 
 def _disabled(setting: SettingValues) -> Iterator[Found]:
@@ -290,9 +262,8 @@ def _unknown_properties(setting: SettingValues) -> Iterator[Problem]:
             )
             yield Problem("warning", name, message, f"write it as {meant}")
         else:
-            yield Problem(
-                "info", name, "it is not a field of this setting: kept, and without effect", "nothing to do"
-            )
+            message = "it is not a field of this setting: kept, and without effect"
+            yield Problem("info", name, message, "nothing to do")
 
 
 _CHECKS: dict[str, Callable[[SettingValues], Iterator[Found]]] = {
