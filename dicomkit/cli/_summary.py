@@ -62,10 +62,10 @@ class Causes:
 
     def _add(self, result: SendResult) -> None:
         # A detail may name its own file or instance, and is the same cause all the same.
-        gist = result.detail.replace(result.source, "")
+        cause_words = result.detail.replace(result.source, "")
         if result.sop_instance_uid:
-            gist = gist.replace(result.sop_instance_uid, "")
-        key = (result.outcome, result.status, gist)
+            cause_words = cause_words.replace(result.sop_instance_uid, "")
+        key = (result.outcome, result.status, cause_words)
         cause = self._causes.get(key)
         if cause is None:
             if len(self._causes) >= _CAUSES_KEPT:
@@ -86,7 +86,7 @@ def colour_of(outcome: Outcome) -> str:
 
 
 def summary_lines(batch: Batch, causes: Causes, *, seconds: float, palette: Palette, width: int) -> list[str]:
-    """The whole of it, ready to be printed; the batch took so many seconds."""
+    """The whole of it, ready to be printed; the batch took that many seconds."""
     paragraphs = [_counts(batch, palette)]
     paragraphs += [_cause_lines(cause, palette, width) for cause in causes.in_order()]
     if causes.others:

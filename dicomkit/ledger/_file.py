@@ -56,7 +56,7 @@ def open_for_writing(path: Path) -> sqlite3.Connection:
         elif _is_empty(path):
             path.chmod(OWNER_ONLY)
         else:
-            _refuse_strangers(path)
+            _refuse_others(path)
         connection = _connect(path, "mode=rw")
         try:
             _prepare(connection, path)
@@ -145,7 +145,7 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
     """A connection that sees the ledger as it is now, whoever writes to it meanwhile."""
     with named(path):
         if not _is_empty(path):
-            _refuse_strangers(path)
+            _refuse_others(path)
         with closing(connect_for_reading(path)) as connection:
             connection.execute("BEGIN")
             yield connection
@@ -274,7 +274,7 @@ def _is_empty(path: Path) -> bool:
     return status.st_size == 0
 
 
-def _refuse_strangers(path: Path) -> None:
+def _refuse_others(path: Path) -> None:
     """Raise LedgerError, and leave the file as it is, when it is no ledger, or one of another version.
 
     The first look takes no locks and makes no files beside it. The application ID is in the file from the first

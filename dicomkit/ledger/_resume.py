@@ -26,7 +26,7 @@ HELD = "this peer stored it before"
 
 
 def fingerprint(instance: Instance) -> str:
-    """By what the same content is known again, without reading a file.
+    """What the same content has in common, found without reading a file.
 
     Size and modification time of a file; of an archive's member those of the archive, and the member's place,
     size and CRC; the SHA-256 digest of what is in memory only, its transfer syntax before its data set.

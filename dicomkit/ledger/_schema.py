@@ -5,13 +5,13 @@ no release has written 1 or 2.
 
 ``batches``
     A row for each `send_batch`, written before it connects: `number`, by which the other tables know it,
-    `batch_id`, `started_at`, `ended_at` (null while it runs, and for ever when it was killed), the peer (`host`,
+    `batch_id`, `started_at`, `ended_at` (null while it runs, and for good when it was killed), the peer (`host`,
     `port`, `calling_aet`, `called_aet`), `setting_id`, `setting_name`, `dicomkit_version`, and the counts, which
     agree with the rows at any moment: `attempts`, `instances` (those with a final row), of these `stored` (with a
     warning or without), `skipped` and `failed` (all others); and `interrupted` (0 or 1).
 ``attempts``
     To be read, a view: a row for each attempt, with the columns of `dicomkit.results.COLUMNS` and `fingerprint`, by
-    which a later batch knows the same content again.
+    which a later batch recognises the same content.
 ``attempt_values``
     What that view takes its rows from: those columns but for the batch's own, which stand in `batches` once. `id`
     grows as rows are written; (`batch`, `instance`, `attempt`) is unique.
@@ -53,7 +53,7 @@ BATCH_COLUMNS = tuple(name for name, column in COLUMN_OF.items() if column.is_of
 """The columns of results that are the same in every row of a batch."""
 
 VALUE_COLUMNS = (*(name for name in COLUMNS if name not in BATCH_COLUMNS), "fingerprint")
-"""What is kept of each attempt: all other columns of results, and by what its content is known again."""
+"""What is kept of each attempt: all other columns of results, and the fingerprint of its content."""
 
 _VALUE_TYPES = ",\n  ".join(
     f"{column.name} {column.kind.sql}{'' if column.is_null else ' NOT NULL'}"

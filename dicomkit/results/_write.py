@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 __all__ = ["ResultsFile", "known_suffix", "import_pyarrow"]
 
-# Rows are flushed when so many are together, or when one comes so long after the last flush: so a slow batch is on disk
-# row by row, and a fast one is not slowed by its rows.
+# Rows are flushed when that many wait, or when one comes that long after the last flush: a slow batch is on disk row by
+# row, and a fast one is not slowed by its rows.
 _FLUSH_ROWS = 200
 _FLUSH_SECONDS = 0.5
 
@@ -312,7 +312,7 @@ class _ParquetSink:
             self.close()
 
     def _reserve(self, group_size: int) -> None:
-        """Take the room for a row group of so many bytes and the footer after it, or raise OSError."""
+        """Take the room for a row group of that size and the footer after it, or raise OSError."""
         end = self._file.tell()
         footer_size = self._footer_size + (_FOOTER_BYTES if group_size else 0)
         try:

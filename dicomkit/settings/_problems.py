@@ -152,7 +152,7 @@ def _why_text(template: str) -> str:
     if bindings == 1:
         return f"{show(template)} has text (or spaces) around its binding; it {text}"
     start = template.find("${")
-    if start >= 0 and "}" in template[start:]:  # by hand: a pattern would look for the end anew from every ${
+    if start >= 0 and "}" in template[start:]:  # no pattern: it would search the end again from every ${
         return f"{show(template)} holds a variable, not a binding to an activity's message; it {text}"
     return f"{show(template)} holds no binding; it {text}"
 

@@ -229,10 +229,7 @@ class DicomSenderSetting(SettingValues):
         return hash(self._document.canonical())
 
     def __repr__(self) -> str:
-        return f"<DicomSenderSetting {self.name!r}: {self._route()}>"
-
-    def _route(self) -> str:
-        return f"{self.our_aet} -> {self.remote_aet} at {self._address()}"
+        return f"<DicomSenderSetting {self.name!r}: {self.our_aet} -> {self.remote_aet} at {self._address()}>"
 
     def _address(self) -> str:
         host = f"[{self.remote_host}]" if ":" in self.remote_host else self.remote_host
@@ -254,19 +251,14 @@ class DicomSenderSetting(SettingValues):
         table = facts_table(f"DicomSenderSetting {self.name}".rstrip(), facts)
         if not problems:
             return shown(table)
-        rows = [
-            (marked(tones[found.severity], found.field), found.message, found.remedy) for found in problems
-        ]
+        rows = [(marked(tones[one.severity], one.field), one.message, one.remedy) for one in problems]
         return shown(table, rows_table("", ("Problem", "What is the matter", "What to do"), rows))
 
 
 def locate(text: str, json_name: str) -> tuple[int, int] | None:
     """Line and column, from 1, of the value of a property in a setting's text; None when it has no such property.
 
-    Raises
-    ------
-    JsonFault
-        When the text is not a JSON object.
+    May raise JsonFault.
     """
     return locator(text)(json_name)
 
@@ -321,9 +313,8 @@ def _encoded(values: dict[str, object]) -> dict[str, str]:
         except (TypeError, ValueError, RecursionError):
             shown = "a number of thousands of digits" if isinstance(value, int) else repr(value)[:60]
             message = f"{shown} ({type(value).__name__}) cannot be written as JSON"
-            problems.append(
-                Problem("error", json_name, message, "give a text, a number, a truth value or None")
-            )
+            remedy = "give a text, a number, a truth value or None"
+            problems.append(Problem("error", json_name, message, remedy))
     if problems:
         raise SettingError(problems)
     return encoded
