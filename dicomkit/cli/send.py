@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import gc
-import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from time import monotonic
@@ -16,7 +15,7 @@ from dicomkit.cli._interrupt import Interruptible
 from dicomkit.cli._security import security_of
 from dicomkit.cli._setting import usable_setting
 from dicomkit.cli._summary import Causes, summary_lines
-from dicomkit.cli._terminal import Console, Palette, columns, printable, put
+from dicomkit.cli._terminal import Console, Page, printable, put
 from dicomkit.errors import LedgerError, MissingExtraError
 from dicomkit.events import Event
 
@@ -69,9 +68,7 @@ def run(options: argparse.Namespace) -> int:
             raise WrongUsage(f"--results {options.results}: {error}") from error
         except OSError as error:
             raise WrongUsage(f"--results {options.results}: {error.strerror or error}") from error
-    lines = summary_lines(
-        batch, causes, seconds=monotonic() - start, palette=Palette(sys.stdout), width=columns(sys.stdout)
-    )
+    lines = summary_lines(batch, causes, seconds=monotonic() - start, page=Page())
     if options.results is not None:
         lines.append(f"Rows: {printable(options.results)}")
     if options.ledger is not None:
