@@ -17,7 +17,7 @@ from dicomkit.analysis._attempts import (
     plain_rows,
 )
 from dicomkit.dictionary.statuses import status_meaning, status_remedy
-from dicomkit.results import dtypes
+from dicomkit.results import dtypes, outcomes_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,16 +55,10 @@ def summary(rows: Rows) -> pd.DataFrame:
     ValueError
         The frame lacks columns; they are named.
     """
-    grouped = final_of(attempts_of(rows)).groupby("outcome", observed=True)
-    table = grouped.agg(
-        instances=("instance", "size"),
-        attempts=("attempt", "sum"),
-        size_bytes=("size_bytes", "sum"),
-        first=("started_at", "min"),
-        last=("started_at", "max"),
-    )
+    final = final_of(attempts_of(rows))
+    table = outcomes_table(final, first=("started_at", "min"), last=("started_at", "max"))
     table.insert(3, "share", table["instances"] / table["instances"].sum())
-    return table.astype({"instances": "int64", "attempts": "int64", "share": "float64"})
+    return table.astype({"share": "float64"})
 
 
 def by_study(rows: Rows) -> pd.DataFrame:

@@ -127,20 +127,9 @@ class Batch:
 
     def summary(self) -> pd.DataFrame:
         """One row for each outcome: instances, attempts behind them, bytes, and an example of the detail."""
-        import pandas as pd
+        from dicomkit.results import outcomes_table
 
-        attempts = self.to_frame()
-        latest = attempts.drop_duplicates("instance", keep="last")
-        tries = attempts.groupby("instance").size()
-        grouped = latest.assign(attempts=latest["instance"].map(tries)).groupby("outcome", observed=True)
-        return pd.DataFrame(
-            {
-                "instances": grouped.size(),
-                "attempts": grouped["attempts"].sum(),
-                "size_bytes": grouped["size_bytes"].sum(),
-                "example": grouped["detail"].first(),
-            }
-        )
+        return outcomes_table(self.to_frame(latest=True), example=("detail", "first"))
 
     @property
     def ledger(self) -> Ledger | None:

@@ -162,17 +162,12 @@ class Ledger:
             rows = connection.execute(
                 f"SELECT {', '.join(_BATCH_KINDS)} FROM batches ORDER BY rowid"
             ).fetchall()
-        columns = zip(*rows, strict=True) if rows else ((),) * len(_BATCH_KINDS)
-        frame = pd.DataFrame(
-            {name: list(values) for name, values in zip(_BATCH_KINDS, columns, strict=True)}, dtype=object
-        )
+        frame = pd.DataFrame(rows, columns=[*_BATCH_KINDS], dtype=object)
 
         def typed() -> pd.DataFrame:
-            moments = {
-                name: pd.to_datetime(frame[name], utc=True, format="ISO8601")
-                for name in ("started_at", "ended_at")
-            }
-            return frame.assign(**moments).astype(_BATCH_KINDS)
+            for name in ("started_at", "ended_at"):
+                frame[name] = pd.to_datetime(frame[name], utc=True, format="ISO8601")
+            return frame.astype(_BATCH_KINDS)
 
         return _undamaged(self.path, typed)
 

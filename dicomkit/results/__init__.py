@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from dicomkit.results._frame import column_array as column_array
     from dicomkit.results._frame import dtypes as dtypes
     from dicomkit.results._frame import frame_of_rows as frame_of_rows
+    from dicomkit.results._frame import outcomes_table as outcomes_table
     from dicomkit.results._frame import to_frame as to_frame
     from dicomkit.results._read import read_in_file_order as read_in_file_order
     from dicomkit.results._read import read_results as read_results
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 # What a sender without `results` does not load.
 _WHEN_USED = {
-    "_frame": ["column_array", "dtypes", "frame_of_rows", "to_frame"],
+    "_frame": ["column_array", "dtypes", "frame_of_rows", "outcomes_table", "to_frame"],
     "_read": ["read_in_file_order", "read_results"],
     "_write": ["ResultsFile", "known_suffix"],
 }
@@ -40,6 +41,7 @@ __all__ = [
     "frame_of_rows",
     "in_words",
     "known_suffix",
+    "outcomes_table",
     "read_in_file_order",
     "read_results",
     "to_frame",

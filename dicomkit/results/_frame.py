@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from dicomkit.results._row import Row, SendResult
 
-__all__ = ["column_array", "dtypes", "frame_of_rows", "to_frame"]
+__all__ = ["column_array", "dtypes", "frame_of_rows", "outcomes_table", "to_frame"]
 
 # Rows turned into columns at a time: bounds what a long batch needs beside its frame.
 _CHUNK_ROWS = 100_000
@@ -64,6 +64,14 @@ def _utc_without_zone(moment: datetime | None) -> datetime | None:
     from datetime import UTC
 
     return moment.astimezone(UTC).replace(tzinfo=None)
+
+
+def outcomes_table(final: pd.DataFrame, /, **more: tuple[str, str]) -> pd.DataFrame:
+    """Return a row for each outcome of last attempts: instances, the attempts behind them, bytes, and aggregates."""
+    table = final.groupby("outcome", observed=True).agg(
+        instances=("instance", "size"), attempts=("attempt", "sum"), size_bytes=("size_bytes", "sum"), **more
+    )
+    return table.astype({"instances": "int64", "attempts": "int64"})
 
 
 @cache
