@@ -282,156 +282,98 @@ class FieldInfo(Frozen):
     attribute: str  # its name in Python
     kind: Kind  # for a form to choose a control by
     default: object  # what an absent property reads as, and what a new setting is given
+    parse: Callable[[object], object]  # from JSON value to attribute value: see `parse_field`
     meaning: str
     effect: str  # when something is sent
-    parse: Callable[[object], object]  # from JSON value to attribute value: see `parse_field`
     new: str = ""  # what a new setting is given, in words, where that is not `default`
 
 
 FIELDS: tuple[FieldInfo, ...] = (
     FieldInfo(
-        "$type",
-        "type_name",
-        "type",
-        f"{TYPE_NAME}, {ASSEMBLY}",
+        *("$type", "type_name", "type", f"{TYPE_NAME}, {ASSEMBLY}", _type_name),
         "Full name of the .NET type, and the assembly it comes from.",
         "Tells what kind of setting the object is; another type is refused, an older assembly is not.",
-        _type_name,
     ),
     FieldInfo(
-        "Id",
-        "id",
-        "guid",
-        ZERO_GUID,
+        *("Id", "id", "guid", ZERO_GUID, _guid),
         "GUID of this activity.",
         "Other activities refer to it; send does not look at it.",
-        _guid,
         new="a new GUID",
     ),
     FieldInfo(
-        "Name", "name", "text", "", "Name of the activity, for people.", "Nothing depends on it.", _text
+        *("Name", "name", "text", "", _text),
+        "Name of the activity, for people.",
+        "Nothing depends on it.",
     ),
     FieldInfo(
-        "Version",
-        "version",
-        "integer",
-        3,
+        *("Version", "version", "integer", 3, _any_integer(3)),
         "Version of the setting's format; 2 and 3 are in use.",
         "Nothing depends on it.",
-        _any_integer(3),
     ),
     FieldInfo(
-        "MessageType",
-        "message_type",
-        "integer",
-        MessageType.DICOM,
+        *("MessageType", "message_type", "integer", MessageType.DICOM, _message_type),
         "Number of the message's kind; 16, DICOM, is the one that makes sense here.",
         "Nothing by itself: the message object decides. Anything but a DicomMessage cannot be sent, whatever it is.",
-        _message_type,
     ),
     FieldInfo(
-        "MessageTypeOptions",
-        "message_type_options",
-        "json",
-        None,
+        *("MessageTypeOptions", "message_type_options", "json", None, _anything),
         "Options of the message type; null as a rule.",
         "This sender does not look at them.",
-        _anything,
     ),
     FieldInfo(
-        "MessageTemplate",
-        "message_template",
-        "text",
-        "",
+        *("MessageTemplate", "message_template", "text", "", _text),
         "Where the message comes from: ${GUID inbound} or ${GUID outbound} of an activity.",
         "send sends the object it is given; only run_workflow resolves the template. Exactly one binding yields that "
         "activity's message object; with anything around it, text, and text cannot be sent.",
-        _text,
     ),
     FieldInfo(
-        "RemoteHost",
-        "remote_host",
-        "text",
-        "127.0.0.1",
+        *("RemoteHost", "remote_host", "text", "127.0.0.1", _host),
         "Name or IP address of the DICOM peer (the SCP).",
         "The connection goes there.",
-        _host,
     ),
     FieldInfo(
-        "RemotePort",
-        "remote_port",
-        "integer",
-        104,
+        *("RemotePort", "remote_port", "integer", 104, _port),
         "TCP port of the DICOM peer, 1 to 65535.",
         "The connection goes there.",
-        _port,
     ),
     FieldInfo(
-        "OurAET",
-        "our_aet",
-        "text",
-        "HL7SOUP_SCU",
+        *("OurAET", "our_aet", "text", "HL7SOUP_SCU", _ae_title),
         "Calling AE title: how we name ourselves, 1 to 16 characters.",
         "Sent in the association request; a peer that does not know it may reject the association.",
-        _ae_title,
     ),
     FieldInfo(
-        "RemoteAET",
-        "remote_aet",
-        "text",
-        "ANY_SCP",
+        *("RemoteAET", "remote_aet", "text", "ANY_SCP", _ae_title),
         "Called AE title: how the peer is named, 1 to 16 characters.",
         "Sent in the association request; a peer of another title may reject the association though host and port "
         "are right. Its answer to each C-STORE is the result: success is stored, and a warning status counts as "
         "stored too (how the original treats a warning is not documented).",
-        _ae_title,
     ),
     FieldInfo(
-        "TimeoutSeconds",
-        "timeout_seconds",
-        "integer",
-        30,
+        *("TimeoutSeconds", "timeout_seconds", "integer", 30, _any_integer(30)),
         "Seconds the peer may be silent.",
         "dicomkit enforces it in every phase: connect, TLS handshake, association, response, release. The original "
         "does not, and saving in its dialog puts 30 back.",
-        _any_integer(30),
     ),
     FieldInfo(
-        "Filters",
-        "filters",
-        "guid",
-        ZERO_GUID,
+        *("Filters", "filters", "guid", ZERO_GUID, _guid),
         "GUID of the sender's filters; all zeros for none.",
         "Only run_workflow applies filters, and a false one skips this sender; send does not look at them.",
-        _guid,
     ),
     FieldInfo(
-        "Transformers",
-        "transformers",
-        "guid",
-        ZERO_GUID,
+        *("Transformers", "transformers", "guid", ZERO_GUID, _guid),
         "GUID of the sender's transformers; all zeros for none.",
         "Only run_workflow runs transformers; one that turns the message into another kind breaks the sending. "
         "send does not look at them.",
-        _guid,
     ),
     FieldInfo(
-        "TransformersNotAvailable",
-        "transformers_not_available",
-        "boolean",
-        False,
+        *("TransformersNotAvailable", "transformers_not_available", "boolean", False, _boolean),
         "Whether transformers are unavailable to this activity.",
         "send does not look at it.",
-        _boolean,
     ),
     FieldInfo(
-        "Disabled",
-        "disabled",
-        "boolean",
-        False,
+        *("Disabled", "disabled", "boolean", False, _boolean),
         "Whether the activity is switched off.",
         "When true nothing is sent, and the outcome is skipped.",
-        _boolean,
     ),
 )
 
