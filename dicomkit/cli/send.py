@@ -21,6 +21,12 @@ from dicomkit.events import Event
 
 __all__ = ["run"]
 
+# The options that are parameters of `send_batch`, too.
+_PASSED_ON = (
+    *("associations", "retries", "give_up_after", "results", "ledger", "resume", "transcode", "pack_pdv"),
+    *("max_rate", "instances_per_association"),
+)
+
 
 def run(options: argparse.Namespace) -> int:
     """Send, and print a summary to standard output; all else goes to standard error."""
@@ -47,16 +53,7 @@ def run(options: argparse.Namespace) -> int:
             batch = send_batch(
                 setting,
                 options.paths,
-                associations=options.associations,
-                retries=options.retries,
-                give_up_after=options.give_up_after,
-                results=options.results,
-                ledger=options.ledger,
-                resume=options.resume,
-                transcode=options.transcode,
-                pack_pdv=options.pack_pdv,
-                max_rate=options.max_rate,
-                instances_per_association=options.instances_per_association,
+                **{name: getattr(options, name) for name in _PASSED_ON},
                 tls=tls,
                 identity=identity,
                 control=control,
