@@ -59,11 +59,7 @@ def process() -> NoReturn:
 def new_parser(first: str | None = None) -> argparse.ArgumentParser:
     """The parser of all subcommands; `run` of what it returns carries the command out.
 
-    Parameters
-    ----------
-    first
-        The first argument of the command line, where it is known: what that one makes superfluous is left out, to save
-        its time.
+    Where the first argument is known, what it makes superfluous is left out, to save its time.
     """
     parser = argparse.ArgumentParser(
         prog="dicomkit",

@@ -93,9 +93,7 @@ class Watch:
             except FileNotFoundError:
                 raise LedgerError(self._path, f"it was deleted while it was written to; {_AGAIN}") from None
             if _identity(status) != self._file:
-                raise LedgerError(
-                    self._path, f"another file took its place while it was written to; {_AGAIN}"
-                )
+                raise LedgerError(self._path, f"another file took its place meanwhile; {_AGAIN}")
             if status.st_size < _HEADER_BYTES:
                 raise damaged(self._path, "it was emptied while it was written to")
 

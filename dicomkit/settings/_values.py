@@ -47,9 +47,7 @@ class SettingValues(Frozen):
                 value = info.default
             if isinstance(value, Problem):
                 problems.append(value)
-            elif (
-                info.kind != "json"
-            ):  # a property reads such a value afresh, since its reader might change it
+            elif info.kind != "json":  # a property reads that one afresh, since it might be changed
                 object.__setattr__(self, info.attribute, value)
         if problems:
             raise SettingError(problems)
@@ -75,12 +73,8 @@ class SettingValues(Frozen):
     @property
     def unknown_properties(self) -> dict[str, Any]:
         """The properties that are no field of this setting, with their values; a copy."""
-        document = self._document
-        return {
-            found.name: document.value_of(found)
-            for found in document.properties
-            if found.name not in FIELD_OF
-        }
+        unknown = (found for found in self._document.properties if found.name not in FIELD_OF)
+        return {found.name: self._document.value_of(found) for found in unknown}
 
     def is_written(self, json_name: str) -> bool:
         """Whether the JSON has this property; an absent field reads as its default."""
@@ -109,7 +103,6 @@ def _missing_type(document: JsonDocument) -> Problem:
     if document.find("WorkflowPattern") is not None:
         remedy = "give the object in its WorkflowPattern whose $type names DicomSenderSetting"
         return Problem("error", "$type", "this is a whole workflow, not one setting", remedy)
-    remedy = (
-        f'write "$type": "{FIELD_OF["$type"].default}" as the first property, if it is a DicomSenderSetting'
-    )
+    name = FIELD_OF["$type"].default
+    remedy = f'write "$type": "{name}" as the first property, if it is a DicomSenderSetting'
     return Problem("error", "$type", "it is missing, so this could be any object", remedy)
