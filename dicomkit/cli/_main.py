@@ -52,7 +52,7 @@ def process() -> NoReturn:
     """The command as a process of its own, which does not look for garbage among what lives as long as it does."""
     gc.disable()
     code = main()
-    gc.freeze()  # nor on the way out
+    gc.freeze()  # nor when the process ends
     sys.exit(code)
 
 

@@ -61,7 +61,7 @@ class Causes:
         return sorted(self._causes.values(), key=rank)
 
     def _add(self, result: SendResult) -> None:
-        # A detail may name its own file or instance, and is the same cause all the same.
+        # Details that differ only in the file or instance that they name are one cause.
         cause_words = result.detail.replace(result.source, "")
         if result.sop_instance_uid:
             cause_words = cause_words.replace(result.sop_instance_uid, "")

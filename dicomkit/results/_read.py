@@ -35,7 +35,7 @@ def read_results(path: str | os.PathLike[str]) -> pd.DataFrame:
     several batches, one batch after the other.
 
     Columns that are not ours follow after ours as they are in the file (those of a CSV file as strings). An empty
-    cell is null, save in the columns that are never null (`detail`, for one), where it is an empty text.
+    cell is null, except in the columns that are never null (`detail`, for one), where it is an empty text.
 
     Parameters
     ----------

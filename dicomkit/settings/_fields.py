@@ -443,7 +443,7 @@ def parse_field_text(name: str, text: str) -> object:
     """What someone typed into a text box for a field: the value for `replace()`, or the `Problem` that it is.
 
     A message type may be typed by its name too, and ``MessageTypeOptions`` is JSON (nothing is null). Spaces around a
-    value do not count, save in Name and MessageTemplate.
+    value do not count, except in Name and MessageTemplate.
     """
     info = _field(name)
     typed = text.strip()

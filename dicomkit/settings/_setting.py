@@ -151,7 +151,7 @@ class DicomSenderSetting(SettingValues):
         return self.replace(**changes)
 
     def to_json(self) -> str:
-        """The setting as JSON text: the text it was read from, without byte order mark, save for what was changed."""
+        """The setting as JSON text: the text it was read from, without byte order mark, except for what was changed."""
         return self._document.writable_text()
 
     def save(self, path: str | os.PathLike[str]) -> None:
