@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import graphlib
 import importlib.util
 import re
 import subprocess
@@ -111,6 +112,11 @@ def test_imports_run_downward(module: str) -> None:
     room = room_of(module)
     for other in {room_of(name) for name in imported(module)} - {room, ""}:
         assert FLOOR_OF[other] > FLOOR_OF[room], f"{module} imports {other}, which is not below it"
+
+
+def test_no_imports_in_a_circle() -> None:
+    below = {module: imported(module) - {"", module} for module in MODULES if module}
+    tuple(graphlib.TopologicalSorter(below).static_order())  # a CycleError names the circle
 
 
 @pytest.mark.parametrize("module", MODULES)
