@@ -51,13 +51,17 @@ class _Report:
 
 
 class _Reports:
-    """The reports that came, from whatever thread, and those that are still waited for."""
+    """The reports that came, from whatever thread, and those that are still waited for.
+
+    A report goes three steps: while its transaction is waiting it is taken; it is unanswered until our response to it
+    is sent, or cannot be any more; only then it has arrived, since whoever waits for it may end the association.
+    """
 
     def __init__(self, archive: str) -> None:
         self._archive = archive
         self._changed = Condition()
-        self._waiting: dict[str, list[Subject]] = {}
-        self._unanswered: list[tuple[object, _Report]] = []
+        self._waiting: dict[str, list[Subject]] = {}  # by transaction
+        self._unanswered: list[tuple[object, _Report]] = []  # with their associations
         self._arrived: list[_Report] = []
 
     def expect(self, transaction_uid: str, subjects: Sequence[Subject]) -> None:
@@ -192,19 +196,23 @@ def _request(scu: Scu, reports: _Reports, inquiry: Inquiry, subjects: Sequence[S
     try:
         status = _act(scu, information)
     except NoAnswer as error:  # it may have taken the request all the same, and report
-        return [(subject, Finding("unknown", str(error), transaction_uid)) for subject in subjects]
+        detail, may_report = str(error), True
     except Unavailable as error:
-        detail = str(error)
+        detail, may_report = str(error), False
     else:
-        if status == SUCCESS:
-            detail = _until_the_report(inquiry, transaction_uid)
-            return [(subject, Finding("unknown", detail, transaction_uid)) for subject in subjects]
+        may_report = status == SUCCESS
         detail = (
-            f"{scu.archive} refused storage commitment with {status_words(status)}; look into its log, or use "
+            _until_the_report(inquiry, transaction_uid)
+            if may_report
+            else f"{scu.archive} refused storage commitment with {status_words(status)}; look into its log, or use "
             "method='find' or 'get'"
         )
-    reports.cancel(transaction_uid)
-    return [(subject, Finding("unknown", detail, subject.transaction_uid)) for subject in subjects]
+    if not may_report:
+        reports.cancel(transaction_uid)
+    return [
+        (one, Finding("unknown", detail, transaction_uid if may_report else one.transaction_uid))
+        for one in subjects
+    ]
 
 
 def _act(scu: Scu, information: Dataset) -> int:

@@ -24,7 +24,7 @@ from dicomkit.verification._by_find import DAMAGED_COPY, find, image_identifier
 from dicomkit.verification._elements import Encoded
 from dicomkit.verification._judge import judge
 from dicomkit.verification._scu import NoAnswer, Offer, Scu, Unavailable, status_of, status_words
-from dicomkit.verification._sources import Source, Sources
+from dicomkit.verification._sources import Sources
 from dicomkit.verification._subjects import Finding, Group, Inquiry, Subject
 from dicomkit.wire.pdu import MAX_CONTEXTS
 
@@ -158,20 +158,17 @@ class _Getter(Scu):
 def _look_at(getter: _Getter, sources: Sources, subjects: Sequence[Subject]) -> Group:
     """Bring one instance back, and compare it with each source that it was sent from."""
     group: Group = []
-    sent: list[tuple[Subject, Source]] = []
+    back: Encoded | Finding | None = None
     for subject in subjects:
         source = sources.find(subject)
         if isinstance(source, Finding):
             group.append((subject, source))
-        else:
-            sent.append((subject, source))
-    if not sent:
-        return group
-    try:
-        back = getter.get(sent[0][0])
-    except (NoAnswer, Unavailable) as error:
-        back = Finding("unknown", str(error))
-    for subject, source in sent:
+            continue
+        if back is None:
+            try:
+                back = getter.get(subject)
+            except (NoAnswer, Unavailable) as error:
+                back = Finding("unknown", str(error))
         finding = back if isinstance(back, Finding) else judge(getter.archive, subject, source, back)
         group.append((subject, finding))
     return group

@@ -77,8 +77,8 @@ def verify(
         commit itself to keep it, by storage commitment (PS3.4 Annex J). ``"get"``: is it the same, by C-GET and a
         comparison with the source, which is read again by a reader that sending does not use: element by element as
         bytes, and pixels sample by sample where they were compressed or decompressed. What may differ all the same is
-        listed, with the reasons, in `dicomkit.verification._allowed.ALLOWED`. Of what was changed, tags and keywords
-        are named, and values only where they cannot tell who the patient is.
+        listed in `dicomkit.verification._allowed`. Of what was changed, tags and keywords are named, and values only
+        where they cannot tell who the patient is.
     fraction
         Ask about this part of the instances only, more than 0 and at most 1, rounded up to a whole instance.
     per_series
