@@ -57,6 +57,11 @@ class Outcome(StrEnum):
         """Whether the peer said that it holds the instance, with a warning or without."""
         return self is Outcome.STORED or self is Outcome.STORED_WITH_WARNING
 
+    @property
+    def is_failure(self) -> bool:
+        """Whether it was to be stored and is not: neither stored nor skipped."""
+        return not (self.is_stored or self is Outcome.SKIPPED)
+
 
 def tone_of(outcome: Outcome) -> str:
     """Return ``good``, ``warning``, ``bad``, or ``none`` for what was not tried: how pictures and tables show it."""
