@@ -40,7 +40,7 @@ from dicomkit import (
     send,
     send_batch,
 )
-from dicomkit.batch import _breaker as breaker
+from dicomkit.batch import _pacing as pacing
 from dicomkit.batch import _run as batch_run
 from dicomkit.events import (
     AssociationClosed,
@@ -79,8 +79,8 @@ ASSOCIATION_COLUMNS = {
 @pytest.fixture
 def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tests do not have the time that peers are given."""
-    monkeypatch.setattr(breaker, "FIRST_WAIT_SECONDS", 0.01)
-    monkeypatch.setattr(breaker, "LONGEST_WAIT_SECONDS", 0.02)
+    monkeypatch.setattr(pacing, "FIRST_WAIT_SECONDS", 0.01)
+    monkeypatch.setattr(pacing, "LONGEST_WAIT_SECONDS", 0.02)
 
 
 def attempts_of(batch: Batch) -> list[tuple[int, int, str]]:

@@ -31,7 +31,8 @@ SERIES, IN_EACH = 8, 20
 PROGRAM = """
 import json, os, resource, sys, threading
 import pandas, sqlite3
-from dicomkit import DicomSenderSetting, batch_run, send_batch
+from dicomkit import DicomSenderSetting, send_batch
+from dicomkit.batch import _run as batch_run
 port, folder, limit, options = int(sys.argv[1]), sys.argv[2], int(sys.argv[3]), json.loads(sys.argv[4])
 held = []
 def hold(left):

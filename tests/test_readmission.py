@@ -2,65 +2,75 @@
 
 from __future__ import annotations
 
-from dicomkit.batch._readmission import Readmission
+import pytest
+
+from dicomkit.batch import _pacing as pacing
+from dicomkit.batch._pacing import Admission
 
 
-def turned_away(*workers: int) -> Readmission:
-    """Of a first wait of 1 s and a longest of 8 s, with these turned away at 0 s."""
-    readmission = Readmission(1.0, 8.0)
+@pytest.fixture(autouse=True)
+def limits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A first wait of 1 s and a longest of 8 s."""
+    monkeypatch.setattr(pacing, "FIRST_REFUSAL_SECONDS", 1.0)
+    monkeypatch.setattr(pacing, "LONGEST_REFUSAL_SECONDS", 8.0)
+
+
+def with_refused(*workers: int) -> Admission:
+    """With these workers refused at 0 s."""
+    admission = Admission()
     for worker in workers:
-        readmission.turned_away(worker, 0.0)
-    return readmission
+        admission.refused(worker, 0.0)
+    return admission
 
 
 def test_who_was_never_turned_away_may_ask_at_any_time() -> None:
-    assert turned_away(1).may_ask(0, 0.0)
-    assert not turned_away(1).is_outside(0)
+    assert with_refused(1).may_ask(0, 0.0)
+    assert not with_refused(1).is_waiting(0)
 
 
 def test_those_turned_away_wait_and_one_of_them_asks() -> None:
-    readmission = turned_away(1, 2, 3)
-    assert not any(readmission.may_ask(worker, 0.9) for worker in (1, 2, 3))
-    assert readmission.may_ask(2, 1.0)
-    assert readmission.may_ask(2, 1.1)  # it is still its turn
-    assert not readmission.may_ask(1, 1.1)
+    admission = with_refused(1, 2, 3)
+    assert not any(admission.may_ask(worker, 0.9) for worker in (1, 2, 3))
+    assert admission.may_ask(2, 1.0)
+    assert admission.may_ask(2, 1.1)  # it is still its turn
+    assert not admission.may_ask(1, 1.1)
 
 
 def test_each_refusal_doubles_the_wait_up_to_the_longest() -> None:
-    readmission, now, waits = turned_away(1, 2), 0.0, []
+    admission, now, waits = with_refused(1, 2), 0.0, []
     for _ in range(6):
         since = now
-        while not readmission.may_ask(1, now):
+        while not admission.may_ask(1, now):
             now += 0.25
-        readmission.turned_away(1, now)
+        admission.refused(1, now)
         waits.append(now - since)
     assert waits == [1, 2, 4, 8, 8, 8]
 
 
-def test_haste_shortens_a_wait() -> None:
-    readmission = Readmission(1.0, 8.0)
-    readmission.turned_away(1, 0.0, haste=0.5)
-    assert not readmission.may_ask(1, 0.4)
-    assert readmission.may_ask(1, 0.5)
+def test_jitter_shortens_a_wait() -> None:
+    admission = Admission()
+    admission.refused(1, 0.0, jitter=0.5)
+    assert not admission.may_ask(1, 0.4)
+    assert admission.may_ask(1, 0.5)
 
 
-def test_the_next_one_asks_at_once_when_another_is_let_in() -> None:
-    readmission = turned_away(1, 2)
-    assert readmission.may_ask(1, 1.0)
-    readmission.turned_away(1, 1.0)
-    assert readmission.may_ask(1, 3.0)
-    readmission.let_in(1, 3.0)
-    assert not readmission.is_outside(1)
-    assert readmission.is_outside(2)
-    assert readmission.may_ask(2, 3.0)
-    readmission.turned_away(2, 3.0)
-    assert not readmission.may_ask(2, 3.9)  # and waits as at first when it is turned away again
-    assert readmission.may_ask(2, 4.0)
+def test_the_next_one_asks_at_once_when_another_is_accepted() -> None:
+    admission = with_refused(1, 2)
+    assert admission.may_ask(1, 1.0)
+    admission.refused(1, 1.0)
+    assert admission.may_ask(1, 3.0)
+    admission.accepted(1, 3.0)
+    assert not admission.is_waiting(1)
+    assert admission.is_waiting(2)
+    assert admission.may_ask(2, 3.0)
+    admission.refused(2, 3.0)
+    assert not admission.may_ask(2, 3.9)  # and waits as at first when it is turned away again
+    assert admission.may_ask(2, 4.0)
 
 
 def test_a_turn_that_came_to_nothing_is_the_next_ones() -> None:
-    readmission = turned_away(1, 2)
-    assert readmission.may_ask(1, 1.0)
-    assert not readmission.may_ask(2, 1.0)
-    readmission.has_asked(1)
-    assert readmission.may_ask(2, 1.0)
+    admission = with_refused(1, 2)
+    assert admission.may_ask(1, 1.0)
+    assert not admission.may_ask(2, 1.0)
+    admission.has_asked(1)
+    assert admission.may_ask(2, 1.0)

@@ -27,7 +27,7 @@ from dicomkit import (
     send,
     send_batch,
 )
-from dicomkit.batch import _breaker as breaker
+from dicomkit.batch import _pacing as pacing
 from dicomkit.batch._intake import Lookout
 from dicomkit.batch._queue import Task
 from dicomkit.dictionary.uids import EXPLICIT_LE
@@ -53,8 +53,8 @@ LOOKED_AGAIN = "the file changed after it was looked at, and was looked at again
 @pytest.fixture(autouse=True)
 def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tests do not have the time that peers are given."""
-    monkeypatch.setattr(breaker, "FIRST_WAIT_SECONDS", 0.01)
-    monkeypatch.setattr(breaker, "LONGEST_WAIT_SECONDS", 0.02)
+    monkeypatch.setattr(pacing, "FIRST_WAIT_SECONDS", 0.01)
+    monkeypatch.setattr(pacing, "LONGEST_WAIT_SECONDS", 0.02)
 
 
 def when_first_is_sent(change: Callable[[], object], instance: int = 0) -> Callable[[Event], None]:

@@ -17,12 +17,11 @@ from typing import TYPE_CHECKING, Protocol
 
 from dicomkit._support.descriptors import NO_DESCRIPTOR, associations_that_fit, has_room, is_shortage, lowered
 from dicomkit._support.frozen import Frozen
-from dicomkit.batch._breaker import Breaker, backoff_seconds, spread
+from dicomkit.batch import _pacing as pacing
 from dicomkit.batch._intake import Lookout
+from dicomkit.batch._pacing import Pacing, backoff_seconds
 from dicomkit.batch._queue import Plan, Task
-from dicomkit.batch._readmission import Readmission
 from dicomkit.batch._sink import Record
-from dicomkit.batch._tuning import Tuner
 from dicomkit.dictionary.statuses import PROCESSING_FAILURE, RESOURCE_LIMITATION
 from dicomkit.errors import AssociationRejected, ConnectionFailed, Interrupted, PeerTimedOut, WireError
 from dicomkit.events import Scanned, Sending, Waiting
@@ -50,10 +49,6 @@ if TYPE_CHECKING:
 
 # A peer's own idle timeout is often a minute or less; well before that a quiet association is given back.
 IDLE_SECONDS = 10.0
-# A worker that the peer turned away while it served others asks again after so long, and then each time after twice
-# as long, up to the longest.
-FIRST_READMISSION_SECONDS = 1.0
-LONGEST_READMISSION_SECONDS = 60.0
 # How long to wait for a file descriptor before trying again.
 SHORTAGE_SECONDS = 0.1
 # Told of scanning no more often than this.
@@ -133,16 +128,12 @@ class Run:
         self.plan.may_take = lambda: not control.is_paused
         self.plan.is_short = lambda: self.lookout.is_short
         self.proposals = Proposals()
-        self.tuner = Tuner(self._most) if policy.is_tuned else None
-        self.readmission = Readmission(FIRST_READMISSION_SECONDS, LONGEST_READMISSION_SECONDS)
+        self.pacing = Pacing(self._most, policy.give_up_after, is_tuned=policy.is_tuned)
         self.workers: list[_Worker] = []
         self._threads: list[Thread] = []
-        self._at_work = 0
         self._lock = Lock()
         self._opened = 0
         self._open = 0
-        self._pioneer: int | None = None
-        self._breaker = Breaker(policy.give_up_after)
         self._rest: tuple[Outcome, str] | None = self._refusal
         self._crash: BaseException | None = None
         self._told_at = 0.0
@@ -203,7 +194,7 @@ class Run:
             over.set()
 
     def _run_workers(self) -> None:
-        self.plan.workers = 1 if self.tuner is not None else self._most
+        self.plan.workers = self.pacing.target
         self._start_first_worker()
         for number in range(len(self.workers), self.plan.workers):
             if not self._start_worker(number):
@@ -261,25 +252,23 @@ class Run:
         name = f"dicomkit association {worker.number + 1}"
         thread = Thread(target=work, args=(worker,), name=name, daemon=True)
         self._threads.append(thread)
-        self._at_work += 1
+        self.pacing.joined(number)
         thread.start()
         return True
 
     def _tune(self) -> None:
         """Have as many workers as the tuner finds worth it."""
-        assert self.tuner is not None
         with self._lock:
-            self.plan.workers = self.tuner.target
-            for number in range(self.tuner.most):
-                if self._at_work >= self.tuner.target or self.plan.is_over:
+            for number in range(self.pacing.most):
+                if not self.pacing.lacks_workers or self.plan.is_over:
                     break
                 is_free = number == len(self.workers) or self.workers[number].has_ended
                 if is_free and not self._start_worker(number):
-                    self.tuner.refused(max(self._at_work, 1), monotonic())
-                    self.plan.workers = self.tuner.target
+                    self.pacing.cannot_start_more()
                     break
+            self.plan.workers = self.pacing.target
             for worker in self.workers:
-                if worker.is_opening and self.is_surplus(worker):
+                if worker.is_opening and self.pacing.is_surplus(worker.number):
                     worker.interrupt.set()
         self.plan.share()
 
@@ -287,7 +276,7 @@ class Run:
         """What the control says now; called in the thread that says it."""
         cancels = self.control.cancels
         if self.control.is_paused:
-            self._breaker.excuse()
+            self.pacing.paused()
         if cancels:
             self.plan.stop()
             self.lookout.close()
@@ -401,89 +390,50 @@ class Run:
         """It has ended; another may be started in its place."""
         with self._lock:
             worker.has_ended = True
-            self._at_work -= not worker.is_spared
+            self.pacing.left(worker.number)
 
     def has_opened(self, worker: _Worker) -> None:
         """Its attempt to open an association is over: from here on nobody interrupts it for being surplus."""
         with self._lock:
             worker.is_opening = False
 
-    def is_established(self) -> None:
-        """An association was accepted."""
-        if self.tuner is not None:
-            self.tuner.opened(sum(worker.has_line for worker in self.workers), monotonic())
-
     def is_limited(self, *, may_pass: bool) -> None:
         """The peer serves the associations that we have and no more, for now or for good."""
-        if self.tuner is not None:
-            with self._lock:
-                lines = sum(worker.has_line for worker in self.workers)
-                self.tuner.refused(lines, monotonic(), may_pass=may_pass)
+        if self.pacing.are_enough(may_pass=may_pass):
             self._tune()
-
-    @property
-    def has_lines(self) -> bool:
-        """Whether an association is open."""
-        return any(worker.has_line for worker in self.workers)
-
-    def may_open(self, worker: int) -> bool:
-        """Whether this worker may open an association: as long as none is open, one worker at a time tries."""
-        if self.has_lines:
-            return self.readmission.may_ask(worker, monotonic())
-        if self._pioneer is None:
-            self._pioneer = worker
-        return self._pioneer == worker
 
     def has_tried_to_open(self, worker: int) -> None:
         """The others may open theirs, or the next one try."""
-        self.readmission.has_asked(worker)
-        if self._pioneer == worker:
-            self._pioneer = None
-            self.plan.wake()
-
-    def is_surplus(self, worker: _Worker) -> bool:
-        """Whether a tuned batch does without this worker; those that have an association come first."""
-        if self.tuner is None or self._at_work <= self.tuner.target:
-            return False
-        place = (not worker.has_line, worker.number)
-        others = (other for other in self.workers if not other.has_ended)
-        ahead = sum((not other.has_line, other.number) < place for other in others)
-        return ahead >= self.tuner.target
+        self.pacing.has_asked(worker)
+        self.plan.wake()
 
     def spares(self, worker: _Worker, why: str) -> bool:
         """Whether others go on when this worker ends, for want of descriptors; else it waits for some a little."""
-        with self._lock:
-            self._short_of = why
-            worker.is_spared = self._at_work > 1
-            self._at_work -= worker.is_spared
+        self._short_of = why
+        worker.is_spared = self.pacing.may_leave(worker.number)
         if worker.is_spared:
             self.is_limited(may_pass=True)
             return True
-        now = perf_counter()
-        if self._breaker.got_stuck(now, now).is_hopeless:
+        if self.pacing.got_stuck().is_hopeless:
             self.give_up(Outcome.CONNECTION_FAILED, f"not tried: {why}")
         self.plan.hold(SHORTAGE_SECONDS)
         return False
 
     def got_through(self) -> None:
         """The peer responded."""
-        self._breaker.got_through()
-        if self.tuner is not None:
-            with self._lock:
-                changed = self.tuner.answered(monotonic())
-            if changed:
-                self._tune()
+        if self.pacing.got_through():
+            self._tune()
 
     def got_stuck(self, result: SendResult, since: float) -> None:
         """Nothing came back: give the peer a rest, or give up."""
-        advice = self._breaker.got_stuck(since, perf_counter())
+        advice = self.pacing.got_stuck(since)
         if advice.is_hopeless:
             self.give_up(
                 result.outcome,
                 f"not tried: nothing got through to {self.row.peer} for {self.policy.give_up_after:g} s; the last "
                 f"attempt ended so: {result.detail}",
             )
-        elif seconds := advice.rest_seconds:
+        elif seconds := advice.pause_seconds:
             self.plan.hold(seconds)
             reason = f"{advice.failures} failures in a row, the last one {result.outcome}"
             self.record.tell(Waiting(seconds, reason))
@@ -546,13 +496,13 @@ class _Worker:
         """Send what the plan hands out, until it has nothing more."""
         try:
             while True:
-                if self._run.is_surplus(self):
+                if self._run.pacing.is_surplus(self.number):
                     return
-                is_outside = self._run.readmission.is_outside(self.number)
-                seconds = IDLE_SECONDS if self._line else FIRST_READMISSION_SECONDS if is_outside else None
+                is_outside = self._run.pacing.has_to_wait(self.number)
+                seconds = IDLE_SECONDS if self._line else pacing.FIRST_REFUSAL_SECONDS if is_outside else None
                 work = self._plan.wait_for_work(self.number, seconds, may_open=self._may_open)
                 self._run.take_finds()
-                if work is False or self._run.is_surplus(self):
+                if work is False or self._run.pacing.is_surplus(self.number):
                     return
                 if work is None:
                     self._release("released: idle")
@@ -572,7 +522,9 @@ class _Worker:
                 self._lacks = ""
         finally:
             self._release(
-                "released: fewer associations are enough" if self._run.is_surplus(self) else "released"
+                "released: fewer associations are enough"
+                if self._run.pacing.is_surplus(self.number)
+                else "released"
             )
             self._plan.leave(self.number)
             if self.is_spared:
@@ -581,12 +533,7 @@ class _Worker:
             self._run.wake_openers()
 
     def _may_open(self) -> bool:
-        return self._line is not None or self._run.may_open(self.number)
-
-    @property
-    def has_line(self) -> bool:
-        """Whether it has an association."""
-        return self._line is not None
+        return self._line is not None or self._run.pacing.may_ask(self.number)
 
     def _turn_down(self) -> None:
         """Record what comes next for as long as it is of a kind that the peer rejected."""
@@ -642,7 +589,9 @@ class _Worker:
             if run.proposals.are_halved(error, len(contexts), covered):
                 return True
             # It serves those we have, and no more; of several that fail at the same time, the last is charged.
-            if run.has_lines or (others and isinstance(error, PeerTimedOut | AssociationRejected)):
+            if run.pacing.has_associations or (
+                others and isinstance(error, PeerTimedOut | AssociationRejected)
+            ):
                 return self._is_turned_away(error)
             self._charge(error, task, covered, which, started_at, start)
             return True
@@ -653,8 +602,7 @@ class _Worker:
         run.proposals.were_accepted(len(contexts), usable)
         only, limit = task if task.alone else None, run.policy.instances_per_association
         self._line = _Line(association, which, started_at, len(contexts), covered, only, limit)
-        run.is_established()
-        run.readmission.let_in(self.number, monotonic())
+        run.pacing.opened(self.number)
         return not self.interrupt.is_set  # which may have come too late to keep it from being opened
 
     def _is_turned_away(self, error: WireError) -> bool:
@@ -663,9 +611,9 @@ class _Worker:
         is_final = isinstance(error, AssociationRejected | ConnectionFailed) and not error.may_pass
         # A peer that leaves one unanswered mostly serves one at a time, and would leave the next one so as well.
         run.is_limited(may_pass=not is_final and not isinstance(error, PeerTimedOut))
-        if run.is_surplus(self) or is_final:
+        if run.pacing.is_surplus(self.number) or is_final:
             return False
-        run.readmission.turned_away(self.number, monotonic(), haste=spread())
+        run.pacing.refused(self.number)
         self._plan.leave(self.number)
         return True
 
@@ -720,14 +668,14 @@ class _Worker:
             # Now the peer is busy: time for the row of the one before, and to make the next one ready.
             if answered is not None:
                 self._settle(line, answered)
-            may_follow = association.is_open and not run.is_surplus(self)
+            may_follow = association.is_open and not run.pacing.is_surplus(self.number)
             following = self._next(line) if may_follow else None
             current.attempt.receive()
             answered, current = current, following
             if current is None or not association.is_open or not self._plan.is_giving:
                 self._settle(line, answered)
                 answered = None
-                if current is None and association.is_open and not run.is_surplus(self):
+                if current is None and association.is_open and not run.pacing.is_surplus(self.number):
                     current = self._next(line)
                 elif current is not None:
                     break
@@ -809,6 +757,7 @@ class _Worker:
         line, self._line = self._line, None
         if line is None:
             return
+        self._run.pacing.closed(self.number)
         association = line.association
         if why := association.end():
             ended = f"not released: {why}"
