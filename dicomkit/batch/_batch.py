@@ -346,7 +346,7 @@ def send_batch(
         batch = Batch(
             run.row.batch_id,
             record,
-            run.lookout.passed_over,
+            run.intake.passed_over,
             interrupted=control.cancels > 0,
             note=run.note,
         )

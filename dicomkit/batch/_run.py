@@ -1,6 +1,6 @@
 """A batch while it runs: workers that send, and what they decide together.
 
-Each worker has a thread and at most one association. It asks the plan what comes next, sends it, and while the peer
+Each worker has a thread and at most one association. It asks the queue what comes next, sends it, and while the peer
 is at work on that makes the row of the one before and has the next one ready. Whether an instance is tried again is
 decided in one place, `Run.settle`.
 """
@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Protocol
 from dicomkit._support.descriptors import NO_DESCRIPTOR, associations_that_fit, has_room, is_shortage, lowered
 from dicomkit._support.frozen import Frozen
 from dicomkit.batch import _pacing as pacing
-from dicomkit.batch._intake import Lookout
+from dicomkit.batch._intake import Intake
 from dicomkit.batch._pacing import Pacing, backoff_seconds
-from dicomkit.batch._queue import Plan, Task
+from dicomkit.batch._queue import NoTask, Prefetch, Queue, Task, Untried
 from dicomkit.batch._sink import Record
 from dicomkit.dictionary.statuses import PROCESSING_FAILURE, RESOURCE_LIMITATION
 from dicomkit.errors import AssociationRejected, ConnectionFailed, Interrupted, PeerTimedOut, WireError
@@ -118,15 +118,14 @@ class Run:
         self._refusal = why_not(setting)
         skips = policy.resume and self._refusal is None
         resume = record.resume(self.row.peer, self.row.batch_id, skips=skips)
-        self.lookout = Lookout(
-            sources, self.row, lambda: self.plan.wake(), resume, held_bytes=lambda: self.plan.held_bytes
-        )
+        prefetch = Prefetch()
+        self.intake = Intake(sources, self.row, prefetch, resume)
         self._most, limit = associations_that_fit(policy.associations)
         self._lowered = lowered(policy.associations, self._most, limit)
         self._short_of = ""
-        self.plan = Plan(self.lookout, self._most, max_rate=policy.max_rate)
-        self.plan.may_take = lambda: not control.is_paused
-        self.plan.is_short = lambda: self.lookout.is_short
+        self.queue = Queue(
+            self.intake, self._most, prefetch, max_rate=policy.max_rate, is_paused=lambda: control.is_paused
+        )
         self.proposals = Proposals()
         self.pacing = Pacing(self._most, policy.give_up_after, is_tuned=policy.is_tuned)
         self.workers: list[_Worker] = []
@@ -182,7 +181,7 @@ class Run:
                     self._run_workers()
                 self._finish()
             finally:
-                self.lookout.close()
+                self.intake.close()
                 if self._conversions is not None:
                     self._conversions.close()
                 for worker in self.workers:
@@ -194,11 +193,11 @@ class Run:
             over.set()
 
     def _run_workers(self) -> None:
-        self.plan.workers = self.pacing.target
+        self.queue.workers = self.pacing.target
         self._start_first_worker()
-        for number in range(len(self.workers), self.plan.workers):
+        for number in range(len(self.workers), self.queue.workers):
             if not self._start_worker(number):
-                self.plan.workers = number
+                self.queue.workers = number
                 break
         for thread in self._threads:  # a tuned batch adds to them meanwhile
             while thread.is_alive():
@@ -208,14 +207,14 @@ class Run:
     def _heed_ledger(self) -> None:
         """Nothing is sent that could not be recorded."""
         trouble = self.record.ledger_trouble
-        if trouble and not self.plan.is_stopped:
+        if trouble and not self.queue.is_stopped:
             self.give_up(Outcome.CANCELLED, f"not tried, since it could not be recorded: {trouble}")
             self.wake_openers()
 
     def _start_first_worker(self) -> None:
         """Have a worker, as soon as there are descriptors for it."""
         started = monotonic()
-        while not self._start_worker(0) and not self.plan.is_stopped:
+        while not self._start_worker(0) and not self.queue.is_stopped:
             if monotonic() - started > self.policy.give_up_after:
                 self.give_up(Outcome.CONNECTION_FAILED, f"not tried: {self._short_of}")
             Flag().wait(SHORTAGE_SECONDS)
@@ -231,7 +230,7 @@ class Run:
                 worker.work()
             except BaseException as error:  # noqa: BLE001 - a fault of ours: raised by `run`, once all have ended
                 self._crash = error
-                self.plan.stop()
+                self.queue.stop()
 
         try:
             worker = _Worker(self, number)
@@ -260,17 +259,17 @@ class Run:
         """Have as many workers as the tuner finds worth it."""
         with self._lock:
             for number in range(self.pacing.most):
-                if not self.pacing.lacks_workers or self.plan.is_over:
+                if not self.pacing.lacks_workers or self.queue.is_over:
                     break
                 is_free = number == len(self.workers) or self.workers[number].has_ended
                 if is_free and not self._start_worker(number):
                     self.pacing.cannot_start_more()
                     break
-            self.plan.workers = self.pacing.target
+            self.queue.workers = self.pacing.target
             for worker in self.workers:
                 if worker.is_opening and self.pacing.is_surplus(worker.number):
                     worker.interrupt.set()
-        self.plan.share()
+        self.queue.share()
 
     def _heed_control(self) -> None:
         """What the control says now; called in the thread that says it."""
@@ -278,12 +277,12 @@ class Run:
         if self.control.is_paused:
             self.pacing.paused()
         if cancels:
-            self.plan.stop()
-            self.lookout.close()
+            self.queue.stop()
+            self.intake.close()
             for worker in list(self.workers):
                 if cancels > 1 or worker.is_opening:
                     worker.interrupt.set()
-        self.plan.wake()
+        self.queue.prefetch.wake()
 
     def _finish(self) -> None:
         """Rows for what was never tried."""
@@ -291,28 +290,26 @@ class Run:
             Outcome.CANCELLED,
             "cancelled before it was tried; send it again when you are ready",
         )
-        for task in self.plan.rest():
-            self.take_finds()
-            if task is not None:
-                result = self.row.unsent(task.index, task.number, task.instance, outcome, detail)
-                self.record.add(result, is_final=True)
-            if self.control.cancels > 2:
-                break
-        self.take_finds()
-        self._tell_scanned(at_end=True)
+        for item in self.queue.rest(lambda: self.control.cancels > 2):
+            if isinstance(item, Task):
+                row = self.row.unsent(item.index, item.attempt_number, item.instance, outcome, detail)
+                self.record.add(row, is_final=True)
+            else:
+                self.record_untried(item)
+        self.tell_scanned(at_end=True)
 
     @property
     def note(self) -> str:
         """What should be known of the batch beside its rows."""
         notes = []
         if not sum(self.record.finals.values()):
-            count = len(self.lookout.passed_over)
+            count = len(self.intake.passed_over)
             notes.append(
                 f"nothing to send: {count} file{'s were' if count != 1 else ' was'} passed over, none is DICOM"
                 if count
                 else "nothing to send: the sources hold no file"
             )
-        if self.control.cancels and self.lookout.is_cut_short:
+        if self.control.cancels and self.intake.is_cut_short:
             notes.append("what the iterator had not given yet was not sent, and has no row")
         if self._lowered:
             notes.append(self._lowered)
@@ -327,29 +324,25 @@ class Run:
 
     def wake_openers(self) -> None:
         """Nothing is left to be sent over the associations that are still being opened."""
-        if self.plan.is_over:
+        if self.queue.is_over:
             for worker in self.workers:
                 if worker.is_opening:
                     worker.interrupt.set()
 
-    def take_finds(self) -> None:
-        """Record what scanning came across that can never be sent."""
-        rows = self.lookout.rows
-        while rows:
-            try:
-                row, fingerprint = rows.popleft()
-            except IndexError:  # another worker was faster
-                return
-            is_held = row.outcome is Outcome.SKIPPED
-            self.record.add(row, is_final=True, fingerprint=fingerprint, is_held=is_held)
-        if self.record.has_listener:
-            self._tell_scanned()
+    def record_untried(self, item: Untried | None) -> None:
+        """Record what the queue handed out beside tasks, and tell how far the sources were looked at."""
+        if item is not None:
+            is_held = item.row.outcome is Outcome.SKIPPED
+            self.record.add(item.row, is_final=True, fingerprint=item.fingerprint, is_held=is_held)
+        self.tell_scanned()
 
-    def _tell_scanned(self, *, at_end: bool = False) -> None:
+    def tell_scanned(self, *, at_end: bool = False) -> None:
+        if not self.record.has_listener:
+            return
         now = monotonic()
         if at_end or now - self._told_at >= SCANNED_SECONDS:
             self._told_at = now
-            self.record.tell(Scanned(self.lookout.found, len(self.lookout.passed_over), at_end))
+            self.record.tell(Scanned(self.intake.found, len(self.intake.passed_over), at_end))
 
     def kinds_to_propose(self, first: list[Kind]) -> list[Kind]:
         """The kinds in sight, and then those met before, so that a mixture settles on one association.
@@ -405,7 +398,7 @@ class Run:
     def has_tried_to_open(self, worker: int) -> None:
         """The others may open theirs, or the next one try."""
         self.pacing.has_asked(worker)
-        self.plan.wake()
+        self.queue.prefetch.wake()
 
     def spares(self, worker: _Worker, why: str) -> bool:
         """Whether others go on when this worker ends, for want of descriptors; else it waits for some a little."""
@@ -416,7 +409,7 @@ class Run:
             return True
         if self.pacing.got_stuck().is_hopeless:
             self.give_up(Outcome.CONNECTION_FAILED, f"not tried: {why}")
-        self.plan.hold(SHORTAGE_SECONDS)
+        self.queue.hold(SHORTAGE_SECONDS)
         return False
 
     def got_through(self) -> None:
@@ -434,7 +427,7 @@ class Run:
                 f"attempt ended so: {result.detail}",
             )
         elif seconds := advice.pause_seconds:
-            self.plan.hold(seconds)
+            self.queue.hold(seconds)
             reason = f"{advice.failures} failures in a row, the last one {result.outcome}"
             self.record.tell(Waiting(seconds, reason))
 
@@ -442,7 +435,7 @@ class Run:
         """The rest takes this outcome, untried."""
         with self._lock:
             self._rest = self._rest or (outcome, detail)
-        self.plan.stop()
+        self.queue.stop()
 
     def reject(self, kinds: Collection[Kind], error: AssociationRejected) -> None:
         """The peer would have none of these kinds; others may be to its liking."""
@@ -467,15 +460,15 @@ class Run:
             limit = min(self.policy.retries, 1)
         if is_unpacked:
             limit = max(limit, 1)
-        again = task.number <= limit
+        again = task.attempt_number <= limit
         self.record.add(result, is_final=not again, fingerprint=task.fingerprint)
         self._heed_ledger()
         if not again:
-            self.plan.done(task)
+            self.queue.done(task)
             return
-        seconds = 0.0 if is_unpacked else backoff_seconds(task.number - 1)
-        task.number += 1
-        self.plan.try_again(task, seconds)
+        seconds = 0.0 if is_unpacked else backoff_seconds(task.attempt_number - 1)
+        task.attempt_number += 1
+        self.queue.try_again(task, seconds)
 
 
 class _Worker:
@@ -489,25 +482,31 @@ class _Worker:
         self.is_spared = False
         self._lacks = ""  # what it could not go on for, where that is a descriptor
         self._run = run
-        self._plan = run.plan
+        self._queue = run.queue
         self._line: _Line | None = None
 
     def work(self) -> None:
-        """Send what the plan hands out, until it has nothing more."""
+        """Send what the queue hands out, until it has nothing more."""
         try:
             while True:
                 if self._run.pacing.is_surplus(self.number):
                     return
                 is_outside = self._run.pacing.has_to_wait(self.number)
                 seconds = IDLE_SECONDS if self._line else pacing.FIRST_REFUSAL_SECONDS if is_outside else None
-                work = self._plan.wait_for_work(self.number, seconds, may_open=self._may_open)
-                self._run.take_finds()
-                if work is False or self._run.pacing.is_surplus(self.number):
+                coming = self._queue.wait(self.number, seconds, may_open=self._may_open)
+                if isinstance(coming, Untried) or coming is NoTask.SCANNED:
+                    self._run.record_untried(coming if isinstance(coming, Untried) else None)
+                    continue
+                if coming is NoTask.END or self._run.pacing.is_surplus(self.number):
                     return
-                if work is None:
+                if coming is NoTask.IDLE:
                     self._release("released: idle")
                     continue
-                if is_outside and not self._may_open():
+                if coming is NoTask.SHORT:
+                    self._lacks = self._lacks or f"a file was not looked at: {NO_DESCRIPTOR}"
+                    if self._run.spares(self, self._lacks):
+                        return
+                    self._lacks = ""
                     continue
                 self._turn_down()
                 is_needed = self._fits_line() or self._open()
@@ -515,8 +514,6 @@ class _Worker:
                 if not is_needed:
                     return
                 self._send()
-                if self._run.lookout.is_short:
-                    self._lacks = self._lacks or f"a file was not looked at: {NO_DESCRIPTOR}"
                 if self._lacks and self._run.spares(self, self._lacks):
                     return
                 self._lacks = ""
@@ -526,7 +523,7 @@ class _Worker:
                 if self._run.pacing.is_surplus(self.number)
                 else "released"
             )
-            self._plan.leave(self.number)
+            self._queue.leave(self.number)
             if self.is_spared:
                 self.interrupt.close()  # its descriptors are for the others
             self._run.is_done_with(self)
@@ -540,18 +537,23 @@ class _Worker:
         run, rejected = self._run, self._run.proposals.rejected
         if not rejected:
             return
-        while (task := self._plan.take(self.number, lambda task: task.kind in rejected)) is not None:
+        while (task := self._take(lambda task: task.kind in rejected)) is not None:
             detail = "; ".join(filter(None, (rejected[task.kind], task.note)))
-            result = run.row.unsent(task.index, task.number, task.instance, Outcome.REJECTED, detail)
+            result = run.row.unsent(task.index, task.attempt_number, task.instance, Outcome.REJECTED, detail)
             run.settle(task, result, may_pass=False)
-            run.take_finds()
+
+    def _take(self, fits: Callable[[Task], bool]) -> Task | None:
+        """The next task that fits; what is none is recorded on the way."""
+        while isinstance(item := self._queue.take(self.number, fits), Untried):
+            self._run.record_untried(item)
+        return item
 
     def _fits_line(self) -> bool:
         """Whether the association at hand can take the next task."""
         line = self._line
         if line is None:
             return False
-        task = self._plan.peek(self.number)
+        task = self._queue.peek(self.number)
         if task is None or line.fits(task):
             return True
         self._release(
@@ -564,15 +566,17 @@ class _Worker:
     def _open(self) -> bool:
         """Open an association for what is in sight; False when this worker is not needed any more."""
         run = self._run
-        task = self._plan.peek(self.number)
+        task = self._queue.peek(self.number)
         if task is None:
             return True
-        kinds = [task.kind] if task.alone else run.kinds_to_propose(self._plan.kinds_in_sight(self.number))
+        kinds = (
+            [task.kind] if task.is_alone else run.kinds_to_propose(self._queue.kinds_in_sight(self.number))
+        )
         contexts, covered = propose(kinds, run.proposals.most)
-        self._plan.is_crowded = not task.alone and len(covered) < len(kinds)
+        self._queue.is_crowded = not task.is_alone and len(covered) < len(kinds)
         self.is_opening = True
         try:
-            if self._plan.is_over:
+            if self._queue.is_over:
                 return False
             which = run.number_association()
             run.count_open(1)
@@ -600,7 +604,7 @@ class _Worker:
         run.record.opened(which, association)
         usable = (kind for kind in covered if association.accepted_syntaxes(kind[0]))
         run.proposals.were_accepted(len(contexts), usable)
-        only, limit = task if task.alone else None, run.policy.instances_per_association
+        only, limit = task if task.is_alone else None, run.policy.instances_per_association
         self._line = _Line(association, which, started_at, len(contexts), covered, only, limit)
         run.pacing.opened(self.number)
         return not self.interrupt.is_set  # which may have come too late to keep it from being opened
@@ -614,7 +618,7 @@ class _Worker:
         if run.pacing.is_surplus(self.number) or is_final:
             return False
         run.pacing.refused(self.number)
-        self._plan.leave(self.number)
+        self._queue.leave(self.number)
         return True
 
     def _charge(
@@ -631,14 +635,21 @@ class _Worker:
         That is another than at first when another worker took that one meanwhile.
         """
         run = self._run
-        task = self._plan.take(
-            self.number, lambda task: task is wanted if wanted.alone or task.alone else task.kind in kinds
+        task = self._take(
+            lambda task: task is wanted if wanted.is_alone or task.is_alone else task.kind in kinds
         )
         if task is None:
             return
         duration_ms = 1e3 * (perf_counter() - start)
         result = run.row.failed_to_open(
-            task.index, task.number, task.instance, error, started_at, duration_ms, which, task.remarks
+            task.index,
+            task.attempt_number,
+            task.instance,
+            error,
+            started_at,
+            duration_ms,
+            which,
+            task.remarks,
         )
         may_pass = error.may_pass if isinstance(error, AssociationRejected | ConnectionFailed) else None
         if may_pass is False:
@@ -663,7 +674,7 @@ class _Worker:
             line.is_fresh = False
             if run.record.has_listener:
                 task = current.task
-                run.record.tell(Sending(task.index, task.number, task.instance.source, line.which))
+                run.record.tell(Sending(task.index, task.attempt_number, task.instance.source, line.which))
             current.attempt.transmit()
             # Now the peer is busy: time for the row of the one before, and to make the next one ready.
             if answered is not None:
@@ -672,33 +683,33 @@ class _Worker:
             following = self._next(line) if may_follow else None
             current.attempt.receive()
             answered, current = current, following
-            if current is None or not association.is_open or not self._plan.is_giving:
+            if current is None or not association.is_open or not self._queue.is_giving:
                 self._settle(line, answered)
                 answered = None
                 if current is None and association.is_open and not run.pacing.is_surplus(self.number):
                     current = self._next(line)
                 elif current is not None:
                     break
-            run.take_finds()
+            run.tell_scanned()
         if answered is not None:
             self._settle(line, answered)
         if current is not None:
             line.taken -= 1
             current.attempt.close()
-            self._plan.put_back(current.task)
+            self._queue.put_back(current.task)
         if not association.is_open:
             self._release(association.ended)
 
     def _next(self, line: _Line) -> _Sent | None:
         """The next task that fits, made ready; those that cannot be are recorded on the way."""
-        while (task := self._plan.take(self.number, line.fits)) is not None:
+        while (task := self._take(line.fits)) is not None:
             if self._run.policy.transcode and line.association.context_for(*task.kind) is None:
                 self._convert_ahead(line.association, task)
             attempt = Attempt(
                 line.association,
                 line.which,
                 task.index,
-                task.number,
+                task.attempt_number,
                 task.instance,
                 self._run.row,
                 note=task.remarks,
@@ -708,7 +719,7 @@ class _Worker:
             try:
                 is_loaded = attempt.load()
             except SourceChanged:
-                self._plan.look_again(task, self._run.lookout.look_again)
+                self._queue.look_again(task, self._run.intake.look_again)
                 continue
             if is_loaded:
                 self._lacks = ""
@@ -716,7 +727,7 @@ class _Worker:
                 return _Sent(task, attempt)
             if attempt.lacks_a_descriptor:
                 self._lacks = f"a file was not opened: {NO_DESCRIPTOR}"
-                self._plan.put_back(task)
+                self._queue.put_back(task)
                 return None
             self._run.settle(task, attempt.result())
         return None
@@ -724,7 +735,7 @@ class _Worker:
     def _convert_ahead(self, association: Association, task: Task) -> None:
         """Have this one converted, and those that come after it meanwhile."""
         ahead = self._run.conversions()
-        following = self._plan.upcoming(self.number, ahead.depth)
+        following = self._queue.upcoming(self.number, ahead.depth)
         ahead.begin([task.instance, *following], partial(conversion_target, association))
 
     def _settle(self, line: _Line, sent: _Sent) -> None:
@@ -741,7 +752,7 @@ class _Worker:
             run.settle(task, result)
             return
         if not is_first and association.peer_took_none_of_it():
-            self._plan.put_back(task)  # it had closed between two instances: nothing was attempted
+            self._queue.put_back(task)  # it had closed between two instances: nothing was attempted
             return
         unpack = is_first and run.packs and result.outcome is Outcome.ABORTED and may_pass is not False
         if unpack:
@@ -749,7 +760,7 @@ class _Worker:
             task.unpacked = UNPACKED
         else:
             run.got_stuck(result, sent.attempt.start)
-        task.alone = True
+        task.is_alone = True
         run.settle(task, result, may_pass=may_pass, is_unpacked=unpack)
 
     def _release(self, ended: str) -> None:
@@ -814,7 +825,7 @@ class _Line:
     def fits(self, task: Task) -> bool:
         if self.is_full:
             return False
-        if task.alone or self._only is not None:
+        if task.is_alone or self._only is not None:
             # Its kind is another one by now when its file is.
             return task is self._only and task.kind in self._covered
         return task.kind in self._covered
