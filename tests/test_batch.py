@@ -387,7 +387,7 @@ def test_streamed_rows_are_the_rows_of_the_frame_and_are_not_kept(
     assert frame.dtypes.to_dict() == dtypes()
     assert frame.instance.is_monotonic_increasing
     assert_frame_equal(frame, read_results(path))
-    assert not batch._record._rows
+    assert not batch._sink._rows
     assert batch.note == ""
     assert batch.to_frame(latest=True).instance.tolist() == list(range(11))
 
@@ -597,7 +597,7 @@ def test_a_long_iterator_is_never_held_whole(tmp_path: Path) -> None:
     assert batch.outcomes == {Outcome.STORED: count // 100, Outcome.UNREADABLE: count - count // 100}
     assert held < 5_000
     assert grown < 60e6
-    assert not batch._record._rows
+    assert not batch._sink._rows
 
 
 # Associations

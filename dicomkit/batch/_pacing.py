@@ -156,9 +156,12 @@ class Pacing:
 
     def cannot_start_more(self) -> None:
         """There is no room for another worker beside those at work."""
-        if self._tuner is not None:
-            with self._lock:
-                self._tuner.refused(max(len(self._at_work), 1), perf_counter())
+        with self._lock:
+            count = max(len(self._at_work), 1)
+            if self._tuner is None:
+                self.most = count
+            else:
+                self._tuner.refused(count, perf_counter())
 
     # ------------------------------------------------------------------------------------------ responses
 

@@ -133,11 +133,12 @@ class Untried(Frozen):
 
 
 class NoTask(Enum):
-    """Why there is nothing to hand out to a worker that waited."""
+    """Why there is no task for a worker that waited."""
 
     IDLE = "the time that it would wait is over"
     SCANNED = "sources were looked at that make no task"
     SHORT = "the next source was not looked at, for want of a file descriptor"
+    SURPLUS = "fewer associations are enough"
     END = "nothing will be handed out to it any more"
 
 
@@ -255,11 +256,13 @@ class Queue:
         deadline = None if seconds is None else monotonic() + seconds
         with self._changed:
             while True:
+                if self._untried:  # before any more is looked at, so that they do not pile up
+                    return self._untried.popleft()
                 now = monotonic()  # before the look, so that no hold ends unseen between the two
                 is_giving = self.is_giving
                 task = self._pick(worker, look=True) if is_giving else None
                 if self._untried:
-                    return self._untried.popleft()
+                    continue
                 if self._is_stopped:
                     return NoTask.END
                 if task is not None and may_open():

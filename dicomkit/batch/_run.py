@@ -1,79 +1,52 @@
-"""A batch while it runs: workers that send, and what they decide together.
+"""A batch while it runs: its workers, and what they decide together.
 
-Each worker has a thread and at most one association. It asks the queue what comes next, sends it, and while the peer
-is at work on that makes the row of the one before and has the next one ready. Whether an instance is tried again is
-decided in one place, `Run.settle`.
+`Run.run` conducts the batch from the first source to the last row. What its workers ask of it is in
+`dicomkit.batch._worker.Run`; whether an instance is tried again is decided in one place, `Run._record`.
 """
 
 from __future__ import annotations
 
 import os
 from datetime import UTC, datetime
-from functools import partial
 from threading import Event as Flag
 from threading import Lock, Thread
 from time import monotonic, perf_counter
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from dicomkit._support.descriptors import NO_DESCRIPTOR, associations_that_fit, has_room, is_shortage, lowered
 from dicomkit._support.frozen import Frozen
-from dicomkit.batch import _pacing as pacing
+from dicomkit.batch import _pacing as pace
 from dicomkit.batch._intake import Intake
 from dicomkit.batch._pacing import Pacing, backoff_seconds
 from dicomkit.batch._queue import NoTask, Prefetch, Queue, Task, Untried
-from dicomkit.batch._sink import Record
+from dicomkit.batch._sink import Sink
+from dicomkit.batch._worker import LOST, Carrier, Worker
 from dicomkit.dictionary.statuses import PROCESSING_FAILURE, RESOURCE_LIMITATION
 from dicomkit.errors import AssociationRejected, ConnectionFailed, Interrupted, PeerTimedOut, WireError
 from dicomkit.events import Scanned, Sending, Waiting
 from dicomkit.results import Outcome, SendResult
-from dicomkit.sending import (
-    Attempt,
-    Kind,
-    Proposals,
-    RowMaker,
-    conversion_target,
-    new_batch_id,
-    propose,
-    why_not,
-)
-from dicomkit.sources import SourceChanged
+from dicomkit.sending import Attempt, Kind, Proposals, RowMaker, new_batch_id, propose, why_not
 from dicomkit.wire.association import Association
-from dicomkit.wire.socket import Interrupt, Peer
+from dicomkit.wire.socket import Peer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
-    from dicomkit.conversion import ConversionsAhead, Converted
+    from dicomkit.batch._control import BatchControl
+    from dicomkit.conversion import ConversionsAhead
     from dicomkit.settings import DicomSenderSetting
-    from dicomkit.sources import Instance
 
 # A peer's own idle timeout is often a minute or less; well before that a quiet association is given back.
 IDLE_SECONDS = 10.0
 # How long to wait for a file descriptor before trying again.
 SHORTAGE_SECONDS = 0.1
-# Told of scanning no more often than this.
+# How often `Scanned` is told, at most.
 SCANNED_SECONDS = 0.1
 
 _RETRIED = {Outcome.CONNECTION_FAILED, Outcome.TIMED_OUT, Outcome.ABORTED, Outcome.REFUSED}
-_RETRIED_ONCE = {
-    PROCESSING_FAILURE,
-    RESOURCE_LIMITATION,
-}  # PS3.7 C.5.1 and C.5: what may be gone the next time
+# PS3.7 C.5.1 and C.5: what may be gone the next time.
+_RETRIED_ONCE = {PROCESSING_FAILURE, RESOURCE_LIMITATION}
 UNPACKED = "sent with command and data in separate PDUs, since the peer aborted upon them in one"
-
-
-class Control(Protocol):
-    """What a run needs to know of the `BatchControl` that it obeys."""
-
-    @property
-    def is_paused(self) -> bool: ...
-
-    @property
-    def cancels(self) -> int: ...
-
-    def cancel(self) -> None: ...
-
-    def listen(self, listener: Callable[[], None]) -> None: ...
 
 
 class Policy(Frozen, kw_only=True):
@@ -97,47 +70,61 @@ class Policy(Frozen, kw_only=True):
     resume: bool
 
 
+class _Request(Frozen, kw_only=True):
+    """An association that is asked for: for which task, and what it would carry besides."""
+
+    number: int
+    task: Task
+    kinds: Collection[Kind]
+    proposed: int
+    started_at: datetime
+    start: float
+
+
 class Run:
-    """A batch while it runs: the workers, and what they decide together."""
+    """A batch while it runs."""
 
     def __init__(
         self,
         setting: DicomSenderSetting,
         sources: object,
         policy: Policy,
-        record: Record,
-        control: Control,
+        sink: Sink,
+        control: BatchControl,
         peer: Peer,
     ) -> None:
-        self.policy = policy
-        self.record = record
-        self.control = control
-        self.packs = policy.packs
         self.row = RowMaker(new_batch_id(), peer)
         self._setting = setting
-        self._refusal = why_not(setting)
-        skips = policy.resume and self._refusal is None
-        resume = record.resume(self.row.peer, self.row.batch_id, skips=skips)
+        self._policy = policy
+        self._sink = sink
+        self._control = control
+        self._packs = policy.packs
+        # What the instances become that are not tried any more; with it, nothing more is.
+        self._rest: tuple[Outcome, str] | None = why_not(setting)
+        skips = policy.resume and self._rest is None
+        resume = sink.resume(self.row.peer, self.row.batch_id, skips=skips)
+        most, limit = associations_that_fit(policy.associations)
+        self._lowered = lowered(policy.associations, most, limit)
+        self._short_of = ""
         prefetch = Prefetch()
         self.intake = Intake(sources, self.row, prefetch, resume)
-        self._most, limit = associations_that_fit(policy.associations)
-        self._lowered = lowered(policy.associations, self._most, limit)
-        self._short_of = ""
-        self.queue = Queue(
-            self.intake, self._most, prefetch, max_rate=policy.max_rate, is_paused=lambda: control.is_paused
+        self._queue = Queue(
+            self.intake, most, prefetch, max_rate=policy.max_rate, is_paused=lambda: control.is_paused
         )
-        self.proposals = Proposals()
-        self.pacing = Pacing(self._most, policy.give_up_after, is_tuned=policy.is_tuned)
-        self.workers: list[_Worker] = []
-        self._threads: list[Thread] = []
+        self._pacing = Pacing(most, policy.give_up_after, is_tuned=policy.is_tuned)
+        self._proposals = Proposals()
+        # Guards what follows. Who holds it may take that of the queue, and not the other way round.
         self._lock = Lock()
-        self._opened = 0
+        self._workers: dict[int, Worker] = {}
+        self._threads: list[Thread] = []
+        self._requests = 0
         self._open = 0
-        self._rest: tuple[Outcome, str] | None = self._refusal
-        self._crash: BaseException | None = None
-        self._told_at = 0.0
         self._kinds: dict[Kind, None] = {}
         self._conversions: ConversionsAhead | None = None
+        self._crash: BaseException | None = None
+        self._scanned_at = 0.0
+
+    # ------------------------------------------------------------------------------------------ from begin to end
 
     def run(self) -> None:
         """Send everything; returns when the last row is recorded."""
@@ -160,7 +147,7 @@ class Run:
                     is_begun = True
                 while pressed:
                     pressed -= 1
-                    Thread(target=self.control.cancel, name="dicomkit cancel", daemon=True).start()
+                    Thread(target=self._control.cancel, name="dicomkit cancel", daemon=True).start()
                 over.wait(timeout)
                 for thread in conductors:
                     if over.is_set() and thread.is_alive():
@@ -174,115 +161,52 @@ class Run:
         """The whole batch, from the first source to the last row."""
         try:
             try:
-                self.record.begin(self.row.batch_id, self._setting)
-                self.control.listen(self._heed_control)
-                self.record.on_stop = self.control.cancel
-                if self._refusal is None:
+                self._sink.begin(self.row.batch_id, self._setting)
+                self._control.listen(self._obey)
+                self._sink.on_stop = self._control.cancel
+                if self._rest is None:
                     self._run_workers()
                 self._finish()
             finally:
                 self.intake.close()
                 if self._conversions is not None:
                     self._conversions.close()
-                for worker in self.workers:
-                    worker.interrupt.close()
-                self.record.close(interrupted=self.control.cancels > 0 or self._crash is not None)
+                self._sink.close(interrupted=self._control.cancels > 0 or self._crash is not None)
         except BaseException as error:  # noqa: BLE001 - a fault of ours: raised by `run`
             self._crash = self._crash or error
         finally:
             over.set()
 
     def _run_workers(self) -> None:
-        self.queue.workers = self.pacing.target
-        self._start_first_worker()
-        for number in range(len(self.workers), self.queue.workers):
-            if not self._start_worker(number):
-                self.queue.workers = number
-                break
+        started = monotonic()
+        self._queue.workers = self._pacing.target
+        while not self._start_worker(0) and not self._queue.is_stopped:
+            if monotonic() - started > self._policy.give_up_after:
+                self._give_up(Outcome.CONNECTION_FAILED, f"not tried: {self._short_of}")
+            Flag().wait(SHORTAGE_SECONDS)
+        self._adjust_workers()
         for thread in self._threads:  # a tuned batch adds to them meanwhile
             while thread.is_alive():
-                thread.join(self.record.keep_up())
-                self._heed_ledger()
+                thread.join(self._sink.keep_up())
+                self._look_at_ledger()
 
-    def _heed_ledger(self) -> None:
+    def _look_at_ledger(self) -> None:
         """Nothing is sent that could not be recorded."""
-        trouble = self.record.ledger_trouble
-        if trouble and not self.queue.is_stopped:
-            self.give_up(Outcome.CANCELLED, f"not tried, since it could not be recorded: {trouble}")
-            self.wake_openers()
+        trouble = self._sink.ledger_trouble
+        if trouble and not self._queue.is_stopped:
+            self._give_up(Outcome.CANCELLED, f"not tried, since it could not be recorded: {trouble}")
+            self._interrupt_needless()
 
-    def _start_first_worker(self) -> None:
-        """Have a worker, as soon as there are descriptors for it."""
-        started = monotonic()
-        while not self._start_worker(0) and not self.queue.is_stopped:
-            if monotonic() - started > self.policy.give_up_after:
-                self.give_up(Outcome.CONNECTION_FAILED, f"not tried: {self._short_of}")
-            Flag().wait(SHORTAGE_SECONDS)
-
-    def _start_worker(self, number: int) -> bool:
-        """Have a worker of that number: the next one, or one in the place of one that has ended.
-
-        False when there are no descriptors for it.
-        """
-
-        def work(worker: _Worker) -> None:
-            try:
-                worker.work()
-            except BaseException as error:  # noqa: BLE001 - a fault of ours: raised by `run`, once all have ended
-                self._crash = error
-                self.queue.stop()
-
-        try:
-            worker = _Worker(self, number)
-        except OSError as error:
-            if not is_shortage(error):
-                raise
-            self._short_of = self._short_of or NO_DESCRIPTOR
-            return False
-        if number and not has_room():
-            worker.interrupt.close()
-            self._short_of = self._short_of or NO_DESCRIPTOR
-            return False
-        if number < len(self.workers):
-            self.workers[number].interrupt.close()
-            self.workers[number] = worker
-        else:
-            self.workers.append(worker)
-        name = f"dicomkit association {worker.number + 1}"
-        thread = Thread(target=work, args=(worker,), name=name, daemon=True)
-        self._threads.append(thread)
-        self.pacing.joined(number)
-        thread.start()
-        return True
-
-    def _tune(self) -> None:
-        """Have as many workers as the tuner finds worth it."""
-        with self._lock:
-            for number in range(self.pacing.most):
-                if not self.pacing.lacks_workers or self.queue.is_over:
-                    break
-                is_free = number == len(self.workers) or self.workers[number].has_ended
-                if is_free and not self._start_worker(number):
-                    self.pacing.cannot_start_more()
-                    break
-            self.queue.workers = self.pacing.target
-            for worker in self.workers:
-                if worker.is_opening and self.pacing.is_surplus(worker.number):
-                    worker.interrupt.set()
-        self.queue.share()
-
-    def _heed_control(self) -> None:
-        """What the control says now; called in the thread that says it."""
-        cancels = self.control.cancels
-        if self.control.is_paused:
-            self.pacing.paused()
+    def _obey(self) -> None:
+        """Do what the control says now; called in the thread that says it."""
+        cancels = self._control.cancels
+        if self._control.is_paused:
+            self._pacing.paused()
         if cancels:
-            self.queue.stop()
+            self._queue.stop()
             self.intake.close()
-            for worker in list(self.workers):
-                if cancels > 1 or worker.is_opening:
-                    worker.interrupt.set()
-        self.queue.prefetch.wake()
+            self._interrupt(lambda worker: cancels > 1 or worker.is_opening)
+        self._queue.prefetch.wake()
 
     def _finish(self) -> None:
         """Rows for what was never tried."""
@@ -290,26 +214,26 @@ class Run:
             Outcome.CANCELLED,
             "cancelled before it was tried; send it again when you are ready",
         )
-        for item in self.queue.rest(lambda: self.control.cancels > 2):
+        for item in self._queue.rest(lambda: self._control.cancels > 2):
             if isinstance(item, Task):
                 row = self.row.unsent(item.index, item.attempt_number, item.instance, outcome, detail)
-                self.record.add(row, is_final=True)
+                self._sink.add(row, is_final=True)
             else:
-                self.record_untried(item)
-        self.tell_scanned(at_end=True)
+                self._record_untried(item)
+        self._tell_scanned(at_end=True)
 
     @property
     def note(self) -> str:
         """What should be known of the batch beside its rows."""
         notes = []
-        if not sum(self.record.finals.values()):
+        if not sum(self._sink.finals.values()):
             count = len(self.intake.passed_over)
             notes.append(
                 f"nothing to send: {count} file{'s were' if count != 1 else ' was'} passed over, none is DICOM"
                 if count
                 else "nothing to send: the sources hold no file"
             )
-        if self.control.cancels and self.intake.is_cut_short:
+        if self._control.cancels and self.intake.is_cut_short:
             notes.append("what the iterator had not given yet was not sent, and has no row")
         if self._lowered:
             notes.append(self._lowered)
@@ -317,515 +241,389 @@ class Run:
             notes.append(
                 f"for a while there were fewer associations than there might have been: {self._short_of}"
             )
-        notes += filter(None, (self.record.stopped_by, self.record.trouble))
+        notes += filter(None, (self._sink.stopped_by, self._sink.trouble))
         return "; ".join(notes)
 
-    # ------------------------------------------------------------------------------------------ for the workers
+    # ------------------------------------------------------------------------------------------ workers
 
-    def wake_openers(self) -> None:
-        """Nothing is left to be sent over the associations that are still being opened."""
-        if self.queue.is_over:
-            for worker in self.workers:
-                if worker.is_opening:
+    def _start_worker(self, number: int) -> bool:
+        """Start the worker of that number; False when there are no descriptors for it."""
+        worker = None
+        try:
+            worker = Worker(number, self, self._queue, self.row, transcode=self._policy.transcode)
+        except OSError as error:
+            if not is_shortage(error):
+                raise
+        if worker is not None and number and not has_room():
+            worker.interrupt.close()
+            worker = None
+        if worker is None:
+            self._short_of = self._short_of or NO_DESCRIPTOR
+            return False
+        name = f"dicomkit association {number + 1}"
+        thread = Thread(target=self._work, args=(worker,), name=name, daemon=True)
+        self._workers[number] = worker
+        self._threads.append(thread)
+        self._pacing.joined(number)
+        thread.start()
+        return True
+
+    def _work(self, worker: Worker) -> None:
+        try:
+            worker.work()
+        except BaseException as error:  # noqa: BLE001 - a fault of ours: raised by `run`, once all have ended
+            self._crash = error
+            self._queue.stop()
+
+    def _adjust_workers(self) -> None:
+        """Have as many workers as there should be."""
+        with self._lock:
+            self._queue.workers = self._pacing.target
+            for number in range(self._pacing.most):
+                if not self._pacing.lacks_workers or self._queue.is_over:
+                    break
+                if number not in self._workers and not self._start_worker(number):
+                    self._pacing.cannot_start_more()
+                    self._queue.workers = self._pacing.target
+                    break
+        self._interrupt(lambda worker: worker.is_opening and self._pacing.is_surplus(worker.number))
+        self._queue.share()
+
+    def _interrupt(self, whom: Callable[[Worker], bool]) -> None:
+        with self._lock:
+            for worker in self._workers.values():
+                if whom(worker):
                     worker.interrupt.set()
 
-    def record_untried(self, item: Untried | None) -> None:
-        """Record what the queue handed out beside tasks, and tell how far the sources were looked at."""
-        if item is not None:
-            is_held = item.row.outcome is Outcome.SKIPPED
-            self.record.add(item.row, is_final=True, fingerprint=item.fingerprint, is_held=is_held)
-        self.tell_scanned()
+    def _interrupt_needless(self) -> None:
+        """Once nothing is left to be sent over the associations that are still being opened."""
+        if self._queue.is_over:
+            self._interrupt(lambda worker: worker.is_opening)
 
-    def tell_scanned(self, *, at_end: bool = False) -> None:
-        if not self.record.has_listener:
-            return
-        now = monotonic()
-        if at_end or now - self._told_at >= SCANNED_SECONDS:
-            self._told_at = now
-            self.record.tell(Scanned(self.intake.found, len(self.intake.passed_over), at_end))
+    def _spares(self, worker: Worker) -> bool:
+        """Whether others go on when this worker ends, for want of descriptors; else it waits for some a little."""
+        self._short_of, worker.lacks = worker.lacks, ""
+        if self._pacing.may_leave(worker.number):
+            self._are_enough(may_pass=True)
+            return True
+        if self._pacing.got_stuck().is_hopeless:
+            self._give_up(Outcome.CONNECTION_FAILED, f"not tried: {self._short_of}")
+        self._queue.hold(SHORTAGE_SECONDS)
+        return False
 
-    def kinds_to_propose(self, first: list[Kind]) -> list[Kind]:
+    def _are_enough(self, *, may_pass: bool) -> None:
+        """There can be no more associations than are open, for now or for good."""
+        if self._pacing.are_enough(may_pass=may_pass):
+            self._adjust_workers()
+
+    def wait(self, worker: Worker) -> Task | NoTask:
+        pacing, number = self._pacing, worker.number
+        while worker.is_needed:
+            if worker.lacks and self._spares(worker):
+                break
+            if pacing.is_surplus(number):
+                return NoTask.SURPLUS
+            seconds = pace.FIRST_REFUSAL_SECONDS if pacing.has_to_wait(number) else None
+            item = self._queue.wait(
+                number,
+                IDLE_SECONDS if worker.has_association else seconds,
+                may_open=lambda: worker.has_association or pacing.may_ask(number),
+            )
+            if isinstance(item, Untried):
+                self._record_untried(item)
+            elif isinstance(item, Task):
+                if pacing.is_surplus(number):
+                    return NoTask.SURPLUS
+                if not self._is_turned_down(worker, item):
+                    return item
+                self._end_turn(worker)
+            elif item is NoTask.SHORT:
+                worker.lacks = f"a file was not looked at: {NO_DESCRIPTOR}"
+            elif item is NoTask.SCANNED:
+                self._tell_scanned()
+            elif item is NoTask.END or worker.has_association:
+                return item
+        return NoTask.END
+
+    def _is_turned_down(self, worker: Worker, coming: Task) -> bool:
+        """Whether what comes next was of a kind that the peer rejected, and is recorded, or taken by another."""
+        rejected = self._proposals.rejected
+        if coming.kind not in rejected:
+            return False
+        task = self._take(worker, lambda task: task.kind in rejected)
+        if task is not None:
+            detail = "; ".join(filter(None, (rejected[task.kind], task.note)))
+            row = self.row.unsent(task.index, task.attempt_number, task.instance, Outcome.REJECTED, detail)
+            self._record(task, row, may_pass=False)
+        return True
+
+    def ended(self, worker: Worker) -> None:
+        self._queue.leave(worker.number)
+        with self._lock:
+            worker.interrupt.close()
+            del self._workers[worker.number]
+            self._pacing.left(worker.number)
+        self._end_turn(worker)
+        self._interrupt_needless()
+
+    def _end_turn(self, worker: Worker) -> None:
+        """It does not ask for an association any more; others may have waited for that."""
+        self._pacing.has_asked(worker.number)
+        self._queue.prefetch.wake()
+
+    # ------------------------------------------------------------------------------------------ associations
+
+    def open(self, worker: Worker) -> Carrier | None:
+        try:
+            task = self._queue.peek(worker.number)
+            return None if task is None else self._open_for(worker, task)
+        finally:
+            self._end_turn(worker)
+
+    def _open_for(self, worker: Worker, task: Task) -> Carrier | None:
+        kinds = [task.kind] if task.is_alone else self._kinds_to_propose(worker)
+        contexts, covered = propose(kinds, self._proposals.most)
+        self._queue.is_crowded = not task.is_alone and len(covered) < len(kinds)
+        worker.is_opening = True
+        try:
+            if self._queue.is_over:
+                worker.is_needed = False
+                return None
+            with self._lock:
+                self._requests += 1
+                self._open += 1
+                number = self._requests
+            request = _Request(
+                number=number,
+                task=task,
+                kinds=covered,
+                proposed=len(contexts),
+                started_at=datetime.now(UTC),
+                start=perf_counter(),
+            )
+            association = Association.open(
+                self.row.peer, contexts, interrupt=worker.interrupt, packs=self._packs
+            )
+        except WireError as error:
+            self._was_not_opened(worker, request, error)
+            return None
+        finally:
+            with self._lock:  # from here on nobody interrupts it for being needless
+                worker.is_opening = False
+        self._sink.opened(number, association)
+        usable = (kind for kind in covered if association.accepted_syntaxes(kind[0]))
+        self._proposals.were_accepted(len(contexts), usable)
+        self._pacing.opened(worker.number)
+        worker.is_needed = (
+            not worker.interrupt.is_set
+        )  # which may have come too late to keep it from being opened
+        return Carrier(
+            association,
+            number,
+            request.started_at,
+            len(contexts),
+            covered,
+            task if task.is_alone else None,
+            self._policy.instances_per_association,
+        )
+
+    def _kinds_to_propose(self, worker: Worker) -> list[Kind]:
         """The kinds in sight, and then those met before, so that a mixture settles on one association.
 
         Without those that the peer rejected.
         """
-        rejected = self.proposals.rejected
+        first = self._queue.kinds_in_sight(worker.number)
+        rejected = self._proposals.rejected
         with self._lock:
             self._kinds.update(dict.fromkeys(first))
             return [kind for kind in dict.fromkeys([*first, *self._kinds]) if kind not in rejected]
 
+    def _was_not_opened(self, worker: Worker, request: _Request, error: WireError) -> None:
+        """Find out what it says of the peer that an association did not come about, and who bears it."""
+        with self._lock:
+            self._open -= 1
+            others = self._open
+        if isinstance(error, ConnectionFailed) and error.is_shortage:
+            worker.lacks = str(error)
+            return
+        self._sink.closed(request.number, None, str(error), opened_at=None, proposed=request.proposed)
+        if isinstance(error, Interrupted):
+            worker.is_needed = False
+        elif self._proposals.are_halved(error, request.proposed, request.kinds):
+            return
+        # It serves those we have, and no more; of several that fail at the same time, the last is charged.
+        elif self._pacing.has_associations or (
+            others and isinstance(error, PeerTimedOut | AssociationRejected)
+        ):
+            self._was_refused(worker, error)
+        else:
+            self._charge(worker, request, error)
+
+    def _was_refused(self, worker: Worker, error: WireError) -> None:
+        """The peer serves the others and not this worker, which asks again later, or is not needed any more."""
+        is_final = isinstance(error, AssociationRejected | ConnectionFailed) and not error.may_pass
+        # A peer that leaves one unanswered mostly serves one at a time, and would leave the next one so as well.
+        self._are_enough(may_pass=not is_final and not isinstance(error, PeerTimedOut))
+        if self._pacing.is_surplus(worker.number) or is_final:
+            worker.is_needed = False
+            return
+        self._pacing.refused(worker.number)
+        self._queue.leave(worker.number)
+
+    def _charge(self, worker: Worker, request: _Request, error: WireError) -> None:
+        """The next instance of those that the association was asked for bears the attempt.
+
+        That is another than at first when another worker took that one meanwhile.
+        """
+        wanted, kinds = request.task, request.kinds
+        task = self._take(
+            worker,
+            lambda task: task is wanted if wanted.is_alone or task.is_alone else task.kind in kinds,
+        )
+        if task is None:
+            return
+        row = self.row.failed_to_open(
+            task.index,
+            task.attempt_number,
+            task.instance,
+            error,
+            request.started_at,
+            1e3 * (perf_counter() - request.start),
+            request.number,
+            task.remarks,
+        )
+        may_pass = error.may_pass if isinstance(error, AssociationRejected | ConnectionFailed) else None
+        if may_pass is not False:
+            self._proposals.were_in_vain()
+            self._got_stuck(row, request.start)
+        elif isinstance(error, AssociationRejected) and error.may_be_for_contexts:
+            # It would have none of these kinds; others may be to its liking.
+            self._proposals.were_rejected(kinds, f"not tried again: {error}")
+            if self._proposals.are_futile:
+                self._give_up(
+                    Outcome.REJECTED,
+                    "not tried: the peer rejected whatever was proposed, and nothing was accepted; at last: "
+                    f"{error}",
+                )
+        else:
+            self._give_up(row.outcome, f"not tried again: {error}")
+        self._record(task, row, may_pass=may_pass)
+
+    def closed(self, worker: Worker, carrier: Carrier, ended: str) -> None:
+        self._pacing.closed(worker.number)
+        if why := carrier.association.end():
+            ended = f"not released: {why}"
+        with self._lock:
+            self._open -= 1
+        self._sink.closed(
+            carrier.number,
+            carrier.association,
+            ended,
+            opened_at=carrier.opened_at,
+            proposed=carrier.proposed,
+            instances=carrier.instances,
+            size_bytes=carrier.size_bytes,
+        )
+
+    # ------------------------------------------------------------------------------------------ tasks and rows
+
+    def take(self, worker: Worker, fits: Callable[[Task], bool]) -> Task | None:
+        return None if self._pacing.is_surplus(worker.number) else self._take(worker, fits)
+
+    def _take(self, worker: Worker, fits: Callable[[Task], bool]) -> Task | None:
+        while isinstance(item := self._queue.take(worker.number, fits), Untried):
+            self._record_untried(item)
+        return item
+
+    def look_again(self, task: Task) -> None:
+        self._queue.look_again(task, self.intake.look_again)
+
     def conversions(self) -> ConversionsAhead:
-        """What converts ahead, for all workers; made when the first instance needs it."""
         with self._lock:
             if self._conversions is None:
                 from dicomkit.conversion import ConversionsAhead
 
-                policy = self.policy
-                self._conversions = ConversionsAhead(policy.associations, policy.max_decoded_bytes)
+                self._conversions = ConversionsAhead(
+                    self._policy.associations, self._policy.max_decoded_bytes
+                )
             return self._conversions
 
-    def convert(self, instance: Instance, target: str) -> Converted:
-        """An instance in another transfer syntax; raises what `dicomkit.conversion.convert` does."""
-        return self.conversions().convert(instance, target)
+    def sending(self, task: Task, carrier: Carrier) -> None:
+        if self._sink.has_listener:
+            self._sink.tell(Sending(task.index, task.attempt_number, task.instance.source, carrier.number))
 
-    def number_association(self) -> int:
-        with self._lock:
-            self._opened += 1
-            return self._opened
+    def settle(self, task: Task, row: SendResult, attempt: Attempt, *, is_first: bool = False) -> None:
+        if row.status is not None and self._pacing.got_through():
+            self._adjust_workers()
+        if row.outcome not in LOST:
+            self._record(task, row)
+            return
+        unpack = is_first and self._packs and row.outcome is Outcome.ABORTED and attempt.may_pass is not False
+        if unpack:
+            self._packs = False
+            task.unpacked = UNPACKED
+        else:
+            self._got_stuck(row, attempt.start)
+        task.is_alone = True
+        self._record(task, row, may_pass=attempt.may_pass, is_unpacked=unpack)
 
-    def count_open(self, change: int) -> int:
-        """How many associations are open or being opened."""
-        with self._lock:
-            self._open += change
-            return self._open
-
-    def is_done_with(self, worker: _Worker) -> None:
-        """It has ended; another may be started in its place."""
-        with self._lock:
-            worker.has_ended = True
-            self.pacing.left(worker.number)
-
-    def has_opened(self, worker: _Worker) -> None:
-        """Its attempt to open an association is over: from here on nobody interrupts it for being surplus."""
-        with self._lock:
-            worker.is_opening = False
-
-    def is_limited(self, *, may_pass: bool) -> None:
-        """The peer serves the associations that we have and no more, for now or for good."""
-        if self.pacing.are_enough(may_pass=may_pass):
-            self._tune()
-
-    def has_tried_to_open(self, worker: int) -> None:
-        """The others may open theirs, or the next one try."""
-        self.pacing.has_asked(worker)
-        self.queue.prefetch.wake()
-
-    def spares(self, worker: _Worker, why: str) -> bool:
-        """Whether others go on when this worker ends, for want of descriptors; else it waits for some a little."""
-        self._short_of = why
-        worker.is_spared = self.pacing.may_leave(worker.number)
-        if worker.is_spared:
-            self.is_limited(may_pass=True)
-            return True
-        if self.pacing.got_stuck().is_hopeless:
-            self.give_up(Outcome.CONNECTION_FAILED, f"not tried: {why}")
-        self.queue.hold(SHORTAGE_SECONDS)
-        return False
-
-    def got_through(self) -> None:
-        """The peer responded."""
-        if self.pacing.got_through():
-            self._tune()
-
-    def got_stuck(self, result: SendResult, since: float) -> None:
-        """Nothing came back: give the peer a rest, or give up."""
-        advice = self.pacing.got_stuck(since)
-        if advice.is_hopeless:
-            self.give_up(
-                result.outcome,
-                f"not tried: nothing got through to {self.row.peer} for {self.policy.give_up_after:g} s; the last "
-                f"attempt ended so: {result.detail}",
-            )
-        elif seconds := advice.pause_seconds:
-            self.queue.hold(seconds)
-            reason = f"{advice.failures} failures in a row, the last one {result.outcome}"
-            self.record.tell(Waiting(seconds, reason))
-
-    def give_up(self, outcome: Outcome, detail: str) -> None:
-        """The rest takes this outcome, untried."""
-        with self._lock:
-            self._rest = self._rest or (outcome, detail)
-        self.queue.stop()
-
-    def reject(self, kinds: Collection[Kind], error: AssociationRejected) -> None:
-        """The peer would have none of these kinds; others may be to its liking."""
-        self.proposals.were_rejected(kinds, f"not tried again: {error}")
-        if self.proposals.are_futile:
-            self.give_up(
-                Outcome.REJECTED,
-                f"not tried: the peer rejected whatever was proposed, and nothing was accepted; at last: {error}",
-            )
-
-    def settle(
-        self, task: Task, result: SendResult, *, may_pass: bool | None = None, is_unpacked: bool = False
+    def _record(
+        self, task: Task, row: SendResult, *, may_pass: bool | None = None, is_unpacked: bool = False
     ) -> None:
         """Record an attempt, and decide whether there will be another; to try it unpacked there always is.
 
         `may_pass` says whether another may end otherwise, where that is known; else the outcome tells.
         """
         limit = 0
-        if result.outcome in _RETRIED if may_pass is None else may_pass:
-            limit = self.policy.retries
-        elif result.status in _RETRIED_ONCE:
-            limit = min(self.policy.retries, 1)
+        if row.outcome in _RETRIED if may_pass is None else may_pass:
+            limit = self._policy.retries
+        elif row.status in _RETRIED_ONCE:
+            limit = min(self._policy.retries, 1)
         if is_unpacked:
             limit = max(limit, 1)
         again = task.attempt_number <= limit
-        self.record.add(result, is_final=not again, fingerprint=task.fingerprint)
-        self._heed_ledger()
+        self._sink.add(row, is_final=not again, fingerprint=task.fingerprint)
+        self._look_at_ledger()
         if not again:
-            self.queue.done(task)
-            return
-        seconds = 0.0 if is_unpacked else backoff_seconds(task.attempt_number - 1)
-        task.attempt_number += 1
-        self.queue.try_again(task, seconds)
-
-
-class _Worker:
-    """One thread with at most one association."""
-
-    def __init__(self, run: Run, number: int) -> None:
-        self.number = number
-        self.interrupt = Interrupt()
-        self.is_opening = False
-        self.has_ended = False
-        self.is_spared = False
-        self._lacks = ""  # what it could not go on for, where that is a descriptor
-        self._run = run
-        self._queue = run.queue
-        self._line: _Line | None = None
-
-    def work(self) -> None:
-        """Send what the queue hands out, until it has nothing more."""
-        try:
-            while True:
-                if self._run.pacing.is_surplus(self.number):
-                    return
-                is_outside = self._run.pacing.has_to_wait(self.number)
-                seconds = IDLE_SECONDS if self._line else pacing.FIRST_REFUSAL_SECONDS if is_outside else None
-                coming = self._queue.wait(self.number, seconds, may_open=self._may_open)
-                if isinstance(coming, Untried) or coming is NoTask.SCANNED:
-                    self._run.record_untried(coming if isinstance(coming, Untried) else None)
-                    continue
-                if coming is NoTask.END or self._run.pacing.is_surplus(self.number):
-                    return
-                if coming is NoTask.IDLE:
-                    self._release("released: idle")
-                    continue
-                if coming is NoTask.SHORT:
-                    self._lacks = self._lacks or f"a file was not looked at: {NO_DESCRIPTOR}"
-                    if self._run.spares(self, self._lacks):
-                        return
-                    self._lacks = ""
-                    continue
-                self._turn_down()
-                is_needed = self._fits_line() or self._open()
-                self._run.has_tried_to_open(self.number)
-                if not is_needed:
-                    return
-                self._send()
-                if self._lacks and self._run.spares(self, self._lacks):
-                    return
-                self._lacks = ""
-        finally:
-            self._release(
-                "released: fewer associations are enough"
-                if self._run.pacing.is_surplus(self.number)
-                else "released"
-            )
-            self._queue.leave(self.number)
-            if self.is_spared:
-                self.interrupt.close()  # its descriptors are for the others
-            self._run.is_done_with(self)
-            self._run.wake_openers()
-
-    def _may_open(self) -> bool:
-        return self._line is not None or self._run.pacing.may_ask(self.number)
-
-    def _turn_down(self) -> None:
-        """Record what comes next for as long as it is of a kind that the peer rejected."""
-        run, rejected = self._run, self._run.proposals.rejected
-        if not rejected:
-            return
-        while (task := self._take(lambda task: task.kind in rejected)) is not None:
-            detail = "; ".join(filter(None, (rejected[task.kind], task.note)))
-            result = run.row.unsent(task.index, task.attempt_number, task.instance, Outcome.REJECTED, detail)
-            run.settle(task, result, may_pass=False)
-
-    def _take(self, fits: Callable[[Task], bool]) -> Task | None:
-        """The next task that fits; what is none is recorded on the way."""
-        while isinstance(item := self._queue.take(self.number, fits), Untried):
-            self._run.record_untried(item)
-        return item
-
-    def _fits_line(self) -> bool:
-        """Whether the association at hand can take the next task."""
-        line = self._line
-        if line is None:
-            return False
-        task = self._queue.peek(self.number)
-        if task is None or line.fits(task):
-            return True
-        self._release(
-            f"released: it has carried {line.taken} instances"
-            if line.is_full
-            else "released: something else is to be negotiated"
-        )
-        return False
-
-    def _open(self) -> bool:
-        """Open an association for what is in sight; False when this worker is not needed any more."""
-        run = self._run
-        task = self._queue.peek(self.number)
-        if task is None:
-            return True
-        kinds = (
-            [task.kind] if task.is_alone else run.kinds_to_propose(self._queue.kinds_in_sight(self.number))
-        )
-        contexts, covered = propose(kinds, run.proposals.most)
-        self._queue.is_crowded = not task.is_alone and len(covered) < len(kinds)
-        self.is_opening = True
-        try:
-            if self._queue.is_over:
-                return False
-            which = run.number_association()
-            run.count_open(1)
-            started_at, start = datetime.now(UTC), perf_counter()
-            association = Association.open(run.row.peer, contexts, interrupt=self.interrupt, packs=run.packs)
-        except WireError as error:
-            others = run.count_open(-1)
-            if isinstance(error, ConnectionFailed) and error.is_shortage:
-                self._lacks = str(error)
-                return True
-            run.record.closed(which, None, str(error), opened_at=None, proposed=len(contexts))
-            if isinstance(error, Interrupted):
-                return False
-            if run.proposals.are_halved(error, len(contexts), covered):
-                return True
-            # It serves those we have, and no more; of several that fail at the same time, the last is charged.
-            if run.pacing.has_associations or (
-                others and isinstance(error, PeerTimedOut | AssociationRejected)
-            ):
-                return self._is_turned_away(error)
-            self._charge(error, task, covered, which, started_at, start)
-            return True
-        finally:
-            run.has_opened(self)
-        run.record.opened(which, association)
-        usable = (kind for kind in covered if association.accepted_syntaxes(kind[0]))
-        run.proposals.were_accepted(len(contexts), usable)
-        only, limit = task if task.is_alone else None, run.policy.instances_per_association
-        self._line = _Line(association, which, started_at, len(contexts), covered, only, limit)
-        run.pacing.opened(self.number)
-        return not self.interrupt.is_set  # which may have come too late to keep it from being opened
-
-    def _is_turned_away(self, error: WireError) -> bool:
-        """The peer serves the others and not this one; False when this worker is not needed any more."""
-        run = self._run
-        is_final = isinstance(error, AssociationRejected | ConnectionFailed) and not error.may_pass
-        # A peer that leaves one unanswered mostly serves one at a time, and would leave the next one so as well.
-        run.is_limited(may_pass=not is_final and not isinstance(error, PeerTimedOut))
-        if run.pacing.is_surplus(self.number) or is_final:
-            return False
-        run.pacing.refused(self.number)
-        self._queue.leave(self.number)
-        return True
-
-    def _charge(
-        self,
-        error: WireError,
-        wanted: Task,
-        kinds: Collection[Kind],
-        which: int,
-        started_at: datetime,
-        start: float,
-    ) -> None:
-        """An association did not come about: the next instance of those it was asked for bears the attempt.
-
-        That is another than at first when another worker took that one meanwhile.
-        """
-        run = self._run
-        task = self._take(
-            lambda task: task is wanted if wanted.is_alone or task.is_alone else task.kind in kinds
-        )
-        if task is None:
-            return
-        duration_ms = 1e3 * (perf_counter() - start)
-        result = run.row.failed_to_open(
-            task.index,
-            task.attempt_number,
-            task.instance,
-            error,
-            started_at,
-            duration_ms,
-            which,
-            task.remarks,
-        )
-        may_pass = error.may_pass if isinstance(error, AssociationRejected | ConnectionFailed) else None
-        if may_pass is False:
-            if isinstance(error, AssociationRejected) and error.may_be_for_contexts:
-                run.reject(kinds, error)
-            else:
-                run.give_up(result.outcome, f"not tried again: {error}")
+            self._queue.done(task)
         else:
-            run.proposals.were_in_vain()
-            run.got_stuck(result, start)
-        run.settle(task, result, may_pass=may_pass)
+            seconds = 0.0 if is_unpacked else backoff_seconds(task.attempt_number - 1)
+            task.attempt_number += 1
+            self._queue.try_again(task, seconds)
+        self._tell_scanned()
 
-    def _send(self) -> None:
-        """Send over the association at hand for as long as there is something that fits it."""
-        line = self._line
-        if line is None:
+    def _record_untried(self, item: Untried | None) -> None:
+        """Record what the queue handed out beside tasks."""
+        if item is not None:
+            is_held = item.row.outcome is Outcome.SKIPPED
+            self._sink.add(item.row, is_final=True, fingerprint=item.fingerprint, is_held=is_held)
+        self._tell_scanned()
+
+    def _tell_scanned(self, *, at_end: bool = False) -> None:
+        if not self._sink.has_listener:
             return
-        run, association = self._run, line.association
-        current = self._next(line)
-        answered: _Sent | None = None
-        while current is not None and (line.is_fresh or association.is_still_there()):
-            line.is_fresh = False
-            if run.record.has_listener:
-                task = current.task
-                run.record.tell(Sending(task.index, task.attempt_number, task.instance.source, line.which))
-            current.attempt.transmit()
-            # Now the peer is busy: time for the row of the one before, and to make the next one ready.
-            if answered is not None:
-                self._settle(line, answered)
-            may_follow = association.is_open and not run.pacing.is_surplus(self.number)
-            following = self._next(line) if may_follow else None
-            current.attempt.receive()
-            answered, current = current, following
-            if current is None or not association.is_open or not self._queue.is_giving:
-                self._settle(line, answered)
-                answered = None
-                if current is None and association.is_open and not run.pacing.is_surplus(self.number):
-                    current = self._next(line)
-                elif current is not None:
-                    break
-            run.tell_scanned()
-        if answered is not None:
-            self._settle(line, answered)
-        if current is not None:
-            line.taken -= 1
-            current.attempt.close()
-            self._queue.put_back(current.task)
-        if not association.is_open:
-            self._release(association.ended)
+        now = monotonic()
+        if at_end or now - self._scanned_at >= SCANNED_SECONDS:
+            self._scanned_at = now
+            self._sink.tell(Scanned(self.intake.found, len(self.intake.passed_over), at_end))
 
-    def _next(self, line: _Line) -> _Sent | None:
-        """The next task that fits, made ready; those that cannot be are recorded on the way."""
-        while (task := self._take(line.fits)) is not None:
-            if self._run.policy.transcode and line.association.context_for(*task.kind) is None:
-                self._convert_ahead(line.association, task)
-            attempt = Attempt(
-                line.association,
-                line.which,
-                task.index,
-                task.attempt_number,
-                task.instance,
-                self._run.row,
-                note=task.remarks,
-                transcode=self._run.policy.transcode,
-                convert=self._run.convert,
+    def _got_stuck(self, row: SendResult, since: float) -> None:
+        """Nothing came back: leave the peer alone for a while, or give up."""
+        advice = self._pacing.got_stuck(since)
+        if advice.is_hopeless:
+            self._give_up(
+                row.outcome,
+                f"not tried: nothing got through to {self.row.peer} for {self._policy.give_up_after:g} s; the last "
+                f"attempt ended so: {row.detail}",
             )
-            try:
-                is_loaded = attempt.load()
-            except SourceChanged:
-                self._queue.look_again(task, self._run.intake.look_again)
-                continue
-            if is_loaded:
-                self._lacks = ""
-                line.taken += 1
-                return _Sent(task, attempt)
-            if attempt.lacks_a_descriptor:
-                self._lacks = f"a file was not opened: {NO_DESCRIPTOR}"
-                self._queue.put_back(task)
-                return None
-            self._run.settle(task, attempt.result())
-        return None
+        elif seconds := advice.pause_seconds:
+            self._queue.hold(seconds)
+            self._sink.tell(
+                Waiting(seconds, f"{advice.failures} failures in a row, the last one {row.outcome}")
+            )
 
-    def _convert_ahead(self, association: Association, task: Task) -> None:
-        """Have this one converted, and those that come after it meanwhile."""
-        ahead = self._run.conversions()
-        following = self._queue.upcoming(self.number, ahead.depth)
-        ahead.begin([task.instance, *following], partial(conversion_target, association))
-
-    def _settle(self, line: _Line, sent: _Sent) -> None:
-        """Make the row of an attempt that has its answer, or will have none, and decide what follows from it."""
-        run, association, task = self._run, line.association, sent.task
-        result = sent.attempt.result()
-        is_first = line.instances == 0
-        if result.status is not None:
-            run.got_through()
-            line.instances += 1
-            line.size_bytes += result.size_bytes or 0
-        may_pass = sent.attempt.may_pass
-        if result.outcome is not Outcome.ABORTED and result.outcome is not Outcome.TIMED_OUT:
-            run.settle(task, result)
-            return
-        if not is_first and association.peer_took_none_of_it():
-            self._queue.put_back(task)  # it had closed between two instances: nothing was attempted
-            return
-        unpack = is_first and run.packs and result.outcome is Outcome.ABORTED and may_pass is not False
-        if unpack:
-            run.packs = False
-            task.unpacked = UNPACKED
-        else:
-            run.got_stuck(result, sent.attempt.start)
-        task.is_alone = True
-        run.settle(task, result, may_pass=may_pass, is_unpacked=unpack)
-
-    def _release(self, ended: str) -> None:
-        """Give the association back, if there is one."""
-        line, self._line = self._line, None
-        if line is None:
-            return
-        self._run.pacing.closed(self.number)
-        association = line.association
-        if why := association.end():
-            ended = f"not released: {why}"
-        self._run.count_open(-1)
-        self._run.record.closed(
-            line.which,
-            association,
-            ended,
-            opened_at=line.opened_at,
-            proposed=line.proposed,
-            instances=line.instances,
-            size_bytes=line.size_bytes,
-        )
-
-
-class _Sent(Frozen):
-    """An attempt on its way, and the task it is one of."""
-
-    task: Task
-    attempt: Attempt
-
-
-class _Line:
-    """An open association, what it may carry, and what it has carried."""
-
-    def __init__(
-        self,
-        association: Association,
-        which: int,
-        opened_at: datetime,
-        proposed: int,
-        covered: Collection[Kind],
-        only: Task | None,
-        limit: int | None,
-    ) -> None:
-        self.association = association
-        self.which = which
-        self.opened_at = opened_at
-        self.proposed = proposed
-        self.instances = 0
-        self.size_bytes = 0
-        # Nothing was sent over it so far: a peer that is gone by now costs an attempt, or it would be tried for ever.
-        self.is_fresh = True
-        self.taken = 0
-        self._covered = covered
-        self._only = only
-        self._limit = limit
-
-    @property
-    def is_full(self) -> bool:
-        """Whether it has carried as many instances as an association may."""
-        return self._limit is not None and self.taken >= self._limit
-
-    def fits(self, task: Task) -> bool:
-        if self.is_full:
-            return False
-        if task.is_alone or self._only is not None:
-            # Its kind is another one by now when its file is.
-            return task is self._only and task.kind in self._covered
-        return task.kind in self._covered
+    def _give_up(self, outcome: Outcome, detail: str) -> None:
+        """The rest takes this outcome, untried."""
+        with self._lock:
+            self._rest = self._rest or (outcome, detail)
+        self._queue.stop()

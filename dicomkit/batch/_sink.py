@@ -47,7 +47,7 @@ class AssociationRow(Frozen, kw_only=True):
     size_bytes: int
 
 
-class Record:
+class Sink:
     """The rows of one batch, added from any thread.
 
     Attributes
