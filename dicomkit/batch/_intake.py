@@ -50,27 +50,13 @@ SOURCES_WITHOUT_FIND = 100
 
 
 class Intake:
-    """An iterator of what was found, for the queue; no generator, since it goes on after a `NotYet`.
-
-    Parameters
-    ----------
-    prefetch
-        The one of the queue, which an iterator of the caller's is pulled from by.
-    resume
-        Knows what the ledger holds as stored at this peer.
-
-    Attributes
-    ----------
-    passed_over : list of PassedOver
-    found : int
-        How many numbers were given.
-    """
+    """An iterator of what was found, for the queue; no generator, since it goes on after a `NotYet`."""
 
     def __init__(
         self, sources: object, row: RowMaker, prefetch: Prefetch, resume: Resume | None = None
     ) -> None:
         self.passed_over: list[PassedOver] = []
-        self.found = 0
+        self.found = 0  # how many numbers were given
         self._row = row
         self._resume = resume
         self._seen: set[int] = set()

@@ -1,7 +1,7 @@
 """Pacing: when to try again, when to leave a peer alone, over how many associations to send, who may ask for one.
 
-`Pacing` is what a run and its workers talk to, from any thread; it has the one clock and the one lock. The three
-classes that it asks know neither: their callers give them the time, so a test can put them through a day in no time.
+`Pacing` is what a run talks to, from any thread; it has the one clock and the one lock. `Breaker` and `Tuner`, which
+it asks, know neither: they are given the time, so that a test can put them through a day in no time.
 """
 
 from __future__ import annotations
@@ -19,8 +19,7 @@ LONGEST_WAIT_SECONDS = 5.0
 # So many failures in a row are taken for chance; from then on each is followed by a pause.
 FAILURES_BY_CHANCE = 3
 
-# A worker that the peer refused while it served others asks again after so long, and then each time after twice as
-# long, up to the longest.
+# When a worker asks again that the peer refused while it served others; each time twice as long, up to the longest.
 FIRST_REFUSAL_SECONDS = 1.0
 LONGEST_REFUSAL_SECONDS = 60.0
 
@@ -49,24 +48,26 @@ def jitter() -> float:
 
 
 class Pacing:
-    """The pace of one batch.
+    """The pace of a batch over so many associations; with `is_tuned`, over as many as pay, and so many at most.
 
-    Parameters
-    ----------
-    most
-        How many associations; with `is_tuned`, how many at most.
-    give_up_after
-        Seconds without a response after which the peer is given up.
+    Which worker may ask for an association: as long as none is open, one at a time, so that a peer that is not there
+    costs one attempt and not one for each worker. Later anyone may, but for those that the peer refused while it
+    served others: one of them asks at a time, each time after twice as long. When one gets in there may be room for
+    the next, who asks at once.
     """
 
     def __init__(self, most: int, give_up_after: float, *, is_tuned: bool) -> None:
         self.most = most
         self._tuner = Tuner(most) if is_tuned else None
         self._breaker = Breaker(give_up_after)
-        self._admission = Admission()
         self._lock = Lock()
+        # By the numbers of workers: who works, who has an association, who was refused one and has had none since.
         self._at_work: set[int] = set()
         self._open: set[int] = set()
+        self._refused: set[int] = set()
+        self._asking: int | None = None
+        self._refusals = 0
+        self._may_ask_at = 0.0
 
     @property
     def target(self) -> int:
@@ -81,8 +82,6 @@ class Pacing:
     def has_associations(self) -> bool:
         """Whether any worker has an association open."""
         return bool(self._open)
-
-    # ------------------------------------------------------------------------------------------ workers
 
     def joined(self, worker: int) -> None:
         """A worker was started."""
@@ -113,26 +112,34 @@ class Pacing:
 
     # ------------------------------------------------------------------------------------------ associations
 
-    def has_to_wait(self, worker: int) -> bool:
-        """Whether the peer refused this worker an association, and it may have to wait before it asks again."""
-        return self._admission.is_waiting(worker)
+    def was_refused(self, worker: int) -> bool:
+        """Whether the peer refused this worker an association, and it has had none since."""
+        return worker in self._refused
 
     def may_ask(self, worker: int) -> bool:
-        """Whether this worker may ask for an association; True begins its turn, which `has_asked` ends."""
+        """Whether this worker may ask for an association; True begins its turn, where it needs one."""
         with self._lock:
-            return self._admission.may_ask(worker, perf_counter(), is_any_open=bool(self._open))
+            if self._open and worker not in self._refused:
+                return True
+            if self._asking is None and (not self._open or perf_counter() >= self._may_ask_at):
+                self._asking = worker
+            return self._asking == worker
 
     def has_asked(self, worker: int) -> None:
         """Its turn is over, if it had one, whatever came of it; others may have waited for that."""
         with self._lock:
-            self._admission.has_asked(worker)
+            if self._asking == worker:
+                self._asking = None
 
     def opened(self, worker: int) -> None:
         """This worker has an association."""
         with self._lock:
             now = perf_counter()
             self._open.add(worker)
-            self._admission.accepted(worker, now)
+            if worker in self._refused:
+                self._refused.remove(worker)
+                self._refusals = 0
+                self._may_ask_at = now
             if self._tuner is not None:
                 self._tuner.opened(len(self._open), now)
 
@@ -142,12 +149,16 @@ class Pacing:
             self._open.discard(worker)
 
     def refused(self, worker: int) -> None:
-        """The peer would not have this worker beside the others; it may ask again later."""
+        """The peer would not have it beside the others; those refused at the same time wait for the same moment."""
         with self._lock:
-            self._admission.refused(worker, perf_counter(), jitter())
+            if self._asking == worker or not self._refused:
+                seconds = min(FIRST_REFUSAL_SECONDS * 2**self._refusals, LONGEST_REFUSAL_SECONDS)
+                self._may_ask_at = perf_counter() + seconds * (1 - jitter())
+                self._refusals += 1
+            self._refused.add(worker)
 
     def are_enough(self, *, may_pass: bool) -> bool:
-        """There can be no more associations than are open, for now or for good; True when that is of interest."""
+        """There can be no more associations than are open, for now or for good; True when `target` follows that."""
         if self._tuner is None:
             return False
         with self._lock:
@@ -188,17 +199,7 @@ class Pacing:
 
 
 class Advice(Frozen):
-    """What follows from a failure.
-
-    Attributes
-    ----------
-    is_hopeless : bool
-        Nothing got through for so long that the peer is given up.
-    pause_seconds : float
-        For how long it is left alone; 0 when it need not be.
-    failures : int
-        How many there were in a row.
-    """
+    """What follows from a failure: to give the peer up, or to leave it alone for so long; how many came in a row."""
 
     is_hopeless: bool
     pause_seconds: float
@@ -245,76 +246,18 @@ class Breaker:
         self._failing_since = None
 
 
-class Admission:
-    """Which worker may ask for an association.
-
-    As long as none is open, one worker at a time asks, so that a peer that is not there costs one attempt and not one
-    for each worker. Later anyone may, but for those that the peer refused while it served others: one of them asks at
-    a time, each time after twice as long. When one gets in there may be room for the next, who asks at once.
-    """
-
-    def __init__(self) -> None:
-        self._waiting: set[int] = set()
-        self._asking: int | None = None
-        self._refusals = 0
-        self._due = 0.0
-
-    def is_waiting(self, worker: int) -> bool:
-        """Whether this worker was refused, and has had no association since."""
-        return worker in self._waiting
-
-    def may_ask(self, worker: int, now: float, *, is_any_open: bool = True) -> bool:
-        """Whether this worker may ask; True begins its turn, unless it needs none."""
-        if is_any_open and worker not in self._waiting:
-            return True
-        if self._asking is None and (now >= self._due or not is_any_open):
-            self._asking = worker
-        return self._asking == worker
-
-    def has_asked(self, worker: int) -> None:
-        """Its turn is over, if it had one."""
-        if self._asking == worker:
-            self._asking = None
-
-    def accepted(self, worker: int, now: float) -> None:
-        """It has an association."""
-        if worker in self._waiting:
-            self._waiting.remove(worker)
-            self._refusals = 0
-            self._due = now
-        self.has_asked(worker)
-
-    def refused(self, worker: int, now: float, jitter: float = 0.0) -> None:
-        """The peer would not have it: those that were refused at the same time wait for the same moment."""
-        if self._asking == worker or not self._waiting:
-            seconds = min(FIRST_REFUSAL_SECONDS * 2**self._refusals, LONGEST_REFUSAL_SECONDS)
-            self._due = now + seconds * (1 - jitter)
-            self._refusals += 1
-        self._waiting.add(worker)
-        self.has_asked(worker)
-
-
 class Tuner:
     """How many associations pay: found by trying, while the batch is being sent.
 
     Count responses for a moment, double the associations, count again. A number that brings a tenth more, at a second
     look if not at the first, is kept; the search ends two doublings beyond it, since small gains add up. A peer that
     refuses ends it too. After a quiet time it begins anew: the peer, or its line, may have become less busy.
-
-    Attributes
-    ----------
-    most : int
-        Never more than this.
-    target : int
-        How many associations there should be.
-    is_settled : bool
-        Whether `target` is kept for now.
     """
 
     def __init__(self, most: int) -> None:
         self.most = most
-        self.target = 1
-        self.is_settled = most == 1
+        self.target = 1  # how many associations there should be
+        self.is_settled = most == 1  # whether that is kept for now
         self._kept = 1
         self._again_at = inf
         self._quiet_seconds = QUIET_SECONDS

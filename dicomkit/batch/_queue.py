@@ -64,27 +64,7 @@ ARRIVAL_SECONDS = 0.1
 
 
 class Task:
-    """One instance to be sent: where it stands in the batch, and how often it was tried.
-
-    Attributes
-    ----------
-    index : int
-        Position in source order.
-    attempt_number : int
-        Of the next attempt, or of the one under way; from 1.
-    looks : int
-        How often its source was looked at.
-    note, unpacked : str
-        What its row says besides what became of it: of what was found, and of how it is sent.
-    fingerprint : str
-        By what the ledger knows the source again.
-    is_alone : bool
-        Whether it is tried on an association of its own, since it may be what ended the one before.
-    not_before : float
-        When it may be tried again; 0.0 unless it waits for that.
-    claimed_by : int or None
-        The worker that tries it on an association of its own.
-    """
+    """One instance to be sent: where it stands in the batch, and how often it was tried."""
 
     __slots__ = (
         *(
@@ -101,14 +81,15 @@ class Task:
     )
 
     def __init__(self, index: int, instance: Instance) -> None:
-        self.index = index
+        self.index = index  # position in source order
         self.instance = instance
-        self.note = ""
-        self.unpacked = ""
-        self.fingerprint = ""
-        self.attempt_number = 1
-        self.looks = 1
-        self.not_before = 0.0
+        self.note = ""  # what its row says of what was found
+        self.unpacked = ""  # what its row says of how it is sent
+        self.fingerprint = ""  # by what the ledger knows the source again
+        self.attempt_number = 1  # of the next attempt, or of the one under way
+        self.looks = 1  # at its source
+        self.not_before = 0.0  # set while it waits to be tried again
+        # To be tried on an association of its own, by one worker, since it may be what ended the one before.
         self.is_alone = False
         self.claimed_by: int | None = None
 
@@ -151,18 +132,12 @@ class NoDescriptorYet(NotYet):
 
 
 class Prefetch:
-    """What is ahead of being sent, which the intake and the queue have in common.
-
-    Attributes
-    ----------
-    changed : Condition
-        Notified when something has come after a `NotYet`, and upon all else that a worker may wait for.
-    held_bytes : int
-        How many bytes of memory what is in sight, or waits to be tried again, takes.
-    """
+    """What is ahead of being sent, which the intake and the queue have in common."""
 
     def __init__(self) -> None:
+        # Notified when something has come after a `NotYet`, and upon all else that a worker may wait for.
         self.changed = Condition()
+        # In memory, of what is in sight or waits to be tried again.
         self.held_bytes = 0
 
     def has_room(self, more: int, beside: int = 0) -> bool:
@@ -190,7 +165,7 @@ class Queue:
     workers
         How many there are, at most.
     prefetch
-        The one that the items are counted by, where they come from an iterator of the caller's.
+        The one of the intake.
     max_rate
         Tasks handed out a second, at most, evenly spread.
     is_paused
@@ -201,7 +176,7 @@ class Queue:
     workers : int
         How many are at work now.
     is_crowded : bool
-        Set when the kinds in sight need more presentation contexts than an association has: then what fits the
+        Whether the kinds in sight need more presentation contexts than an association has: then what fits the
         association at hand goes first, rather than opening another for each change of kind.
     """
 
@@ -217,6 +192,7 @@ class Queue:
         self._items = items
         self.workers = workers
         self.is_crowded = False
+        self.is_stopped = False
         self.prefetch = Prefetch() if prefetch is None else prefetch
         self._changed = self.prefetch.changed
         self._is_paused = is_paused
@@ -239,7 +215,6 @@ class Queue:
         self._is_exhausted = False
         self._has_scanned = False
         self._is_short = False
-        self._is_stopped = False
 
     # ------------------------------------------------------------------------------------------ workers
 
@@ -263,7 +238,7 @@ class Queue:
                 task = self._pick(worker, look=True) if is_giving else None
                 if self._untried:
                     continue
-                if self._is_stopped:
+                if self.is_stopped:
                     return NoTask.END
                 if task is not None and may_open():
                     return task
@@ -290,7 +265,7 @@ class Queue:
         with self._changed:
             if self._untried:
                 return self._untried.popleft()
-            if self._is_stopped or self._is_paused():
+            if self.is_stopped or self._is_paused():
                 return None
             task = self._pick(worker, look=False)
             if task is not None and not fits(task):
@@ -317,7 +292,7 @@ class Queue:
     def peek(self, worker: int) -> Task | None:
         """The task that comes next for this worker, left where it is."""
         with self._changed:
-            return None if self._is_stopped else self._pick(worker, look=False)
+            return None if self.is_stopped else self._pick(worker, look=False)
 
     def upcoming(self, worker: int, count: int) -> list[Instance]:
         """What this worker is likely to take next, in source order; at most `count`."""
@@ -384,7 +359,7 @@ class Queue:
     def stop(self) -> None:
         """Hand out no task any more."""
         with self._changed:
-            self._is_stopped = True
+            self.is_stopped = True
             self._changed.notify_all()
 
     def rest(self, is_enough: Callable[[], bool] = lambda: False) -> Iterator[Task | Untried | None]:
@@ -413,19 +388,15 @@ class Queue:
             yield item
 
     @property
-    def is_stopped(self) -> bool:
-        return self._is_stopped
-
-    @property
     def is_giving(self) -> bool:
         """Whether it is neither stopped nor paused."""
-        return not self._is_stopped and not self._is_paused()
+        return not self.is_stopped and not self._is_paused()
 
     @property
     def is_over(self) -> bool:
         """Whether no task will be handed out any more."""
         with self._changed:
-            return self._is_stopped or (self._is_handed_out() and not self._under_way)
+            return self.is_stopped or (self._is_handed_out() and not self._under_way)
 
     # ------------------------------------------------------------------------------------------ under the lock
 

@@ -20,7 +20,7 @@ from dicomkit.batch._intake import Intake
 from dicomkit.batch._pacing import Pacing, backoff_seconds
 from dicomkit.batch._queue import NoTask, Prefetch, Queue, Task, Untried
 from dicomkit.batch._sink import Sink
-from dicomkit.batch._worker import LOST, Carrier, Worker
+from dicomkit.batch._worker import LOST, Carrier, Request, Worker
 from dicomkit.dictionary.statuses import PROCESSING_FAILURE, RESOURCE_LIMITATION
 from dicomkit.errors import AssociationRejected, ConnectionFailed, Interrupted, PeerTimedOut, WireError
 from dicomkit.events import Scanned, Sending, Waiting
@@ -30,7 +30,7 @@ from dicomkit.wire.association import Association
 from dicomkit.wire.socket import Peer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable
 
     from dicomkit.batch._control import BatchControl
     from dicomkit.conversion import ConversionsAhead
@@ -50,15 +50,9 @@ UNPACKED = "sent with command and data in separate PDUs, since the peer aborted 
 
 
 class Policy(Frozen, kw_only=True):
-    """How to send; the parameters of `send_batch`, which describes them.
+    """How to send; the parameters of `send_batch`, which describes them."""
 
-    Attributes
-    ----------
-    associations : int
-        How many; with `is_tuned`, how many at most.
-    """
-
-    associations: int
+    associations: int  # with `is_tuned`, how many at most
     is_tuned: bool
     retries: int
     give_up_after: float
@@ -68,17 +62,6 @@ class Policy(Frozen, kw_only=True):
     max_rate: float | None
     instances_per_association: int | None
     resume: bool
-
-
-class _Request(Frozen, kw_only=True):
-    """An association that is asked for: for which task, and what it would carry besides."""
-
-    number: int
-    task: Task
-    kinds: Collection[Kind]
-    proposed: int
-    started_at: datetime
-    start: float
 
 
 class Run:
@@ -323,7 +306,7 @@ class Run:
                 break
             if pacing.is_surplus(number):
                 return NoTask.SURPLUS
-            seconds = pace.FIRST_REFUSAL_SECONDS if pacing.has_to_wait(number) else None
+            seconds = pace.FIRST_REFUSAL_SECONDS if pacing.was_refused(number) else None
             item = self._queue.wait(
                 number,
                 IDLE_SECONDS if worker.has_association else seconds,
@@ -393,7 +376,7 @@ class Run:
                 self._requests += 1
                 self._open += 1
                 number = self._requests
-            request = _Request(
+            request = Request(
                 number=number,
                 task=task,
                 kinds=covered,
@@ -417,15 +400,7 @@ class Run:
         worker.is_needed = (
             not worker.interrupt.is_set
         )  # which may have come too late to keep it from being opened
-        return Carrier(
-            association,
-            number,
-            request.started_at,
-            len(contexts),
-            covered,
-            task if task.is_alone else None,
-            self._policy.instances_per_association,
-        )
+        return Carrier(association, request, self._policy.instances_per_association)
 
     def _kinds_to_propose(self, worker: Worker) -> list[Kind]:
         """The kinds in sight, and then those met before, so that a mixture settles on one association.
@@ -438,7 +413,7 @@ class Run:
             self._kinds.update(dict.fromkeys(first))
             return [kind for kind in dict.fromkeys([*first, *self._kinds]) if kind not in rejected]
 
-    def _was_not_opened(self, worker: Worker, request: _Request, error: WireError) -> None:
+    def _was_not_opened(self, worker: Worker, request: Request, error: WireError) -> None:
         """Find out what it says of the peer that an association did not come about, and who bears it."""
         with self._lock:
             self._open -= 1
@@ -446,7 +421,7 @@ class Run:
         if isinstance(error, ConnectionFailed) and error.is_shortage:
             worker.lacks = str(error)
             return
-        self._sink.closed(request.number, None, str(error), opened_at=None, proposed=request.proposed)
+        self._sink.closed(request, str(error))
         if isinstance(error, Interrupted):
             worker.is_needed = False
         elif self._proposals.are_halved(error, request.proposed, request.kinds):
@@ -470,7 +445,7 @@ class Run:
         self._pacing.refused(worker.number)
         self._queue.leave(worker.number)
 
-    def _charge(self, worker: Worker, request: _Request, error: WireError) -> None:
+    def _charge(self, worker: Worker, request: Request, error: WireError) -> None:
         """The next instance of those that the association was asked for bears the attempt.
 
         That is another than at first when another worker took that one meanwhile.
@@ -515,15 +490,7 @@ class Run:
             ended = f"not released: {why}"
         with self._lock:
             self._open -= 1
-        self._sink.closed(
-            carrier.number,
-            carrier.association,
-            ended,
-            opened_at=carrier.opened_at,
-            proposed=carrier.proposed,
-            instances=carrier.instances,
-            size_bytes=carrier.size_bytes,
-        )
+        self._sink.closed(carrier.request, ended, carrier)
 
     # ------------------------------------------------------------------------------------------ tasks and rows
 

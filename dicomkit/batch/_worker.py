@@ -241,41 +241,44 @@ class _InFlight(Frozen):
     attempt: Attempt
 
 
-class Carrier:
-    """An open association of a batch, what it may carry, and what it has carried.
+class Request(Frozen, kw_only=True):
+    """An association that is asked for.
 
     Attributes
     ----------
     number : int
         Which association of the batch it is; what rows show as ``association``.
-    is_fresh : bool
-        Whether nothing was sent over it so far.
-    taken : int
-        How many instances were loaded for it.
-    instances, size_bytes : int
-        How many got a response, and their bytes.
+    task : Task
+        The one that it is asked for.
+    kinds : collection of Kind
+        What it would carry.
+    proposed : int
+        How many presentation contexts.
+    started_at, start : datetime, float
+        When, and the same on the clock of `time.perf_counter`.
     """
 
-    def __init__(
-        self,
-        association: Association,
-        number: int,
-        opened_at: datetime,
-        proposed: int,
-        kinds: Collection[Kind],
-        only: Task | None,
-        limit: int | None,
-    ) -> None:
+    number: int
+    task: Task
+    kinds: Collection[Kind]
+    proposed: int
+    started_at: datetime
+    start: float
+
+
+class Carrier:
+    """An open association of a batch, what it may carry, and what it has carried."""
+
+    def __init__(self, association: Association, request: Request, limit: int | None) -> None:
         self.association = association
-        self.number = number
-        self.opened_at = opened_at
-        self.proposed = proposed
-        self.instances = 0
+        self.request = request
+        self.number = request.number
+        self.is_fresh = True  # nothing was sent over it so far
+        self.taken = 0  # how many instances were loaded for it
+        self.instances = 0  # how many of them got a response
         self.size_bytes = 0
-        self.is_fresh = True
-        self.taken = 0
-        self._kinds = kinds
-        self._only = only
+        self._kinds = request.kinds
+        self._only = request.task if request.task.is_alone else None
         self._limit = limit
 
     def fits(self, task: Task) -> bool:
