@@ -117,7 +117,9 @@ class Batch:
         from dicomkit.errors import without_comment
 
         stored = sum(count for outcome, count in self.outcomes.items() if outcome.is_stored)
-        told = f"{stored:,} of {counted(len(self), 'instance')} stored" if len(self) else "nothing to send"
+        stored_of = (
+            f"{stored:,} of {counted(len(self), 'instance')} stored" if len(self) else "nothing to send"
+        )
         notes = [note(f"{self.note[:1].upper()}{self.note[1:]}.")] if self.note else []
         if self.passed_over:
             files = counted(len(self.passed_over), "file")
@@ -132,7 +134,7 @@ class Batch:
             )
             for name, instances, attempts, size_bytes, example in self.summary().itertuples()
         ]
-        title = f"Batch: {told}{', interrupted' if self.interrupted else ''}"
+        title = f"Batch: {stored_of}{', interrupted' if self.interrupted else ''}"
         head = ("Outcome", "Instances", "Attempts", "Sent", "For example")
         return shown(rows_table(title, head, rows, numbers=(1, 2, 3)) if rows else note(title), *notes)
 
@@ -207,8 +209,8 @@ def send_batch(
         Release the association after so many and open another, since many archives take the end of an association
         for the end of a study.
     tls
-        Sends under TLS, with the peer's certificate verified; None sends without. What trying again cannot mend, a
-        certificate that does not pass, ends the batch.
+        Sends under TLS, with the peer's certificate verified; None sends without. A certificate that does not
+        pass ends the batch, since trying again would not help.
     identity
         The user in whose name the associations are asked for.
     control
@@ -274,11 +276,7 @@ def send_batch(
             raise
         run.run()
         batch = Batch(
-            run.row.batch_id,
-            sink,
-            run.intake.passed_over,
-            interrupted=control.cancels > 0,
-            note=run.note,
+            run.row.batch_id, sink, run.intake.passed_over, interrupted=control.cancels > 0, note=run.note
         )
     finally:
         control._give_back()

@@ -10,10 +10,9 @@ from collections import deque
 from collections.abc import Iterator
 from threading import Condition, Thread
 from time import monotonic
-from typing import TYPE_CHECKING, TypeGuard, cast
+from typing import TYPE_CHECKING, cast
 
 from dicomkit._support.descriptors import NO_DESCRIPTOR
-from dicomkit._support.frozen import Frozen
 from dicomkit.batch._queue import NoDescriptorYet, NotYet, Prefetch, Task, Untried
 from dicomkit.errors import UnreadableError
 from dicomkit.results import Outcome
@@ -60,10 +59,14 @@ class Intake:
         self._row = row
         self._resume = resume
         self._seen: set[int] = set()
-        self._feeder = Feeder(cast("Iterator[object]", sources), prefetch) if _is_fed(sources) else None
-        self._finds: Iterator[Found | Broken | _Shortage | None] = (
-            iter(()) if self._feeder is not None else find_at_last(find_all(sources))
-        )
+        # Where a source is, or is in, another one: the innermost is the last.
+        self._finds: list[Iterator[Found | Broken | None]] = []
+        self._short_until = 0.0
+        self._feeder = None
+        if _is_fed(sources):
+            self._feeder = Feeder(cast("Iterator[object]", sources), prefetch)
+        else:
+            self._finds.append(find_all(sources))
 
     @property
     def is_cut_short(self) -> bool:
@@ -75,26 +78,35 @@ class Intake:
 
     def __next__(self) -> Task | Untried | None:
         for _ in range(SOURCES_WITHOUT_FIND):
-            for found in self._finds:
-                if found is None:
-                    return None
-                if isinstance(found, Instance):
-                    return self._as_task(self._numbered(), found)
-                if isinstance(found, PassedOver):
-                    self.passed_over.append(found)
-                    return None
-                if isinstance(found, _Shortage):
-                    raise NoDescriptorYet
-                return Untried(self._row.untried(self._numbered(), *_facts(found)))
+            while self._finds:
+                for found in self._finds[-1]:
+                    if found is None:
+                        return None
+                    if isinstance(found, Instance):
+                        return self._as_task(self._numbered(), found)
+                    if isinstance(found, PassedOver):
+                        self.passed_over.append(found)
+                        return None
+                    self._wait_for_a_descriptor(found)
+                    return Untried(self._row.untried(self._numbered(), *_facts(found)))
+                self._finds.pop()
             if self._feeder is None:
                 raise StopIteration
             source = self._feeder.next()
-            # By its type, since what else there is may be anything.
-            if type(source) is _Ended:
-                self._finds = iter((ended_with(source.error),))
-            else:
-                self._finds = find_at_last(find_all(source, are_all=False))
+            # By its type, since what else there is may be anything. A `Broken` is how the iterator itself ended.
+            is_end = type(source) is Broken
+            self._finds.append(iter((source,)) if is_end else find_all(source, are_all=False))  # type: ignore[arg-type]
         return None
+
+    def _wait_for_a_descriptor(self, found: Unreadable | Broken) -> None:
+        """Have a source looked at again that no file descriptor was free for; not for ever."""
+        if not (isinstance(found, Unreadable) and found.detail == NO_DESCRIPTOR):
+            return
+        now = monotonic()
+        self._short_until = self._short_until or now + LONGEST_SHORTAGE_SECONDS
+        if now <= self._short_until:
+            self._finds.append(find_all(found.source, are_all=False))
+            raise NoDescriptorYet
 
     def look_again(self, task: Task) -> Untried | None:
         """Take a task for what its source is now; its row when that cannot be sent any more."""
@@ -120,6 +132,7 @@ class Intake:
             self._feeder.close()
 
     def _numbered(self) -> int:
+        self._short_until = 0.0
         self.found += 1
         return self.found - 1
 
@@ -152,32 +165,6 @@ class Intake:
         return ""
 
 
-class _Shortage(Frozen):
-    """No file descriptor is free right now."""
-
-
-def find_at_last(finds: Iterator[Found | Broken | None]) -> Iterator[Found | Broken | _Shortage | None]:
-    """What was found; where no file descriptor is free, a shortage until there is one, or for long enough."""
-    for found in finds:
-        if not _lacks_a_descriptor(found):
-            yield found
-            continue
-        until = monotonic() + LONGEST_SHORTAGE_SECONDS
-        while True:
-            yield _Shortage()
-            again = find_all(found.source, are_all=False)
-            first = next(again, None)
-            if first is None or not _lacks_a_descriptor(first) or monotonic() > until:
-                break
-        if first is not None:
-            yield first
-            yield from find_at_last(again)  # a folder, say, has more
-
-
-def _lacks_a_descriptor(found: object) -> TypeGuard[Unreadable]:
-    return isinstance(found, Unreadable) and found.detail == NO_DESCRIPTOR
-
-
 def _is_fed(sources: object) -> bool:
     """Whether it is an iterator, which may take its time and come to an end only once."""
     try:
@@ -196,12 +183,6 @@ def _facts(found: Unreadable | Broken) -> tuple[str, Outcome, str, HeaderFacts |
         outcome = Outcome.INVALID_MESSAGE if found.is_strange else Outcome.UNREADABLE
         return found.source, outcome, found.detail, None
     return found.source, Outcome.UNREADABLE, found.detail, found.header
-
-
-class _Ended(Frozen):
-    """The caller's iterator raised."""
-
-    error: BaseException
 
 
 class Feeder:
@@ -225,15 +206,7 @@ class Feeder:
         self.is_exhausted = False
 
     def next(self) -> object:
-        """The next source.
-
-        Raises
-        ------
-        NotYet
-            It has not come so far.
-        StopIteration
-            There are no more, or it was closed.
-        """
+        """The next source. Raises NotYet when it has not come so far, StopIteration at the end."""
         with self._changed:
             if not self._is_started and not self._is_closed:
                 self._is_started = True
@@ -268,7 +241,7 @@ class Feeder:
                 if self._is_closed:
                     return
         except BaseException as error:  # noqa: BLE001 - the caller's code; what it raised becomes a row
-            self._add(_Ended(error), 0)
+            self._add(ended_with(error), 0)
         self.is_exhausted = True
         self._prefetch.wake()
 

@@ -337,7 +337,7 @@ class Queue:
             self._changed.notify_all()
 
     def hold(self, seconds: float) -> None:
-        """Nobody takes anything for so long: the peer needs a rest."""
+        """Nobody takes a task for so long: the peer is left alone."""
         with self._changed:
             self._hold_until = max(self._hold_until, monotonic() + seconds)
 
@@ -489,7 +489,7 @@ class Queue:
                 self._owned[worker] += 1
         self._size -= 1
         tasks = self._series[key]
-        tasks.remove(task)  # the first one, but for a crowded plan
+        tasks.remove(task)  # the first one, but for a crowded queue
         if not tasks:
             del self._series[key]
         self._offer(key)

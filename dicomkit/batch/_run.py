@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 IDLE_SECONDS = 10.0
 # How long to wait for a file descriptor before trying again.
 SHORTAGE_SECONDS = 0.1
-# How often `Scanned` is told, at most.
+# The shortest time between two `Scanned` events.
 SCANNED_SECONDS = 0.1
 
 _RETRIED = {Outcome.CONNECTION_FAILED, Outcome.TIMED_OUT, Outcome.ABORTED, Outcome.REFUSED}
@@ -397,9 +397,8 @@ class Run:
         usable = (kind for kind in covered if association.accepted_syntaxes(kind[0]))
         self._proposals.were_accepted(len(contexts), usable)
         self._pacing.opened(worker.number)
-        worker.is_needed = (
-            not worker.interrupt.is_set
-        )  # which may have come too late to keep it from being opened
+        # An interrupt may have come too late to keep it from being opened.
+        worker.is_needed = not worker.interrupt.is_set
         return Carrier(association, request, self._policy.instances_per_association)
 
     def _kinds_to_propose(self, worker: Worker) -> list[Kind]:
@@ -452,8 +451,7 @@ class Run:
         """
         wanted, kinds = request.task, request.kinds
         task = self._take(
-            worker,
-            lambda task: task is wanted if wanted.is_alone or task.is_alone else task.kind in kinds,
+            worker, lambda task: task is wanted if wanted.is_alone or task.is_alone else task.kind in kinds
         )
         if task is None:
             return
