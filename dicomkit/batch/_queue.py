@@ -8,8 +8,8 @@ is to be sent in this batch; its `index` is the position in source order, which 
 what is recorded of an attempt, or of what never had one.
 
 The queue pulls from one iterator, the intake, which says for each find what it is: a `Task`; an `Untried`, which has
-its row already and will not be sent (unreadable, say, or held by the ledger as stored); None for what is not even
-that. Workers pull from the queue, and are handed one or the other. An `Untried` comes out before any task, whoever
+its row already and will not be sent (unreadable, say, or held by the ledger as stored); None for what has neither.
+Workers pull from the queue, and are handed one or the other. An `Untried` comes out before any task, whoever
 asks next, and is recorded by who got it, outside the lock: the code of a listener runs then. So nothing has to be
 looked after beside the queue.
 

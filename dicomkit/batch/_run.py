@@ -300,6 +300,7 @@ class Run:
             self._adjust_workers()
 
     def wait(self, worker: Worker) -> Task | NoTask:
+        # Each time round something is recorded, or found out of the worker; a task or an end of some kind is returned.
         pacing, number = self._pacing, worker.number
         while worker.is_needed:
             if worker.lacks and self._spares(worker):
