@@ -26,7 +26,7 @@ __all__ = [
 
 
 class Scanned(Frozen):
-    """How far the sources were looked at; told now and then, and once with `is_complete` at their end.
+    """How far the sources were looked at; sent now and then, and once with `is_complete` at their end.
 
     Attributes
     ----------

@@ -1,21 +1,16 @@
-"""`send_batch`: many instances over a few associations, one row for every attempt, and nothing lost.
-
-Here is what a caller meets: the function, the control that pauses and cancels, and the batch that comes back. How it
-is done is in `batch_run`.
-"""
+"""`send_batch`, and the `Batch` that comes back; how it is done is in `Run`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from math import inf, nan
 from operator import index
 from os import PathLike, fspath
 from os.path import realpath, split
-from threading import Lock
 from typing import TYPE_CHECKING, Literal
 
+from dicomkit.batch._control import BatchControl
 from dicomkit.batch._run import Policy, Run
-from dicomkit.batch._sink import Listener, Record
+from dicomkit.batch._sink import Listener, Sink
 from dicomkit.events import Done
 from dicomkit.results import Outcome, in_words, tone_of
 from dicomkit.sending import peer_of
@@ -28,73 +23,8 @@ if TYPE_CHECKING:
     from dicomkit.settings import DicomSenderSetting
     from dicomkit.sources import PassedOver
 
-__all__ = ["send_batch", "Batch", "BatchControl"]
-
 # What a system can be told to wait: in milliseconds, as a signed 32-bit number.
 LONGEST_SECONDS = 2_147_483
-
-
-class BatchControl:
-    """Pauses, resumes and cancels a batch; every method may be called from any thread, also before the batch starts.
-
-    A pause lets the instances under way finish. A first cancel does so too, and ends the batch; a second one aborts
-    them. Neither loses a row; a third one has done with it, and what is not looked at by then has none.
-    """
-
-    def __init__(self) -> None:
-        self._lock = Lock()
-        self._cancels = 0
-        self._is_paused = False
-        self._is_taken = False
-        self._listener: Callable[[], None] | None = None
-
-    def pause(self) -> None:
-        """Take up no further instance until `resume`."""
-        self._set(paused=True)
-
-    def resume(self) -> None:
-        """Go on after a `pause`."""
-        self._set(paused=False)
-
-    def cancel(self) -> None:
-        """End the batch: the first time after the instances under way, the second time at once."""
-        self._set(cancel=True)
-
-    @property
-    def is_paused(self) -> bool:
-        return self._is_paused
-
-    @property
-    def cancels(self) -> int:
-        """How often `cancel` was called."""
-        return self._cancels
-
-    def _set(self, *, paused: bool | None = None, cancel: bool = False) -> None:
-        with self._lock:
-            self._is_paused = self._is_paused if paused is None else paused
-            self._cancels += cancel
-            listener = self._listener
-        if listener is not None:
-            listener()
-
-    def _take(self) -> None:
-        with self._lock:
-            if self._is_taken:
-                raise ValueError(
-                    "this BatchControl belongs to a batch that is still running; make another one"
-                )
-            self._is_taken = True
-
-    def listen(self, listener: Callable[[], None]) -> None:
-        """Have this called upon every change, and once now; for the batch that it controls."""
-        with self._lock:
-            self._listener = listener
-        listener()
-
-    def _give_back(self) -> None:
-        with self._lock:
-            self._is_taken = False
-            self._listener = None
 
 
 class Batch:
@@ -113,17 +43,17 @@ class Batch:
     """
 
     def __init__(
-        self, batch_id: str, record: Record, passed_over: list[PassedOver], *, interrupted: bool, note: str
+        self, batch_id: str, sink: Sink, passed_over: list[PassedOver], *, interrupted: bool, note: str
     ) -> None:
         self.batch_id = batch_id
         self.interrupted = interrupted
         self.passed_over = passed_over
         self.note = note
-        self._record = record
+        self._sink = sink
 
     def to_frame(self, latest: bool = False) -> pd.DataFrame:
         """One row for each attempt; with `latest` only the last attempt of each instance."""
-        return self._record.to_frame(latest=latest)
+        return self._sink.to_frame(latest=latest)
 
     def summary(self) -> pd.DataFrame:
         """One row for each outcome: instances, attempts behind them, bytes, and an example of the detail."""
@@ -136,18 +66,18 @@ class Batch:
         """The ledger that it was written to, if there is one. May raise LedgerError."""
         from dicomkit.ledger import Ledger
 
-        path = self._record.ledger_path
+        path = self._sink.ledger_path
         return None if path is None else Ledger(path)
 
     @property
     def associations(self) -> pd.DataFrame:
         """One row for each association: when, with whom, what was negotiated, how it ended, how much it carried."""
-        return self._record.associations_frame()
+        return self._sink.associations_frame()
 
     @property
     def outcomes(self) -> dict[Outcome, int]:
         """How many instances ended in which outcome, in the order of the outcomes."""
-        return {outcome: self._record.finals[outcome] for outcome in Outcome if self._record.finals[outcome]}
+        return {outcome: self._sink.finals[outcome] for outcome in Outcome if self._sink.finals[outcome]}
 
     @property
     def ok(self) -> bool:
@@ -156,14 +86,14 @@ class Batch:
         A ledger that was asked for and could not be finished is not ok, whatever the peer has.
         """
         outcomes = self.outcomes
-        if outcomes.get(Outcome.SKIPPED) == self._record.held:
+        if outcomes.get(Outcome.SKIPPED) == self._sink.held:
             del outcomes[Outcome.SKIPPED]
-        is_whole = not self.interrupted and not self._record.ledger_trouble
+        is_whole = not self.interrupted and not self._sink.ledger_trouble
         return bool(len(self)) and is_whole and all(outcome.is_stored for outcome in outcomes)
 
     def __len__(self) -> int:
         """How many instances have a row."""
-        return sum(self._record.finals.values())
+        return sum(self._sink.finals.values())
 
     def __repr__(self) -> str:
         counts = ", ".join(f"{count} {outcome}" for outcome, count in self.outcomes.items())
@@ -176,7 +106,9 @@ class Batch:
         from dicomkit.errors import without_comment
 
         stored = sum(count for outcome, count in self.outcomes.items() if outcome.is_stored)
-        told = f"{stored:,} of {counted(len(self), 'instance')} stored" if len(self) else "nothing to send"
+        stored_of = (
+            f"{stored:,} of {counted(len(self), 'instance')} stored" if len(self) else "nothing to send"
+        )
         notes = [note(f"{self.note[:1].upper()}{self.note[1:]}.")] if self.note else []
         if self.passed_over:
             files = counted(len(self.passed_over), "file")
@@ -191,7 +123,7 @@ class Batch:
             )
             for name, instances, attempts, size_bytes, example in self.summary().itertuples()
         ]
-        title = f"Batch: {told}{', interrupted' if self.interrupted else ''}"
+        title = f"Batch: {stored_of}{', interrupted' if self.interrupted else ''}"
         head = ("Outcome", "Instances", "Attempts", "Sent", "For example")
         return shown(rows_table(title, head, rows, numbers=(1, 2, 3)) if rows else note(title), *notes)
 
@@ -266,8 +198,8 @@ def send_batch(
         Release the association after so many and open another, since many archives take the end of an association
         for the end of a study.
     tls
-        Sends under TLS, with the peer's certificate verified; None sends without. What trying again cannot mend, a
-        certificate that does not pass, ends the batch.
+        Sends under TLS, with the peer's certificate verified; None sends without. A certificate that does not
+        pass ends the batch, since trying again would not help.
     identity
         The user in whose name the associations are asked for.
     control
@@ -325,23 +257,19 @@ def send_batch(
     control = BatchControl() if control is None else control
     control._take()
     try:
-        record = Record(results, on_event, ledger)
+        sink = Sink(results, on_event, ledger)
         try:
-            run = Run(setting, sources, policy, record, control, peer)
+            run = Run(setting, sources, policy, sink, control, peer)
         except BaseException:
-            record.close()
+            sink.close()
             raise
         run.run()
         batch = Batch(
-            run.row.batch_id,
-            record,
-            run.lookout.passed_over,
-            interrupted=control.cancels > 0,
-            note=run.note,
+            run.row.batch_id, sink, run.intake.passed_over, interrupted=control.cancels > 0, note=run.note
         )
     finally:
         control._give_back()
-    record.tell(Done(tuple((str(o), n) for o, n in batch.outcomes.items()), batch.interrupted))
+    sink.tell(Done(tuple((str(o), n) for o, n in batch.outcomes.items()), batch.interrupted))
     batch.interrupted = control.cancels > 0  # by now, since a listener may want an end until the last
     return batch
 
@@ -355,7 +283,7 @@ def _whole(name: str, value: object, least: int = 1) -> int:
     except TypeError:
         number = least - 1
     if number < least:
-        raise ValueError(f"{name} is {_told(value)}; it takes a whole number from {least}{auto}")
+        raise ValueError(f"{name} is {_shown(value)}; it takes a whole number from {least}{auto}")
     return number
 
 
@@ -366,13 +294,13 @@ def _positive(name: str, value: object, unit: str, *, least: float = 0.0, most: 
         number = nan
     if not (0 < number < inf and least <= number <= most):
         bounds = f", at least {least:.2g}" if least else f", at most {most:,.0f}" if most < inf else ""
-        raise ValueError(f"{name} is {_told(value)}; it takes {unit}, more than 0{bounds}")
+        raise ValueError(f"{name} is {_shown(value)}; it takes {unit}, more than 0{bounds}")
     return number
 
 
 def _truth(name: str, value: object) -> bool:
     if not (isinstance(value, bool) or type(value).__name__ in ("bool", "bool_")):  # NumPy's
-        raise TypeError(f"{name} is {_told(value)}; it takes True or False")
+        raise TypeError(f"{name} is {_shown(value)}; it takes True or False")
     return bool(value)
 
 
@@ -383,7 +311,7 @@ def _expect_file(name: str, value: object) -> None:
         raise TypeError(f"{name} is a path of bytes; it takes one of text")
 
 
-def _told(value: object) -> str:
+def _shown(value: object) -> str:
     """A value in a message; one that is no number or text may be anything, and is named by its type."""
     if isinstance(value, int) and value.bit_length() > 256:
         return "a number of a great many digits"  # which Python would refuse to write out
