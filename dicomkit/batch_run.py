@@ -30,6 +30,7 @@ from dicomkit.results import Outcome, SendResult
 from dicomkit.sender import Attempt, Kind, RowMaker, conversion_target, new_batch_id, propose, why_not
 from dicomkit.statuses import PROCESSING_FAILURE, RESOURCE_LIMITATION
 from dicomkit.tuning import Tuner
+from dicomkit.uids import UNCOMPRESSED
 from dicomkit.wire.association import Association
 from dicomkit.wire.connection import Interrupt, Peer
 
@@ -736,7 +737,12 @@ class _Worker:
     def _next(self, line: _Line) -> _Sent | None:
         """The next task that fits, made ready; those that cannot be are recorded on the way."""
         while (task := self._plan.take(self.number, line.fits)) is not None:
-            if self._run.policy.transcode and line.association.context_for(*task.kind) is None:
+            if (
+                self._run.policy.transcode
+                and line.association.context_for(*task.kind) is None
+                and task.instance.transfer_syntax
+                not in UNCOMPRESSED  # the others take less time than a thread
+            ):
                 self._convert_ahead(line.association, task)
             attempt = Attempt(
                 line.association,
