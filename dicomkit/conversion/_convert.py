@@ -217,6 +217,8 @@ def _planned(
         elif rewriter.encapsulated:
             natives = _decoded(plan.instance, window, rewriter, notes, max_decoded_bytes)
             plan = _told(plan, natives=natives)
+            if rewriter.append(natives):
+                return plan, rewriter
         else:
             return plan, rewriter
     raise _Unfollowable(Malformed("too many of its sequences are none"), is_odd=False)
