@@ -41,6 +41,7 @@ from typing import TYPE_CHECKING, Protocol
 from dicomkit._support.descriptors import NO_DESCRIPTOR
 from dicomkit._support.frozen import Frozen
 from dicomkit.batch._queue import NoTask, Queue, Task
+from dicomkit.dictionary.uids import UNCOMPRESSED
 from dicomkit.results import Outcome, SendResult
 from dicomkit.sending import Attempt, Kind, RowMaker, conversion_target
 from dicomkit.sources import SourceChanged
@@ -177,7 +178,9 @@ class Worker:
     def _next(self, carrier: Carrier) -> _InFlight | None:
         """The next task that fits, made ready; those that cannot be are recorded on the way."""
         while (task := self._run.take(self, carrier.fits)) is not None:
-            if self._transcode and carrier.association.context_for(*task.kind) is None:
+            is_converted = self._transcode and carrier.association.context_for(*task.kind) is None
+            # Encoding anew takes less time than handing it to a thread.
+            if is_converted and task.instance.transfer_syntax not in UNCOMPRESSED:
                 self._convert_ahead(carrier.association, task)
             attempt = Attempt(
                 carrier.association,

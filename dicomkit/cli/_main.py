@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import gc
+import os
 import sys
 from collections.abc import Sequence
 from functools import partial
@@ -51,6 +52,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def process() -> NoReturn:
     """The command as a process of its own, which does not look for garbage among what lives as long as it does."""
     gc.disable()
+    # numpy's linear algebra, which nothing here uses, would keep each core busy for a while when it is imported.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     code = main()
     gc.freeze()  # nor when the process ends
     sys.exit(code)

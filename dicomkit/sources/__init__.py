@@ -21,12 +21,17 @@ from dicomkit.sources._instances import (
 from dicomkit.sources._readers import (
     MEMBER_MARK,
     DataSource,
+    FileSource,
     Forward,
     HeaderFacts,
+    OpenFile,
     Padded,
     SourceChanged,
     SourceError,
+    ZipMember,
+    after,
     as_on_disk,
+    cut,
     describe_os_error,
     fetch_from,
     inflate,
@@ -54,6 +59,11 @@ from dicomkit.sources._walk import (
 )
 
 __all__ = [
+    "FileSource",
+    "OpenFile",
+    "ZipMember",
+    "after",
+    "cut",
     "BIG_EXPLICIT",
     "Broken",
     "DataSource",

@@ -25,12 +25,15 @@ __all__ = [
     "HeaderFacts",
     "MEMBER_MARK",
     "MemberSource",
+    "OpenFile",
     "Padded",
     "SourceChanged",
     "SourceError",
     "Stamp",
     "ZipMember",
+    "after",
     "as_on_disk",
+    "cut",
     "describe_os_error",
     "fetch_from",
     "inflate",
@@ -314,7 +317,7 @@ def describe_os_error(error: OSError | ValueError) -> str:
     return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 
-class _OpenFile:
+class OpenFile:
     """A file that was looked at, opened again.
 
     Raises
@@ -338,6 +341,10 @@ class _OpenFile:
             self.close()
             raise SourceChanged.before(name)
 
+    def fetch(self, position: int, count: int) -> bytes:
+        """Read by position."""
+        return _pread(self._descriptor, count, position)
+
     def check_unchanged(self) -> None:
         """See `DataSource`."""
         try:
@@ -353,7 +360,7 @@ class _OpenFile:
         os.close(self._descriptor)
 
 
-class FileSource(_OpenFile):
+class FileSource(OpenFile):
     """The data set in a file."""
 
     __slots__ = ("_end", "_position")
@@ -367,7 +374,7 @@ class FileSource(_OpenFile):
         """Fill the buffers in order; see `DataSource`."""
         wanted = sum(map(len, buffers))
         if wanted > self._end - self._position or len(buffers) > _MOST_BUFFERS:
-            buffers = _cut(buffers, self._end - self._position)
+            buffers = cut(buffers, self._end - self._position)
             wanted = sum(map(len, buffers))
         done = 0
         while done < wanted:
@@ -377,7 +384,7 @@ class FileSource(_OpenFile):
             done += count
             self._position += count
             if done < wanted:
-                buffers = _after(buffers, count)
+                buffers = after(buffers, count)
         return done
 
 
@@ -392,7 +399,7 @@ else:  # Windows
         return len(data)
 
 
-def _cut(buffers: Sequence[memoryview], count: int) -> list[memoryview]:
+def cut(buffers: Sequence[memoryview], count: int) -> list[memoryview]:
     """Return the buffers as far as their first `count` bytes."""
     kept = []
     for buffer in buffers:
@@ -403,7 +410,7 @@ def _cut(buffers: Sequence[memoryview], count: int) -> list[memoryview]:
     return kept
 
 
-def _after(buffers: Sequence[memoryview], count: int) -> list[memoryview]:
+def after(buffers: Sequence[memoryview], count: int) -> list[memoryview]:
     """Return the buffers without their first `count` bytes."""
     kept = []
     for buffer in buffers:
@@ -577,7 +584,7 @@ class Forward:
             pass
 
 
-class MemberSource(_OpenFile):
+class MemberSource(OpenFile):
     """The data set in a member of a zip archive, inflated while it is sent."""
 
     __slots__ = ("_left", "_pieces", "_rest")
@@ -585,7 +592,7 @@ class MemberSource(_OpenFile):
     def __init__(self, member: ZipMember, offset: int, length: int, stamp: Stamp | None) -> None:
         name = member.source
         super().__init__(member.archive, name, stamp)
-        self._pieces = member.pieces(fetch_from(self._descriptor))
+        self._pieces = member.pieces(self.fetch)
         self._rest = memoryview(b"")
         self._left = length
         try:
@@ -602,7 +609,7 @@ class MemberSource(_OpenFile):
     def readv(self, buffers: Sequence[memoryview]) -> int:
         """Fill the buffers in order; see `DataSource`."""
         done = 0
-        for buffer in _cut(buffers, self._left):
+        for buffer in cut(buffers, self._left):
             filled = 0
             while filled < len(buffer):
                 if not self._rest:
