@@ -38,8 +38,8 @@ class Batch:
     passed_over : list of PassedOver
         What scanning came across that is not for sending, each with `source` and `reason`.
     note : str
-        What else should be known: that there was nothing to send, that the ledger or the results file could not be
-        finished.
+        What else should be known: that there was nothing to send, that the ledger or the results file could
+        not be finished.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class Batch:
 
     @property
     def associations(self) -> pd.DataFrame:
-        """One row for each association: when, with whom, what was negotiated, how it ended, how much it carried."""
+        """One row for each association: when, with whom, what was negotiated, how it ended, its load."""
         return self._sink.associations_frame()
 
     @property
@@ -81,7 +81,7 @@ class Batch:
 
     @property
     def ok(self) -> bool:
-        """Whether there was something to send and the peer has all of it, from now or, by the ledger, from before.
+        """Whether there was something to send and the peer has all of it, from now or (ledger) from before.
 
         A ledger that was asked for and could not be finished is not ok, whatever the peer has.
         """
@@ -100,7 +100,7 @@ class Batch:
         return f"<Batch: {counts or 'nothing to send'}{', interrupted' if self.interrupted else ''}>"
 
     def _repr_html_(self) -> str:
-        """Show in a notebook how it ended, without what may name a patient: folders, and comments of the peer."""
+        """Show in a notebook how it ended, without what may name a patient: folders, the peer's comments."""
         from dicomkit._support.html import marked, note, rows_table, shown
         from dicomkit._support.quantities import counted, in_bytes
         from dicomkit.errors import without_comment
@@ -151,52 +151,53 @@ def send_batch(
 ) -> Batch:
     """Send everything that the sources hold by C-STORE, and return what became of each instance.
 
-    Nothing that a file, the network or the peer does is raised, or ends the batch: it becomes a row. Ctrl-C is a
-    cancel, and the second one aborts; the batch is returned all the same.
+    Nothing that a file, the network or the peer does is raised, or ends the batch: it becomes a row. Ctrl-C
+    is a cancel, and the second one aborts; the batch is returned all the same.
 
     Parameters
     ----------
     setting
         Where to, in whose name, and how long each phase may take.
     sources
-        A path, folder, glob, DICOMDIR, zip archive, bytes, Dataset, message, a frame with a ``source`` column, or
-        any iterable of them. An iterator is taken as it comes, and never held whole: no more than 64 MB of memory, or
-        one instance that takes more, is ahead of what is sent.
+        A path, folder, glob, DICOMDIR, zip archive, bytes, Dataset, message, a frame with a ``source``
+        column, or any iterable of them. An iterator is taken as it comes, and never held whole: no more than
+        64 MB of memory, or one instance that takes more, is ahead of what is sent.
     associations
-        How many to keep busy at once. A peer that does not take so many gets fewer. ``"auto"`` finds by trying, while
-        it sends, how many pay and the peer admits; after 30 s, and then ever more seldom, it tries whether more do.
+        How many to keep busy at once. A peer that does not take so many gets fewer. ``"auto"`` finds by
+        trying, while it sends, how many pay and the peer admits; after 30 s, and then ever more seldom, it
+        tries whether more do.
     max_associations
         The most that ``"auto"`` tries.
     retries
-        How often an instance is tried again after what may pass next time: no connection, a timeout, an abort, a
-        refusal (0xA7xx), a rejection that is transient; 0x0110 and 0x0213 once.
+        How often an instance is tried again after what may pass next time: no connection, a timeout, an
+        abort, a refusal (0xA7xx), a rejection that is transient; 0x0110 and 0x0213 once.
     give_up_after
         Seconds. When no response came for so long, the rest is not tried any more.
     ledger
-        An SQLite file that rows are written to as they come, rather than kept, for audit and for resuming; made when
-        it is not there, and shared by as many batches as you like (`Ledger` reads it). It is at most 200 rows or
-        0.5 s behind, also when this process is killed, and never says of an instance that it is stored before the
-        peer said so. A power cut costs the rows since its log was last brought to the disk, four times a second, as
-        the sending goes on (``PRAGMA synchronous`` is NORMAL: a commit itself does not wait for the disk). When it
-        cannot be written any more, the batch ends, and `note` says why.
+        An SQLite file that rows are written to as they come, rather than kept, for audit and for resuming;
+        made when it is not there, and shared by as many batches as you like (`Ledger` reads it). It is at
+        most 200 rows or 0.5 s behind, also when this process is killed, and never says of an instance that it
+        is stored before the peer said so. A power cut costs the rows since its log was last brought to the
+        disk, four times a second, as the sending goes on (``PRAGMA synchronous`` is NORMAL: a commit itself
+        does not wait for the disk). When it cannot be written any more, the batch ends, and `note` says why.
     resume
-        Whether what an earlier batch of the ledger stored at this peer (host, port and called AE title) is skipped:
-        the same SOP Instance UID and the same content, by size and modification time of a file. Other content under
-        the same UID is sent, and its row says so.
+        Whether what an earlier batch of the ledger stored at this peer (host, port and called AE title) is
+        skipped: the same SOP Instance UID and the same content, by size and modification time of a file.
+        Other content under the same UID is sent, and its row says so.
     results
         A ``.csv``, ``.json`` or ``.parquet`` path that rows are streamed to as they come, rather than kept.
     transcode
-        Whether an instance that the peer does not take as it is stored is converted to what it does take, without
-        loss: encoded anew, with every value as it is, or decompressed. The row then says so, and its two transfer
-        syntaxes differ.
+        Whether an instance that the peer does not take as it is stored is converted to what it does take,
+        without loss: encoded anew, with every value as it is, or decompressed. The row then says so, and its
+        two transfer syntaxes differ.
     pack_pdv
-        Whether a command and the beginning of its data set share a PDU. An abort upon the first such instance of
-        an association is tried again without.
+        Whether a command and the beginning of its data set share a PDU. An abort upon the first such instance
+        of an association is tried again without.
     max_rate
         Instances a second, at most, evenly spread; for a migration that others should not notice.
     instances_per_association
-        Release the association after so many and open another, since many archives take the end of an association
-        for the end of a study.
+        Release the association after so many and open another, since many archives take the end of an
+        association for the end of a study.
     tls
         Sends under TLS, with the peer's certificate verified; None sends without. A certificate that does not
         pass ends the batch, since trying again would not help.
@@ -205,8 +206,8 @@ def send_batch(
     control
         Pauses and cancels the batch from elsewhere.
     on_event
-        Called with what happens (`dicomkit.events`), one event at a time, in the thread it happened in. What it raises
-        is logged; SystemExit and KeyboardInterrupt are a cancel.
+        Called with what happens (`dicomkit.events`), one event at a time, in the thread it happened in. What
+        it raises is logged; SystemExit and KeyboardInterrupt are a cancel.
     max_decoded_bytes
         The most that the decompressed pixels of one instance may take; one that says it would take more is
         ``not_accepted``, and nothing of it is decompressed.
@@ -214,8 +215,8 @@ def send_batch(
     Raises
     ------
     ValueError, TypeError
-        A parameter is out of its range or of another type, `results` has an unknown suffix, or `control` is another
-        batch's; the message names the parameter, and nothing was sent.
+        A parameter is out of its range or of another type, `results` has an unknown suffix, or `control` is
+        another batch's; the message names the parameter, and nothing was sent.
     SecurityError
         A file of `tls` cannot be used; nothing was sent.
     LedgerError

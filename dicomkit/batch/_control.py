@@ -7,10 +7,11 @@ from threading import Lock
 
 
 class BatchControl:
-    """Pauses, resumes and cancels a batch; every method may be called from any thread, also before the batch starts.
+    """Pauses, resumes and cancels a batch; to be called from any thread, also before the batch starts.
 
-    A pause lets the instances under way finish. A first cancel does so too, and ends the batch; a second one aborts
-    them. Neither loses a row; a third one has done with it, and what is not looked at by then has none.
+    A pause lets the instances under way finish. A first cancel does so too, and ends the batch; a second one
+    aborts them. Neither loses a row; a third one has done with it, and what is not looked at by then has
+    none.
     """
 
     def __init__(self) -> None:

@@ -1,7 +1,8 @@
 """From sources to tasks: numbers what was found, and makes the rows of what will not be sent.
 
-Files are looked at one by one, when the queue asks for the next task. An iterator of the caller's may take its time,
-so a thread of its own pulls from it, a little ahead; there `NotYet` says that nothing has come so far.
+Files are looked at one by one, when the queue asks for the next task. An iterator of the caller's may take
+its time, so a thread of its own pulls from it, a little ahead; there `NotYet` says that nothing has come so
+far.
 """
 
 from __future__ import annotations
@@ -41,7 +42,8 @@ if TYPE_CHECKING:
 SAME_UID = "its SOP Instance UID came before in this batch; both were sent"
 # For so long a source is looked at again that could not be opened for want of a file descriptor.
 LONGEST_SHORTAGE_SECONDS = 30.0
-# How many sources of an iterator are pulled ahead of their being looked at; fewer, where they take much memory.
+# How many sources of an iterator are pulled ahead of their being looked at; fewer, where they take much
+# memory.
 PULL_AHEAD = 1000
 # After so many that hold nothing at all it is somebody else's turn.
 SOURCES_WITHOUT_FIND = 100
@@ -92,9 +94,12 @@ class Intake:
             if self._feeder is None:
                 raise StopIteration
             source = self._feeder.next()
-            # By its type, since what else there is may be anything. A `Broken` is how the iterator itself ended.
-            is_end = type(source) is Broken
-            self._finds.append(iter((source,)) if is_end else find_all(source, are_all=False))  # type: ignore[arg-type]
+            # By its type, since what else there is may be anything. A `Broken` is how the iterator itself
+            # ended.
+            if type(source) is Broken:
+                self._finds.append(iter((source,)))
+            else:
+                self._finds.append(find_all(source, are_all=False))
         return None
 
     def _wait_for_a_descriptor(self, found: Unreadable | Broken) -> None:
@@ -143,7 +148,7 @@ class Intake:
         return self._if_held(task, self._note_on(instance.sop_instance_uid)) or task
 
     def _if_held(self, task: Task, note: str) -> Untried | None:
-        """Its row if the ledger holds it as stored; else None, and the task has what the ledger knows of it."""
+        """Its row if the ledger holds it as stored; else the task gets what the ledger knows of it."""
         if self._resume is None:
             task.note = note
             return None
@@ -189,8 +194,8 @@ def _facts(found: Unreadable | Broken) -> tuple[str, Outcome, str, HeaderFacts |
 class Feeder:
     """Pulls from an iterator in a thread of its own, so that nobody waits for a slow one but those who must.
 
-    What it gives is kept as it is when it comes, since a generator may use its Dataset or buffer again. It is pulled
-    from for as long as `Prefetch` has room for what it gave and is not sent so far.
+    What it gives is kept as it is when it comes, since a generator may use its Dataset or buffer again. It is
+    pulled from for as long as `Prefetch` has room for what it gave and is not sent so far.
     """
 
     def __init__(self, sources: Iterator[object], prefetch: Prefetch) -> None:
@@ -213,7 +218,8 @@ class Feeder:
                 self._is_started = True
                 # A daemon, because an iterator that never comes back cannot be ended from outside.
                 Thread(target=self._pull, daemon=True, name="dicomkit sources").start()
-            # The last one is looked at to its end by now, and what was found in it is held elsewhere, or sent.
+            # The last one is looked at to its end by now, and what was found in it is held elsewhere, or
+            # sent.
             self._given_bytes = 0
             source: object = None
             is_there = bool(self._ready)

@@ -1,7 +1,8 @@
-"""Pacing: when to try again, when to leave a peer alone, over how many associations to send, who may ask for one.
+"""When to try again, when to leave a peer alone, how many associations to have, who may ask for one.
 
-`Pacing` is what a run talks to, from any thread; it has the one clock and the one lock. `Breaker` and `Tuner`, which
-it asks, know neither: they are given the time, so that a test can put them through a day in no time.
+`Pacing` is what a run talks to, from any thread; it has the one clock and the one lock. `Breaker` and
+`Tuner`, which it asks, know neither: they are given the time, so that a test can put them through a day in no
+time.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ LONGEST_WAIT_SECONDS = 5.0
 # So many failures in a row are taken for chance; from then on each is followed by a pause.
 FAILURES_BY_CHANCE = 3
 
-# When a worker asks again that the peer refused while it served others; each time twice as long, up to the longest.
+# When a worker asks again that the peer refused while it served others; each time twice as long, up to the
+# longest.
 FIRST_REFUSAL_SECONDS = 1.0
 LONGEST_REFUSAL_SECONDS = 60.0
 
@@ -32,7 +34,8 @@ LEAST_GAIN = 1.1
 FURTHER = 4
 # A peer that has not answered an association request by then is not going to serve it beside the others.
 PATIENCE_SECONDS = 2.0
-# How long a number is kept before more are tried; each time that was in vain, twice as long, up to the longest.
+# How long a number is kept before more are tried; each time that was in vain, twice as long, up to the
+# longest.
 QUIET_SECONDS = 30.0
 LONGEST_QUIET_SECONDS = 600.0
 
@@ -43,17 +46,17 @@ def backoff_seconds(doublings: int) -> float:
 
 
 def jitter() -> float:
-    """At random, from 0 to a half: the part of a wait to leave out, so that many senders do not return together."""
+    """A part of a wait to leave out, from 0 to a half, so that many senders do not return together."""
     return os.urandom(1)[0] / 510
 
 
 class Pacing:
-    """The pace of a batch over so many associations; with `is_tuned`, over as many as pay, and so many at most.
+    """The pace of a batch over so many associations; with `is_tuned`, over as many of them as pay.
 
-    Which worker may ask for an association: as long as none is open, one at a time, so that a peer that is not there
-    costs one attempt and not one for each worker. Later anyone may, but for those that the peer refused while it
-    served others: one of them asks at a time, each time after twice as long. When one gets in there may be room for
-    the next, who asks at once.
+    Which worker may ask for an association: as long as none is open, one at a time, so that a peer that is
+    not there costs one attempt and not one for each worker. Later anyone may, but for those that the peer
+    refused while it served others: one of them asks at a time, each time after twice as long. When one gets
+    in there may be room for the next, who asks at once.
     """
 
     def __init__(self, most: int, give_up_after: float, *, is_tuned: bool) -> None:
@@ -61,7 +64,8 @@ class Pacing:
         self._tuner = Tuner(most) if is_tuned else None
         self._breaker = Breaker(give_up_after)
         self._lock = Lock()
-        # By the numbers of workers: who works, who has an association, who was refused one and has had none since.
+        # By the numbers of workers: who works, who has an association, who was refused one and has had none
+        # since.
         self._at_work: set[int] = set()
         self._open: set[int] = set()
         self._refused: set[int] = set()
@@ -110,7 +114,7 @@ class Pacing:
             ahead = sum((other not in self._open, other) < place for other in self._at_work)
             return ahead >= self._tuner.target
 
-    # ------------------------------------------------------------------------------------------ associations
+    # ------------------------------------------------------------ associations
 
     def was_refused(self, worker: int) -> bool:
         """Whether the peer refused this worker an association, and it has had none since."""
@@ -149,7 +153,7 @@ class Pacing:
             self._open.discard(worker)
 
     def refused(self, worker: int) -> None:
-        """The peer would not have it beside the others; those refused at the same time wait for the same moment."""
+        """The peer would not have it beside the others; those refused together wait for the same moment."""
         with self._lock:
             if self._asking == worker or not self._refused:
                 seconds = min(FIRST_REFUSAL_SECONDS * 2**self._refusals, LONGEST_REFUSAL_SECONDS)
@@ -158,7 +162,7 @@ class Pacing:
             self._refused.add(worker)
 
     def are_enough(self, *, may_pass: bool) -> bool:
-        """There can be no more associations than are open, for now or for good; True when `target` follows that."""
+        """There can be no more associations than are open, for now or for good; True if `target` follows."""
         if self._tuner is None:
             return False
         with self._lock:
@@ -174,7 +178,7 @@ class Pacing:
             else:
                 self._tuner.refused(count, perf_counter())
 
-    # ------------------------------------------------------------------------------------------ responses
+    # ------------------------------------------------------------ responses
 
     def got_through(self) -> bool:
         """The peer responded; True when `target` has changed by that."""
@@ -199,7 +203,7 @@ class Pacing:
 
 
 class Advice(Frozen):
-    """What follows from a failure: to give the peer up, or to leave it alone for so long; how many came in a row."""
+    """What follows from a failure: giving the peer up, or leaving it alone for so long."""
 
     is_hopeless: bool
     pause_seconds: float
@@ -209,8 +213,8 @@ class Advice(Frozen):
 class Breaker:
     """When a peer that nothing gets through to is left alone for a while, and when it is given up.
 
-    A few failures in a row are taken for chance. From then on each one is followed by a pause, twice as long as the
-    one before, until something gets through. Several associations that fail together make one pause.
+    A few failures in a row are taken for chance. From then on each one is followed by a pause, twice as long
+    as the one before, until something gets through. Several associations that fail together make one pause.
     """
 
     def __init__(self, give_up_after: float) -> None:
@@ -249,9 +253,10 @@ class Breaker:
 class Tuner:
     """How many associations pay: found by trying, while the batch is being sent.
 
-    Count responses for a moment, double the associations, count again. A number that brings a tenth more, at a second
-    look if not at the first, is kept; the search ends two doublings beyond it, since small gains add up. A peer that
-    refuses ends it too. After a quiet time it begins anew: the peer, or its line, may have become less busy.
+    Count responses for a moment, double the associations, count again. A number that brings a tenth more, at
+    a second look if not at the first, is kept; the search ends two doublings beyond it, since small gains add
+    up. A peer that refuses ends it too. After a quiet time it begins anew: the peer, or its line, may have
+    become less busy.
     """
 
     def __init__(self, most: int) -> None:

@@ -2,39 +2,43 @@
 
 Theory of operation
 -------------------
-One vocabulary runs from here to the rows. An *instance* is what was found in a source. A *task* is an instance that
-is to be sent in this batch; its `index` is the position in source order, which rows show as ``instance``, and its
-`attempt_number` says which attempt comes next. An *attempt* is one try to send it over one *association*. A *row* is
-what is recorded of an attempt, or of what never had one.
+One vocabulary runs from here to the rows. An *instance* is what was found in a source. A *task* is an
+instance that is to be sent in this batch; its `index` is the position in source order, which rows show as
+``instance``, and its `attempt_number` says which attempt comes next. An *attempt* is one try to send it over
+one *association*. A *row* is what is recorded of an attempt, or of what never had one.
 
-The queue pulls from one iterator, the intake, which says for each find what it is: a `Task`; an `Untried`, which has
-its row already and will not be sent (unreadable, say, or held by the ledger as stored); None for what has neither.
-Workers pull from the queue, and are handed one or the other. An `Untried` comes out before any task, whoever
-asks next, and is recorded by who got it, outside the lock: the code of a listener runs then. So nothing has to be
-looked after beside the queue.
+The queue pulls from one iterator, the intake, which says for each find what it is: a `Task`; an `Untried`,
+which has its row already and will not be sent (unreadable, say, or held by the ledger as stored); None for
+what has neither. Workers pull from the queue, and are handed one or the other. An `Untried` comes out before
+any task, whoever asks next, and is recorded by who got it, outside the lock: the code of a listener runs
+then. So nothing has to be looked after beside the queue.
 
-Nothing runs in the background here. Sources are looked at by whoever asks for a task: `FIRST_LOOK` of them when there
-is none, so that the first association can be proposed for all the kinds of a study, and then `LOOKS_PER_TASK` for each
-task that is taken, until `LOOK_AHEAD` are in sight. A worker takes its next task while the peer is at work on the one
-before, so that scanning costs no time of its own. What is in memory is bounded, too (`Prefetch`).
+Nothing runs in the background here. Sources are looked at by whoever asks for a task: `FIRST_LOOK` of them
+when there is none, so that the first association can be proposed for all the kinds of a study, and then
+`LOOKS_PER_TASK` for each task that is taken, until `LOOK_AHEAD` are in sight. A worker takes its next task
+while the peer is at work on the one before, so that scanning costs no time of its own. What is in memory is
+bounded, too (`Prefetch`).
 
-A task is in one of four places. It is *in sight*, in the deque of its series; or *under way*, taken by a worker; or
-*waiting*, in a heap, until the moment at which it may be tried again; or it is done and forgotten. `take` brings it
-under way; `done`, `put_back`, `look_again` and `try_again` end that, one of them for each `take`.
+A task is in one of four places. It is *in sight*, in the deque of its series; or *under way*, taken by a
+worker; or *waiting*, in a heap, until the moment at which it may be tried again; or it is done and forgotten.
+`take` brings it under way; `done`, `put_back`, `look_again` and `try_again` end that, one of them for each
+`take`.
 
-With one worker all tasks are one series, and the order is that of the sources. With several, a series that is taken
-from gets an owner, and the owner alone goes on with it, so that an archive receives each series in order. That holds
-as long as there are at least as many series in sight as workers; with fewer, nobody becomes an owner, and they share
-what there is. An owner is not for ever: when a series is neither in sight nor under way, when the worker leaves, or
-when one more worker comes (`share`), it is free again. A worker takes the first task, in source order, of its own and
-the free series; from the free ones only while it has fewer than its share of the series, since the others may still
-be opening their associations. To find that first task among a thousand series, the first tasks of each owner's series
-are in a heap. It is not kept tidy: an entry that is not true any more is dropped when it comes up.
+With one worker all tasks are one series, and the order is that of the sources. With several, a series that is
+taken from gets an owner, and the owner alone goes on with it, so that an archive receives each series in
+order. That holds as long as there are at least as many series in sight as workers; with fewer, nobody becomes
+an owner, and they share what there is. An owner is not for ever: when a series is neither in sight nor under
+way, when the worker leaves, or when one more worker comes (`share`), it is free again. A worker takes the
+first task, in source order, of its own and the free series; from the free ones only while it has fewer than
+its share of the series, since the others may still be opening their associations. To find that first task
+among a thousand series, the first tasks of each owner's series are in a heap. It is not kept tidy: an entry
+that is not true any more is dropped when it comes up.
 
-A worker waits (`wait`) until it may do something, and is given the task without taking it: first an association has
-to be there that carries its kind, and while that is opened another worker may take it. It takes it (`take`) once it
-says what fits. Everything happens under one lock, which is all that the workers of a batch share in their normal
-course, and every change that somebody may wait for notifies them all: they are few.
+A worker waits (`wait`) until it may do something, and is given the task without taking it: first an
+association has to be there that carries its kind, and while that is opened another worker may take it. It
+takes it (`take`) once it says what fits. Everything happens under one lock, which is all that the workers of
+a batch share in their normal course, and every change that somebody may wait for notifies them all: they are
+few.
 """
 
 from __future__ import annotations
@@ -55,7 +59,8 @@ if TYPE_CHECKING:
     from dicomkit.sources import Instance
 
 LOOK_AHEAD = 1000
-# How many bytes of memory what is in sight may take, where its content is not on disk; one instance may take more.
+# How many bytes of memory what is in sight may take, where its content is not on disk; one instance may take
+# more.
 AHEAD_BYTES = 64 << 20
 FIRST_LOOK = 100
 LOOKS_PER_TASK = 2
@@ -160,8 +165,8 @@ class Queue:
     Parameters
     ----------
     items
-        What was found, in source order, looked at when asked for; None for what makes neither task nor row. May
-        raise `NotYet`, so it is no generator.
+        What was found, in source order, looked at when asked for; None for what makes neither task nor row.
+        May raise `NotYet`, so it is no generator.
     workers
         How many there are, at most.
     prefetch
@@ -216,17 +221,17 @@ class Queue:
         self._has_scanned = False
         self._is_short = False
 
-    # ------------------------------------------------------------------------------------------ workers
+    # ------------------------------------------------------------ workers
 
     def wait(
         self, worker: int, seconds: float | None = None, *, may_open: Callable[[], bool] = lambda: True
     ) -> Task | Untried | NoTask:
         """Wait for what this worker should do next; a task is left where it is.
 
-        It is the end for a worker when nothing is left to be handed out: what others have under way, and may have to
-        try again, stays with them. Receivers that serve few associations at a time lose time over those that idle.
-        `may_open` is asked when there is a task: a worker without an association waits for as long as it may not
-        open one.
+        It is the end for a worker when nothing is left to be handed out: what others have under way, and may
+        have to try again, stays with them. Receivers that serve few associations at a time lose time over
+        those that idle. `may_open` is asked when there is a task: a worker without an association waits for
+        as long as it may not open one.
         """
         deadline = None if seconds is None else monotonic() + seconds
         with self._changed:
@@ -399,7 +404,7 @@ class Queue:
         with self._changed:
             return self.is_stopped or (self._is_handed_out() and not self._under_way)
 
-    # ------------------------------------------------------------------------------------------ under the lock
+    # ------------------------------------------------------------ under the lock
 
     def _is_handed_out(self) -> bool:
         return self._is_exhausted and not self._size and not self._waiting
@@ -431,7 +436,7 @@ class Queue:
         return min(mine, free, key=lambda task: task.index)
 
     def _due(self, worker: int, now: float) -> Task | None:
-        """What this worker should try again. What is tried alone, on an association of its own, has one worker."""
+        """What this worker should try again. What is tried on an association of its own has one worker."""
         task = self._waiting[0]
         if not _is_for(worker, task):
             others = (task for task in self._waiting if task.not_before <= now and _is_for(worker, task))

@@ -107,7 +107,7 @@ class Run:
         self._crash: BaseException | None = None
         self._scanned_at = 0.0
 
-    # ------------------------------------------------------------------------------------------ from begin to end
+    # ------------------------------------------------------------ from begin to end
 
     def run(self) -> None:
         """Send everything; returns when the last row is recorded."""
@@ -118,8 +118,9 @@ class Run:
             if claim.acquire(blocking=False):
                 self._conduct(over)
 
-        # Ctrl-C is raised in this thread, which therefore holds no lock and does nothing but wait. It may be raised
-        # within `start`, and who knows whether that thread has begun then: another is started, and the first conducts.
+        # Ctrl-C is raised in this thread, which therefore holds no lock and does nothing but wait. It may be
+        # raised within `start`, and who knows whether that thread has begun then: another is started, and the
+        # first conducts.
         timeout = 0.2 if os.name == "nt" else None  # Windows does not interrupt a wait without one
         is_begun, pressed = False, 0
         while not over.is_set() or any(thread.is_alive() for thread in conductors):
@@ -211,11 +212,8 @@ class Run:
         notes = []
         if not sum(self._sink.finals.values()):
             count = len(self.intake.passed_over)
-            notes.append(
-                f"nothing to send: {count} file{'s were' if count != 1 else ' was'} passed over, none is DICOM"
-                if count
-                else "nothing to send: the sources hold no file"
-            )
+            files = f"{count} file{'s were' if count != 1 else ' was'} passed over, none is DICOM"
+            notes.append(f"nothing to send: {files if count else 'the sources hold no file'}")
         if self._control.cancels and self.intake.is_cut_short:
             notes.append("what the iterator had not given yet was not sent, and has no row")
         if self._lowered:
@@ -227,7 +225,7 @@ class Run:
         notes += filter(None, (self._sink.stopped_by, self._sink.trouble))
         return "; ".join(notes)
 
-    # ------------------------------------------------------------------------------------------ workers
+    # ------------------------------------------------------------ workers
 
     def _start_worker(self, number: int) -> bool:
         """Start the worker of that number; False when there are no descriptors for it."""
@@ -284,7 +282,7 @@ class Run:
             self._interrupt(lambda worker: worker.is_opening)
 
     def _spares(self, worker: Worker) -> bool:
-        """Whether others go on when this worker ends, for want of descriptors; else it waits for some a little."""
+        """Whether others go on when this worker ends for want of descriptors; else it waits for some."""
         self._short_of, worker.lacks = worker.lacks, ""
         if self._pacing.may_leave(worker.number):
             self._are_enough(may_pass=True)
@@ -300,7 +298,8 @@ class Run:
             self._adjust_workers()
 
     def wait(self, worker: Worker) -> Task | NoTask:
-        # Each time round something is recorded, or found out of the worker; a task or an end of some kind is returned.
+        # Each time round something is recorded, or found out of the worker; a task or an end of some kind is
+        # returned.
         pacing, number = self._pacing, worker.number
         while worker.is_needed:
             if worker.lacks and self._spares(worker):
@@ -330,7 +329,7 @@ class Run:
         return NoTask.END
 
     def _is_turned_down(self, worker: Worker, coming: Task) -> bool:
-        """Whether what comes next was of a kind that the peer rejected, and is recorded, or taken by another."""
+        """Whether what comes next is of a kind that the peer rejected; then it is recorded."""
         rejected = self._proposals.rejected
         if coming.kind not in rejected:
             return False
@@ -355,7 +354,7 @@ class Run:
         self._pacing.has_asked(worker.number)
         self._queue.prefetch.wake()
 
-    # ------------------------------------------------------------------------------------------ associations
+    # ------------------------------------------------------------ associations
 
     def open(self, worker: Worker) -> Carrier | None:
         try:
@@ -435,9 +434,10 @@ class Run:
             self._charge(worker, request, error)
 
     def _was_refused(self, worker: Worker, error: WireError) -> None:
-        """The peer serves the others and not this worker, which asks again later, or is not needed any more."""
+        """The peer serves others and not this worker, which asks again later, or is not needed any more."""
         is_final = isinstance(error, AssociationRejected | ConnectionFailed) and not error.may_pass
-        # A peer that leaves one unanswered mostly serves one at a time, and would leave the next one so as well.
+        # A peer that leaves one unanswered mostly serves one at a time, and would leave the next one so as
+        # well.
         self._are_enough(may_pass=not is_final and not isinstance(error, PeerTimedOut))
         if self._pacing.is_surplus(worker.number) or is_final:
             worker.is_needed = False
@@ -491,7 +491,7 @@ class Run:
             self._open -= 1
         self._sink.closed(carrier.request, ended, carrier)
 
-    # ------------------------------------------------------------------------------------------ tasks and rows
+    # ------------------------------------------------------------ tasks and rows
 
     def take(self, worker: Worker, fits: Callable[[Task], bool]) -> Task | None:
         return None if self._pacing.is_surplus(worker.number) else self._take(worker, fits)
@@ -579,8 +579,8 @@ class Run:
         if advice.is_hopeless:
             self._give_up(
                 row.outcome,
-                f"not tried: nothing got through to {self.row.peer} for {self._policy.give_up_after:g} s; the last "
-                f"attempt ended so: {row.detail}",
+                f"not tried: nothing got through to {self.row.peer} for {self._policy.give_up_after:g} s; "
+                f"the last attempt ended so: {row.detail}",
             )
         elif seconds := advice.pause_seconds:
             self._queue.hold(seconds)

@@ -1,7 +1,8 @@
 """Where the rows and associations of a batch go, and what it tells its listener.
 
-Rows go to a ledger and a results file when there are any, and are kept in memory only when there are none, or when
-the disk is full: then the ledger or file has the first rows and the memory has the rest, so that none is lost.
+Rows go to a ledger and a results file when there are any, and are kept in memory only when there are none, or
+when the disk is full: then the ledger or file has the first rows and the memory has the rest, so that none is
+lost.
 """
 
 from __future__ import annotations
@@ -57,7 +58,8 @@ class Sink:
         on_event: Listener | None,
         ledger: str | PathLike[str] | None = None,
     ) -> None:
-        # How many instances ended in which outcome, and how many were skipped since the ledger holds them as stored.
+        # How many instances ended in which outcome, and how many were skipped since the ledger holds them as
+        # stored.
         self.finals: Counter[Outcome] = Counter()
         self.held = 0
         # What kept rows from the ledger or the results file, in a sentence.
@@ -150,7 +152,7 @@ class Sink:
 
                     name = type(event).__name__
                     getLogger("dicomkit").exception("on_event failed upon %s; said once in a batch", name)
-            except BaseException as error:  # noqa: BLE001 - it wants an end, which is a cancel: no row is lost
+            except BaseException as error:  # noqa: BLE001 - it wants an end: a cancel
                 is_first = not self.stopped_by
                 self.stopped_by = f"on_event raised {type(error).__name__}, which ended the batch"
                 if is_first:
@@ -252,7 +254,7 @@ class Sink:
             self._forget_written()
 
     def _give_up_file(self, error: OSError) -> None:
-        """The disk is full, say: the file keeps the rows it has, and the memory those that it may not have."""
+        """The disk is full, say: the file keeps the rows that it has, the memory those it may not have."""
         self._file = None
         for result in self._unwritten:
             self._rows.append(result.as_row())

@@ -2,35 +2,38 @@
 
 Theory of operation
 -------------------
-A worker knows how to send; its run knows what is sent, to whom, and what follows from what became of it. All that a
-worker asks of the run is in `Run`, below. It goes round like this::
+A worker knows how to send; its run knows what is sent, to whom, and what follows from what became of it.
+All that a worker asks of the run is in `Run`, below. It goes round like this::
 
     wait ──► a task comes next ──► does the association at hand carry its kind? ──► if not: release, open
       ▲                                                                                        │
       └── nothing more fits, or the association has ended ◄── take, load, transmit, receive ◄──┘
 
-and ends when `wait` says so. A peer is not asked for an association before there is something for it, and is given it
-back when there is nothing for a while, since many peers end idle ones by themselves, and some serve few at a time.
+and ends when `wait` says so. A peer is not asked for an association before there is something for it, and is
+given it back when there is nothing for a while, since many peers end idle ones by themselves, and some serve
+few at a time.
 
-The inner loop (`_send`) is what the speed of a batch hangs on. A peer that has an instance needs time to store it and
-to respond. In that time the worker makes and records the row of the attempt before, which may commit to a ledger and
-call a listener; takes the next task, which may look at further sources; and loads it, which opens its file and reads
-the beginning. When the response arrives, the next instance is ready to go::
+The inner loop (`_send`) is what the speed of a batch hangs on. A peer that has an instance needs time to
+store it and to respond. In that time the worker makes and records the row of the attempt before, which may
+commit to a ledger and call a listener; takes the next task, which may look at further sources; and loads it,
+which opens its file and reads the beginning. When the response arrives, the next instance is ready to go::
 
     transmit n │ settle n-1, take and load n+1 │ receive n │ transmit n+1 │ settle n, take and load n+2 │ ...
 
-So there are up to three attempts at hand: the one whose response is in (`answered`), the one that the peer has
-(`current`), and the one that is loaded (`following`). Where the loop ends, each of them has to come to its end. What
-is answered is settled. What is loaded, and not transmitted any more, since the association has ended or the batch was
-paused or cancelled meanwhile, is put back, and loaded anew by whoever takes it then.
+So there are up to three attempts at hand: the one whose response is in (`answered`), the one that the peer
+has (`current`), and the one that is loaded (`following`). Where the loop ends, each of them has to come to
+its end. What is answered is settled. What is loaded, and not transmitted any more, since the association has
+ended or the batch was paused or cancelled meanwhile, is put back, and loaded anew by whoever takes it then.
 
-Before each transmit the worker looks whether the peer has ended the association between two instances, which is its
-right (PS3.8 section 7.2) and costs nobody an attempt. But for the first: a peer that is gone before the first one was
-sent has to cost an attempt, or it would be tried for ever. For the same reason an instance is put back without a row
-only when it is not the first, and the system says that the peer's host took none of its bytes.
+Before each transmit the worker looks whether the peer has ended the association between two instances, which
+is its right (PS3.8 section 7.2) and costs nobody an attempt. But for the first: a peer that is gone before
+the first one was sent has to cost an attempt, or it would be tried for ever. For the same reason an instance
+is put back without a row only when it is not the first, and the system says that the peer's host took none of
+its bytes.
 
-A worker may be ended from outside by its `interrupt`, which all waits of its association obey: the second cancel does
-so, and while it is opening an association also the first, and whatever makes that association needless.
+A worker may be ended from outside by its `interrupt`, which all waits of its association obey: the second
+cancel does so, and while it is opening an association also the first, and whatever makes that association
+needless.
 """
 
 from __future__ import annotations
@@ -63,7 +66,7 @@ class Run(Protocol):
     """What a worker asks of its run."""
 
     def wait(self, worker: Worker) -> Task | NoTask:
-        """What this worker is to send next, left in the queue; or why there is nothing: IDLE, SURPLUS or END."""
+        """What this worker is to send next, left in the queue; or why nothing: IDLE, SURPLUS or END."""
 
     def open(self, worker: Worker) -> Carrier | None:
         """An association for what comes next; None when it did not come about."""
