@@ -1,7 +1,7 @@
 """What a batch tells while it runs: one small frozen class for each kind of event.
 
-An event carries facts and no patient data. It is handed to `on_event` in the thread in which it happened, one at a
-time, so a listener should be quick; what it raises is logged and does not end the batch.
+An event carries facts and no patient data. It is handed to `on_event` in the thread in which it happened, one
+at a time, so a listener should be quick; what it raises is logged and does not end the batch.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ __all__ = [
 
 
 class Scanned(Frozen):
-    """How far the sources were looked at; told now and then, and once with `is_complete` at their end.
+    """How far the sources were looked at; sent now and then, and once with `is_complete` at their end.
 
     Attributes
     ----------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import graphlib
 import importlib.util
 import re
 import subprocess
@@ -49,13 +50,12 @@ HEAVY = (
     "anywidget",
     "pydantic",
 )
-# These work with pixels, frames or pynetdicom's server whenever they are used, so they need not wait with importing.
+# These work with pixels, frames or pynetdicom whenever they are used, so they need not wait with importing.
 MAY_BE_HEAVY = (
     "widgets",
     "analysis",
     "verification",
     "preview",
-    "scp",
     "tags",
     "_support.pynetdicom_log",
 )
@@ -112,6 +112,11 @@ def test_imports_run_downward(module: str) -> None:
     room = room_of(module)
     for other in {room_of(name) for name in imported(module)} - {room, ""}:
         assert FLOOR_OF[other] > FLOOR_OF[room], f"{module} imports {other}, which is not below it"
+
+
+def test_no_imports_in_a_circle() -> None:
+    below = {module: imported(module) - {"", module} for module in MODULES if module}
+    tuple(graphlib.TopologicalSorter(below).static_order())  # a CycleError names the circle
 
 
 @pytest.mark.parametrize("module", MODULES)
@@ -197,7 +202,7 @@ def test_light_rooms_load_nothing_heavy() -> None:
     light = [
         f"dicomkit.{module}".rstrip(".")
         for module in MODULES
-        if not module.startswith(MAY_BE_HEAVY) and module not in ("__main__", "cli.demo", "cli.scp")
+        if not module.startswith(MAY_BE_HEAVY) and module not in ("__main__", "cli.demo")
     ]
     assert "dicomkit.cli.send" in light
     assert "dicomkit.batch" in light

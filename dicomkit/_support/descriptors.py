@@ -1,7 +1,7 @@
 """File descriptors: whether an error means that there are none, and how many there are left for associations.
 
 Each association takes four: two for its interrupt, its socket, and the file that it sends or has ready. A process may
-have 256 open on macOS and 1024 on Linux unless told otherwise (``ulimit -n``).
+have 256 open on macOS and 1024 on Linux unless that limit is raised (``ulimit -n``).
 """
 
 from __future__ import annotations

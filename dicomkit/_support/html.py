@@ -1,6 +1,6 @@
 """The HTML that values show themselves with in a notebook: small tables that look well in light themes and dark.
 
-The one idea: whatever goes in is text and comes out as text, no markup and no formula; the colours are the page's own.
+Whatever goes in is text and is shown as text, no markup and no formula; the colours are the page's own.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ what else in this process uses pynetdicom logs as it did.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from copy import deepcopy
 from types import SimpleNamespace
 from typing import Any, cast
@@ -18,18 +19,14 @@ from pynetdicom.pdu_items import UserIdentitySubItemRQ
 __all__ = ["WITHOUT_SECRETS"]
 
 
-def _log_received(event: evt.Event) -> None:
-    standard_pdu_recv_handler(_without_identity(event))
+def _without_secrets(handler: Callable[[evt.Event], object]) -> Callable[[evt.Event], object]:
+    return lambda event: handler(_without_identity(event))
 
 
-def _log_sent(event: evt.Event) -> None:
-    standard_pdu_sent_handler(_without_identity(event))
-
-
-_INSTEAD = (
-    (evt.EVT_PDU_RECV, standard_pdu_recv_handler, _log_received),
-    (evt.EVT_PDU_SENT, standard_pdu_sent_handler, _log_sent),
-)
+_INSTEAD = [
+    (evt.EVT_PDU_RECV, standard_pdu_recv_handler, _without_secrets(standard_pdu_recv_handler)),
+    (evt.EVT_PDU_SENT, standard_pdu_sent_handler, _without_secrets(standard_pdu_sent_handler)),
+]
 
 
 def _as_it_opens(event: evt.Event) -> None:

@@ -1,4 +1,4 @@
-"""Numbers as people read them: so many of a thing, bytes, and how long it takes."""
+"""Numbers as people read them: counts, bytes and times."""
 
 from __future__ import annotations
 

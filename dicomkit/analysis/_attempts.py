@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import pandas as pd
 
 from dicomkit.batch import Batch
 from dicomkit.ledger import HELD, Ledger
 from dicomkit.results import Outcome, dtypes, expect_columns
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-    Rows = pd.DataFrame | Batch | Ledger
+Rows = pd.DataFrame | Batch | Ledger
 
 _NEEDED = (
     *("batch_id", "instance", "attempt", "outcome", "status", "detail", "source", "sop_instance_uid"),
@@ -25,8 +24,6 @@ BYTES_IN_MB = 1e6
 
 def attempts_of(rows: Rows, *more: str, optional: Sequence[str] = ()) -> pd.DataFrame:
     """A frame of our own with what every table needs, `more`, and those of the `optional` columns that are there."""
-    import pandas as pd
-
     frame = rows.to_frame(latest=False) if isinstance(rows, Batch | Ledger) else rows
     if not isinstance(frame, pd.DataFrame):
         raise TypeError(
@@ -46,8 +43,6 @@ def is_held(final: pd.DataFrame) -> pd.Series[bool]:
 
 def ends_of(attempts: pd.DataFrame) -> pd.Series[Any]:
     """When each attempt ended; null for what was never tried."""
-    import pandas as pd
-
     return attempts["started_at"] + pd.to_timedelta(attempts["duration_ms"], unit="ms")
 
 

@@ -10,21 +10,18 @@ import os
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import pandas as pd
 
 from dicomkit._support.files import save_whole
 from dicomkit._support.html import Marked, as_text, facts_table, marked, note, rows_table, shown
 from dicomkit._support.quantities import counted, in_bytes, in_time
-from dicomkit.analysis._attempts import STORED, attempts_of, ends_of, is_held, plain_rows
+from dicomkit.analysis._attempts import STORED, Rows, attempts_of, ends_of, is_held, plain_rows
 from dicomkit.analysis._tables import by_study, failures, summary
 from dicomkit.batch import Batch
 from dicomkit.errors import UnreadableError, file_name
 from dicomkit.results import Outcome, final_rows, in_words, tone_of
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from dicomkit.analysis._attempts import Rows
 
 STUDIES_SHOWN = 500
 """How many studies a report lists at most; all are counted."""
@@ -274,6 +271,4 @@ def _moment(moment: Any) -> str:
 
 
 def _is_null(value: Any) -> bool:
-    import pandas as pd
-
     return bool(pd.isna(value))

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Hashable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from dicomkit.analysis._attempts import STORED, attempts_of, is_held, plain_rows
+import pandas as pd
+
+from dicomkit.analysis._attempts import STORED, Rows, attempts_of, is_held, plain_rows
 from dicomkit.results import column_array, final_rows
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from dicomkit.analysis._attempts import Rows
 
 CHANGES = (
     "now stored",
@@ -49,8 +46,6 @@ def compare(first: Rows, second: Rows) -> pd.DataFrame:
     TypeError, ValueError
         As for `summary`.
     """
-    import pandas as pd
-
     old, new = (final_rows(attempts_of(rows)) for rows in (first, second))
     columns = ["source", "sop_instance_uid", "outcome", "status", "is_there"]
     olds, news = (

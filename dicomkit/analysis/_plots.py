@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+import pandas as pd
+
 from dicomkit._support.quantities import counted
-from dicomkit.analysis._attempts import BYTES_IN_MB, STORED, attempts_of, ends_of
+from dicomkit.analysis._attempts import BYTES_IN_MB, STORED, Rows, attempts_of, ends_of
 from dicomkit.analysis._tables import summary
 from dicomkit.errors import MissingExtraError
 from dicomkit.results import Outcome, final_rows, in_words, tone_of
 
 if TYPE_CHECKING:
-    import pandas as pd
     from matplotlib.axes import Axes
-
-    from dicomkit.analysis._attempts import Rows
 
 By = Literal["outcome", "association"]
 
@@ -110,8 +110,6 @@ def plot_throughput(rows: Rows, ax: Axes | None = None) -> Axes:
     TypeError, ValueError
         As for `summary`.
     """
-    import numpy as np
-
     attempts = attempts_of(rows)
     ends = ends_of(attempts)
     attempts, ends = attempts[ends.notna()], ends[ends.notna()]
@@ -192,8 +190,6 @@ def plot_latency(rows: Rows, ax: Axes | None = None, *, by: By = "outcome") -> A
     ValueError
         As for `summary`; or `by` is something else.
     """
-    import numpy as np
-
     if by not in ("outcome", "association"):
         raise ValueError(f"by is {by!r}; use 'outcome' or 'association'")
     attempts = attempts_of(rows)
@@ -240,8 +236,6 @@ def plot_latency(rows: Rows, ax: Axes | None = None, *, by: By = "outcome") -> A
 
 def _latencies(answered: pd.DataFrame, by: By) -> tuple[list[tuple[str, Outcome | None, Any]], int]:
     """For each group its name, its outcome if that is what it is, and its milliseconds; and how many are left out."""
-    import numpy as np
-
     least = answered["response_ms"].clip(lower=_LEAST_MS)
     if by == "outcome":
         grouped = least.groupby(answered["outcome"], observed=True)
@@ -279,7 +273,7 @@ def _tidy(ax: Axes, *, grid: Literal["x", "y", "none"]) -> None:
 
 
 def _percent(part: int, whole: int) -> str:
-    """A share as it can be said without a lie: 100 % is all of them, and what occurs is never 0 %."""
+    """A share, in which 100 % is all of them, and what occurs is never 0 %."""
     share = 100 * part / whole
     if part == whole:
         return "100 %"

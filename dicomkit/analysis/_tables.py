@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
-from dicomkit.analysis._attempts import BYTES_IN_MB, STORED, attempts_of, ends_of, is_held, plain_rows
+import pandas as pd
+
+from dicomkit.analysis._attempts import BYTES_IN_MB, STORED, Rows, attempts_of, ends_of, is_held, plain_rows
 from dicomkit.dictionary.statuses import status_meaning, status_remedy
 from dicomkit.results import count_outcomes, dtypes, final_rows
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from dicomkit.analysis._attempts import Rows
 
 EXAMPLES_SHOWN = 3
 """How many sources stand for a cause in `failures`."""
@@ -125,8 +121,6 @@ def failures(rows: Rows) -> pd.DataFrame:
     TypeError, ValueError
         As for `summary`.
     """
-    import pandas as pd
-
     final = final_rows(attempts_of(rows))
     final = final[~(final["outcome"].isin(STORED) | is_held(final))].astype({"source": "object"})
     causes = [_cause(*row) for row in plain_rows(final, ["status", "detail", "source", "sop_instance_uid"])]

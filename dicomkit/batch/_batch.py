@@ -1,21 +1,16 @@
-"""`send_batch`: many instances over a few associations, one row for every attempt, and nothing lost.
-
-Here is what a caller meets: the function, the control that pauses and cancels, and the batch that comes back. How it
-is done is in `batch_run`.
-"""
+"""`send_batch`, and the `Batch` that comes back; how it is done is in `Run`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from math import inf, nan
 from operator import index
 from os import PathLike, fspath
 from os.path import realpath, split
-from threading import Lock
 from typing import TYPE_CHECKING, Literal
 
+from dicomkit.batch._control import BatchControl
 from dicomkit.batch._run import Policy, Run
-from dicomkit.batch._sink import Listener, Record
+from dicomkit.batch._sink import Listener, Sink
 from dicomkit.events import Done
 from dicomkit.results import Outcome, in_words, tone_of
 from dicomkit.sending import peer_of
@@ -28,73 +23,8 @@ if TYPE_CHECKING:
     from dicomkit.settings import DicomSenderSetting
     from dicomkit.sources import PassedOver
 
-__all__ = ["send_batch", "Batch", "BatchControl"]
-
 # What a system can be told to wait: in milliseconds, as a signed 32-bit number.
 LONGEST_SECONDS = 2_147_483
-
-
-class BatchControl:
-    """Pauses, resumes and cancels a batch; every method may be called from any thread, also before the batch starts.
-
-    A pause lets the instances under way finish. A first cancel does so too, and ends the batch; a second one aborts
-    them. Neither loses a row; a third one has done with it, and what is not looked at by then has none.
-    """
-
-    def __init__(self) -> None:
-        self._lock = Lock()
-        self._cancels = 0
-        self._is_paused = False
-        self._is_taken = False
-        self._listener: Callable[[], None] | None = None
-
-    def pause(self) -> None:
-        """Take up no further instance until `resume`."""
-        self._set(paused=True)
-
-    def resume(self) -> None:
-        """Go on after a `pause`."""
-        self._set(paused=False)
-
-    def cancel(self) -> None:
-        """End the batch: the first time after the instances under way, the second time at once."""
-        self._set(cancel=True)
-
-    @property
-    def is_paused(self) -> bool:
-        return self._is_paused
-
-    @property
-    def cancels(self) -> int:
-        """How often `cancel` was called."""
-        return self._cancels
-
-    def _set(self, *, paused: bool | None = None, cancel: bool = False) -> None:
-        with self._lock:
-            self._is_paused = self._is_paused if paused is None else paused
-            self._cancels += cancel
-            listener = self._listener
-        if listener is not None:
-            listener()
-
-    def _take(self) -> None:
-        with self._lock:
-            if self._is_taken:
-                raise ValueError(
-                    "this BatchControl belongs to a batch that is still running; make another one"
-                )
-            self._is_taken = True
-
-    def listen(self, listener: Callable[[], None]) -> None:
-        """Have this called upon every change, and once now; for the batch that it controls."""
-        with self._lock:
-            self._listener = listener
-        listener()
-
-    def _give_back(self) -> None:
-        with self._lock:
-            self._is_taken = False
-            self._listener = None
 
 
 class Batch:
@@ -108,22 +38,22 @@ class Batch:
     passed_over : list of PassedOver
         What scanning came across that is not for sending, each with `source` and `reason`.
     note : str
-        What else should be known: that there was nothing to send, that the ledger or the results file could not be
-        finished.
+        What else should be known: that there was nothing to send, that the ledger or the results file could
+        not be finished.
     """
 
     def __init__(
-        self, batch_id: str, record: Record, passed_over: list[PassedOver], *, interrupted: bool, note: str
+        self, batch_id: str, sink: Sink, passed_over: list[PassedOver], *, interrupted: bool, note: str
     ) -> None:
         self.batch_id = batch_id
         self.interrupted = interrupted
         self.passed_over = passed_over
         self.note = note
-        self._record = record
+        self._sink = sink
 
     def to_frame(self, latest: bool = False) -> pd.DataFrame:
         """One row for each attempt; with `latest` only the last attempt of each instance."""
-        return self._record.to_frame(latest=latest)
+        return self._sink.to_frame(latest=latest)
 
     def summary(self) -> pd.DataFrame:
         """One row for each outcome: instances, attempts behind them, bytes, and an example of the detail."""
@@ -136,47 +66,49 @@ class Batch:
         """The ledger that it was written to, if there is one. May raise LedgerError."""
         from dicomkit.ledger import Ledger
 
-        path = self._record.ledger_path
+        path = self._sink.ledger_path
         return None if path is None else Ledger(path)
 
     @property
     def associations(self) -> pd.DataFrame:
-        """One row for each association: when, with whom, what was negotiated, how it ended, how much it carried."""
-        return self._record.associations_frame()
+        """One row for each association: when, with whom, what was negotiated, how it ended, its load."""
+        return self._sink.associations_frame()
 
     @property
     def outcomes(self) -> dict[Outcome, int]:
         """How many instances ended in which outcome, in the order of the outcomes."""
-        return {outcome: self._record.finals[outcome] for outcome in Outcome if self._record.finals[outcome]}
+        return {outcome: self._sink.finals[outcome] for outcome in Outcome if self._sink.finals[outcome]}
 
     @property
     def ok(self) -> bool:
-        """Whether there was something to send and the peer has all of it, from now or, by the ledger, from before.
+        """Whether there was something to send and the peer has all of it, from now or (ledger) from before.
 
         A ledger that was asked for and could not be finished is not ok, whatever the peer has.
         """
         outcomes = self.outcomes
-        if outcomes.get(Outcome.SKIPPED) == self._record.held:
+        if outcomes.get(Outcome.SKIPPED) == self._sink.held:
             del outcomes[Outcome.SKIPPED]
-        is_whole = not self.interrupted and not self._record.ledger_trouble
+        is_whole = not self.interrupted and not self._sink.ledger_trouble
         return bool(len(self)) and is_whole and all(outcome.is_stored for outcome in outcomes)
 
     def __len__(self) -> int:
         """How many instances have a row."""
-        return sum(self._record.finals.values())
+        return sum(self._sink.finals.values())
 
     def __repr__(self) -> str:
         counts = ", ".join(f"{count} {outcome}" for outcome, count in self.outcomes.items())
         return f"<Batch: {counts or 'nothing to send'}{', interrupted' if self.interrupted else ''}>"
 
     def _repr_html_(self) -> str:
-        """Show in a notebook how it ended, without what may name a patient: folders, and comments of the peer."""
+        """Show in a notebook how it ended, without what may name a patient: folders, the peer's comments."""
         from dicomkit._support.html import marked, note, rows_table, shown
         from dicomkit._support.quantities import counted, in_bytes
         from dicomkit.errors import without_comment
 
         stored = sum(count for outcome, count in self.outcomes.items() if outcome.is_stored)
-        told = f"{stored:,} of {counted(len(self), 'instance')} stored" if len(self) else "nothing to send"
+        stored_of = (
+            f"{stored:,} of {counted(len(self), 'instance')} stored" if len(self) else "nothing to send"
+        )
         notes = [note(f"{self.note[:1].upper()}{self.note[1:]}.")] if self.note else []
         if self.passed_over:
             files = counted(len(self.passed_over), "file")
@@ -191,7 +123,7 @@ class Batch:
             )
             for name, instances, attempts, size_bytes, example in self.summary().itertuples()
         ]
-        title = f"Batch: {told}{', interrupted' if self.interrupted else ''}"
+        title = f"Batch: {stored_of}{', interrupted' if self.interrupted else ''}"
         head = ("Outcome", "Instances", "Attempts", "Sent", "For example")
         return shown(rows_table(title, head, rows, numbers=(1, 2, 3)) if rows else note(title), *notes)
 
@@ -219,62 +151,63 @@ def send_batch(
 ) -> Batch:
     """Send everything that the sources hold by C-STORE, and return what became of each instance.
 
-    Nothing that a file, the network or the peer does is raised, or ends the batch: it becomes a row. Ctrl-C is a
-    cancel, and the second one aborts; the batch is returned all the same.
+    Nothing that a file, the network or the peer does is raised, or ends the batch: it becomes a row. Ctrl-C
+    is a cancel, and the second one aborts; the batch is returned all the same.
 
     Parameters
     ----------
     setting
         Where to, in whose name, and how long each phase may take.
     sources
-        A path, folder, glob, DICOMDIR, zip archive, bytes, Dataset, message, a frame with a ``source`` column, or
-        any iterable of them. An iterator is taken as it comes, and never held whole: no more than 64 MB of memory, or
-        one instance that takes more, is ahead of what is sent.
+        A path, folder, glob, DICOMDIR, zip archive, bytes, Dataset, message, a frame with a ``source``
+        column, or any iterable of them. An iterator is taken as it comes, and never held whole: no more than
+        64 MB of memory, or one instance that takes more, is ahead of what is sent.
     associations
-        How many to keep busy at once. A peer that does not take so many gets fewer. ``"auto"`` finds by trying, while
-        it sends, how many pay and the peer admits; after 30 s, and then ever more seldom, it tries whether more do.
+        How many to keep busy at once. A peer that does not take so many gets fewer. ``"auto"`` finds by
+        trying, while it sends, how many pay and the peer admits; after 30 s, and then ever more seldom, it
+        tries whether more do.
     max_associations
         The most that ``"auto"`` tries.
     retries
-        How often an instance is tried again after what may pass next time: no connection, a timeout, an abort, a
-        refusal (0xA7xx), a rejection that is transient; 0x0110 and 0x0213 once.
+        How often an instance is tried again after what may pass next time: no connection, a timeout, an
+        abort, a refusal (0xA7xx), a rejection that is transient; 0x0110 and 0x0213 once.
     give_up_after
         Seconds. When no response came for so long, the rest is not tried any more.
     ledger
-        An SQLite file that rows are written to as they come, rather than kept, for audit and for resuming; made when
-        it is not there, and shared by as many batches as you like (`Ledger` reads it). It is at most 200 rows or
-        0.5 s behind, also when this process is killed, and never says of an instance that it is stored before the
-        peer said so. A power cut costs the rows since its log was last brought to the disk, four times a second, as
-        the sending goes on (``PRAGMA synchronous`` is NORMAL: a commit itself does not wait for the disk). When it
-        cannot be written any more, the batch ends, and `note` says why.
+        An SQLite file that rows are written to as they come, rather than kept, for audit and for resuming;
+        made when it is not there, and shared by as many batches as you like (`Ledger` reads it). It is at
+        most 200 rows or 0.5 s behind, also when this process is killed, and never says of an instance that it
+        is stored before the peer said so. A power cut costs the rows since its log was last brought to the
+        disk, four times a second, as the sending goes on (``PRAGMA synchronous`` is NORMAL: a commit itself
+        does not wait for the disk). When it cannot be written any more, the batch ends, and `note` says why.
     resume
-        Whether what an earlier batch of the ledger stored at this peer (host, port and called AE title) is skipped:
-        the same SOP Instance UID and the same content, by size and modification time of a file. Other content under
-        the same UID is sent, and its row says so.
+        Whether what an earlier batch of the ledger stored at this peer (host, port and called AE title) is
+        skipped: the same SOP Instance UID and the same content, by size and modification time of a file.
+        Other content under the same UID is sent, and its row says so.
     results
         A ``.csv``, ``.json`` or ``.parquet`` path that rows are streamed to as they come, rather than kept.
     transcode
-        Whether an instance that the peer does not take as it is stored is converted to what it does take, without
-        loss: encoded anew, with every value as it is, or decompressed. The row then says so, and its two transfer
-        syntaxes differ.
+        Whether an instance that the peer does not take as it is stored is converted to what it does take,
+        without loss: encoded anew, with every value as it is, or decompressed. The row then says so, and its
+        two transfer syntaxes differ.
     pack_pdv
-        Whether a command and the beginning of its data set share a PDU. An abort upon the first such instance of
-        an association is tried again without.
+        Whether a command and the beginning of its data set share a PDU. An abort upon the first such instance
+        of an association is tried again without.
     max_rate
         Instances a second, at most, evenly spread; for a migration that others should not notice.
     instances_per_association
-        Release the association after so many and open another, since many archives take the end of an association
-        for the end of a study.
+        Release the association after so many and open another, since many archives take the end of an
+        association for the end of a study.
     tls
-        Sends under TLS, with the peer's certificate verified; None sends without. What trying again cannot mend, a
-        certificate that does not pass, ends the batch.
+        Sends under TLS, with the peer's certificate verified; None sends without. A certificate that does not
+        pass ends the batch, since trying again would not help.
     identity
         The user in whose name the associations are asked for.
     control
         Pauses and cancels the batch from elsewhere.
     on_event
-        Called with what happens (`dicomkit.events`), one event at a time, in the thread it happened in. What it raises
-        is logged; SystemExit and KeyboardInterrupt are a cancel.
+        Called with what happens (`dicomkit.events`), one event at a time, in the thread it happened in. What
+        it raises is logged; SystemExit and KeyboardInterrupt are a cancel.
     max_decoded_bytes
         The most that the decompressed pixels of one instance may take; one that says it would take more is
         ``not_accepted``, and nothing of it is decompressed.
@@ -282,8 +215,8 @@ def send_batch(
     Raises
     ------
     ValueError, TypeError
-        A parameter is out of its range or of another type, `results` has an unknown suffix, or `control` is another
-        batch's; the message names the parameter, and nothing was sent.
+        A parameter is out of its range or of another type, `results` has an unknown suffix, or `control` is
+        another batch's; the message names the parameter, and nothing was sent.
     SecurityError
         A file of `tls` cannot be used; nothing was sent.
     LedgerError
@@ -325,23 +258,19 @@ def send_batch(
     control = BatchControl() if control is None else control
     control._take()
     try:
-        record = Record(results, on_event, ledger)
+        sink = Sink(results, on_event, ledger)
         try:
-            run = Run(setting, sources, policy, record, control, peer)
+            run = Run(setting, sources, policy, sink, control, peer)
         except BaseException:
-            record.close()
+            sink.close()
             raise
         run.run()
         batch = Batch(
-            run.row.batch_id,
-            record,
-            run.lookout.passed_over,
-            interrupted=control.cancels > 0,
-            note=run.note,
+            run.row.batch_id, sink, run.intake.passed_over, interrupted=control.cancels > 0, note=run.note
         )
     finally:
         control._give_back()
-    record.tell(Done(tuple((str(o), n) for o, n in batch.outcomes.items()), batch.interrupted))
+    sink.tell(Done(tuple((str(o), n) for o, n in batch.outcomes.items()), batch.interrupted))
     batch.interrupted = control.cancels > 0  # by now, since a listener may want an end until the last
     return batch
 
@@ -355,7 +284,7 @@ def _whole(name: str, value: object, least: int = 1) -> int:
     except TypeError:
         number = least - 1
     if number < least:
-        raise ValueError(f"{name} is {_told(value)}; it takes a whole number from {least}{auto}")
+        raise ValueError(f"{name} is {_shown(value)}; it takes a whole number from {least}{auto}")
     return number
 
 
@@ -366,13 +295,13 @@ def _positive(name: str, value: object, unit: str, *, least: float = 0.0, most: 
         number = nan
     if not (0 < number < inf and least <= number <= most):
         bounds = f", at least {least:.2g}" if least else f", at most {most:,.0f}" if most < inf else ""
-        raise ValueError(f"{name} is {_told(value)}; it takes {unit}, more than 0{bounds}")
+        raise ValueError(f"{name} is {_shown(value)}; it takes {unit}, more than 0{bounds}")
     return number
 
 
 def _truth(name: str, value: object) -> bool:
     if not (isinstance(value, bool) or type(value).__name__ in ("bool", "bool_")):  # NumPy's
-        raise TypeError(f"{name} is {_told(value)}; it takes True or False")
+        raise TypeError(f"{name} is {_shown(value)}; it takes True or False")
     return bool(value)
 
 
@@ -383,7 +312,7 @@ def _expect_file(name: str, value: object) -> None:
         raise TypeError(f"{name} is a path of bytes; it takes one of text")
 
 
-def _told(value: object) -> str:
+def _shown(value: object) -> str:
     """A value in a message; one that is no number or text may be anything, and is named by its type."""
     if isinstance(value, int) and value.bit_length() > 256:
         return "a number of a great many digits"  # which Python would refuse to write out

@@ -1,20 +1,20 @@
-"""From sources to tasks: numbers what was found, and puts aside what gets a row or a mention instead.
+"""From sources to tasks: numbers what was found, and makes the rows of what will not be sent.
 
-Files are looked at one by one, when the next task is asked for. An iterator of the caller's may take its time, so
-a thread of its own pulls from it, a little ahead; there `NotYet` says that nothing has come so far.
+Files are looked at one by one, when the queue asks for the next task. An iterator of the caller's may take
+its time, so a thread of its own pulls from it, a little ahead; there `NotYet` says that nothing has come so
+far.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from threading import Condition, Thread
 from time import monotonic
-from typing import TYPE_CHECKING, TypeGuard, cast
+from typing import TYPE_CHECKING, cast
 
 from dicomkit._support.descriptors import NO_DESCRIPTOR
-from dicomkit._support.frozen import Frozen
-from dicomkit.batch._queue import AHEAD_BYTES, NotYet, Task
+from dicomkit.batch._queue import NoDescriptorYet, NotYet, Prefetch, Task, Untried
 from dicomkit.errors import UnreadableError
 from dicomkit.results import Outcome
 from dicomkit.sending import KEEPS_CHANGING, MOST_LOOKS, not_a_dicom_message
@@ -36,100 +36,84 @@ from dicomkit.sources import (
 if TYPE_CHECKING:
     from dicomkit.ledger import Resume
     from dicomkit.messages import DicomMessage
-    from dicomkit.results import SendResult
     from dicomkit.sending import RowMaker
     from dicomkit.sources import HeaderFacts
 
 SAME_UID = "its SOP Instance UID came before in this batch; both were sent"
 # For so long a source is looked at again that could not be opened for want of a file descriptor.
 LONGEST_SHORTAGE_SECONDS = 30.0
-# How many sources of an iterator are pulled ahead of their being looked at; fewer, where they take much memory.
+# How many sources of an iterator are pulled ahead of their being looked at; fewer, where they take much
+# memory.
 PULL_AHEAD = 1000
 # After so many that hold nothing at all it is somebody else's turn.
 SOURCES_WITHOUT_FIND = 100
 
 
-class Lookout:
-    """An iterator of `Task`, and of None for what makes no task; no generator, since it goes on after a `NotYet`.
-
-    Attributes
-    ----------
-    rows : deque of (SendResult, str)
-        For what can never be sent, and (skipped) for what the ledger holds as stored at this peer; whoever asks for
-        tasks takes them from here. The text is what a ledger knows the source by.
-    passed_over : list of PassedOver
-    found : int
-        How many numbers were given.
-    is_short : bool
-        Whether the last `NotYet` was for want of a file descriptor: then nobody says when to ask again.
-
-    Parameters
-    ----------
-    on_arrival
-        Called, in a thread of its own, when something has come after a `NotYet`.
-    held_bytes
-        Says how many bytes of memory the tasks take that were asked for and are not sent so far.
-    """
+class Intake:
+    """An iterator of what was found, for the queue; no generator, since it goes on after a `NotYet`."""
 
     def __init__(
-        self,
-        sources: object,
-        row: RowMaker,
-        on_arrival: Callable[[], None],
-        resume: Resume | None = None,
-        *,
-        held_bytes: Callable[[], int] = lambda: 0,
+        self, sources: object, row: RowMaker, prefetch: Prefetch, resume: Resume | None = None
     ) -> None:
-        self.rows: deque[tuple[SendResult, str]] = deque()
         self.passed_over: list[PassedOver] = []
-        self.found = 0
-        self.is_short = False
+        self.found = 0  # how many numbers were given
         self._row = row
         self._resume = resume
         self._seen: set[int] = set()
-        self._feeder = (
-            Feeder(cast("Iterator[object]", sources), on_arrival, held_bytes) if _is_fed(sources) else None
-        )
-        self._finds: Iterator[Found | Broken | _Shortage | None] = (
-            iter(()) if self._feeder is not None else find_at_last(find_all(sources))
-        )
+        # Where a source is, or is in, another one: the innermost is the last.
+        self._finds: list[Iterator[Found | Broken | None]] = []
+        self._short_until = 0.0
+        self._feeder = None
+        if _is_fed(sources):
+            self._feeder = Feeder(cast("Iterator[object]", sources), prefetch)
+        else:
+            self._finds.append(find_all(sources))
 
     @property
     def is_cut_short(self) -> bool:
         """Whether `close` came before the end of the caller's iterator."""
         return self._feeder is not None and not self._feeder.is_exhausted
 
-    def __iter__(self) -> Lookout:
+    def __iter__(self) -> Intake:
         return self
 
-    def __next__(self) -> Task | None:
+    def __next__(self) -> Task | Untried | None:
         for _ in range(SOURCES_WITHOUT_FIND):
-            for found in self._finds:
-                self.is_short = False
-                if isinstance(found, Instance):
-                    self.found += 1
-                    return self._as_task(self.found - 1, found)
-                if isinstance(found, _Shortage):
-                    self.is_short = True
-                    raise NotYet
-                if isinstance(found, PassedOver):
-                    self.passed_over.append(found)
-                elif found is not None:
-                    self.rows.append((self._row.untried(self.found, *_told(found)), ""))
-                    self.found += 1
-                return None
+            while self._finds:
+                for found in self._finds[-1]:
+                    if found is None:
+                        return None
+                    if isinstance(found, Instance):
+                        return self._as_task(self._numbered(), found)
+                    if isinstance(found, PassedOver):
+                        self.passed_over.append(found)
+                        return None
+                    self._wait_for_a_descriptor(found)
+                    return Untried(self._row.untried(self._numbered(), *_facts(found)))
+                self._finds.pop()
             if self._feeder is None:
                 raise StopIteration
             source = self._feeder.next()
-            # By its type, since what else there is may be anything.
-            if type(source) is _Ended:
-                self._finds = iter((ended_with(source.error),))
+            # By its type, since what else there is may be anything. A `Broken` is how the iterator itself
+            # ended.
+            if type(source) is Broken:
+                self._finds.append(iter((source,)))
             else:
-                self._finds = find_at_last(find_all(source, are_all=False))
+                self._finds.append(find_all(source, are_all=False))
         return None
 
-    def look_again(self, task: Task) -> bool:
-        """Take a task for what its source is now; False when it makes none any more, and `rows` has its row."""
+    def _wait_for_a_descriptor(self, found: Unreadable | Broken) -> None:
+        """Have a source looked at again that no file descriptor was free for; not for ever."""
+        if not (isinstance(found, Unreadable) and found.detail == NO_DESCRIPTOR):
+            return
+        now = monotonic()
+        self._short_until = self._short_until or now + LONGEST_SHORTAGE_SECONDS
+        if now <= self._short_until:
+            self._finds.append(find_all(found.source, are_all=False))
+            raise NoDescriptorYet
+
+    def look_again(self, task: Task) -> Untried | None:
+        """Take a task for what its source is now; its row when that cannot be sent any more."""
         from dicomkit.sources.second_look import look_again
 
         before, task.looks = task.instance, task.looks + 1
@@ -138,39 +122,45 @@ class Lookout:
                 raise UnreadableError(KEEPS_CHANGING)
             task.instance = look_again(before)
         except UnreadableError as error:
-            row = self._row.unsent(task.index, task.number, before, Outcome.UNREADABLE, str(error))
-            self.rows.append((row, ""))
-            return False
+            return Untried(
+                self._row.unsent(task.index, task.attempt_number, before, Outcome.UNREADABLE, str(error))
+            )
         note = SAME_UID if task.note.startswith(SAME_UID) else ""
         if task.instance.sop_instance_uid != before.sop_instance_uid:
             if not note:
                 self._seen.discard(hash(before.sop_instance_uid))
             note = self._note_on(task.instance.sop_instance_uid)
-        return self._is_to_be_sent(task, note)
+        return self._if_held(task, note)
 
     def close(self) -> None:
         """Pull nothing more from the caller's iterator."""
         if self._feeder is not None:
             self._feeder.close()
 
-    def _as_task(self, index: int, instance: Instance) -> Task | None:
+    def _numbered(self) -> int:
+        self._short_until = 0.0
+        self.found += 1
+        return self.found - 1
+
+    def _as_task(self, index: int, instance: Instance) -> Task | Untried:
         """To be sent, unless the ledger holds it as stored."""
         task = Task(index, instance)
-        return task if self._is_to_be_sent(task, self._note_on(instance.sop_instance_uid)) else None
+        return self._if_held(task, self._note_on(instance.sop_instance_uid)) or task
 
-    def _is_to_be_sent(self, task: Task, note: str) -> bool:
-        """Whether it is, with what the ledger knows of it; else it has its row."""
+    def _if_held(self, task: Task, note: str) -> Untried | None:
+        """Its row if the ledger holds it as stored; else the task gets what the ledger knows of it."""
         if self._resume is None:
             task.note = note
-            return True
+            return None
         past = self._resume.look_up(task.instance)
         if past.is_held:
-            row = self._row.unsent(task.index, task.number, task.instance, Outcome.SKIPPED, past.sentence)
-            self.rows.append((row, past.fingerprint))
-            return False
+            row = self._row.unsent(
+                task.index, task.attempt_number, task.instance, Outcome.SKIPPED, past.sentence
+            )
+            return Untried(row, past.fingerprint)
         task.note = "; ".join(filter(None, (note, past.sentence)))
         task.fingerprint = past.fingerprint
-        return True
+        return None
 
     def _note_on(self, sop_instance_uid: str) -> str:
         # Hashes instead of the UIDs themselves: a tenth of the memory, and 64 bits tell a million UIDs apart.
@@ -179,32 +169,6 @@ class Lookout:
             return SAME_UID
         self._seen.add(key)
         return ""
-
-
-class _Shortage(Frozen):
-    """No file descriptor is free right now."""
-
-
-def find_at_last(finds: Iterator[Found | Broken | None]) -> Iterator[Found | Broken | _Shortage | None]:
-    """What was found; where no file descriptor is free, a shortage until there is one, or for long enough."""
-    for found in finds:
-        if isinstance(found, Instance) or not _lacks_a_descriptor(found):
-            yield found
-            continue
-        until = monotonic() + LONGEST_SHORTAGE_SECONDS
-        while True:
-            yield _Shortage()
-            again = find_all(found.source, are_all=False)
-            first = next(again, None)
-            if first is None or not _lacks_a_descriptor(first) or monotonic() > until:
-                break
-        if first is not None:
-            yield first
-            yield from find_at_last(again)  # a folder, say, has more
-
-
-def _lacks_a_descriptor(found: object) -> TypeGuard[Unreadable]:
-    return isinstance(found, Unreadable) and found.detail == NO_DESCRIPTOR
 
 
 def _is_fed(sources: object) -> bool:
@@ -216,7 +180,7 @@ def _is_fed(sources: object) -> bool:
         return False
 
 
-def _told(found: Unreadable | Broken) -> tuple[str, Outcome, str, HeaderFacts | None]:
+def _facts(found: Unreadable | Broken) -> tuple[str, Outcome, str, HeaderFacts | None]:
     """Source, outcome, detail and header of what is no instance."""
     if isinstance(found, NotDicomMessage):
         message = found.message
@@ -227,26 +191,16 @@ def _told(found: Unreadable | Broken) -> tuple[str, Outcome, str, HeaderFacts | 
     return found.source, Outcome.UNREADABLE, found.detail, found.header
 
 
-class _Ended(Frozen):
-    """The caller's iterator raised."""
-
-    error: BaseException
-
-
 class Feeder:
     """Pulls from an iterator in a thread of its own, so that nobody waits for a slow one but those who must.
 
-    What it gives is kept as it is when it comes, since a generator may use its Dataset or buffer again. It is pulled
-    from for as long as what it gave, and is not sent so far, takes no more than `AHEAD_BYTES` of memory; one that
-    takes more is pulled when nothing else is held.
+    What it gives is kept as it is when it comes, since a generator may use its Dataset or buffer again. It is
+    pulled from for as long as `Prefetch` has room for what it gave and is not sent so far.
     """
 
-    def __init__(
-        self, sources: Iterator[object], on_arrival: Callable[[], None], held_bytes: Callable[[], int]
-    ) -> None:
+    def __init__(self, sources: Iterator[object], prefetch: Prefetch) -> None:
         self._sources = sources
-        self._on_arrival = on_arrival
-        self._held_bytes = held_bytes
+        self._prefetch = prefetch
         self._ready: deque[tuple[object, int]] = deque()
         self._ready_bytes = 0
         self._given_bytes = 0
@@ -258,21 +212,14 @@ class Feeder:
         self.is_exhausted = False
 
     def next(self) -> object:
-        """The next source.
-
-        Raises
-        ------
-        NotYet
-            It has not come so far.
-        StopIteration
-            There are no more, or it was closed.
-        """
+        """The next source. Raises NotYet when it has not come so far, StopIteration at the end."""
         with self._changed:
             if not self._is_started and not self._is_closed:
                 self._is_started = True
                 # A daemon, because an iterator that never comes back cannot be ended from outside.
                 Thread(target=self._pull, daemon=True, name="dicomkit sources").start()
-            # The last one is looked at to its end by now, and what was found in it is held elsewhere, or sent.
+            # The last one is looked at to its end by now, and what was found in it is held elsewhere, or
+            # sent.
             self._given_bytes = 0
             source: object = None
             is_there = bool(self._ready)
@@ -301,9 +248,9 @@ class Feeder:
                 if self._is_closed:
                     return
         except BaseException as error:  # noqa: BLE001 - the caller's code; what it raised becomes a row
-            self._add(_Ended(error), 0)
+            self._add(ended_with(error), 0)
         self.is_exhausted = True
-        self._on_arrival()
+        self._prefetch.wake()
 
     def _add(self, source: object, size: int) -> None:
         with self._changed:
@@ -313,7 +260,7 @@ class Feeder:
             is_first = len(self._ready) == 1
         del source
         if is_first:
-            self._on_arrival()
+            self._prefetch.wake()
         with self._changed:
             self._is_waiting = True
             while not self._has_room() and not self._is_closed:
@@ -322,23 +269,23 @@ class Feeder:
 
     def _has_room(self) -> bool:
         """Whether another one may be pulled, which is taken to be as large as the one before."""
-        held = self._ready_bytes + self._given_bytes + self._held_bytes()
-        return len(self._ready) < PULL_AHEAD and (not held or held + self._newest_bytes <= AHEAD_BYTES)
+        beside = self._ready_bytes + self._given_bytes
+        return len(self._ready) < PULL_AHEAD and self._prefetch.has_room(self._newest_bytes, beside)
 
 
 def _as_it_is_now(source: object) -> tuple[object, int]:
     """What a source is that may be used again for the next one, and how many bytes of memory it takes."""
     try:
         if type(source) in (list, tuple):
-            pictures = [_picture(one) for one in cast("list[object]", source)]
-            return pictures, sum(map(_size, pictures))
-        picture = _picture(source)
-        return picture, _size(picture)
+            kept = [_kept(one) for one in cast("list[object]", source)]
+            return kept, sum(map(_size, kept))
+        one = _kept(source)
+        return one, _size(one)
     except BaseException:  # noqa: BLE001 - the caller's code; `find_all` asks again, and says what it raised
         return source, 0
 
 
-def _picture(source: object) -> object:
+def _kept(source: object) -> object:
     if isinstance(source, (bytearray, memoryview)):
         return bytes(source)
     is_held = hasattr(type(source), "instance") and cast("DicomMessage", source).source in IN_MEMORY

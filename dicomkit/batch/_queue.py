@@ -1,30 +1,68 @@
-"""What is to be sent next, by which association: the look-ahead, the series, the retries. No I/O of its own.
+"""What is to be sent next, by which worker.
 
-Sources are looked at only as far ahead as needed, up to `LOOK_AHEAD` instances, by whoever asks for the next task;
-with one association that is while it waits for a response, so scanning costs no time of its own. Everything here
-happens under one lock, which is the only thing that the associations of a batch share.
+Theory of operation
+-------------------
+One vocabulary runs from here to the rows. An *instance* is what was found in a source. A *task* is an
+instance that is to be sent in this batch; its `index` is the position in source order, which rows show as
+``instance``, and its `attempt_number` says which attempt comes next. An *attempt* is one try to send it over
+one *association*. A *row* is what is recorded of an attempt, or of what never had one.
+
+The queue pulls from one iterator, the intake, which says for each find what it is: a `Task`; an `Untried`,
+which has its row already and will not be sent (unreadable, say, or held by the ledger as stored); None for
+what has neither. Workers pull from the queue, and are handed one or the other. An `Untried` comes out before
+any task, whoever asks next, and is recorded by who got it, outside the lock: the code of a listener runs
+then. So nothing has to be looked after beside the queue.
+
+Nothing runs in the background here. Sources are looked at by whoever asks for a task: `FIRST_LOOK` of them
+when there is none, so that the first association can be proposed for all the kinds of a study, and then
+`LOOKS_PER_TASK` for each task that is taken, until `LOOK_AHEAD` are in sight. A worker takes its next task
+while the peer is at work on the one before, so that scanning costs no time of its own. What is in memory is
+bounded, too (`Prefetch`).
+
+A task is in one of four places. It is *in sight*, in the deque of its series; or *under way*, taken by a
+worker; or *waiting*, in a heap, until the moment at which it may be tried again; or it is done and forgotten.
+`take` brings it under way; `done`, `put_back`, `look_again` and `try_again` end that, one of them for each
+`take`.
+
+With one worker all tasks are one series, and the order is that of the sources. With several, a series that is
+taken from gets an owner, and the owner alone goes on with it, so that an archive receives each series in
+order. That holds as long as there are at least as many series in sight as workers; with fewer, nobody becomes
+an owner, and they share what there is. An owner is not for ever: when a series is neither in sight nor under
+way, when the worker leaves, or when one more worker comes (`share`), it is free again. A worker takes the
+first task, in source order, of its own and the free series; from the free ones only while it has fewer than
+its share of the series, since the others may still be opening their associations. To find that first task
+among a thousand series, the first tasks of each owner's series are in a heap. It is not kept tidy: an entry
+that is not true any more is dropped when it comes up.
+
+A worker waits (`wait`) until it may do something, and is given the task without taking it: first an
+association has to be there that carries its kind, and while that is opened another worker may take it. It
+takes it (`take`) once it says what fits. Everything happens under one lock, which is all that the workers of
+a batch share in their normal course, and every change that somebody may wait for notifies them all: they are
+few.
 """
 
 from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
+from enum import Enum
 from heapq import heapify, heappop, heappush, nsmallest
-from itertools import islice
+from itertools import chain, islice
 from threading import Condition
 from time import monotonic
 from typing import TYPE_CHECKING
+
+from dicomkit._support.frozen import Frozen
+from dicomkit.results import SendResult
 
 if TYPE_CHECKING:
     from dicomkit.sources import Instance
 
 LOOK_AHEAD = 1000
-# How many bytes of memory what is in sight may take, where its content is not on disk; one instance may take more.
+# How many bytes of memory what is in sight may take, where its content is not on disk; one instance may take
+# more.
 AHEAD_BYTES = 64 << 20
-# How much is looked at before the first association is proposed. Enough for a study of many kinds to be negotiated
-# at once; the rest of the look-ahead fills up while instances are on their way.
 FIRST_LOOK = 100
-# Sources looked at for each task that is taken, so that the look-ahead grows without holding a transfer up.
 LOOKS_PER_TASK = 2
 # How often a slow source is asked again once nothing is sent any more.
 ARRIVAL_SECONDS = 0.1
@@ -34,22 +72,30 @@ class Task:
     """One instance to be sent: where it stands in the batch, and how often it was tried."""
 
     __slots__ = (
-        *("alone", "claimed_by", "fingerprint", "index", "instance", "looks", "not_before", "note", "number"),
-        "unpacked",
+        *(
+            "attempt_number",
+            "claimed_by",
+            "fingerprint",
+            "index",
+            "instance",
+            "is_alone",
+            "looks",
+            "not_before",
+        ),
+        *("note", "unpacked"),
     )
 
-    def __init__(self, index: int, instance: Instance, note: str = "", fingerprint: str = "") -> None:
-        # `not_before` is set while it waits to be tried again; 0.0 otherwise. `note` is about what was found, and
-        # `unpacked` about how it is sent.
-        self.index = index
+    def __init__(self, index: int, instance: Instance) -> None:
+        self.index = index  # position in source order
         self.instance = instance
-        self.note = note
-        self.fingerprint = fingerprint
-        self.number = 1
-        self.looks = 1
-        self.not_before = 0.0
-        self.alone = False
-        self.unpacked = ""
+        self.note = ""  # what its row says of what was found
+        self.unpacked = ""  # what its row says of how it is sent
+        self.fingerprint = ""  # by what the ledger knows the source again
+        self.attempt_number = 1  # of the next attempt, or of the one under way
+        self.looks = 1  # at its source
+        self.not_before = 0.0  # set while it waits to be tried again
+        # To be tried on an association of its own, by one worker, since it may be what ended the one before.
+        self.is_alone = False
         self.claimed_by: int | None = None
 
     @property
@@ -65,111 +111,166 @@ class Task:
         return (self.not_before, self.index) < (other.not_before, other.index)
 
 
-FREE = -1  # the owner of a series that no worker has
+class Untried(Frozen):
+    """What was found and will not be sent: its row, and by what the ledger knows the source again."""
+
+    row: SendResult
+    fingerprint: str = ""
+
+
+class NoTask(Enum):
+    """Why there is no task for a worker that waited."""
+
+    IDLE = "the time that it would wait is over"
+    SCANNED = "sources were looked at that make no task"
+    SHORT = "the next source was not looked at, for want of a file descriptor"
+    SURPLUS = "fewer associations are enough"
+    END = "nothing will be handed out to it any more"
 
 
 class NotYet(Exception):
-    """The sources have nothing to look at right now; they will say when they have, unless it is for a descriptor."""
+    """The sources have nothing to look at right now; `Prefetch.changed` is notified when they have."""
 
 
-class Plan:
+class NoDescriptorYet(NotYet):
+    """No file descriptor was free to look at the next one; nobody says when there is."""
+
+
+class Prefetch:
+    """What is ahead of being sent, which the intake and the queue have in common."""
+
+    def __init__(self) -> None:
+        # Notified when something has come after a `NotYet`, and upon all else that a worker may wait for.
+        self.changed = Condition()
+        # In memory, of what is in sight or waits to be tried again.
+        self.held_bytes = 0
+
+    def has_room(self, more: int, beside: int = 0) -> bool:
+        """Whether so many bytes may be held as well, and those beside; always when nothing else is."""
+        held = self.held_bytes + beside
+        return not held or held + more <= AHEAD_BYTES
+
+    def wake(self) -> None:
+        """Have every waiting worker look again."""
+        with self.changed:
+            self.changed.notify_all()
+
+
+FREE = -1  # the owner of a series that no worker has
+
+
+class Queue:
     """Hands out tasks to `associations` workers, numbered from 0.
 
     Parameters
     ----------
-    tasks
-        What was found, in source order, looked at when asked for; None for what makes no task. May raise
-        `NotYet`, so it is no generator.
-    associations
-        With one, strictly in source order. With more, each worker takes its tasks in source order, and a series
-        belongs to one worker while it is in sight, as long as there are at least as many series in sight as workers;
-        with fewer, they share them, so that none is idle.
+    items
+        What was found, in source order, looked at when asked for; None for what makes neither task nor row.
+        May raise `NotYet`, so it is no generator.
+    workers
+        How many there are, at most.
+    prefetch
+        The one of the intake.
     max_rate
         Tasks handed out a second, at most, evenly spread.
+    is_paused
+        Asked before anything is handed out.
 
     Attributes
     ----------
     workers : int
-        How many are at work now; between 1 and `associations`.
-    may_take : callable
-        Asked before anything is handed out; says no while the batch is paused.
-    is_short : callable
-        Asked when a source was not looked at: whether for want of a file descriptor, which a worker may then free.
+        How many are at work now.
     is_crowded : bool
-        Set when the kinds in sight need more presentation contexts than an association has: then what fits the
+        Whether the kinds in sight need more presentation contexts than an association has: then what fits the
         association at hand goes first, rather than opening another for each change of kind.
-    held_bytes : int
-        How many bytes of memory what is in sight, or waits to be tried again, takes.
     """
 
     def __init__(
-        self, tasks: Iterator[Task | None], associations: int, *, max_rate: float | None = None
+        self,
+        items: Iterator[Task | Untried | None],
+        workers: int,
+        prefetch: Prefetch | None = None,
+        *,
+        max_rate: float | None = None,
+        is_paused: Callable[[], bool] = lambda: False,
     ) -> None:
-        self._tasks = tasks
-        self.workers = associations
-        self._by_series = associations > 1
+        self._items = items
+        self.workers = workers
+        self.is_crowded = False
+        self.is_stopped = False
+        self.prefetch = Prefetch() if prefetch is None else prefetch
+        self._changed = self.prefetch.changed
+        self._is_paused = is_paused
+        self._by_series = workers > 1
         self._pace = 0.0 if max_rate is None else 1 / max_rate
         self._next_turn = 0.0
-        self._changed = Condition()
+        self._hold_until = 0.0
+        self._untried: deque[Untried] = deque()
+        # In sight, by series: the tasks, the worker that owns it, how many of it are under way.
         self._series: dict[str, deque[Task]] = {}
         self._owners: dict[str, int] = {}
+        self._busy: Counter[str] = Counter()
         self._owned: Counter[int] = Counter()
-        # The first task of each series, by owner; an entry that is not true any more is dropped when it comes up.
+        # By owner: index of the first task, and series; not tidy.
         self._heads: dict[int, list[tuple[int, str]]] = {}
-        self._busy: dict[str, int] = {}
         self._waiting: list[Task] = []
         self._size = 0
         self._newest_bytes = 0
         self._under_way = 0
-        self._exhausted = False
-        self._came_across = False
-        self._stopped = False
-        self._hold_until = 0.0
-        self.is_crowded = False
-        self.held_bytes = 0
-        self.may_take: Callable[[], bool] = lambda: True
-        self.is_short: Callable[[], bool] = lambda: False
+        self._is_exhausted = False
+        self._has_scanned = False
+        self._is_short = False
 
-    # ------------------------------------------------------------------------------------------ workers
+    # ------------------------------------------------------------ workers
 
-    def wait_for_work(
+    def wait(
         self, worker: int, seconds: float | None = None, *, may_open: Callable[[], bool] = lambda: True
-    ) -> bool | None:
-        """Wait until there is something for this worker: True; None when the seconds are over; False at the end.
+    ) -> Task | Untried | NoTask:
+        """Wait for what this worker should do next; a task is left where it is.
 
-        It is the end for a worker when nothing is left to be handed out: what others have under way, and may have to
-        try again, stays with them. Receivers that serve few associations at a time lose time over those that idle.
-        True also when the sources gave something that makes no task, so that it is told of at once. `may_open` is
-        asked when there is a task: a worker without an association waits for as long as it may not open one.
+        It is the end for a worker when nothing is left to be handed out: what others have under way, and may
+        have to try again, stays with them. Receivers that serve few associations at a time lose time over
+        those that idle. `may_open` is asked when there is a task: a worker without an association waits for
+        as long as it may not open one.
         """
         deadline = None if seconds is None else monotonic() + seconds
         with self._changed:
             while True:
+                if self._untried:  # before any more is looked at, so that they do not pile up
+                    return self._untried.popleft()
                 now = monotonic()  # before the look, so that no hold ends unseen between the two
-                if self._stopped or self._is_handed_out():
-                    return False
-                task = self._pick(worker, look=True) if self.may_take() else None
+                is_giving = self.is_giving
+                task = self._pick(worker, look=True) if is_giving else None
+                if self._untried:
+                    continue
+                if self.is_stopped:
+                    return NoTask.END
                 if task is not None and may_open():
-                    return True
+                    return task
                 if self._is_handed_out():
-                    return False
-                if self._came_across:
-                    self._came_across = False
-                    return True
+                    return NoTask.END
+                if self._is_short:
+                    self._is_short = False
+                    return NoTask.SHORT
+                if self._has_scanned:
+                    self._has_scanned = False
+                    return NoTask.SCANNED
                 if deadline is not None and now >= deadline:
-                    return None
+                    return NoTask.IDLE
                 due = [deadline] if deadline is not None else []
-                if task is None and self.may_take():
+                if task is None and is_giving:
                     next_tries = [task.not_before for task in self._waiting if _is_for(worker, task)]
                     held_until = max(self._hold_until, self._next_turn)
                     if next_tries or held_until > now:
                         due.append(max(min(next_tries, default=0.0), held_until))
                 self._changed.wait(max(min(due) - now, 0.001) if due else None)
 
-    def take(self, worker: int, fits: Callable[[Task], bool]) -> Task | None:
+    def take(self, worker: int, fits: Callable[[Task], bool]) -> Task | Untried | None:
         """The next task of this worker if it is there and fits the association at hand; never waits."""
         with self._changed:
-            if self._stopped or not self.may_take():
+            if self._untried:
+                return self._untried.popleft()
+            if self.is_stopped or self._is_paused():
                 return None
             task = self._pick(worker, look=False)
             if task is not None and not fits(task):
@@ -189,21 +290,14 @@ class Plan:
     def kinds_in_sight(self, worker: int) -> list[tuple[str, str]]:
         """The kinds of all tasks in sight, this worker's next one first."""
         with self._changed:
-            kinds: dict[tuple[str, str], None] = {}
-            task = self._pick(worker, look=False)
-            if task is not None:
-                kinds[task.kind] = None
-            for tasks in self._series.values():
-                for task in tasks:
-                    kinds[task.kind] = None
-            for task in self._waiting:
-                kinds[task.kind] = None
-            return list(kinds)
+            first = self._pick(worker, look=False)
+            tasks = chain((first,) if first is not None else (), *self._series.values(), self._waiting)
+            return list(dict.fromkeys(task.kind for task in tasks))
 
     def peek(self, worker: int) -> Task | None:
         """The task that comes next for this worker, left where it is."""
         with self._changed:
-            return None if self._stopped else self._pick(worker, look=False)
+            return None if self.is_stopped else self._pick(worker, look=False)
 
     def upcoming(self, worker: int, count: int) -> list[Instance]:
         """What this worker is likely to take next, in source order; at most `count`."""
@@ -223,33 +317,33 @@ class Plan:
         """It was taken, but not tried: it comes first again."""
         with self._changed:
             self._let_go(task)
-            self._queue(task, first=True)
+            self._add(task, first=True)
             self._changed.notify_all()
 
-    def look_again(self, task: Task, find: Callable[[Task], bool]) -> None:
+    def look_again(self, task: Task, find: Callable[[Task], Untried | None]) -> None:
         """It was taken, and is not what was looked at any more: `find` makes it what it is now.
 
-        Then it comes first again; unless `find` says that it makes no task.
+        Then it comes first again; unless `find` says that it will not be sent.
         """
         with self._changed:
             self._let_go(task)  # while it still is of the series that it was taken from
-            if find(task):
-                self._queue(task, first=True)
+            if (untried := find(task)) is None:
+                self._add(task, first=True)
             else:
-                self._came_across = True
+                self._untried.append(untried)
             self._changed.notify_all()
 
     def try_again(self, task: Task, seconds: float) -> None:
         """Try it again after so many seconds."""
         with self._changed:
             self._let_go(task)
-            self.held_bytes += task.instance.held_bytes
+            self.prefetch.held_bytes += task.instance.held_bytes
             task.not_before = monotonic() + seconds
             heappush(self._waiting, task)
             self._changed.notify_all()
 
     def hold(self, seconds: float) -> None:
-        """Nobody takes anything for so long: the peer needs a rest."""
+        """Nobody takes a task for so long: the peer is left alone."""
         with self._changed:
             self._hold_until = max(self._hold_until, monotonic() + seconds)
 
@@ -268,59 +362,52 @@ class Plan:
             self._disown([key for key in self._owners if key not in self._busy])
             self._changed.notify_all()
 
-    def wake(self) -> None:
-        """Have every waiting worker look again: paused, resumed, cancelled, or new sources."""
-        with self._changed:
-            self._changed.notify_all()
-
     def stop(self) -> None:
-        """Hand out nothing more."""
+        """Hand out no task any more."""
         with self._changed:
-            self._stopped = True
+            self.is_stopped = True
             self._changed.notify_all()
 
-    def rest(self) -> Iterator[Task | None]:
-        """What was never handed out, in source order, and then what was not looked at yet; None now and then."""
+    def rest(self, is_enough: Callable[[], bool] = lambda: False) -> Iterator[Task | Untried | None]:
+        """What was found and never handed out, and then, until it is enough, what was not looked at yet.
+
+        None now and then.
+        """
         with self._changed:
             left = [task for tasks in self._series.values() for task in tasks] + self._waiting
+            untried = list(self._untried)
             self._series.clear()
             self._waiting.clear()
-            self.held_bytes = 0
+            self._untried.clear()
+            self.prefetch.held_bytes = 0
+        yield from untried
         yield from sorted(left, key=lambda task: task.index)
-        while True:
-            task = None
-            try:
-                with self._changed:
-                    task = next(self._tasks)
-            except StopIteration:
-                return
-            except NotYet:
-                with self._changed:
+        while not is_enough():
+            item = None
+            with self._changed:
+                try:
+                    item = next(self._items)
+                except StopIteration:
+                    return
+                except NotYet:
                     self._changed.wait(ARRIVAL_SECONDS)
-            yield task
-
-    @property
-    def is_stopped(self) -> bool:
-        return self._stopped
+            yield item
 
     @property
     def is_giving(self) -> bool:
         """Whether it is neither stopped nor paused."""
-        return not self._stopped and self.may_take()
+        return not self.is_stopped and not self._is_paused()
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing will be handed out any more."""
+        """Whether no task will be handed out any more."""
         with self._changed:
-            return self._stopped or self._is_finished()
+            return self.is_stopped or (self._is_handed_out() and not self._under_way)
 
-    # ------------------------------------------------------------------------------------------ under the lock
+    # ------------------------------------------------------------ under the lock
 
     def _is_handed_out(self) -> bool:
-        return self._exhausted and not self._size and not self._waiting
-
-    def _is_finished(self) -> bool:
-        return self._is_handed_out() and not self._under_way
+        return self._is_exhausted and not self._size and not self._waiting
 
     def _pick(self, worker: int, look: bool) -> Task | None:
         """The task that comes next for this worker, left where it is."""
@@ -349,13 +436,13 @@ class Plan:
         return min(mine, free, key=lambda task: task.index)
 
     def _due(self, worker: int, now: float) -> Task | None:
-        """What this worker should try again. What is tried alone, on an association of its own, has one worker."""
+        """What this worker should try again. What is tried on an association of its own has one worker."""
         task = self._waiting[0]
         if not _is_for(worker, task):
             others = (task for task in self._waiting if task.not_before <= now and _is_for(worker, task))
             if (task := min(others, default=None)) is None:  # type: ignore[assignment]
                 return None
-        if task.alone:
+        if task.is_alone:
             task.claimed_by = worker
         return task
 
@@ -391,9 +478,9 @@ class Plan:
 
     def _remove(self, worker: int, task: Task) -> None:
         self._under_way += 1
-        self.held_bytes -= task.instance.held_bytes
+        self.prefetch.held_bytes -= task.instance.held_bytes
         key = self._key(task)
-        self._busy[key] = self._busy.get(key, 0) + 1
+        self._busy[key] += 1
         if task.not_before:
             if self._waiting[0] is task:
                 heappop(self._waiting)
@@ -408,7 +495,7 @@ class Plan:
                 self._owned[worker] += 1
         self._size -= 1
         tasks = self._series[key]
-        tasks.remove(task)  # the first one, but for a crowded plan
+        tasks.remove(task)  # the first one, but for a crowded queue
         if not tasks:
             del self._series[key]
         self._offer(key)
@@ -427,9 +514,9 @@ class Plan:
     def _key(self, task: Task) -> str:
         return task.instance.series_instance_uid or "" if self._by_series else ""
 
-    def _queue(self, task: Task, *, first: bool) -> None:
+    def _add(self, task: Task, *, first: bool) -> None:
         self._size += 1
-        self.held_bytes += task.instance.held_bytes
+        self.prefetch.held_bytes += task.instance.held_bytes
         tasks = self._series.setdefault(self._key(task), deque())
         if first:
             tasks.appendleft(task)
@@ -440,28 +527,31 @@ class Plan:
 
     def _look(self, count: int) -> bool:
         """Look at so many more sources; False when there is nothing more for now."""
-        if self._exhausted:
+        if self._is_exhausted:
             return False
+        prefetch = self.prefetch
         for _ in range(count):
             # The next one is taken to be as large as the one before.
-            if self.held_bytes and self.held_bytes + self._newest_bytes > AHEAD_BYTES:
+            if prefetch.held_bytes and not prefetch.has_room(self._newest_bytes):
                 return False
             try:
-                task = next(self._tasks)
+                item = next(self._items)
             except StopIteration:
-                self._exhausted = True
+                self._is_exhausted = True
                 self._changed.notify_all()
                 return False
-            except NotYet:
-                self._came_across = self._came_across or self.is_short()
+            except NotYet as error:
+                self._is_short = isinstance(error, NoDescriptorYet)
                 return False
-            if task is None:
-                self._came_across = True
-                continue
-            self._newest_bytes = task.instance.held_bytes
-            self._queue(task, first=False)
-            if self.workers > 1:
-                self._changed.notify_all()
+            if isinstance(item, Task):
+                self._newest_bytes = item.instance.held_bytes
+                self._add(item, first=False)
+                if self.workers > 1:
+                    self._changed.notify_all()
+            elif isinstance(item, Untried):
+                self._untried.append(item)
+            else:
+                self._has_scanned = True
         return True
 
 

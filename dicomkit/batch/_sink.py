@@ -1,7 +1,8 @@
-"""What a batch keeps of itself: its rows, its associations and who listens.
+"""Where the rows and associations of a batch go, and what it tells its listener.
 
-Rows go to a ledger and a results file when there are any, and are kept in memory only when there are none, or when
-the disk is full: then the ledger or file has the first rows and the memory has the rest, so that none is lost.
+Rows go to a ledger and a results file when there are any, and are kept in memory only when there are none, or
+when the disk is full: then the ledger or file has the first rows and the memory has the rest, so that none is
+lost.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ from os import PathLike
 from threading import Lock, RLock
 from typing import TYPE_CHECKING
 
-from dicomkit._support.frozen import Frozen
 from dicomkit.batch._packed_rows import PackedRows
 from dicomkit.events import AssociationClosed, AssociationOpened, Event, RowAdded
 from dicomkit.results import Outcome, SendResult
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from dicomkit.batch._worker import Carrier, Request
     from dicomkit.ledger import LedgerWriter, Resume
     from dicomkit.settings import DicomSenderSetting
     from dicomkit.wire.association import Association
@@ -31,38 +32,25 @@ if TYPE_CHECKING:
 Listener = Callable[[Event], object]
 
 
-class AssociationRow(Frozen, kw_only=True):
-    """One association of a batch, or one that did not come about; the columns of `Batch.associations`."""
+MOMENT = "datetime64[us, UTC]"
+# The columns of `Batch.associations`: a row for each association, also for one that did not come about.
+ASSOCIATION_DTYPES = {
+    "association": "int64",
+    "opened_at": MOMENT,
+    "closed_at": MOMENT,
+    "ended": "string",
+    "peer_implementation_uid": "string",
+    "peer_implementation_version": "string",
+    "max_pdu": "Int64",
+    "contexts_proposed": "int64",
+    "contexts_accepted": "Int64",
+    "instances": "int64",
+    "size_bytes": "int64",
+}
 
-    association: int
-    opened_at: datetime | None
-    closed_at: datetime
-    ended: str
-    peer_implementation_uid: str | None
-    peer_implementation_version: str | None
-    max_pdu: int | None
-    contexts_proposed: int
-    contexts_accepted: int | None
-    instances: int
-    size_bytes: int
 
-
-class Record:
-    """The rows of one batch, added from any thread.
-
-    Attributes
-    ----------
-    finals : Counter of Outcome
-        How many instances ended in which outcome.
-    held : int
-        How many of the skipped ones were so because the ledger holds them as stored at this peer.
-    on_stop : callable
-        Called when the listener wants everything to end, by a SystemExit or KeyboardInterrupt, say; once.
-    stopped_by : str
-        What it raised, in a sentence; empty when it did not.
-    trouble : str
-        What kept rows from the ledger or the results file, in a sentence; empty when nothing did.
-    """
+class Sink:
+    """The rows of one batch, added from any thread."""
 
     def __init__(
         self,
@@ -70,12 +58,17 @@ class Record:
         on_event: Listener | None,
         ledger: str | PathLike[str] | None = None,
     ) -> None:
+        # How many instances ended in which outcome, and how many were skipped since the ledger holds them as
+        # stored.
         self.finals: Counter[Outcome] = Counter()
         self.held = 0
+        # What kept rows from the ledger or the results file, in a sentence.
         self.trouble = ""
-        self.stopped_by = ""
+        # Called, once, when the listener wants everything to end: by a SystemExit or KeyboardInterrupt, say.
         self.on_stop: Callable[[], None] = lambda: None
-        self.associations: list[AssociationRow] = []
+        self.stopped_by = ""  # what it raised, in a sentence
+        self.has_listener = on_event is not None
+        self._associations: list[tuple[object, ...]] = []
         self._on_event = on_event
         self._listener_failed = False
         self._lock = Lock()
@@ -100,10 +93,6 @@ class Record:
                 self.close()
                 raise
             self._path = results
-
-    @property
-    def has_listener(self) -> bool:
-        return self._on_event is not None
 
     def resume(self, peer: Peer, batch_id: str, *, skips: bool) -> Resume | None:
         """What to look instances up with in the ledger; None without one. May raise LedgerError."""
@@ -163,62 +152,48 @@ class Record:
 
                     name = type(event).__name__
                     getLogger("dicomkit").exception("on_event failed upon %s; said once in a batch", name)
-            except BaseException as error:  # noqa: BLE001 - it wants an end, which is a cancel: no row is lost
-                is_first, self.stopped_by = not self.stopped_by, _stopped_by(error)
+            except BaseException as error:  # noqa: BLE001 - it wants an end: a cancel
+                is_first = not self.stopped_by
+                self.stopped_by = f"on_event raised {type(error).__name__}, which ended the batch"
                 if is_first:
                     self.on_stop()
 
-    def opened(self, which: int, association: Association) -> None:
-        if self._on_event is not None:
+    def opened(self, number: int, association: Association) -> None:
+        """An association was accepted."""
+        if self.has_listener:
             contexts = tuple(
                 (
-                    context.id,
-                    context.abstract_syntax,
-                    context.transfer_syntaxes,
+                    asked.id,
+                    asked.abstract_syntax,
+                    asked.transfer_syntaxes,
                     reply.result,
                     reply.transfer_syntax,
                 )
-                for context, reply in association.contexts.values()
+                for asked, reply in association.contexts.values()
             )
-            self.tell(
-                AssociationOpened(
-                    which,
-                    association.peer_implementation_uid,
-                    association.peer_implementation_version,
-                    association.max_pdu,
-                    contexts,
-                )
-            )
+            peer = association.peer_implementation_uid, association.peer_implementation_version
+            self.tell(AssociationOpened(number, *peer, association.max_pdu, contexts))
 
-    def closed(
-        self,
-        which: int,
-        association: Association | None,
-        ended: str,
-        *,
-        opened_at: datetime | None,
-        proposed: int,
-        instances: int = 0,
-        size_bytes: int = 0,
-    ) -> None:
+    def closed(self, request: Request, ended: str, carrier: Carrier | None = None) -> None:
         """An association has ended, or (None) did not come about."""
-        peer = association
-        row = AssociationRow(
-            association=which,
-            opened_at=opened_at,
-            closed_at=datetime.now(UTC),
-            ended=ended,
-            peer_implementation_uid=peer.peer_implementation_uid or None if peer else None,
-            peer_implementation_version=peer.peer_implementation_version or None if peer else None,
-            max_pdu=peer.max_pdu if peer else None,
-            contexts_proposed=proposed,
-            contexts_accepted=peer.accepted_count if peer else None,
-            instances=instances,
-            size_bytes=size_bytes,
+        peer = None if carrier is None else carrier.association
+        instances, size_bytes = (carrier.instances, carrier.size_bytes) if carrier else (0, 0)
+        row = (
+            request.number,
+            request.started_at if peer else None,
+            datetime.now(UTC),
+            ended,
+            peer.peer_implementation_uid or None if peer else None,
+            peer.peer_implementation_version or None if peer else None,
+            peer.max_pdu if peer else None,
+            request.proposed,
+            peer.accepted_count if peer else None,
+            instances,
+            size_bytes,
         )
         with self._lock:
-            self.associations.append(row)
-        self.tell(AssociationClosed(which, ended, instances))
+            self._associations.append(row)
+        self.tell(AssociationClosed(request.number, ended, instances))
 
     def close(self, *, interrupted: bool = False) -> None:
         """Finish the ledger and the results file."""
@@ -262,19 +237,10 @@ class Record:
         import pandas as pd
 
         with self._lock:
-            rows = sorted(self.associations, key=lambda row: row.association)
-        columns = {name: [getattr(row, name) for row in rows] for name in AssociationRow.__slots__}
-        frame = pd.DataFrame(columns)
+            frame = pd.DataFrame(self._associations, columns=list(ASSOCIATION_DTYPES))
         for name in ("opened_at", "closed_at"):
-            frame[name] = pd.to_datetime(frame[name], utc=True).astype("datetime64[us, UTC]")
-        kinds = {
-            "ended": "string",
-            "peer_implementation_uid": "string",
-            "peer_implementation_version": "string",
-        }
-        counts = ("max_pdu", "contexts_accepted")
-        plain = ("association", "contexts_proposed", "instances", "size_bytes")
-        return frame.astype(kinds | dict.fromkeys(counts, "Int64") | dict.fromkeys(plain, "int64"))
+            frame[name] = pd.to_datetime(frame[name], utc=True)
+        return frame.astype(ASSOCIATION_DTYPES).sort_values("association", ignore_index=True)
 
     def _write(self, result: SendResult) -> None:
         assert self._file is not None
@@ -288,7 +254,7 @@ class Record:
             self._forget_written()
 
     def _give_up_file(self, error: OSError) -> None:
-        """The disk is full, say: the file keeps the rows it has, and the memory those that it may not have."""
+        """The disk is full, say: the file keeps the rows that it has, the memory those it may not have."""
         self._file = None
         for result in self._unwritten:
             self._rows.append(result.as_row())
@@ -306,7 +272,3 @@ class Record:
         while self._in_file < self._file.rows_written:
             self._unwritten.popleft()
             self._in_file += 1
-
-
-def _stopped_by(error: BaseException) -> str:
-    return f"on_event raised {type(error).__name__}, which ended the batch"

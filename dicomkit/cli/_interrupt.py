@@ -1,7 +1,7 @@
 """Ctrl-C while a batch runs: once finishes what is under way, twice aborts it.
 
 Python runs a signal's handler in the main thread alone, and that one may be waiting for a lock. The interpreter's
-wakeup descriptor is written to all the same (`signal.set_wakeup_fd`), and a thread of ours reads there.
+wakeup descriptor (`signal.set_wakeup_fd`) is written to in any case, and a thread here reads from it.
 """
 
 from __future__ import annotations

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import argparse
 import gc
+import os
 import sys
 from collections.abc import Sequence
 from functools import partial
-from importlib import import_module
 from typing import NoReturn
 
 from dicomkit import __version__
@@ -52,19 +52,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def process() -> NoReturn:
     """The command as a process of its own, which does not look for garbage among what lives as long as it does."""
     gc.disable()
+    # numpy's linear algebra, which nothing here uses, would keep each core busy for a while when it is imported.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     code = main()
-    gc.freeze()  # nor on the way out
+    gc.freeze()  # nor when the process ends
     sys.exit(code)
 
 
 def new_parser(first: str | None = None) -> argparse.ArgumentParser:
     """The parser of all subcommands; `run` of what it returns carries the command out.
 
-    Parameters
-    ----------
-    first
-        The first argument of the command line, where it is known: what that one makes superfluous is left out, to save
-        its time.
+    Where the first argument is known, what it makes superfluous is left out, to save its time.
     """
     parser = argparse.ArgumentParser(
         prog="dicomkit",
@@ -91,7 +89,8 @@ def new_parser(first: str | None = None) -> argparse.ArgumentParser:
 
 
 def _run(name: str, options: argparse.Namespace) -> int:
-    code: int = import_module(f"dicomkit.cli.{name.replace('-', '_')}").run(options)
+    # Not by `importlib`, which takes an import of its own.
+    code: int = __import__(f"dicomkit.cli.{name.replace('-', '_')}", fromlist=["run"]).run(options)
     return code
 
 

@@ -61,22 +61,24 @@ def _add_nothing(parser: _Parser) -> None:
 def _add_send(parser: _Parser) -> None:
     _add_peer(parser)
     parser.add_argument("paths", metavar="PATH", nargs="+")
-    busy = "keep so many busy at once (1); auto finds out how many pay"
-    _value(parser, "--associations", "N", busy, _associations, 1)
-    _value(parser, "--retries", "N", "try again so often what may pass next time (2)", _whole_number(0), 2)
-    patience = "stop trying when nothing got through for so long (300)"
-    _value(parser, "--give-up-after", "SECONDS", patience, _above_zero("seconds"), 300.0)
+    associations = "associations to use at once (1); auto finds out how many make it faster"
+    _value(parser, "--associations", "N", associations, _associations, 1)
+    _value(
+        parser, "--retries", "N", "how often to try again what may pass next time (2)", _whole_number(0), 2
+    )
+    give_up = "stop trying when nothing got through for that long (300)"
+    _value(parser, "--give-up-after", "SECONDS", give_up, _above_zero("seconds"), 300.0)
     _value(parser, "--results", "FILE", "write a row for each attempt to this .csv, .json or .parquet file")
     ledger = "keep every row in this SQLite file, and skip what it says that the peer has"
     _value(parser, "--ledger", "FILE", ledger)
     _flag(parser, "--no-resume", "send all, whatever the ledger says")
-    rate = "no more instances a second than this, evenly spread"
-    _value(parser, "--max-rate", "N", rate, _above_zero("instances a second"))
-    release = "release an association after so many, and open another"
-    _value(parser, "--instances-per-association", "N", release, _whole_number(1))
+    max_rate = "no more instances a second than this, evenly spread"
+    _value(parser, "--max-rate", "N", max_rate, _above_zero("instances a second"))
+    per_association = "release an association after that many, and open another"
+    _value(parser, "--instances-per-association", "N", per_association, _whole_number(1))
     _flag(parser, "--no-transcode", "send as stored or not at all, rather than converting without loss")
-    pack = "keep command and data in separate PDUs, for a peer that takes them in no other way"
-    _flag(parser, "--no-pack-pdv", pack)
+    pack_pdv = "keep command and data in separate PDUs, for a peer that takes them in no other way"
+    _flag(parser, "--no-pack-pdv", pack_pdv)
     verbose = (
         "show the negotiation and every instance, by numbers and UIDs only: no patient data, no file names"
     )
@@ -203,7 +205,7 @@ COMMANDS: dict[str, tuple[Callable[[_Parser], None], str, str]] = {
         "send files, and say what became of each",
         " Takes files, folders, zip archives, DICOMDIRs and globs; what is no DICOM in a folder is passed over.",
     ),
-    "echo": (_add_peer, "ask the peer of a setting for a sign of life (C-ECHO)", ""),
+    "echo": (_add_peer, "ask the peer of a setting whether it answers (C-ECHO)", ""),
     "probe": (_add_probe, "ask the peer of a setting what it would take, and send nothing", ""),
     "explain": (_add_setting, "say what each field of a setting means, and what is wrong with it", ""),
     "new-setting": (_add_new_setting, "write the JSON of a new setting", ""),

@@ -23,21 +23,15 @@ _BAR_CHARACTERS = 24
 
 
 class Tally:
-    """How far a batch is; times are of one monotonic clock, in seconds.
-
-    Attributes
-    ----------
-    ended, failed, again : int
-        Instances that are through with; of those, not stored; attempts that will be tried again.
-    """
+    """How far a batch is; times are of one monotonic clock, in seconds."""
 
     def __init__(self, now: float) -> None:
         self.started_at = self.heard_at = now
         self.found = 0
         self.is_found_all = False
-        self.ended = 0
-        self.failed = 0
-        self.again = 0
+        self.ended = 0  # instances
+        self.failed = 0  # of these, not stored
+        self.again = 0  # attempts that another one follows
         self.waiting_until = 0.0
         self.waiting_for = ""
 

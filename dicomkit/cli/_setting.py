@@ -56,9 +56,7 @@ def usable_setting(options: argparse.Namespace, console: Console) -> DicomSender
     errors = [problem for problem in problems if problem.severity == "error"]
     if errors:
         placed = _placer(options.setting, text)
-        raise WrongUsage(
-            *(of_option(problem) if problem.field in overrides else placed(problem) for problem in errors)
-        )
+        raise WrongUsage(*(of_option(one) if one.field in overrides else placed(one) for one in errors))
     for problem in problems:
         if problem.severity == "warning" and problem.field not in overrides:
             console.say(f"dicomkit: warning: {problem}")

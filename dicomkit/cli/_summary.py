@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dicomkit._support.quantities import counted, in_bytes
-from dicomkit.cli._terminal import Palette, printable, wrapped
+from dicomkit.cli._terminal import Page, printable
 from dicomkit.events import Event, RowAdded
 from dicomkit.results import Outcome, SendResult
 
@@ -61,11 +61,11 @@ class Causes:
         return sorted(self._causes.values(), key=rank)
 
     def _add(self, result: SendResult) -> None:
-        # A detail may name its own file or instance, and is the same cause all the same.
-        gist = result.detail.replace(result.source, "")
+        # Details that differ only in the file or instance that they name are one cause.
+        cause_words = result.detail.replace(result.source, "")
         if result.sop_instance_uid:
-            gist = gist.replace(result.sop_instance_uid, "")
-        key = (result.outcome, result.status, gist)
+            cause_words = cause_words.replace(result.sop_instance_uid, "")
+        key = (result.outcome, result.status, cause_words)
         cause = self._causes.get(key)
         if cause is None:
             if len(self._causes) >= _CAUSES_KEPT:
@@ -85,10 +85,10 @@ def colour_of(outcome: Outcome) -> str:
     return "warning" if outcome in (Outcome.STORED_WITH_WARNING, Outcome.SKIPPED) else "bad"
 
 
-def summary_lines(batch: Batch, causes: Causes, *, seconds: float, palette: Palette, width: int) -> list[str]:
-    """The whole of it, ready to be printed; the batch took so many seconds."""
-    paragraphs = [_counts(batch, palette)]
-    paragraphs += [_cause_lines(cause, palette, width) for cause in causes.in_order()]
+def summary_lines(batch: Batch, causes: Causes, *, seconds: float, page: Page) -> list[str]:
+    """The whole of it, ready to be printed; the batch took that many seconds."""
+    paragraphs = [_counts(batch, page)]
+    paragraphs += [_cause_lines(cause, page) for cause in causes.in_order()]
     if causes.others:
         paragraphs.append(
             [f"and {counted(causes.others, 'instance')} for other reasons: --results keeps them all"]
@@ -96,7 +96,7 @@ def summary_lines(batch: Batch, causes: Causes, *, seconds: float, palette: Pale
     if batch.passed_over:
         paragraphs.append(_passed_over_lines(batch.passed_over))
     if batch.note:
-        paragraphs.append(wrapped(batch.note, width, ""))
+        paragraphs.append(page.wrapped(batch.note, ""))
     if len(batch):
         paragraphs.append(_totals(batch, causes, seconds))
     return "\n\n".join("\n".join(lines) for lines in paragraphs if lines).split("\n")
@@ -125,20 +125,20 @@ def _totals(batch: Batch, causes: Causes, seconds: float) -> list[str]:
     return [", ".join(facts), *(["Interrupted."] if batch.interrupted else [])]
 
 
-def _counts(batch: Batch, palette: Palette) -> list[str]:
+def _counts(batch: Batch, page: Page) -> list[str]:
     if not batch.outcomes:
         return []
     rows = [("outcome", "instances")]
     rows += [(outcome.value, str(count)) for outcome, count in batch.outcomes.items()]
-    return palette.table(rows, map(colour_of, batch.outcomes), right=(1,))
+    return page.table(rows, map(colour_of, batch.outcomes), right=(1,))
 
 
-def _cause_lines(cause: _Cause, palette: Palette, width: int) -> list[str]:
+def _cause_lines(cause: _Cause, page: Page) -> list[str]:
     status = "" if cause.status is None else f", status 0x{cause.status:04X}"
     head = f"{cause.outcome}{status}: {counted(cause.count, 'instance')}"
     return [
-        palette.paint(head, colour_of(cause.outcome)),
-        *wrapped(cause.detail, width, "    "),
+        page.paint(head, colour_of(cause.outcome)),
+        *page.wrapped(cause.detail),
         *(f"      {printable(source)}" for source in cause.sources),
         *_more(cause.count - len(cause.sources)),
     ]

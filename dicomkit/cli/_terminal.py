@@ -11,18 +11,7 @@ from collections.abc import Iterable, Sequence
 from threading import Lock
 from typing import IO, TextIO
 
-__all__ = [
-    "Console",
-    "Palette",
-    "columns",
-    "forget",
-    "is_capable",
-    "open_nowhere",
-    "printable",
-    "put",
-    "table",
-    "wrapped",
-]
+__all__ = ["Console", "Page", "columns", "forget", "open_nowhere", "printable", "put", "table"]
 
 _USUAL_COLUMNS = 80
 _LEAST_COLUMNS = 40  # below this, wrapping does more harm than a long line
@@ -47,20 +36,6 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
-
-
-def wrapped(text: str, width: int, indent: str) -> list[str]:
-    """`text` in lines of at most `width` characters, each with `indent` before it."""
-    from textwrap import wrap
-
-    return wrap(
-        printable(text),
-        width,
-        initial_indent=indent,
-        subsequent_indent=indent,
-        break_on_hyphens=False,
-        break_long_words=False,
-    )
 
 
 def table(rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> list[str]:
@@ -99,18 +74,26 @@ def open_nowhere() -> TextIO:
     return open(os.devnull, "w", encoding="utf-8")
 
 
-class Palette:
-    """Colours, where they are wanted; what is coloured can be read without.
+class Page:
+    """How standard output is laid out: its width, and colours where they are wanted; all can be read without.
 
     A terminal gets them, unless ``NO_COLOR`` is set and not empty (no-color.org) or ``TERM`` is dumb.
     """
 
-    def __init__(self, stream: IO[str]) -> None:
-        self.is_on = stream.isatty() and is_capable() and not os.environ.get("NO_COLOR")
+    def __init__(self) -> None:
+        self._width = columns(sys.stdout)
+        self._has_colours = sys.stdout.isatty() and _is_capable() and not os.environ.get("NO_COLOR")
 
     def paint(self, text: str, colour: str) -> str:
         """`text` as ``good``, ``warning``, ``bad`` or ``strong``."""
-        return f"\x1b[{_CODES[colour]}m{text}\x1b[0m" if self.is_on else text
+        return f"\x1b[{_CODES[colour]}m{text}\x1b[0m" if self._has_colours else text
+
+    def wrapped(self, text: str, indent: str = "    ") -> list[str]:
+        """`text` in lines that fit, each with `indent` before it."""
+        from textwrap import TextWrapper
+
+        wrapper = TextWrapper(self._width, indent, indent, break_on_hyphens=False, break_long_words=False)
+        return wrapper.wrap(printable(text))
 
     def table(
         self, rows: Sequence[Sequence[str]], colours: Iterable[str], right: Sequence[int] = ()
@@ -120,7 +103,7 @@ class Palette:
         return [self.paint(line, colour) for line, colour in zip(lines, ("strong", *colours), strict=True)]
 
 
-def is_capable() -> bool:
+def _is_capable() -> bool:
     """Whether a terminal here understands more than plain lines; on Windows only one that says so."""
     return os.environ.get("TERM", "") != "dumb" if os.name != "nt" else "WT_SESSION" in os.environ
 
@@ -133,7 +116,7 @@ class Console:
 
     def __init__(self, stream: IO[str] | None = None) -> None:
         self.stream = sys.stderr if stream is None else stream
-        self.is_live = self.stream.isatty() and is_capable()
+        self.is_live = self.stream.isatty() and _is_capable()
         self._lock = Lock()
         self._is_dirty = False
         self._is_gone = False

@@ -12,7 +12,7 @@ from dicomkit._support.quantities import in_bytes
 from dicomkit.batch import send_batch
 from dicomkit.cli._exit import EXIT_NOT_OK, EXIT_OK
 from dicomkit.cli._summary import Causes, colour_of, summary_lines
-from dicomkit.cli._terminal import Palette, columns, printable
+from dicomkit.cli._terminal import Page, printable
 from dicomkit.events import Event, RowAdded
 from dicomkit.results import Outcome, SendResult
 from dicomkit.samples import sample_folder, sample_settings
@@ -25,7 +25,7 @@ _ENCAPSULATED_PDF_STORAGE = "1.2.840.10008.5.1.4.1.1.104.1"  # PS3.4 Table B.5-1
 
 def run(_: argparse.Namespace) -> int:
     """Send the sample study to a receiver that takes no PDF; show the rows, and why one of them failed."""
-    palette, width = Palette(sys.stdout), columns(sys.stdout)
+    page = Page()
     folder = Path(_short(sample_folder()))
     rows: list[SendResult] = []
     causes = Causes()
@@ -44,13 +44,13 @@ def run(_: argparse.Namespace) -> int:
         start = monotonic()
         batch = send_batch(receiver.setting(), [str(folder)], on_event=listen)
         seconds = monotonic() - start
-    summary = summary_lines(batch, causes, seconds=seconds, palette=palette, width=width)
-    print(*_series_table(rows, folder, palette), "", *summary, "", *_next_steps(folder, palette), sep="\n")
+    summary = summary_lines(batch, causes, seconds=seconds, page=page)
+    print(*_series_table(rows, folder, page), "", *summary, "", *_next_steps(folder, page), sep="\n")
     expected = {Outcome.STORED: len(rows) - 1, Outcome.NOT_ACCEPTED: 1}
     return EXIT_OK if batch.outcomes == expected else EXIT_NOT_OK
 
 
-def _series_table(rows: list[SendResult], folder: Path, palette: Palette) -> list[str]:
+def _series_table(rows: list[SendResult], folder: Path, page: Page) -> list[str]:
     """A line for each folder of the study and outcome in it."""
     series: dict[tuple[str, Outcome], list[SendResult]] = {}
     for row in rows:
@@ -70,16 +70,16 @@ def _series_table(rows: list[SendResult], folder: Path, palette: Palette) -> lis
                 str(outcome),
             )
         )
-    return palette.table(cells, (colour_of(outcome) for _, outcome in series), right=(2, 3, 4))
+    return page.table(cells, (colour_of(outcome) for _, outcome in series), right=(2, 3, 4))
 
 
-def _next_steps(folder: Path, palette: Palette) -> list[str]:
+def _next_steps(folder: Path, page: Page) -> list[str]:
     command = (
         _short(Path(sys.argv[0])) if Path(sys.argv[0]).name == "dicomkit" else f"{sys.executable} -m dicomkit"
     )
     setting = _short(sample_settings() / "local-scp.json")
     return [
-        palette.paint("What next", "strong"),
+        page.paint("What next", "strong"),
         "  a receiver of your own, in another terminal:",
         f"    {command} scp",
         "  the same study to it, with a row for each attempt in a file:",

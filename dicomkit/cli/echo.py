@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import sys
 
 from dicomkit.cli._exit import EXIT_NOT_OK, EXIT_OK
 from dicomkit.cli._security import security_of
 from dicomkit.cli._setting import usable_setting
 from dicomkit.cli._summary import colour_of
-from dicomkit.cli._terminal import Console, Palette, columns, wrapped
+from dicomkit.cli._terminal import Console, Page
 from dicomkit.sending import echo
 
 __all__ = ["run"]
@@ -24,6 +23,6 @@ def run(options: argparse.Namespace) -> int:
     head = "answered" if result.outcome.is_stored else str(result.outcome)
     if result.status is not None:
         head += f", status 0x{result.status:04X}"
-    print(Palette(sys.stdout).paint(head, colour_of(result.outcome)))
-    print(*wrapped(result.detail, columns(sys.stdout), "    "), sep="\n")
+    page = Page()
+    print(page.paint(head, colour_of(result.outcome)), *page.wrapped(result.detail), sep="\n")
     return EXIT_OK if result.outcome.is_stored else EXIT_NOT_OK

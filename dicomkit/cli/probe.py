@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from typing import TYPE_CHECKING
 
 from dicomkit._support.quantities import counted
 from dicomkit.cli._exit import EXIT_NOT_OK, EXIT_OK
 from dicomkit.cli._security import security_of
 from dicomkit.cli._setting import usable_setting
-from dicomkit.cli._terminal import Console, Palette, columns, wrapped
+from dicomkit.cli._terminal import Console, Page
 from dicomkit.sending import probe
 
 if TYPE_CHECKING:
@@ -30,24 +29,24 @@ def run(options: argparse.Namespace) -> int:
     if frame.empty:
         print("Nothing to ask for: the paths hold no DICOM.")
         return EXIT_NOT_OK
-    palette, width = Palette(sys.stdout), columns(sys.stdout)
+    page = Page()
     unanswered = frame[frame["accepted"].isna()]
     if not unanswered.empty:
-        print(palette.paint(f"no answer to {len(unanswered)} of {counted(len(frame), 'question')}", "bad"))
-        print(*wrapped(str(unanswered["reason"].iloc[0]), width, "    "), sep="\n")
+        print(page.paint(f"no answer to {len(unanswered)} of {counted(len(frame), 'question')}", "bad"))
+        print(*page.wrapped(str(unanswered["reason"].iloc[0])), sep="\n")
     for sop_classes, taken, refused in _alike(frame[frame["accepted"].notna()]):
         print()
-        head = palette.paint("accepted" if taken else "not accepted", "good" if taken else "bad")
+        head = page.paint("accepted" if taken else "not accepted", "good" if taken else "bad")
         print(f"{head}: {len(sop_classes)} SOP class{'es' if len(sop_classes) > 1 else ''}")
         shown = sop_classes if options.all else sop_classes[:_CLASSES_SHOWN]
         more = len(sop_classes) - len(shown)
         names = ", ".join(shown) + (f", and {more} more (--all names them)" if more else "")
-        print(*wrapped(names, width, "    "), sep="\n")
+        print(*page.wrapped(names), sep="\n")
         if taken:
-            print(*wrapped(f"in: {'; '.join(taken)}", width, "        "), sep="\n")
+            print(*page.wrapped(f"in: {'; '.join(taken)}", "        "), sep="\n")
         for reason, syntaxes in refused.items():
             which = "; ".join(syntaxes) if taken else "any of the transfer syntaxes"
-            print(*wrapped(f"not in: {which} ({reason})", width, "        "), sep="\n")
+            print(*page.wrapped(f"not in: {which} ({reason})", "        "), sep="\n")
     return EXIT_OK if _could_be_sent(frame) else EXIT_NOT_OK
 
 

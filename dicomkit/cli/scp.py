@@ -50,13 +50,11 @@ def run(options: argparse.Namespace) -> int:
     except ValueError as error:
         raise WrongUsage(str(error)) from error
     except OverflowError as error:
-        raise WrongUsage(
-            f"port {options.port}: it is not a TCP port; write a number from 1 to 65535, or 0 for a free one"
-        ) from error
+        words = "it is not a TCP port; write a number from 1 to 65535, or 0 for a free one"
+        raise WrongUsage(f"port {options.port}: {words}") from error
     except OSError as error:
-        raise WrongUsage(
-            f"port {options.port}: {error.strerror or error}; give another with --port, or 0 for a free one"
-        ) from error
+        words = f"{error.strerror or error}; give another with --port, or 0 for a free one"
+        raise WrongUsage(f"port {options.port}: {words}") from error
     try:
         under = "" if tls is None else " under TLS"
         print(

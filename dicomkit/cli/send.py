@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import gc
-import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from time import monotonic
@@ -16,11 +15,17 @@ from dicomkit.cli._interrupt import Interruptible
 from dicomkit.cli._security import security_of
 from dicomkit.cli._setting import usable_setting
 from dicomkit.cli._summary import Causes, summary_lines
-from dicomkit.cli._terminal import Console, Palette, columns, printable, put
+from dicomkit.cli._terminal import Console, Page, printable, put
 from dicomkit.errors import LedgerError, MissingExtraError
 from dicomkit.events import Event
 
 __all__ = ["run"]
+
+# The options that are parameters of `send_batch`, too.
+_PASSED_ON = (
+    *("associations", "retries", "give_up_after", "results", "ledger", "resume", "transcode", "pack_pdv"),
+    *("max_rate", "instances_per_association"),
+)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -48,16 +53,7 @@ def run(options: argparse.Namespace) -> int:
             batch = send_batch(
                 setting,
                 options.paths,
-                associations=options.associations,
-                retries=options.retries,
-                give_up_after=options.give_up_after,
-                results=options.results,
-                ledger=options.ledger,
-                resume=options.resume,
-                transcode=options.transcode,
-                pack_pdv=options.pack_pdv,
-                max_rate=options.max_rate,
-                instances_per_association=options.instances_per_association,
+                **{name: getattr(options, name) for name in _PASSED_ON},
                 tls=tls,
                 identity=identity,
                 control=control,
@@ -69,9 +65,7 @@ def run(options: argparse.Namespace) -> int:
             raise WrongUsage(f"--results {options.results}: {error}") from error
         except OSError as error:
             raise WrongUsage(f"--results {options.results}: {error.strerror or error}") from error
-    lines = summary_lines(
-        batch, causes, seconds=monotonic() - start, palette=Palette(sys.stdout), width=columns(sys.stdout)
-    )
+    lines = summary_lines(batch, causes, seconds=monotonic() - start, page=Page())
     if options.results is not None:
         lines.append(f"Rows: {printable(options.results)}")
     if options.ledger is not None:

@@ -79,7 +79,7 @@ class ConversionsAhead:
                     self._begun[key] = (instance, self._submit(instance, target))
 
     def convert(self, instance: Instance, target: str) -> Converted:
-        """Return what was begun, or convert it now; raises what `convert` does."""
+        """Return what was begun, or convert it now, to be opened at once; raises what `convert` does."""
         with self._lock:
             begun = self._begun.pop((id(instance), target), None)
         if begun is not None:
@@ -87,7 +87,7 @@ class ConversionsAhead:
                 return begun[1].result()
             except (UnreadableError, MemoryError):
                 pass  # once more, without the smaller bound and with nothing beside it, for the reason
-        return convert(instance, target, max_decoded_bytes=self._max_decoded_bytes)
+        return convert(instance, target, max_decoded_bytes=self._max_decoded_bytes, keeps_open=True)
 
     def close(self) -> None:
         """Let go of what nobody asked for."""

@@ -14,7 +14,7 @@ from dicomkit._support.frozen import Frozen
 from dicomkit.conversion._errors import NotConverted
 from dicomkit.conversion._rewriter import Native, Reference, Rewriter
 from dicomkit.conversion._sending import Inflated, Rewritten, Segment, segments
-from dicomkit.conversion._source import encoding_of, is_deflated, opened
+from dicomkit.conversion._source import Opened, encoding_of, is_deflated
 from dicomkit.dictionary.uids import EXPLICIT_LE, GE_PRIVATE_LE, IMPLICIT_LE, UNCOMPRESSED, uid_name
 from dicomkit.errors import Picklable
 from dicomkit.sources import DataSource, Instance
@@ -59,7 +59,7 @@ class _Pass(Frozen, kw_only=True, hidden=("natives",)):
         )
 
 
-class Converted(Frozen, hidden=("out", "references", "again")):
+class Converted(Frozen, hidden=("out", "references", "again", "kept")):
     """An instance that is encoded otherwise while it is sent.
 
     Attributes
@@ -76,6 +76,8 @@ class Converted(Frozen, hidden=("out", "references", "again")):
         How many bytes of memory it takes, beside those of the source.
     out, references, again
         Headers and small values; the large ones; and how to make both once more where they are too many to hold.
+    kept
+        The source, where it was left open for whoever opens this first.
     """
 
     instance: Instance
@@ -86,6 +88,7 @@ class Converted(Frozen, hidden=("out", "references", "again")):
     out: bytearray
     references: list[Reference]
     again: _Pass | None
+    kept: list[DataSource]
 
     def open(self) -> DataSource:
         """Open it for sending.
@@ -96,7 +99,7 @@ class Converted(Frozen, hidden=("out", "references", "again")):
             The source is gone, may not be read, or is not what it was when it was converted.
         """
         instance = self.instance
-        source = instance.open()
+        source = self.kept.pop() if self.kept else instance.open()
         parts = segments(self.out, self.references) if self.again is None else _parts_of(self.again)
         if is_deflated(instance):
             return Rewritten(Inflated(source, instance.length), 0, parts)
@@ -109,7 +112,9 @@ def target_for(accepted: Iterable[str]) -> str | None:
     return next((syntax for syntax in TARGETS if syntax in accepted), None)
 
 
-def convert(instance: Instance, target: str, *, max_decoded_bytes: int = 2**31) -> Converted:
+def convert(
+    instance: Instance, target: str, *, max_decoded_bytes: int = 2**31, keeps_open: bool = False
+) -> Converted:
     """Make ready to send an instance in another transfer syntax.
 
     Every element stays, in its order and with the bytes of its value, in whatever character set. Group, element,
@@ -128,6 +133,8 @@ def convert(instance: Instance, target: str, *, max_decoded_bytes: int = 2**31) 
         Explicit or Implicit VR Little Endian.
     max_decoded_bytes
         The most that all of its decompressed pixels may take.
+    keeps_open
+        Leaves a file open for the sending, which has to follow.
 
     Raises
     ------
@@ -137,7 +144,8 @@ def convert(instance: Instance, target: str, *, max_decoded_bytes: int = 2**31) 
         The source cannot be read any more.
     """
     decoding: list[str] = []
-    with opened(instance) as (window, begin):
+    with Opened(instance) as source:
+        window, begin = source.window()
         encoding = encoding_of(instance)
         first: NotConverted | None = None
         for reading in READINGS_OF_ODD_VRS:
@@ -161,6 +169,7 @@ def convert(instance: Instance, target: str, *, max_decoded_bytes: int = 2**31) 
         else:
             assert first is not None, "there is a reading"
             raise first
+        kept = source.keep() if keeps_open else None
     is_held = not rewriter.flushed
     return Converted(
         instance,
@@ -171,6 +180,7 @@ def convert(instance: Instance, target: str, *, max_decoded_bytes: int = 2**31) 
         rewriter.out,
         rewriter.references,
         None if is_held else _told(plan, lengths=rewriter.lengths),
+        [] if kept is None else [kept],
     )
 
 
@@ -206,6 +216,8 @@ def _planned(
         elif rewriter.encapsulated:
             natives = _decoded(plan.instance, window, rewriter, notes, max_decoded_bytes)
             plan = _told(plan, natives=natives)
+            if rewriter.append(natives):
+                return plan, rewriter
         else:
             return plan, rewriter
     raise _Unfollowable(Malformed("too many of its sequences are none"), is_odd=False)
@@ -242,7 +254,8 @@ def _count(rewriter: Rewriter) -> None:
 def _parts_of(again: _Pass) -> Generator[Segment]:
     """Make the last pass once more, and give what it writes as it is written."""
     instance = again.instance
-    with opened(instance) as (window, begin):
+    with Opened(instance) as source:
+        window, begin = source.window()
         rewriter = again.over(window, begin, encoding_of(instance))
         rewriter.flush_at = _STEP
         try:

@@ -7,6 +7,7 @@ is found here.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
@@ -140,7 +141,7 @@ def decode_rle(data: bytes, offsets: list[int], size: int, width: int) -> Sample
     Broken
         A segment stands for fewer bytes, or for more.
     """
-    from numpy import empty, uint8
+    from numpy import empty, multiply, uint8
 
     ends = [*offsets[1:], len(data)]
     if ends[-1] <= offsets[-1]:
@@ -150,28 +151,40 @@ def decode_rle(data: bytes, offsets: list[int], size: int, width: int) -> Sample
             raise Broken("a segment is too short for the picture")
     planes = empty((len(offsets) // width, size, width), uint8)
     segment = empty(size, uint8)
+    view = memoryview(data)
     for number, (start, end) in enumerate(zip(offsets, ends, strict=True)):
-        target = planes[number] if width == 1 else segment
-        _decode_segment(data[start:end], target.reshape(-1))
-        if width > 1:
-            planes[number // width, :, width - 1 - number % width] = segment
+        plane, place = planes[number // width], width - 1 - number % width
+        _decode_segment(view[start:end], plane.reshape(-1) if width == 1 else segment)
+        if width == 2:  # as numbers, which takes a quarter of the time that one byte after the other does
+            cells = plane.view("<u2").reshape(-1)
+            if place:
+                multiply(segment, 256, out=cells, dtype="u2")
+            else:
+                cells |= segment
+        elif width > 2:
+            plane[:, place] = segment
     return planes.reshape(-1)
 
 
-def _decode_segment(segment: bytes, target: Samples) -> None:
+def _decode_segment(segment: memoryview, target: Samples) -> None:
     from imagecodecs import PackbitsError, packbits_decode
 
-    shortest = segment.rstrip(b"\0")
-    candidates = [segment]
-    # Padding is one zero (PS3.5 G.3.1), or more where somebody was generous; zeros may be of the last run as well.
-    candidates += [
-        shortest + bytes(zeros)
-        for zeros in range(not shortest, min(len(segment) - len(shortest), _LONGEST_RUN + 1))
-    ]
-    for candidate in candidates:
+    for candidate in _without_zeros(segment):
         try:
-            if len(packbits_decode(candidate, out=target.data)) == len(target):
+            decoded = packbits_decode(candidate, out=target.data)  # type: ignore[arg-type]  # any buffer will do
+            if len(decoded) == len(target):
                 return
         except PackbitsError:
             continue
     raise Broken("a segment does not fit the picture")
+
+
+def _without_zeros(segment: memoryview) -> Iterator[memoryview | bytes]:
+    """The segment, and what it may be without its padding.
+
+    That is one zero (PS3.5 G.3.1), or more where somebody was generous; zeros may be of the last run as well.
+    """
+    yield segment
+    shortest = bytes(segment).rstrip(b"\0")
+    for zeros in range(not shortest, min(len(segment) - len(shortest), _LONGEST_RUN + 1)):
+        yield shortest + bytes(zeros)

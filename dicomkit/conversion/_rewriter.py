@@ -211,6 +211,9 @@ class Rewriter:
         self.notes: list[str] = []
         self.is_odd = False
         self.encapsulated: list[Encapsulated] = []
+        self._awaited: tuple[_Level, int] | None = (
+            None  # where the latest of them belong, and how much comes before
+        )
         self.learnt: dict[int, dict[int, bytes]] = {}
         self.lengths: list[int] = []
         self._is_encapsulated = is_encapsulated
@@ -648,9 +651,7 @@ class Rewriter:
         fragments, self._position = self._fragments(start, PIXEL_DATA, level.limit)
         native = self._natives.get(level.begin)
         if native is not None:
-            self._header(level, PIXEL_DATA, native.vr, native.length)
-            self.references.append((len(self.out), native.value, native.length, 1))
-            self._elsewhere += native.length
+            self._write_native(level, native)
             return
         table = self.window.bytes_at(*fragments[0]) if fragments else b""
         extended = [level.values.get(tag) for tag in _OFFSET_TABLES]
@@ -663,6 +664,26 @@ class Rewriter:
                 {tag: value for tag, value in level.values.items() if tag not in _OFFSET_TABLES},
             )
         )
+        self._awaited = (level, len(self.out)) if len(self._levels) == 1 and level.group_at < 0 else None
+
+    def _write_native(self, level: _Level, native: Native) -> None:
+        self._header(level, PIXEL_DATA, native.vr, native.length)
+        self.references.append((len(self.out), native.value, native.length, 1))
+        self._elsewhere += native.length
+
+    def append(self, natives: Mapping[int, Native]) -> bool:
+        """Write decoded pixels after all that is written; False where that takes another pass.
+
+        It takes none where they are the only ones, nothing comes after them, and what describes them stays as it is.
+        """
+        if self._awaited is None or self.flushed or len(self.encapsulated) > 1:
+            return False
+        level, at = self._awaited
+        native = natives[level.begin]
+        if native.attributes or at != len(self.out):
+            return False
+        self._write_native(level, native)
+        return True
 
     # ------------------------------------------------------------------------------------------ changes
 

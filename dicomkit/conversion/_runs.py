@@ -12,9 +12,13 @@ from dicomkit.conversion._headers import LENGTH, VR_LENGTH
 from dicomkit.conversion._representations import DEPENDED_ON
 from dicomkit.dictionary import known_vrs
 from dicomkit.dictionary.vrs import SHORT_VRS, WORD_SIZES
-from dicomkit.sources.elements import Encoding, Window
+from dicomkit.sources.elements import LITTLE_EXPLICIT, Encoding, Window
 
 __all__ = ["Runs"]
+
+
+_UL = int.from_bytes(b"UL", "little")
+_SHORT_BUT_UL = LITTLE_EXPLICIT.short_vrs - {_UL}
 
 
 class Runs:
@@ -32,40 +36,37 @@ class Runs:
     ) -> int:
         """Copy ordinary explicit elements without their VR; stop at what is not, or is `large`; return where."""
         window = self._window
-        unpack, pack_length = encoding.header.unpack_from, LENGTH.pack_into
-        unpack_length = encoding.length.unpack_from
-        short, long, sequence = encoding.short_vrs, encoding.long_vrs, encoding.sequence_vr
+        unpack, pack_length, unpack_length = VR_LENGTH.unpack_from, LENGTH.pack_into, LENGTH.unpack_from
+        short, long, sequence = _SHORT_BUT_UL, encoding.long_vrs, encoding.sequence_vr
         if position + 12 > limit:
             return position
-        offset = window.offset_of(position, 12)
+        at = window.offset_of(position, 12) + 4  # where the VR is, after the tag
         buffer, base = window.buffer, window.base
         work = self._copy_of(buffer)
-        size = min(len(buffer), limit - base)
-        begin = offset
+        last = min(len(buffer), limit - base) + 4
+        begin = at - 4
         try:
             while True:
-                written, vr, length = unpack(buffer, offset)
-                if written <= 0xFFFF:  # a group length
-                    break
-                if vr in short:
-                    end = offset + 8 + length
-                    if end > size:
+                vr, length = unpack(buffer, at)
+                if vr in short or (vr == _UL and buffer[at - 2 : at] != b"\0\0"):  # which is no group length
+                    following = at + 8 + length
+                    if following > last:
                         break
-                    pack_length(work, offset + 4, length)
+                    pack_length(work, at, length)
                 elif vr in long and vr != sequence:
-                    (length,) = unpack_length(buffer, offset + 8)
-                    end = offset + 12 + length
-                    if end > size or length >= large:
+                    (length,) = unpack_length(buffer, at + 4)
+                    following = at + 12 + length
+                    if following > last or length >= large:
                         break
-                    out += work[begin : offset + 4]  # and the length comes right before the value
-                    begin = offset + 8
+                    out += work[begin:at]  # and the length comes right before the value
+                    begin = at + 4
                 else:
                     break
-                offset = end
+                at = following
         except struct.error:  # the buffer ends here
             pass
-        out += work[begin:offset]
-        return base + offset
+        out += work[begin : at - 4]
+        return base + at - 4
 
     def to_explicit(self, out: bytearray, position: int, limit: int, encoding: Encoding) -> int:
         """Copy ordinary implicit elements with a VR and a 16-bit length; stop at what is not; return where."""

@@ -7,6 +7,7 @@ from collections.abc import Generator, Iterable, Sequence
 from dicomkit.conversion._headers import swapped
 from dicomkit.conversion._rewriter import Reference
 from dicomkit.sources import DataSource
+from dicomkit.sources.readers import after, cut
 
 __all__ = ["Inflated", "Rewritten", "Segment", "segments"]
 
@@ -58,17 +59,20 @@ class Rewritten:
 
     def readv(self, buffers: Sequence[memoryview]) -> int:
         """Fill the buffers in order; see `DataSource`."""
-        total = 0
-        waiting = [buffer for buffer in reversed(buffers) if len(buffer)]
-        while waiting:
+        waiting = list(buffers)
+        room = sum(map(len, buffers))
+        at = total = 0
+        while total < room:
             if self._rest:
-                buffer = waiting.pop()
+                buffer = waiting[at]
                 count = min(len(buffer), len(self._rest))
                 buffer[:count] = self._rest[:count]
                 self._rest = self._rest[count:]
                 total += count
                 if count < len(buffer):
-                    waiting.append(buffer[count:])
+                    waiting[at] = buffer[count:]
+                else:
+                    at += 1
             elif self._current is None:
                 part = next(self._parts, None)
                 if part is None:
@@ -80,39 +84,27 @@ class Rewritten:
             elif self._current[2] > 1:
                 if not self._turn():
                     break
-            else:
-                got, wanted = self._read(waiting)
+            else:  # straight into the buffers that wait
+                where, length, _ = self._current
+                wanted = min(length - self._done, room - total)
+                into = waiting[at:] if wanted == room - total else cut(waiting[at:], wanted)
+                got = self._read_at(where + self._done, into)
                 total += got
+                self._done += got
                 if got < wanted:
                     break
+                if self._done == length:
+                    self._current = None
+                if total < room:
+                    waiting, at = after(waiting[at:], got), 0
         return total
-
-    def _read(self, waiting: list[memoryview]) -> tuple[int, int]:
-        """Read the large value straight into the buffers that wait; how much was got, and how much was wanted."""
-        assert self._current is not None
-        where, length, _ = self._current
-        left = length - self._done
-        wanted = 0
-        into: list[memoryview] = []
-        while waiting and wanted < left:
-            buffer = waiting.pop()
-            if len(buffer) > left - wanted:
-                waiting.append(buffer[left - wanted :])
-                buffer = buffer[: left - wanted]
-            into.append(buffer)
-            wanted += len(buffer)
-        got = self._read_at(where + self._done, into, wanted)
-        self._done += got
-        if self._done == length:
-            self._current = None
-        return got, wanted
 
     def _turn(self) -> bool:
         """Read some of a value whose words are turned; False when the source ends early."""
         assert self._current is not None
         where, length, word = self._current
         data = bytearray(min(length - self._done, _PIECE_SIZE))
-        if self._read_at(where + self._done, [memoryview(data)], len(data)) < len(data):
+        if self._read_at(where + self._done, [memoryview(data)]) < len(data):
             return False
         self._rest = memoryview(swapped(data, word))
         self._done += len(data)
@@ -120,7 +112,7 @@ class Rewritten:
             self._current = None
         return True
 
-    def _read_at(self, position: int, into: list[memoryview], wanted: int) -> int:
+    def _read_at(self, position: int, into: list[memoryview]) -> int:
         gap = position - self._at
         if gap:
             scratch = memoryview(bytearray(min(gap, _PIECE_SIZE)))

@@ -10,8 +10,11 @@ __all__ = [
     "SUCCESS",
     "PROCESSING_FAILURE",
     "RESOURCE_LIMITATION",
+    "COERCION",
+    "PENDING",
     "NOT_A_STORE_STATUS",
     "status_advice",
+    "query_status_meaning",
     "status_category",
     "status_meaning",
     "status_remedy",
@@ -20,8 +23,12 @@ __all__ = [
 SUCCESS = 0x0000  # PS3.7 C.1.1
 PROCESSING_FAILURE = 0x0110  # PS3.7 C.5
 RESOURCE_LIMITATION = 0x0213  # PS3.7 C.5
+COERCION = 0xB000  # Coercion of Data Elements, PS3.4 Table B.2-1
 
 NOT_A_STORE_STATUS = "not a C-STORE status"
+
+_CANCEL = 0xFE00  # PS3.7 Annex C, the Cancel class
+PENDING = (0xFF00, 0xFF01)  # PS3.7 Annex C, the Pending class
 
 # Warnings outside 0xBxxx (PS3.7 Annex C, the Warning class).
 _GENERAL_WARNINGS = frozenset({0x0001, 0x0107, 0x0116})
@@ -108,7 +115,7 @@ _STATUSES: dict[int, tuple[str, str]] = {
         "UIDs of the file, then ask the peer's vendor.",
     ),
     RESOURCE_LIMITATION: ("Resource limitation", _SEND_AGAIN_LATER),
-    0xB000: (
+    COERCION: (
         "Coercion of Data Elements",
         "The peer changed attributes (patient identity, most often) to agree with its records. "
         + _KEPT_WITH_CARE,
@@ -152,6 +159,17 @@ _RANGES: tuple[tuple[int, int, str, str], ...] = (
     ),
 )
 
+# PS3.4 Tables C.4-1 to C.4-3: what these mean to a query or retrieval.
+_QUERY_STATUSES: dict[int, str] = {
+    0xA700: "Refused: Out of Resources",
+    0xA701: "Refused: Out of Resources, unable to calculate number of matches",
+    0xA702: "Refused: Out of Resources, unable to perform sub-operations",
+    0xA801: "Refused: Move Destination unknown",
+    0xA900: "Identifier does not match SOP Class",
+    0xB000: "Sub-operations complete, one or more failures",
+    _CANCEL: "Cancel",
+}
+
 
 def status_category(status: int) -> str:
     """Return the class of a status (PS3.7 Annex C), as it counts for a C-STORE.
@@ -188,6 +206,19 @@ def status_meaning(status: int) -> str:
         ``"Refused: Out of Resources"``, for one; ``"not a C-STORE status"`` for what is in neither.
     """
     return _meaning_and_remedy(status)[0]
+
+
+def query_status_meaning(status: int) -> str:
+    """Return what a status says of a query or retrieval, in the words of PS3.4 C.4, or else as `status_meaning`.
+
+    Parameters
+    ----------
+    status : int
+        Status (0000,0900) of the response.
+    """
+    if status & 0xF000 == 0xC000:
+        return "Unable to process"
+    return _QUERY_STATUSES.get(status) or status_meaning(status)
 
 
 def status_remedy(status: int) -> str:

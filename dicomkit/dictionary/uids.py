@@ -16,6 +16,10 @@ __all__ = [
     "GE_PRIVATE_LE",
     "RLE_LOSSLESS",
     "VERIFICATION",
+    "STUDY_ROOT_FIND",
+    "STUDY_ROOT_GET",
+    "COMMITMENT_PUSH_MODEL",
+    "COMMITMENT_INSTANCE",
     "MEDIA_STORAGE_DIRECTORY",
     "STORAGE_CLASSES",
     "TRANSFER_SYNTAXES",
@@ -42,6 +46,10 @@ _ENCAPSULATED = frozenset((RLE_LOSSLESS, "1.2.840.10008.1.2.1.98", "1.2.840.1000
 # The whole data set is deflated (PS3.5 A.5; the two JPIP ones in PS3.6 Table A-1).
 DEFLATED_SYNTAXES = frozenset((DEFLATED_LE, "1.2.840.10008.1.2.4.95", "1.2.840.10008.1.2.4.205"))
 VERIFICATION = "1.2.840.10008.1.1"  # PS3.4 Annex A, C-ECHO
+STUDY_ROOT_FIND = "1.2.840.10008.5.1.4.1.2.2.1"  # PS3.4 C.6.2.3
+STUDY_ROOT_GET = "1.2.840.10008.5.1.4.1.2.2.3"  # PS3.4 C.6.2.3
+COMMITMENT_PUSH_MODEL = "1.2.840.10008.1.20.1"  # PS3.4 J.3.5
+COMMITMENT_INSTANCE = "1.2.840.10008.1.20.1.1"  # PS3.4 J.3.5, the well-known one of the push model
 MEDIA_STORAGE_DIRECTORY = "1.2.840.10008.1.3.10"  # PS3.10 8.6, a DICOMDIR: never sent by C-STORE
 
 # What C-STORE carries: the Storage Service Class (PS3.4 B.5) with its retired classes, Non-Patient Object

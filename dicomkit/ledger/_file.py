@@ -1,7 +1,7 @@
 """The file of a ledger: the one way to open it, which harms no file that is something else.
 
-It is an SQLite database in WAL mode, with the tables of `ledger_schema`. Its application ID tells a ledger from other
-databases before anything is written, and its version is looked at then, too: a later one is refused.
+It is an SQLite database in WAL mode, with the tables of `_schema`. Its application ID tells a ledger from other
+databases before anything is written, and one of another version is refused.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from dicomkit.errors import LedgerError, without_folder
 from dicomkit.ledger._schema import APPLICATION_ID, SCHEMA_VERSION, expect_tables, make_tables
 
 __all__ = [
-    "BUSY_SECONDS",
     "Watch",
     "as_text",
     "connect_for_reading",
@@ -36,7 +35,7 @@ __all__ = [
 ]
 
 # How long another process may hold the ledger before that is an error. Its groups take milliseconds.
-BUSY_SECONDS = 30.0
+_BUSY_SECONDS = 30.0
 
 _HEADER_BYTES = 100  # of an SQLite database
 
@@ -46,14 +45,9 @@ _CHECKPOINT_PAGES = 4000
 
 
 def open_for_writing(path: Path) -> sqlite3.Connection:
-    """Open a ledger, or make one that only its owner may read.
+    """Open a ledger, or make one that only its owner may read; every function here may raise LedgerError.
 
     `synchronous` is FULL: when a commit returns, all that was committed so far is on the disk.
-
-    Raises
-    ------
-    LedgerError
-        It cannot be made or opened, is no ledger, or is one of a later version.
     """
     with named(path):
         # What a symbolic link points to may have to be made still.
@@ -62,7 +56,7 @@ def open_for_writing(path: Path) -> sqlite3.Connection:
         elif _is_empty(path):
             path.chmod(OWNER_ONLY)
         else:
-            _refuse_strangers(path)
+            _refuse_others(path)
         connection = _connect(path, "mode=rw")
         try:
             _prepare(connection, path)
@@ -76,17 +70,13 @@ def open_for_writing(path: Path) -> sqlite3.Connection:
 def open_log(path: Path) -> int:
     """A descriptor of the write-ahead log, for `sync`; it is there as long as a connection is open.
 
-    SQLite takes its locks on other files, so that closing this one takes none away, as POSIX has it for any
-    descriptor of a file.
+    Closing it takes no lock away (POSIX has it so for any descriptor of a file): SQLite locks other files.
     """
     return os.open(_wal_of(path), os.O_RDWR | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0))
 
 
 class Watch:
-    """Notices when an open ledger is no longer the file at its path, which SQLite would go on writing to.
-
-    Made when the ledger is open.
-    """
+    """Notices when an open ledger is no longer the file at its path, which SQLite would go on writing to."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -103,9 +93,7 @@ class Watch:
             except FileNotFoundError:
                 raise LedgerError(self._path, f"it was deleted while it was written to; {_AGAIN}") from None
             if _identity(status) != self._file:
-                raise LedgerError(
-                    self._path, f"another file took its place while it was written to; {_AGAIN}"
-                )
+                raise LedgerError(self._path, f"another file took its place meanwhile; {_AGAIN}")
             if status.st_size < _HEADER_BYTES:
                 raise damaged(self._path, "it was emptied while it was written to")
 
@@ -152,16 +140,13 @@ def sync(descriptor: int) -> None:
 
 @contextmanager
 def reading(path: Path) -> Iterator[sqlite3.Connection]:
-    """A connection that sees the ledger as it is now, whoever writes to it meanwhile; LedgerError as above."""
+    """A connection that sees the ledger as it is now, whoever writes to it meanwhile."""
     with named(path):
         if not _is_empty(path):
-            _refuse_strangers(path)
-        connection = connect_for_reading(path)
-        try:
+            _refuse_others(path)
+        with closing(connect_for_reading(path)) as connection:
             connection.execute("BEGIN")
             yield connection
-        finally:
-            connection.close()
 
 
 @contextmanager
@@ -169,12 +154,8 @@ def writing(path: Path) -> Iterator[sqlite3.Connection]:
     """A transaction on a ledger: committed at the end of the block, undone when it raises."""
     with reading(path):
         pass  # it must be there
-    connection = open_for_writing(path)
-    try:
-        with named(path), transaction(connection):
-            yield connection
-    finally:
-        connection.close()
+    with closing(open_for_writing(path)) as connection, named(path), transaction(connection):
+        yield connection
 
 
 @contextmanager
@@ -232,7 +213,7 @@ _REASONS = {
     sqlite3.SQLITE_READONLY: f"the file or its folder is read-only; {_ELSEWHERE}",
     sqlite3.SQLITE_CANTOPEN: f"the file or its folder may not be read or written; {_ELSEWHERE}",
     sqlite3.SQLITE_PERM: f"the file or its folder may not be read or written; {_ELSEWHERE}",
-    sqlite3.SQLITE_BUSY: f"another process has kept it locked for {BUSY_SECONDS:g} s; find and end that one",
+    sqlite3.SQLITE_BUSY: f"another process has kept it locked for {_BUSY_SECONDS:g} s; find and end that one",
     sqlite3.SQLITE_NOTADB: f"it is no ledger, nor any SQLite database; {_ELSEWHERE}",
     sqlite3.SQLITE_CORRUPT: _DAMAGED,
 }
@@ -251,7 +232,7 @@ def _connect(path: Path, options: str) -> sqlite3.Connection:
     return sqlite3.connect(
         f"{path.absolute().as_uri()}?{options}",
         uri=True,
-        timeout=BUSY_SECONDS,
+        timeout=_BUSY_SECONDS,
         isolation_level=None,
         check_same_thread=False,
     )
@@ -291,8 +272,8 @@ def _is_empty(path: Path) -> bool:
     return status.st_size == 0
 
 
-def _refuse_strangers(path: Path) -> None:
-    """Raise LedgerError, and leave the file as it is, when it is no ledger, or a later one.
+def _refuse_others(path: Path) -> None:
+    """Raise LedgerError, and leave the file as it is, when it is no ledger, or one of another version.
 
     The first look takes no locks and makes no files beside it. The application ID is in the file from the first
     commit on, so it is seen even while others are at work.
@@ -308,14 +289,11 @@ def _refuse_strangers(path: Path) -> None:
 
 
 def _look(path: Path, options: str) -> int:
-    connection = _connect(path, options)
-    try:
+    with closing(_connect(path, options)) as connection:
         (found,) = connection.execute("PRAGMA application_id").fetchone()
         if found == APPLICATION_ID:
             _version(path, connection)
         return int(found)
-    finally:
-        connection.close()
 
 
 def _version(path: Path, connection: sqlite3.Connection) -> int:

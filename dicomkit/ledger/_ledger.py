@@ -1,8 +1,4 @@
-"""The durable record of batches: what was sent, when, to whom, and what the peer said; for audit and for resume.
-
-`send_batch(..., ledger=path)` writes it while it runs (`ledger_writer`); here it is read, in the columns of every
-other frame of results, and what a verification found is added. Its tables are described in `ledger_schema`.
-"""
+"""A ledger as it is read: in the columns of every other frame of results; and what a verification adds to it."""
 
 from __future__ import annotations
 
@@ -166,17 +162,12 @@ class Ledger:
             rows = connection.execute(
                 f"SELECT {', '.join(_BATCH_KINDS)} FROM batches ORDER BY rowid"
             ).fetchall()
-        columns = zip(*rows, strict=True) if rows else ((),) * len(_BATCH_KINDS)
-        frame = pd.DataFrame(
-            {name: list(values) for name, values in zip(_BATCH_KINDS, columns, strict=True)}, dtype=object
-        )
+        frame = pd.DataFrame(rows, columns=[*_BATCH_KINDS], dtype=object)
 
         def typed() -> pd.DataFrame:
-            moments = {
-                name: pd.to_datetime(frame[name], utc=True, format="ISO8601")
-                for name in ("started_at", "ended_at")
-            }
-            return frame.assign(**moments).astype(_BATCH_KINDS)
+            for name in ("started_at", "ended_at"):
+                frame[name] = pd.to_datetime(frame[name], utc=True, format="ISO8601")
+            return frame.astype(_BATCH_KINDS)
 
         return _undamaged(self.path, typed)
 
@@ -245,12 +236,9 @@ _ONLY_LATEST = """
 def read_rows(connection: sqlite3.Connection, batch_id: str, *, latest: bool) -> Iterator[Row]:
     """Yield the rows of a batch as `SendResult.as_row` makes them, by instance and attempt."""
     for row in connection.execute(_ROWS % (_ONLY_LATEST if latest else ""), (batch_id,)):
-        moment = row[_STARTED_AT]
-        yield (
-            row
-            if moment is None
-            else (*row[:_STARTED_AT], datetime.fromisoformat(moment), *row[_STARTED_AT + 1 :])
-        )
+        if (moment := row[_STARTED_AT]) is not None:
+            row = (*row[:_STARTED_AT], datetime.fromisoformat(moment), *row[_STARTED_AT + 1 :])
+        yield row
 
 
 def _undamaged(path: Path, make: Callable[[], pd.DataFrame]) -> pd.DataFrame:
@@ -268,12 +256,10 @@ def _with_verdicts(frame: pd.DataFrame, verdicts: dict[tuple[str, int], list[str
     rows = [verdicts.get(key, nothing) for key in keys]
     for name, values in zip(VERIFICATION_COLUMNS, zip(*rows, strict=True), strict=True):
         if name == "verified":
-            kind = pd.CategoricalDtype(["yes", "no", "unknown"])
-            frame[name] = pd.Categorical(values, dtype=kind)
+            frame[name] = pd.Categorical(values, ["yes", "no", "unknown"])
         elif name == "verified_at":
-            frame[name] = pd.to_datetime(pd.Series(values), utc=True, format="ISO8601").astype(
-                "datetime64[us, UTC]"
-            )
+            moments = pd.to_datetime(pd.Series(values), utc=True, format="ISO8601")
+            frame[name] = moments.astype("datetime64[us, UTC]")
         else:
             frame[name] = pd.array(list(values), dtype=pd.StringDtype())
     return frame

@@ -1,15 +1,17 @@
 """What earlier batches stored at a peer, so that it is not sent there again.
 
 An instance is the same when its SOP Instance UID and its fingerprint are, and a peer when its host, port and called
-AE title are. What an archive was asked for by name, or holds by now, is for `verify` to find out.
+AE title are. What an archive holds by now is for `verify` to find out.
 """
 
 from __future__ import annotations
 
 import sqlite3
 from datetime import datetime
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
+from dicomkit._support.frozen import Frozen
+from dicomkit.errors import LedgerError
 from dicomkit.ledger._file import connect_for_reading, named
 
 if TYPE_CHECKING:
@@ -24,7 +26,7 @@ HELD = "this peer stored it before"
 
 
 def fingerprint(instance: Instance) -> str:
-    """By what the same content is known again, without reading a file.
+    """What the same content has in common, found without reading a file.
 
     Size and modification time of a file; of an archive's member those of the archive, and the member's place,
     size and CRC; the SHA-256 digest of what is in memory only, its transfer syntax before its data set.
@@ -43,36 +45,19 @@ def fingerprint(instance: Instance) -> str:
     return f"{mark}:{content.header_offset}:{content.size}:{content.crc:08x}"
 
 
-class Past(NamedTuple):
-    """What the ledger knows of an instance.
-
-    Attributes
-    ----------
-    fingerprint : str
-    is_held : bool
-        An earlier batch stored it at this peer, so it need not be sent.
-    sentence : str
-        Which batch did and when; or what is to be said of sending it; mostly empty.
-    """
+class Past(Frozen):
+    """What the ledger knows of an instance."""
 
     fingerprint: str
-    is_held: bool = False
-    sentence: str = ""
+    is_held: bool = False  # an earlier batch stored it at this peer, so it need not be sent
+    sentence: str = ""  # which batch did and when; or what is to be said of sending it
 
 
 class Resume:
     """Looks instances up in the ledger that a batch is being written to; one thread at a time.
 
-    Parameters
-    ----------
-    writer : LedgerWriter
-        Told when the ledger cannot be read, which ends the batch as when it cannot be written.
-    peer : Peer
-        To which the batch is sent.
-    batch_id : str
-        Of the batch, whose own rows are no past.
-    skips : bool
-        Whether anything is looked up; without, instances only get their fingerprints.
+    A ledger that cannot be read ends the batch, by `writer`, as one does that cannot be written. Rows of the batch
+    itself are no past. Without `skips` nothing is looked up, and instances only get their fingerprints.
     """
 
     def __init__(self, writer: LedgerWriter, peer: Peer, batch_id: str, *, skips: bool) -> None:
@@ -102,8 +87,6 @@ class Resume:
         mark = fingerprint(instance)
         if self._connection is None:
             return Past(mark)
-        from dicomkit.errors import LedgerError
-
         try:
             with named(self._writer.path):
                 return self._find(self._connection, instance.sop_instance_uid, mark)
@@ -145,7 +128,7 @@ class Resume:
                     return Past(
                         mark,
                         sentence=f"sent again, since verification by {verified_by} did not find it there as it was "
-                        f"sent, {_said(verified_at)}",
+                        f"sent, {_on(verified_at)}",
                     )
         return Past(mark, True, sentence)
 
@@ -172,8 +155,8 @@ def _any(connection: sqlite3.Connection, question: str) -> bool:
 
 def _when_and_by(row: tuple[str, str, str, int]) -> str:
     batch_id, started_at, *_ = row
-    return f"{_said(started_at)} in batch {batch_id}"
+    return f"{_on(started_at)} in batch {batch_id}"
 
 
-def _said(moment: str) -> str:
+def _on(moment: str) -> str:
     return f"on {datetime.fromisoformat(moment):%Y-%m-%d at %H:%M:%S} UTC"

@@ -5,13 +5,13 @@ no release has written 1 or 2.
 
 ``batches``
     A row for each `send_batch`, written before it connects: `number`, by which the other tables know it,
-    `batch_id`, `started_at`, `ended_at` (null while it runs, and for ever when it was killed), the peer (`host`,
+    `batch_id`, `started_at`, `ended_at` (null while it runs, and for good when it was killed), the peer (`host`,
     `port`, `calling_aet`, `called_aet`), `setting_id`, `setting_name`, `dicomkit_version`, and the counts, which
     agree with the rows at any moment: `attempts`, `instances` (those with a final row), of these `stored` (with a
     warning or without), `skipped` and `failed` (all others); and `interrupted` (0 or 1).
 ``attempts``
     To be read, a view: a row for each attempt, with the columns of `dicomkit.results.COLUMNS` and `fingerprint`, by
-    which a later batch knows the same content again.
+    which a later batch recognises the same content.
 ``attempt_values``
     What that view takes its rows from: those columns but for the batch's own, which stand in `batches` once. `id`
     grows as rows are written; (`batch`, `instance`, `attempt`) is unique.
@@ -32,7 +32,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dicomkit.results import ALWAYS_THERE, COLUMNS, KIND_OF_COLUMN
+from dicomkit.results import COLUMN_OF, COLUMNS
 
 if TYPE_CHECKING:
     import sqlite3
@@ -49,29 +49,19 @@ __all__ = [
 SCHEMA_VERSION = 3
 APPLICATION_ID = 0x44434B4C
 
-BATCH_COLUMNS = ("batch_id", "calling_aet", "called_aet", "host", "port")
+BATCH_COLUMNS = tuple(name for name, column in COLUMN_OF.items() if column.is_of_batch)
 """The columns of results that are the same in every row of a batch."""
 
 VALUE_COLUMNS = (*(name for name in COLUMNS if name not in BATCH_COLUMNS), "fingerprint")
-"""What is kept of each attempt: all other columns of results, and by what its content is known again."""
-
-_SQL_TYPES = {
-    "string": "TEXT",
-    "float64": "REAL",
-    "int64": "INTEGER",
-    "Int64": "INTEGER",
-    "UInt16": "INTEGER",
-}
-
-
-def _from_its_table(column: str) -> str:
-    return f"{'batches' if column in BATCH_COLUMNS else 'attempt_values'}.{column}"
-
+"""What is kept of each attempt: all other columns of results, and the fingerprint of its content."""
 
 _VALUE_TYPES = ",\n  ".join(
-    f"{name} {_SQL_TYPES.get(KIND_OF_COLUMN.get(name, 'string'), 'TEXT')}"
-    f"{' NOT NULL' if name in ALWAYS_THERE else ''}"
-    for name in VALUE_COLUMNS
+    f"{column.name} {column.kind.sql}{'' if column.is_null else ' NOT NULL'}"
+    for column in COLUMN_OF.values()
+    if not column.is_of_batch
+)
+_VIEW_COLUMNS = ", ".join(
+    f"{'batches' if name in BATCH_COLUMNS else 'attempt_values'}.{name}" for name in (*COLUMNS, "fingerprint")
 )
 _SCHEMA = (
     """CREATE TABLE batches (
@@ -94,8 +84,8 @@ _SCHEMA = (
   interrupted INTEGER NOT NULL DEFAULT 0
 )""",
     "CREATE TABLE attempt_values (\n  id INTEGER PRIMARY KEY,\n  batch INTEGER NOT NULL,\n"
-    f"  {_VALUE_TYPES},\n  UNIQUE (batch, instance, attempt)\n)",
-    f"CREATE VIEW attempts AS SELECT {', '.join(map(_from_its_table, (*COLUMNS, 'fingerprint')))}\n"
+    f"  {_VALUE_TYPES},\n  fingerprint TEXT,\n  UNIQUE (batch, instance, attempt)\n)",
+    f"CREATE VIEW attempts AS SELECT {_VIEW_COLUMNS}\n"
     "FROM batches JOIN attempt_values ON attempt_values.batch = batches.number",
     """CREATE TABLE stored_instances (
   sop_instance_uid TEXT NOT NULL,

@@ -1,9 +1,9 @@
-"""One batch's way into a ledger: rows in from any thread, out in groups.
+"""One batch's way into a ledger: rows come from any thread, and are written in groups.
 
-Strategy: a group is committed by the worker whose row completes it. Such a commit (`synchronous` NORMAL) survives the
-end of this process, and does not wait for the disk. Four times a second the thread that conducts the batch commits
-what makes no group, and has the system bring the write-ahead log to the disk, for which no worker waits. A power cut
-costs the rows since then, and no more.
+A group is committed by the worker whose row completes it. Such a commit (`synchronous` NORMAL) survives the end of
+this process, and does not wait for the disk. Four times a second the thread that runs the batch commits what makes no
+group, and has the system bring the write-ahead log to the disk, for which no worker waits. A power cut costs the rows
+since then, and no more.
 """
 
 from __future__ import annotations
@@ -72,26 +72,15 @@ _END = "UPDATE batches SET ended_at = ?, interrupted = ? WHERE number = ?"
 
 
 class LedgerWriter:
-    """A ledger, open for one batch.
-
-    Parameters
-    ----------
-    path : str or path-like
-        An existing ledger, or where a new one is made.
+    """A ledger, open for one batch; made where there is none. May raise LedgerError.
 
     Attributes
     ----------
-    path : Path
     trouble : str
         What keeps rows from the ledger, in a sentence, and that for good; empty when nothing does. The rows that it
         does not have are kept in memory then.
     is_lost : bool
         Whether it can no longer give the rows that it had, so that all of them that can be had are in memory.
-
-    Raises
-    ------
-    LedgerError
-        It cannot be made, opened or written, is no ledger, or is one of a later version.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:

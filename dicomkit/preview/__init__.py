@@ -3,7 +3,7 @@
 Everything between the stored values and the screen is a pure function, so that the browser can do the same arithmetic
 and be held against it. The order of operations is that of PS3.3 C.7.6.3, C.11.1 and C.11.2: decoding; the stored bits
 out of the bits allocated, once; the modality transformation; a VOI LUT or a window; then inversion, and the display
-shutter. A look is one of `Grey.vois`, told by its place there and never by its name: first what the file has, its VOI
+shutter. A look is one of `Grey.vois`, known by its place there and never by its name: first what the file has, its VOI
 LUTs and then its windows in their order (or P-Values as they are stored), then the full range, then the customary
 windows of CT; `labels_of` gives each a name of its own.
 

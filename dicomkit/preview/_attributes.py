@@ -135,7 +135,7 @@ def modality_of(dataset: Dataset, index: int) -> Modality:
 
 
 def stored_range(dataset: Dataset) -> tuple[int, int]:
-    """Return the smallest and the largest value that the bits stored can tell (PS3.3 C.7.6.3.1)."""
+    """Return the smallest and the largest value that the bits stored can hold (PS3.3 C.7.6.3.1)."""
     bits = dataset.get("BitsStored") or dataset.get("BitsAllocated") or 16
     return (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if _is_signed(dataset) else (0, 2**bits - 1)
 

@@ -53,7 +53,7 @@ def _head(dataset: Dataset, file: Path | None) -> bytes:
 def parsed(head: bytes) -> Codestream:
     """Return what a codestream that begins so says of itself.
 
-    Colours of JPEG are told by component identifiers, the marker of Adobe (0 for RGB, 1 for YCbCr), or that of JFIF.
+    JPEG says its colours by component identifiers, the marker of Adobe (0 for RGB, 1 for YCbCr), or that of JFIF.
     """
     if not head.startswith((SOI, SOC_SIZ)):
         return Codestream()

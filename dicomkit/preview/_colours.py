@@ -64,7 +64,7 @@ def _rgb(samples: NDArray[Any], kind: str, bits: int) -> NDArray[np.uint8]:
 
         converted: NDArray[np.uint8] = convert_color_space(samples.astype(np.uint8), "YBR_FULL", "RGB")
         return converted
-    scaled = samples.astype(np.float64) * 255 / (2**bits - 1)  # the largest that `bits` can tell becomes 255
+    scaled = samples.astype(np.float64) * 255 / (2**bits - 1)  # the largest that `bits` can hold becomes 255
     for start, (offset, matrix) in _YBR.items():
         if kind.startswith(start):
             return round_half_up((scaled - offset) @ matrix)

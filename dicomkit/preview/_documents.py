@@ -101,21 +101,7 @@ def encapsulated_pdf(dataset: Dataset) -> bytes:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Waveform:
-    """One multiplex group of a waveform object (PS3.3 C.10.9).
-
-    Attributes
-    ----------
-    name : str
-        Its label, may be empty.
-    rate_hz : float
-        Samples a second.
-    channels : tuple of str
-        What each channel is.
-    units : tuple of str
-        Of each channel's samples, may be empty.
-    samples : array of float32
-        Channels by samples, in those units.
-    """
+    """One multiplex group of a waveform object (PS3.3 C.10.9): `samples` are channels by samples, in their units."""
 
     name: str
     rate_hz: float
@@ -124,9 +110,7 @@ class Waveform:
     samples: NDArray[np.float32]
 
     def thinned(self, most: int) -> Waveform:
-        """Return it with at most `most` samples a channel: of each stretch the smallest and the largest, so that no
-        peak is lost.
-        """
+        """Return it with at most `most` samples a channel: the smallest and the largest of each stretch."""
         count = self.samples.shape[1]
         if count <= most:
             return self

@@ -23,17 +23,7 @@ _BIT_POSITION, _LABEL, _DATA = 0x0102, 0x1500, 0x3000
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Overlay:
-    """One overlay of one frame.
-
-    Attributes
-    ----------
-    name : str
-        Its label, else its description, else its group.
-    row, column : int
-        Where its first pixel lies in the picture, from 0; may be negative.
-    bitmap : array of bool
-        Rows by columns.
-    """
+    """One overlay of one frame; its first pixel lies at `row` and `column` of the picture, from 0, maybe negative."""
 
     name: str
     row: int

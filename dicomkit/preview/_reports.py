@@ -20,18 +20,9 @@ _CODE_KEYWORDS = ("CodeMeaning", "CodeValue", "LongCodeValue", "URNCodeValue")
 
 @dataclass(frozen=True, slots=True)
 class ReportLine:
-    """One content item of a structured report (PS3.3 C.17.3).
+    """One content item of a structured report (PS3.3 C.17.3): what its Concept Name means, and what it says.
 
-    Attributes
-    ----------
-    depth : int
-        How deep in the tree, the title being 0.
-    relation : str
-        How it relates to the item above ("contains", "has concept mod", ...), empty for the title.
-    name : str
-        The meaning of its Concept Name, may be empty.
-    value : str
-        What it says, with its unit; empty for a container.
+    The title has depth 0, and no relation to an item above ("contains", ...); a container has no value.
     """
 
     depth: int

@@ -98,8 +98,9 @@ def _one_series(objects: list[tuple[Dataset | Path, Dataset]]) -> Series:
     stacks = _stacks(placed) if all(place.is_known for place in placed) else [_by_number(placed)]
     stacks.append(_by_number(apart))
     ordered = sorted(stacks, key=lambda stack: min((one.numbers for one in stack), default=()))
-    slices = [place.slice for stack in ordered for place in stack]
-    return Series(_name_of(objects[0][1]), tuple(slices))
+    said = (text_at(objects[0][1], keyword) for keyword in ("Modality", "SeriesNumber", "SeriesDescription"))
+    name = " · ".join(filter(None, said)) or "Series"
+    return Series(name, tuple(place.slice for stack in ordered for place in stack))
 
 
 def _places(origin: Dataset | Path, header: Dataset) -> list[_Place]:
@@ -110,9 +111,8 @@ def _places(origin: Dataset | Path, header: Dataset) -> list[_Place]:
     places = []
     for index in range(frame_count(header) if "Rows" in header else 1):
         corner = numbers(frame_attribute(header, index, "PlanePositionSequence", "ImagePositionPatient"))
-        cosines = numbers(
-            frame_attribute(header, index, "PlaneOrientationSequence", "ImageOrientationPatient")
-        )
+        plane = frame_attribute(header, index, "PlaneOrientationSequence", "ImageOrientationPatient")
+        cosines = numbers(plane)
         if index < len(offsets) and len(corner) == 3 and len(cosines) == 6:
             corner = _of_grid(corner, cosines, offsets, index)
         places.append(_Place(Slice(origin, index), corner, cosines, (acquisition, instance), is_localizer))
@@ -157,8 +157,3 @@ def _along_normal(cosines: NDArray[np.float64], stack: list[_Place]) -> list[_Pl
     normal = _normal(cosines)
     # To the micrometre: equal positions stay equal, and then numbers decide, and frames their own order.
     return sorted(stack, key=lambda place: (round(float(np.dot(normal, place.corner)), 3), *place.numbers))
-
-
-def _name_of(header: Dataset) -> str:
-    parts = (text_at(header, keyword) for keyword in ("Modality", "SeriesNumber", "SeriesDescription"))
-    return " · ".join(filter(None, parts)) or "Series"

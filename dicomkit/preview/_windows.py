@@ -53,20 +53,10 @@ class Rescale:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LookupTable:
-    """A modality LUT or a VOI LUT (PS3.3 C.11.1.1 and C.11.2.1.1).
+    """A modality LUT or a VOI LUT (PS3.3 C.11.1.1 and C.11.2.1.1), its outputs of `bits` bits.
 
-    Attributes
-    ----------
-    first : int
-        The input that the first entry is for; smaller ones take the first entry, too large ones the last.
-    entries : array of uint16
-        The outputs.
-    bits : int
-        How many bits an output has.
-    name : str
-        What the data set calls it (LUT Explanation), may be empty.
-    note : str
-        What is odd about it, in words; empty where nothing is.
+    Inputs below `first` take the first entry, too large ones the last. `name` is the LUT Explanation, and `note` says
+    what is odd about the table.
     """
 
     first: int
@@ -83,22 +73,13 @@ class LookupTable:
         return outputs
 
     def to_8bit(self, values: NDArray[Any]) -> NDArray[np.uint8]:
-        """Return the outputs, the largest that `bits` can tell becoming 255."""
+        """Return the outputs, the largest that `bits` can hold becoming 255."""
         return round_half_up(self.values(values) * WHITE / (2**self.bits - 1))
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A window over modality values.
-
-    Attributes
-    ----------
-    center, width : float
-        In modality units (HU for CT).
-    function : {"LINEAR", "LINEAR_EXACT", "SIGMOID"}
-        PS3.3 C.11.2.1.2 and C.11.2.1.3.
-    name : str
-        What the data set or the custom of the trade calls it, may be empty.
+    """A window over modality values, in their unit (HU for CT), by a function of PS3.3 C.11.2.1.2 or C.11.2.1.3.
 
     Raises
     ------

@@ -4,24 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dicomkit.results._row import (
-    ALWAYS_THERE,
-    COLUMNS,
-    KIND_OF_COLUMN,
-    Outcome,
-    Row,
-    SendError,
-    SendResult,
-    column_array,
-    dtypes,
-    encodable,
-    frame_of_rows,
-    in_words,
-    to_frame,
-    tone_of,
-)
+from dicomkit.results._columns import ALWAYS_THERE, COLUMN_OF, COLUMNS
+from dicomkit.results._outcome import Outcome, in_words, tone_of
+from dicomkit.results._row import Row, SendError, SendResult, encodable
 
 if TYPE_CHECKING:
+    from dicomkit.results._frame import column_array as column_array
+    from dicomkit.results._frame import dtypes as dtypes
+    from dicomkit.results._frame import frame_of_rows as frame_of_rows
+    from dicomkit.results._frame import to_frame as to_frame
     from dicomkit.results._read import read_in_file_order as read_in_file_order
     from dicomkit.results._read import read_results as read_results
     from dicomkit.results._summary import count_outcomes as count_outcomes
@@ -30,22 +21,18 @@ if TYPE_CHECKING:
     from dicomkit.results._write import ResultsFile as ResultsFile
     from dicomkit.results._write import known_suffix as known_suffix
 
-# Reading and writing files costs the import of csv, which a sender without `results` does not pay.
+# What a sender without `results` does not load.
 _WHEN_USED = {
-    "DTYPES": "_row",
-    "ResultsFile": "_write",
-    "count_outcomes": "_summary",
-    "expect_columns": "_summary",
-    "final_rows": "_summary",
-    "known_suffix": "_write",
-    "read_in_file_order": "_read",
-    "read_results": "_read",
+    "_frame": ["column_array", "dtypes", "frame_of_rows", "to_frame"],
+    "_read": ["read_in_file_order", "read_results"],
+    "_summary": ["count_outcomes", "expect_columns", "final_rows"],
+    "_write": ["ResultsFile", "known_suffix"],
 }
 
 __all__ = [
     "ALWAYS_THERE",
     "COLUMNS",
-    "KIND_OF_COLUMN",
+    "COLUMN_OF",
     "Outcome",
     "ResultsFile",
     "Row",
@@ -68,8 +55,9 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    if name not in _WHEN_USED:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    return getattr(import_module(f"{__name__}.{_WHEN_USED[name]}"), name)
+    for module, names in _WHEN_USED.items():
+        if name in names:
+            return getattr(import_module(f"{__name__}.{module}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dicomkit.errors import without_folder
-from dicomkit.results._row import ALWAYS_THERE, CATEGORIES, COLUMNS, KIND_OF_COLUMN, column_array
+from dicomkit.results._columns import COLUMN_OF, COLUMNS
+from dicomkit.results._frame import column_array
 from dicomkit.results._write import import_pyarrow, known_suffix
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def read_results(path: str | os.PathLike[str]) -> pd.DataFrame:
     several batches, one batch after the other.
 
     Columns that are not ours follow after ours as they are in the file (those of a CSV file as strings). An empty
-    cell is null, save in the columns that are never null (`detail`, for one), where it is an empty text.
+    cell is null, except in the columns that are never null (`detail`, for one), where it is an empty text.
 
     Parameters
     ----------
@@ -105,7 +106,7 @@ def _whole_rows(path: Path, reader: Iterable[list[str]], width: int) -> Iterator
         elif row:
             raise ValueError(
                 f"{path.name}, row {number} has {len(row)} cells and the header has {width}: the file was cut off or "
-                "changed; mend or delete that row"
+                "changed; correct or delete that row"
             )
 
 
@@ -168,7 +169,7 @@ def _other_columns(path: Path, names: Sequence[str]) -> list[str]:
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise ValueError(f"{path.name} has the columns {', '.join(twice)} twice; keep one of each")
-    return [name for name in names if name not in KIND_OF_COLUMN]
+    return [name for name in names if name not in COLUMN_OF]
 
 
 def _frame(path: Path, column: Callable[[str], Sequence[object]], *, first_row: int = 1) -> pd.DataFrame:
@@ -181,10 +182,10 @@ def _frame(path: Path, column: Callable[[str], Sequence[object]], *, first_row: 
 
 def _parsed(path: Path, name: str, values: Sequence[object], first_row: int) -> list[Any]:
     """Return the values of a column as plain Python values and None, whether they were text or came typed."""
-    kind = KIND_OF_COLUMN[name]
-    parse, wanted = _PARSERS[kind]
-    may_be_empty = kind == "string" or name not in ALWAYS_THERE
-    empty = "" if name in ALWAYS_THERE else None
+    column, kind = COLUMN_OF[name], COLUMN_OF[name].kind
+    parse = _one_of(kind.categories) if kind.categories else _PARSERS[kind.dtype]
+    may_be_empty = column.is_null or kind.dtype == "string"
+    empty = None if column.is_null else ""
     parsed = []
     for row, value in enumerate(values, first_row):
         if may_be_empty and (value is None or value == ""):
@@ -194,7 +195,7 @@ def _parsed(path: Path, name: str, values: Sequence[object], first_row: int) -> 
             parsed.append(parse(value))
         except (ValueError, TypeError, OverflowError) as error:
             raise ValueError(
-                f"{path.name}, row {row}: {name} is {value!r:.60}, not {wanted}; correct that cell"
+                f"{path.name}, row {row}: {name} is {value!r:.60}, not {kind.words}; correct that cell"
             ) from error
     return parsed
 
@@ -237,13 +238,12 @@ def _one_of(known: Sequence[str]) -> Callable[[Any], str]:
 _INT64_MIN, _INT64_MAX = -(2**63), 2**63 - 1
 _UINT16_MAX = 2**16 - 1
 
-# How the values of each kind of column are read, and what they are called when they are something else.
-_PARSERS: dict[str, tuple[Callable[[Any], Any], str]] = {
-    "string": (_text, "a text"),
-    "int64": (_whole_number, "a whole number"),
-    "Int64": (_whole_number, "a whole number"),
-    "UInt16": (_status, "a status from 0 to 65535"),
-    "float64": (float, "a number"),
-    "datetime64[us, UTC]": (_moment, "a date and time in ISO 8601"),
+_PARSERS: dict[str, Callable[[Any], Any]] = {
+    "string": _text,
+    "int64": _whole_number,
+    "Int64": _whole_number,
+    "UInt16": _status,
+    "float64": float,
+    "datetime64[us, UTC]": _moment,
 }
-_PARSERS |= {kind: (_one_of(known), f"one of {', '.join(known)}") for kind, known in CATEGORIES.items()}
+"""How the values of a column of each dtype are read; upon another value they raise what `_parsed` catches."""

@@ -1,131 +1,34 @@
-"""What became of each attempt, and the table of it: outcomes, rows, the frame and its columns.
-
-One attempt is one `SendResult`; the row, the frame and the files all come from its fields through `COLUMNS`,
-so that a result reads the same wherever it is met.
-"""
+"""The row: one attempt at sending one instance, and how it ended."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from enum import StrEnum
-from functools import cache
-from itertools import islice
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, Any
 
 from dicomkit._support.frozen import Frozen
 from dicomkit.dictionary.statuses import status_category, status_meaning
 from dicomkit.dictionary.uids import uid_name
-from dicomkit.errors import (
-    AssociationAborted,
-    AssociationRejected,
-    ConnectionFailed,
-    DicomkitError,
-    Interrupted,
-    PeerTimedOut,
-    WireError,
-    file_name,
-    without_comment,
-)
+from dicomkit.errors import DicomkitError, file_name, without_comment
+from dicomkit.results._columns import COLUMN_OF
+from dicomkit.results._outcome import Outcome, in_words, tone_of
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    import pandas as pd
-
     from dicomkit.messages import TextMessage
 
-    DTYPES: dict[str, Any]
-
-__all__ = [
-    "Outcome",
-    "Row",
-    "SendResult",
-    "COLUMNS",
-    "CATEGORIES",
-    "KIND_OF_COLUMN",
-    "ALWAYS_THERE",
-    "to_frame",
-    "frame_of_rows",
-    "column_array",
-    "dtypes",
-    "encodable",
-]
+__all__ = ["Row", "SendError", "SendResult", "encodable"]
 
 
 Row = tuple[Any, ...]
 """One attempt as the values of `COLUMNS`, in their order."""
 
-
-class Outcome(StrEnum):
-    """How an attempt ended; the value is what the `outcome` column holds."""
-
-    STORED = "stored"
-    STORED_WITH_WARNING = "stored_with_warning"
-    REFUSED = "refused"
-    FAILED = "failed"
-    NOT_ACCEPTED = "not_accepted"
-    REJECTED = "rejected"
-    CONNECTION_FAILED = "connection_failed"
-    ABORTED = "aborted"
-    TIMED_OUT = "timed_out"
-    UNREADABLE = "unreadable"
-    INVALID_MESSAGE = "invalid_message"
-    SKIPPED = "skipped"
-    CANCELLED = "cancelled"
-
-    @staticmethod
-    def of_status(status: int) -> Outcome:
-        """Return the outcome that a C-STORE response with that status stands for (PS3.4 B.2.3, PS3.7 C)."""
-        category = status_category(status)
-        if category == "Success":
-            return Outcome.STORED
-        if category == "Warning":
-            return Outcome.STORED_WITH_WARNING
-        return Outcome.REFUSED if status & 0xFF00 == _REFUSED else Outcome.FAILED
-
-    @staticmethod
-    def of_error(error: WireError) -> Outcome:
-        """Return the outcome of an attempt which that error ended; an error of no known kind is `ABORTED`."""
-        for kind, outcome in _OUTCOME_OF_ERROR:
-            if isinstance(error, kind):
-                return outcome
-        return Outcome.ABORTED
-
-    @property
-    def is_stored(self) -> bool:
-        """Whether the peer said that it holds the instance, with a warning or without."""
-        return self is Outcome.STORED or self is Outcome.STORED_WITH_WARNING
-
-    @property
-    def is_failure(self) -> bool:
-        """Whether it was to be stored and is not: neither stored nor skipped."""
-        return not (self.is_stored or self is Outcome.SKIPPED)
-
-
-def tone_of(outcome: Outcome) -> str:
-    """Return ``good``, ``warning``, ``bad``, or ``none`` for what was not tried: how pictures and tables show it."""
-    if outcome is Outcome.STORED:
-        return "good"
-    if outcome is Outcome.STORED_WITH_WARNING:
-        return "warning"
-    return "none" if outcome in (Outcome.SKIPPED, Outcome.CANCELLED) else "bad"
-
-
-def in_words(outcome: str) -> str:
-    """Return an outcome as people say it: ``stored with warning``."""
-    return outcome.replace("_", " ")
-
-
-_REFUSED = 0xA700  # Refused: Out of Resources, 0xA7xx; PS3.4 Table B.2-1
-
-_OUTCOME_OF_ERROR: tuple[tuple[type[WireError], Outcome], ...] = (
-    (ConnectionFailed, Outcome.CONNECTION_FAILED),
-    (AssociationRejected, Outcome.REJECTED),
-    (PeerTimedOut, Outcome.TIMED_OUT),
-    (Interrupted, Outcome.CANCELLED),
-    (AssociationAborted, Outcome.ABORTED),
-)
+# `_value_` is `value` without the call of a property.
+_values_of = attrgetter(*("outcome._value_" if name == "outcome" else name for name in COLUMN_OF))
+_TEXTS = [place for place, column in enumerate(COLUMN_OF.values()) if column.kind.dtype == "string"]
+_texts_of = itemgetter(*_TEXTS)
+_IS_NULL = [column.is_null for column in COLUMN_OF.values()]
+_texts_or_null_of = itemgetter(*(place for place in _TEXTS if _IS_NULL[place]))
 
 
 class SendResult(Frozen, kw_only=True):
@@ -204,8 +107,7 @@ class SendResult(Frozen, kw_only=True):
     @property
     def sop_class_name(self) -> str | None:
         """Name of the SOP class (PS3.6), its UID when it has none here, None when it is not known."""
-        uid = self.sop_class_uid
-        return None if uid is None else uid_name(uid)
+        return uid_name(self.sop_class_uid) if self.sop_class_uid else None
 
     @property
     def response(self) -> TextMessage | None:
@@ -233,39 +135,16 @@ class SendResult(Frozen, kw_only=True):
         An empty UID, modality or transfer syntax is None here: it says no more than an absent one. Bytes of a
         file name that are no text become backslash escapes, since no results file could hold them.
         """
-        status, sop_class = self.status, self.sop_class_uid or None
-        row = (
-            self.batch_id,
-            self.instance,
-            self.attempt,
-            self.outcome._value_,  # as `value` is, without the two calls that it takes
-            status,
-            None if status is None else status_category(status),
-            None if status is None else status_meaning(status),
-            self.detail,
-            self.source,
-            sop_class,
-            sop_class and uid_name(sop_class),
-            self.sop_instance_uid or None,
-            self.study_instance_uid or None,
-            self.series_instance_uid or None,
-            self.modality or None,
-            self.size_bytes,
-            self.transfer_syntax or None,
-            self.sent_transfer_syntax or None,
-            self.calling_aet,
-            self.called_aet,
-            self.host,
-            self.port,
-            self.association,
-            self.started_at,
-            self.duration_ms,
-            self.response_ms,
-        )
-        # One look at all texts together, since hardly a row has what is to be escaped, and there are many rows.
-        if "".join(filter(None, _texts_of(row))).isascii():
-            return row
-        return tuple(encodable(value) if isinstance(value, str) else value for value in row)
+        row: Row = _values_of(self)
+        # One look at all texts together, since hardly a row has what is to be changed, and there are many rows.
+        if "" in _texts_or_null_of(row):
+            row = tuple(
+                None if value == "" and is_null else value
+                for value, is_null in zip(row, _IS_NULL, strict=True)
+            )
+        if not "".join(filter(None, _texts_of(row))).isascii():
+            row = tuple(encodable(value) if isinstance(value, str) else value for value in row)
+        return row
 
     @property
     def _peer(self) -> str:
@@ -297,7 +176,6 @@ class SendResult(Frozen, kw_only=True):
     def _repr_html_(self) -> str:
         """Show the attempt in a notebook, without what may name a patient: the folder, and the peer's comment."""
         from dicomkit._support.html import facts_table, marked, shown
-        from dicomkit.errors import file_name, without_comment
 
         detail = without_comment(self.detail)
         facts = {
@@ -330,131 +208,3 @@ def encodable(text: str) -> str:
     if text.isascii():
         return text
     return text.encode("utf-8", "backslashreplace").decode()
-
-
-KIND_OF_COLUMN = {
-    "batch_id": "string",
-    "instance": "int64",
-    "attempt": "int64",
-    "outcome": "outcome",
-    "status": "UInt16",
-    "status_category": "status_category",
-    "status_meaning": "string",
-    "detail": "string",
-    "source": "string",
-    "sop_class_uid": "string",
-    "sop_class_name": "string",
-    "sop_instance_uid": "string",
-    "study_instance_uid": "string",
-    "series_instance_uid": "string",
-    "modality": "string",
-    "size_bytes": "Int64",
-    "transfer_syntax": "string",
-    "sent_transfer_syntax": "string",
-    "calling_aet": "string",
-    "called_aet": "string",
-    "host": "string",
-    "port": "int64",
-    "association": "Int64",
-    "started_at": "datetime64[us, UTC]",
-    "duration_ms": "float64",
-    "response_ms": "float64",
-}
-
-COLUMNS: tuple[str, ...] = tuple(KIND_OF_COLUMN)
-
-_texts_of = itemgetter(*(index for index, kind in enumerate(KIND_OF_COLUMN.values()) if kind == "string"))
-
-# What the two categorical kinds hold, in this order.
-CATEGORIES: dict[str, list[str]] = {
-    "outcome": [outcome.value for outcome in Outcome],
-    "status_category": ["Success", "Warning", "Failure"],
-}
-
-# Columns that are never null; an empty text stands where there is nothing to say.
-ALWAYS_THERE = frozenset(
-    {
-        "batch_id",
-        "instance",
-        "attempt",
-        "outcome",
-        "detail",
-        "source",
-        "calling_aet",
-        "called_aet",
-        "host",
-        "port",
-    }
-)
-
-# Rows turned into columns at a time: bounds what a long batch needs beside its frame.
-_CHUNK_ROWS = 100_000
-
-
-def to_frame(results: Iterable[SendResult]) -> pd.DataFrame:
-    """Return one row per result, with the columns of `COLUMNS` and the dtypes of `DTYPES`, also when empty.
-
-    Parameters
-    ----------
-    results : iterable of SendResult
-        Taken once, in order.
-    """
-    return frame_of_rows(result.as_row() for result in results)
-
-
-def frame_of_rows(rows: Iterable[tuple[Any, ...]]) -> pd.DataFrame:
-    """Return the frame of rows that are as `SendResult.as_row` makes them."""
-    import pandas as pd
-
-    rows = iter(rows)
-    frames = [_frame_of_chunk(chunk) for chunk in iter(lambda: list(islice(rows, _CHUNK_ROWS)), [])]
-    if not frames:
-        return _frame_of_chunk([])
-    return frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
-
-
-def _frame_of_chunk(rows: list[tuple[Any, ...]]) -> pd.DataFrame:
-    import pandas as pd
-
-    columns: Iterable[tuple[Any, ...]] = zip(*rows, strict=True) if rows else ((),) * len(COLUMNS)
-    named = zip(COLUMNS, columns, strict=True)
-    return pd.DataFrame({name: column_array(name, values) for name, values in named})
-
-
-def column_array(name: str, values: Sequence[Any]) -> Any:
-    """Return the array of one column of `COLUMNS`, in its dtype, from plain Python values and None."""
-    import numpy as np
-    import pandas as pd
-
-    kind = KIND_OF_COLUMN[name]
-    if kind == "datetime64[us, UTC]":
-        naive = np.array([_utc_without_zone(moment) for moment in values], dtype="datetime64[us]")
-        return pd.DatetimeIndex(naive).tz_localize("UTC")
-    if kind in ("int64", "float64"):
-        return np.array(values, dtype=kind)
-    return pd.array(list(values), dtype=dtypes()[name])
-
-
-def _utc_without_zone(moment: datetime | None) -> datetime | None:
-    if moment is None:
-        return None
-    from datetime import UTC
-
-    return moment.astimezone(UTC).replace(tzinfo=None)
-
-
-@cache
-def dtypes() -> dict[str, Any]:
-    """Return the pandas dtype of every column, also to be had as `DTYPES`."""
-    import pandas as pd
-
-    special: dict[str, Any] = {kind: pd.CategoricalDtype(values) for kind, values in CATEGORIES.items()}
-    special["string"] = pd.StringDtype()
-    return {name: special.get(kind, kind) for name, kind in KIND_OF_COLUMN.items()}
-
-
-def __getattr__(name: str) -> object:
-    # DTYPES costs an import of pandas, so it is made when it is asked for (PEP 562).
-    if name == "DTYPES":
-        return dtypes()
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

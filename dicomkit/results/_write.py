@@ -1,7 +1,6 @@
 """Result rows on their way to a file: CSV, JSON or Parquet.
 
-Rows are written while the batch runs, a bounded number of them in memory, so that what was known before a
-crash is on disk; a CSV or JSON file is whole after every flush.
+Rows are written while the batch runs, with few of them in memory, so that what was known before a crash is on disk.
 """
 
 from __future__ import annotations
@@ -17,21 +16,19 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from dicomkit._support.files import for_owner
 from dicomkit.errors import MissingExtraError, without_folder
-from dicomkit.results._row import ALWAYS_THERE, CATEGORIES, COLUMNS, KIND_OF_COLUMN
+from dicomkit.results._columns import COLUMN_OF, COLUMNS, TIME, Kind
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from dicomkit.results._row import Row, SendResult
 
 __all__ = ["ResultsFile", "known_suffix", "import_pyarrow"]
 
-# A row waits for the operating system no longer than until this many are together, or until the next one comes
-# this long after the last flush: so a slow batch is on disk row by row, and a fast one is not slowed by its rows.
+# Rows are flushed when that many wait, or when one comes that long after the last flush: a slow batch is on disk row by
+# row, and a fast one is not slowed by its rows.
 _FLUSH_ROWS = 200
 _FLUSH_SECONDS = 0.5
 
@@ -41,7 +38,6 @@ _ROW_GROUP_ROWS = 10_000  # of Parquet: large enough to compress well, about 10 
 _FOOTER_BYTES = 32 * 1024
 
 _STARTED_AT = COLUMNS.index("started_at")
-_SUFFIXES = (".csv", ".json", ".parquet")
 
 
 class ResultsFile:
@@ -86,7 +82,7 @@ class ResultsFile:
         self._flushed_at = time.monotonic()
         make_sink = _SINKS[known_suffix(self.path)]
         try:
-            self._sink: _Sink | None = make_sink(self.path)
+            self._sink: _TextSink | _ParquetSink | None = make_sink(self.path)
         except OSError as error:
             raise _named(
                 error, self.path, "the results cannot be written there, choose another path"
@@ -122,21 +118,19 @@ class ResultsFile:
     def __enter__(self) -> ResultsFile:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def __repr__(self) -> str:
         state = "closed" if self._sink is None else "open"
         return f"<ResultsFile {self.path.name}: {self.rows_written} rows written, {state}>"
 
-    def _open_sink(self) -> _Sink:
+    def _open_sink(self) -> _TextSink | _ParquetSink:
         if self._sink is None:
             raise ValueError(f"{self.path.name} is closed; open another ResultsFile to write more rows")
         return self._sink
 
-    def _put_pending(self, sink: _Sink) -> None:
+    def _put_pending(self, sink: _TextSink | _ParquetSink) -> None:
         rows = self._pending
         if rows:
             try:
@@ -160,28 +154,20 @@ def _named(error: OSError, path: Path, consequence: str) -> OSError:
 def known_suffix(path: Path) -> str:
     """Return the suffix of a results file in lower case, or raise ValueError when it is none that we know."""
     suffix = path.suffix.lower()
-    if suffix not in _SUFFIXES:
+    if suffix not in _SINKS:
         raise ValueError(
             f"{path.name}: the suffix says the format of results, and {path.suffix or 'none'!r} is not one of "
-            f"{', '.join(_SUFFIXES)}; write {path.with_suffix('.csv').name!r}, for one"
+            f"{', '.join(_SINKS)}; write {path.with_suffix('.csv').name!r}, for one"
         )
     return suffix
 
 
-class _Sink(Protocol):
-    """Where rows go in one format."""
-
-    rows_at_once: int
-    seconds_at_most: float
-
-    def put(self, rows: list[Row]) -> None:
-        """Write whole rows, or raise OSError."""
-
-    def close(self) -> None:
-        """Finish and close the file."""
-
-    def abandon(self) -> None:
-        """Close the file after a fault, without another one."""
+def _write_all(file: io.FileIO, data: bytes) -> int:
+    """A raw file takes what it can at a time."""
+    left = memoryview(data)
+    while left:
+        left = left[file.write(left) :]
+    return len(data)
 
 
 class _TextSink:
@@ -194,7 +180,6 @@ class _TextSink:
         self,
         path: Path,
         encode: Callable[[list[Row]], str],
-        *,
         beginning: str,
         between: str = "",
         ending: str = "",
@@ -235,12 +220,10 @@ class _TextSink:
 
     def _overwrite_ending(self, data: bytes) -> None:
         self._file.seek(self._end)
-        left = memoryview(data + self._ending)
-        while left:
-            left = left[self._file.write(left) :]
+        _write_all(self._file, data + self._ending)
 
 
-def _csv_sink(path: Path) -> _Sink:
+def _csv_sink(path: Path) -> _TextSink:
     return _TextSink(path, _as_csv, beginning=_as_csv([COLUMNS]))
 
 
@@ -250,7 +233,7 @@ def _as_csv(rows: list[Row]) -> str:
     return text.getvalue()
 
 
-def _json_sink(path: Path) -> _Sink:
+def _json_sink(path: Path) -> _TextSink:
     return _TextSink(path, _as_json, beginning="[", between=",", ending="\n]\n")
 
 
@@ -278,11 +261,7 @@ class _WholeWrites:
         self._file = file
 
     def write(self, data: bytes) -> int:
-        left = memoryview(data)
-        size = len(left)
-        while left:
-            left = left[self._file.write(left) :]
-        return size
+        return _write_all(self._file, data)
 
     def flush(self) -> None:
         """Nothing waits."""
@@ -313,7 +292,9 @@ class _ParquetSink:
 
     def put(self, rows: list[Row]) -> None:
         columns = zip(COLUMNS, zip(*rows, strict=True), self._schema.types, strict=True)
-        arrays = [self._array(KIND_OF_COLUMN[name], values, type_) for name, values, type_ in columns]
+        arrays = [
+            self._array(COLUMN_OF[name].kind.categories, values, type_) for name, values, type_ in columns
+        ]
         table = self._arrow.Table.from_arrays(arrays, schema=self._schema)
         # Encoded it is smaller than in memory, but for the headers of its pages.
         self._reserve(table.nbytes + _FOOTER_BYTES)
@@ -331,18 +312,17 @@ class _ParquetSink:
             self.close()
 
     def _reserve(self, group_size: int) -> None:
-        """Take the room for a row group of so many bytes and the footer after it, or raise OSError."""
+        """Take the room for a row group of that size and the footer after it, or raise OSError."""
         end = self._file.tell()
         footer_size = self._footer_size + (_FOOTER_BYTES if group_size else 0)
         try:
-            _WholeWrites(self._file).write(bytes(group_size + footer_size))
+            _write_all(self._file, bytes(group_size + footer_size))
         finally:
             self._file.seek(end)
         self._footer_size = footer_size
 
-    def _array(self, kind: str, values: Sequence[Any], type_: Any) -> Any:
-        categories = CATEGORIES.get(kind)
-        if categories is None:
+    def _array(self, categories: tuple[str, ...], values: Sequence[Any], type_: Any) -> Any:
+        if not categories:
             return self._arrow.array(values, type=type_)
         # Every category is in every row group, so that a reader sees all of them, in our order.
         codes = [None if value is None else categories.index(value) for value in values]
@@ -362,52 +342,38 @@ def import_pyarrow(purpose: str) -> tuple[Any, Any]:
 
 def _arrow_schema(arrow: Any) -> Any:
     """Return the Arrow schema of `COLUMNS`, with the note from which pandas takes its own dtypes."""
-    category = arrow.dictionary(arrow.int8(), arrow.string())
-    types = {
-        "string": arrow.string(),
-        "int64": arrow.int64(),
-        "Int64": arrow.int64(),
-        "UInt16": arrow.uint16(),
-        "float64": arrow.float64(),
-        "datetime64[us, UTC]": arrow.timestamp("us", tz="UTC"),
-        "outcome": category,
-        "status_category": category,
-    }
+
+    def type_of(kind: Kind) -> Any:
+        if kind.categories:
+            return arrow.dictionary(arrow.int8(), arrow.string())
+        return arrow.timestamp("us", tz="UTC") if kind is TIME else arrow.type_for_alias(kind.dtype.lower())
+
+    columns = COLUMN_OF.values()
     schema = arrow.schema(
-        [
-            arrow.field(name, types[kind], nullable=name not in ALWAYS_THERE)
-            for name, kind in KIND_OF_COLUMN.items()
-        ]
+        [arrow.field(column.name, type_of(column.kind), nullable=column.is_null) for column in columns]
     )
-    return schema.with_metadata({"pandas": json.dumps(_pandas_note())})
+    notes = [
+        {"name": column.name, "field_name": column.name, **_pandas_note(column.kind)} for column in columns
+    ]
+    pandas = {"index_columns": [], "column_indexes": [], "columns": notes, "pandas_version": "2.2.0"}
+    return schema.with_metadata({"pandas": json.dumps(pandas)})
 
 
-def _pandas_note() -> dict[str, Any]:
-    """Return the metadata of pandas' own Parquet files, so that `pandas.read_parquet` gives our dtypes too."""
-
-    def note(name: str, kind: str) -> dict[str, Any]:
-        pandas_type, numpy_type = kind.lower(), kind
-        metadata: dict[str, object] | None = None
-        if kind == "string":
-            pandas_type = "unicode"
-        elif kind in CATEGORIES:
-            pandas_type, numpy_type = "categorical", "int8"
-            metadata = {"num_categories": len(CATEGORIES[kind]), "ordered": False}
-        elif kind.startswith("datetime64"):
-            pandas_type, numpy_type, metadata = "datetimetz", "datetime64[us]", {"timezone": "UTC"}
-        return {
-            "name": name,
-            "field_name": name,
-            "pandas_type": pandas_type,
-            "numpy_type": numpy_type,
-            "metadata": metadata,
-        }
-
-    columns = [note(name, kind) for name, kind in KIND_OF_COLUMN.items()]
-    return {"index_columns": [], "column_indexes": [], "columns": columns, "pandas_version": "2.2.0"}
+def _pandas_note(kind: Kind) -> dict[str, Any]:
+    """Return what pandas' own Parquet files say of a column, so that `pandas.read_parquet` gives our dtypes too."""
+    pandas_type, numpy_type = kind.dtype.lower(), kind.dtype
+    metadata: dict[str, object] | None = None
+    if kind.dtype == "string":
+        pandas_type = "unicode"
+    elif kind.categories:
+        pandas_type, numpy_type = "categorical", "int8"
+        metadata = {"num_categories": len(kind.categories), "ordered": False}
+    elif kind is TIME:
+        pandas_type, numpy_type, metadata = "datetimetz", "datetime64[us]", {"timezone": "UTC"}
+    return {"pandas_type": pandas_type, "numpy_type": numpy_type, "metadata": metadata}
 
 
-_SINKS: dict[str, Callable[[Path], _Sink]] = {
+_SINKS: dict[str, Callable[[Path], _TextSink | _ParquetSink]] = {
     ".csv": _csv_sink,
     ".json": _json_sink,
     ".parquet": _ParquetSink,

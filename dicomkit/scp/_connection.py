@@ -1,9 +1,9 @@
 """One connection of the receiver, from accept to close.
 
-Each has a thread of its own that reads PDU by PDU, and a data set piece by piece as it comes. `_SERVICES` at the end
-says what is done upon each request of PS3.7; at each stage on the way the fault plan is asked what goes wrong there.
-Whatever ends the connection raises `_EndedError`, once what there was to say has been said; a `ProtocolError` is
-answered with A-ABORT first.
+Each has a thread that reads PDU by PDU, and a data set piece by piece as it comes. `_SERVICES` at the end
+says what is done upon each request of PS3.7, and at each stage the fault plan is asked what goes wrong
+there. Whatever ends the connection raises `_EndedError`, once the last bytes are sent; `ProtocolError` is
+answered with A-ABORT.
 """
 
 from __future__ import annotations
@@ -157,7 +157,7 @@ class Connection:
         self._journal.note("closed", self.number, self._trouble)
 
     def _shake_hands(self) -> None:
-        """The TLS handshake, if there is to be one; on this thread, so that a silent caller holds up nobody."""
+        """The TLS handshake, if there is one; on this thread, so that a silent caller holds up nobody."""
         if self._service.tls is None:
             return
         try:
@@ -177,7 +177,7 @@ class Connection:
 
     def _take_pdu(self) -> None:
         kind, length = p.PDU_HEADER.unpack(self._read(p.PDU_HEADER.size))
-        # A P-DATA-TF is as long as we announced to take, and of any length where we announced no limit (PS3.8 D.1).
+        # A P-DATA-TF is as long as we announced to take, or of any length when we set no limit (PS3.8 D.1).
         most = {p.P_DATA_TF: self._service.maximum_pdu_size or length, p.RELEASE_RQ: 4, p.ABORT: 4}
         if kind not in most:
             reason = _UNEXPECTED_PDU if p.ASSOCIATE_RQ <= kind <= p.ABORT else _UNRECOGNIZED_PDU
@@ -482,8 +482,9 @@ def _p_data(context: int, command: bytes) -> bytes:
     return p.encode_data_transfer([p.Pdv(context, True, True, command)])
 
 
-# What is done upon each request, by its Command Field (PS3.7 E.1); one that announces a data set is begun here and
-# finished by `_take_data`. Another service is an entry here, and its SOP classes in `_negotiation.reply_to`.
+# What is done upon each request, by its Command Field (PS3.7 E.1); one with a data set is begun here and
+# finished by `_take_data`. Another service is an entry here, and its SOP classes in
+# `_negotiation.reply_to`.
 _SERVICES: dict[int, Callable[[Connection, _Request], None]] = {
     p.C_STORE_RQ: Connection._begin_store,
     p.C_ECHO_RQ: Connection._echo,

@@ -1,7 +1,7 @@
 """What a receiver can do wrong, one small class for each, and the plan that says when.
 
 A fault is a description and does nothing itself: the receiver asks the plan at every stage of an association
-which fault is due there. Counting is kept in the plan, so that one list of faults can serve several receivers.
+which one is due. Counting is kept in the plan, so that one list of faults can serve several receivers.
 A new fault is a class here, listed in `dicomkit.scp`, and what it does in `dicomkit.scp._connection`.
 """
 
@@ -54,7 +54,7 @@ class Fault:
     times : int, optional
         Strike so many times at most; ``times=1`` lets a retry pass.
     chance : float
-        Strike at a due occasion with this probability, above 0 and up to 1, drawn from the server's seed.
+        Strike at a due occasion with this probability, above 0 and up to 1, drawn from the receiver's seed.
     association : int, optional
         Only on this association, counted from 0 in the order of their requests.
     sop_class_uid, sop_instance_uid : str, optional
@@ -252,8 +252,8 @@ class StopReading(_AtData):
     """Read no more once `after_bytes` of the data set were read; the connection stays.
 
     The sender's writes stall once the buffers between are full: a few hundred KB to several MB, as the
-    systems have it. An instance that fits into them is written whole, and the sender then waits for a response.
-    The connection is reset when the server stops, or after its `network_timeout_seconds`.
+    systems have it. A smaller instance is written whole, and the sender then waits for a response.
+    The connection is reset when the receiver stops, or after its `network_timeout_seconds`.
     """
 
     after_bytes: int = 0
@@ -280,8 +280,8 @@ class WrongCommand(_AtResponse):
 class OddFragments(_AtResponse):
     """Answer C-STORE correctly, in an unusual shape which PS3.8 allows; the sender should notice nothing.
 
-    ``"pdvs"``: the command in many PDVs of one PDU, 6 bytes each. ``"pdus"``: each of those PDVs in a PDU of its own.
-    ``"segments"``: an ordinary PDU, each byte in a TCP segment of its own.
+    ``"pdvs"``: the command in many PDVs of one PDU, 6 bytes each. ``"pdus"``: each of those PDVs in a PDU of
+    its own. ``"segments"``: an ordinary PDU, each byte in a TCP segment of its own.
     """
 
     shape: Literal["pdvs", "pdus", "segments"] = "pdvs"
@@ -427,7 +427,7 @@ class FaultPlan:
         ]
 
     def strikes(self, index: int, *, may: bool = True) -> bool:
-        """Count an occasion of one fault, by its number, and say whether it strikes, if it may at this one."""
+        """Count an occasion of one fault, by its number; whether it strikes, provided that it may."""
         fault = self.faults[index]
         with self._lock:
             self._seen[index] += 1

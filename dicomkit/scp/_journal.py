@@ -176,8 +176,9 @@ class Journal:
         """Return once something has happened so often since the beginning, or raise `TimeoutError`."""
         with self._changed:
             if not self._changed.wait_for(lambda: self._counts[what] >= times, timeout_seconds):
+                so_far = dict(self._counts)
                 raise TimeoutError(
-                    f"the receiver waited {timeout_seconds:g} s for {times} x {what!r}; so far: {dict(self._counts)}"
+                    f"the receiver waited {timeout_seconds:g} s for {times} x {what!r}; so far: {so_far}"
                 )
 
     def to_frame(self) -> pd.DataFrame:
@@ -281,9 +282,9 @@ class Arrival:
                 self._trouble = error
 
     def finish(self, status: int, *, answered: bool = True) -> int:
-        """Keep the data set if the status meant for it says so, enter its row, and return the status to answer.
+        """Keep the data set if the status meant for it says so, and enter its row; the status to answer.
 
-        That is 0xA700 when it could not be written. One that is not to be answered is kept, and its row has no status.
+        That is 0xA700 when it could not be written. What is not to be answered is kept, without a status.
         """
         stored = not answered or status_category(status) != "Failure"
         path = self._publish() if stored and self._file is not None else None

@@ -1,4 +1,4 @@
-"""What is asked for in an A-ASSOCIATE-RQ, and what a receiver grants: the acceptor's half of PS3.8, without I/O."""
+"""What an A-ASSOCIATE-RQ asks for, and what a receiver grants: the acceptor's half of PS3.8, without I/O."""
 
 from __future__ import annotations
 

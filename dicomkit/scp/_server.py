@@ -1,8 +1,9 @@
-"""A receiver on this machine, for teaching and for tests: it stores what it is sent, or fails as it is told to.
+"""A receiver on this machine, for teaching and for tests: it stores what it is sent, or fails as asked to.
 
-It stands on bare sockets and `dicomkit.wire.pdu` alone: most faults are bytes below the reach of pynetdicom's
-server, so that it would take both, and fitting that one to private classes, silent callers and overlong PDUs took
-more code than the faultless part does here. Another DIMSE service is an entry in `dicomkit.scp._connection`.
+It stands on bare sockets and `dicomkit.wire.pdu` alone: most faults are bytes below the reach of
+pynetdicom's server, so that both would be needed, and fitting that one to private classes, silent callers
+and overlong PDUs took as much code as all that is faultless here. Another DIMSE service is an entry in
+`_connection._SERVICES`.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ class LocalSCP:
     host, port : str, int
         Where to listen; port 0 takes a free one. After `stop`, `start` listens on the same port again.
     faults : iterable of Fault
-        What to do wrong, and when; see `dicomkit.scp._faults`. Several together are fine.
+        What to do wrong, and when; the classes of `dicomkit.scp`. Several together are fine.
     output : path, optional
         Folder for the instances, each a Part 10 file named after its SOP Instance UID, with the data set's
         bytes as received. What comes again under the same UID replaces the file.
@@ -65,18 +66,19 @@ class LocalSCP:
     maximum_associations : int
         How many may be open at once; more are rejected (transient, local limit exceeded).
     network_timeout_seconds : float
-        How long a peer may be idle.
+        How long a peer may be idle; it has 30 s at most to ask for an association.
     keep_bytes : int
         Without `output`: how many bytes of data sets are kept in memory for `data_set`. Oldest go first.
     on_received : callable, optional
-        Called with each row of `received` as a dict, on a thread of the receiver, before the peer is answered.
-        It should return soon and not raise.
+        Called with each row of `received` as a dict, on a thread of the receiver, before the peer is
+        answered. It should return soon and not raise.
     tls : TlsOptions, optional
-        Serve under TLS, and in no other way: its `cert_file` and `key_file` are the receiver's. With a `ca_file`
-        callers must have a certificate of it.
+        Serve under TLS, and in no other way: its `cert_file` and `key_file` are the receiver's. With a
+        `ca_file` callers must have a certificate of it.
     identities : iterable of UserIdentity, optional
-        The users that are let in; others, and calls without one, are rejected (reason 1), and a confirmation is given
-        where it is asked for. None lets all in, and confirms none. `events` name the user, and no secret.
+        The users that are let in; others, and calls without one, are rejected (reason 1), and a
+        confirmation is given where it is asked for. None lets all in, and confirms none. `events` name the
+        user, and no secret.
     seed : int
         For faults with a `chance`.
 
@@ -211,9 +213,9 @@ class LocalSCP:
 class _Listener:
     """Accepts connections and gives each a thread, until it is stopped.
 
-    A connection is waiting until it asks for an association, and is dropped when it waits longer than the ARTIM
-    timer runs. When too many wait, or the system has no descriptor or thread left, the one that has waited longest
-    goes: silent callers keep nobody out.
+    A connection is waiting until it asks for an association, and is dropped when it waits longer than the
+    ARTIM timer runs. When too many wait, or the system has no descriptor or thread left, the one that has
+    waited longest goes: silent callers keep nobody out.
     """
 
     def __init__(self, host: str, port: int, service: Service, plan: FaultPlan, journal: Journal) -> None:

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-from dicomkit.settings._fields import FIELD_OF, FIELDS, FROM_TYPES, FieldInfo, field_called
+from dicomkit.settings._fields import (
+    FIELD_OF,
+    FIELDS,
+    FROM_TYPES,
+    FieldInfo,
+    MessageType,
+    field_called,
+    parse_field_text,
+)
 from dicomkit.settings._json import JsonDocument, JsonFault, decode_json, encode_value, position
 from dicomkit.settings._problems import Binding
-from dicomkit.settings._setting import DicomSenderSetting, MessageType, locate, locator, parse_field_text
+from dicomkit.settings._setting import DicomSenderSetting, locate, locator
 
 __all__ = [
     "Binding",

@@ -1,6 +1,6 @@
 """Every field of a DicomSenderSetting: its names, its default, what it means, and which values it takes.
 
-The one idea: `FIELDS` is the only table. Parsing, defaults, `explain()` and a form's controls are all read from it.
+`FIELDS` is the one table: parsing, defaults, `explain()` and a form's controls are all read from it.
 """
 
 from __future__ import annotations
@@ -9,35 +9,34 @@ import re
 from collections.abc import Callable
 from enum import IntEnum
 from math import isfinite
-from typing import Literal
+from typing import Literal, TypedDict
 
 from dicomkit._support.frozen import Frozen
 from dicomkit.errors import Picklable, Problem
 from dicomkit.settings._json import JsonFault, encode_value, read_value
 
 __all__ = [
-    "FIELDS",
-    "FIELD_OF",
-    "FROM_TYPES",
-    "FieldInfo",
-    "Kind",
-    "MessageType",
-    "TYPE_NAME",
-    "ASSEMBLY",
-    "ZERO_GUID",
-    "field_called",
-    "parse_field",
-    "parse_field_text",
+    *(
+        "ASSEMBLY",
+        "FIELDS",
+        "FIELD_OF",
+        "FROM_TYPES",
+        "FieldInfo",
+        "MessageType",
+        "SettingFields",
+        "TYPE_NAME",
+    ),
+    *("ZERO_GUID", "field_called", "parse_field", "parse_field_text", "show"),
 ]
 
 TYPE_NAME = "HL7Soup.Functions.Settings.Senders.DicomSenderSetting"
 ASSEMBLY = "HL7SoupWorkflow"
 ZERO_GUID = "00000000-0000-0000-0000-000000000000"
 
-MAX_AET_LENGTH = 16  # PS3.5 section 6.2, VR AE: 16 bytes at most
-MAX_PORT = 65535  # RFC 9293 section 3.1: ports have 16 bits; 0 names none
-MAX_HOST_LENGTH = 253  # RFC 1035 section 2.3.4: 255 octets on the wire, of which 253 are the written name
-MAX_LABEL_LENGTH = 63  # RFC 1035 section 2.3.4
+_MAX_AET_LENGTH = 16  # PS3.5 section 6.2, VR AE: 16 bytes at most
+_MAX_PORT = 65535  # RFC 9293 section 3.1: ports have 16 bits; 0 names none
+_MAX_HOST_LENGTH = 253  # RFC 1035 section 2.3.4: 255 octets on the wire, of which 253 are the written name
+_MAX_LABEL_LENGTH = 63  # RFC 1035 section 2.3.4
 _SHOWN_LENGTH = 60
 
 Kind = Literal["type", "guid", "text", "integer", "boolean", "json"]
@@ -102,10 +101,10 @@ def _any_integer(example: int) -> Callable[[object], object]:
 
 def _port(value: object) -> int:
     port = _integer(value, 104)
-    if not 1 <= port <= MAX_PORT:
+    if not 1 <= port <= _MAX_PORT:
         raise _Refused(
             f"{show(port)} is not a TCP port",
-            f"write a number from 1 to {MAX_PORT}; DICOM's own are 104 and 11112",
+            f"write a number from 1 to {_MAX_PORT}; DICOM's own are 104 and 11112",
         )
     return port
 
@@ -179,9 +178,9 @@ def _ae_title(value: object) -> str:
                 f"{show(value)} holds {show(character)} (U+{ord(character):04X}), which an AE title cannot",
                 "use letters A to Z, digits, space and ASCII punctuation only",
             )
-    if len(title) > MAX_AET_LENGTH:
+    if len(title) > _MAX_AET_LENGTH:
         raise _Refused(
-            f"{show(value)} has {len(title)} characters, an AE title at most {MAX_AET_LENGTH}",
+            f"{show(value)} has {len(title)} characters, an AE title at most {_MAX_AET_LENGTH}",
             "shorten it here and in the peer's configuration",
         )
     return title
@@ -251,10 +250,10 @@ def _host_name(value: str) -> str:
         raise _Refused(
             f"{show(value)} cannot be a host name", "write its IP address or its ASCII name"
         ) from error
-    if len(encoded) > MAX_HOST_LENGTH or any(len(label) > MAX_LABEL_LENGTH for label in encoded.split(".")):
+    if len(encoded) > _MAX_HOST_LENGTH or any(len(label) > _MAX_LABEL_LENGTH for label in encoded.split(".")):
         raise _Refused(
             f"{show(value)} is too long for a host name",
-            f"write its IP address; {MAX_LABEL_LENGTH} between dots and {MAX_HOST_LENGTH} in all are the most",
+            f"write its IP address; {_MAX_LABEL_LENGTH} between dots and {_MAX_HOST_LENGTH} in all are the most",
         )
     return value
 
@@ -277,186 +276,143 @@ def _anything(value: object) -> object:
 
 
 class FieldInfo(Frozen):
-    """One field of the setting.
-
-    Attributes
-    ----------
-    json_name, attribute : str
-        Its name in JSON (``RemotePort``) and in Python (``remote_port``).
-    kind : {"type", "guid", "text", "integer", "boolean", "json"}
-        What kind of value it takes, for a form to choose a control by.
-    default : object
-        What an absent property reads as, and what a new setting is given.
-    meaning, effect : str
-        What it says, and what it does when something is sent.
-    parse : callable
-        From JSON value to attribute value; use `parse_field`, which names the field when it fails.
-    new : str
-        What a new setting is given, in words, where that is not `default`.
-    """
+    """One field of the setting."""
 
     json_name: str
-    attribute: str
-    kind: Kind
-    default: object
+    attribute: str  # its name in Python
+    kind: Kind  # for a form to choose a control by
+    default: object  # what an absent property reads as, and what a new setting is given
+    parse: Callable[[object], object]  # from JSON value to attribute value: see `parse_field`
     meaning: str
-    effect: str
-    parse: Callable[[object], object]
-    new: str = ""
+    effect: str  # when something is sent
+    new: str = ""  # what a new setting is given, in words, where that is not `default`
 
 
 FIELDS: tuple[FieldInfo, ...] = (
     FieldInfo(
-        "$type",
-        "type_name",
-        "type",
-        f"{TYPE_NAME}, {ASSEMBLY}",
+        *("$type", "type_name", "type", f"{TYPE_NAME}, {ASSEMBLY}", _type_name),
         "Full name of the .NET type, and the assembly it comes from.",
         "Tells what kind of setting the object is; another type is refused, an older assembly is not.",
-        _type_name,
     ),
     FieldInfo(
-        "Id",
-        "id",
-        "guid",
-        ZERO_GUID,
+        *("Id", "id", "guid", ZERO_GUID, _guid),
         "GUID of this activity.",
         "Other activities refer to it; send does not look at it.",
-        _guid,
         new="a new GUID",
     ),
     FieldInfo(
-        "Name",
-        "name",
-        "text",
-        "",
+        *("Name", "name", "text", "", _text),
         "Name of the activity, for people.",
         "Nothing depends on it.",
-        _text,
     ),
     FieldInfo(
-        "Version",
-        "version",
-        "integer",
-        3,
+        *("Version", "version", "integer", 3, _any_integer(3)),
         "Version of the setting's format; 2 and 3 are in use.",
         "Nothing depends on it.",
-        _any_integer(3),
     ),
     FieldInfo(
-        "MessageType",
-        "message_type",
-        "integer",
-        MessageType.DICOM,
+        *("MessageType", "message_type", "integer", MessageType.DICOM, _message_type),
         "Number of the message's kind; 16, DICOM, is the one that makes sense here.",
         "Nothing by itself: the message object decides. Anything but a DicomMessage cannot be sent, whatever it is.",
-        _message_type,
     ),
     FieldInfo(
-        "MessageTypeOptions",
-        "message_type_options",
-        "json",
-        None,
+        *("MessageTypeOptions", "message_type_options", "json", None, _anything),
         "Options of the message type; null as a rule.",
         "This sender does not look at them.",
-        _anything,
     ),
     FieldInfo(
-        "MessageTemplate",
-        "message_template",
-        "text",
-        "",
+        *("MessageTemplate", "message_template", "text", "", _text),
         "Where the message comes from: ${GUID inbound} or ${GUID outbound} of an activity.",
         "send sends the object it is given; only run_workflow resolves the template. Exactly one binding yields that "
         "activity's message object; with anything around it, text, and text cannot be sent.",
-        _text,
     ),
     FieldInfo(
-        "RemoteHost",
-        "remote_host",
-        "text",
-        "127.0.0.1",
+        *("RemoteHost", "remote_host", "text", "127.0.0.1", _host),
         "Name or IP address of the DICOM peer (the SCP).",
         "The connection goes there.",
-        _host,
     ),
     FieldInfo(
-        "RemotePort",
-        "remote_port",
-        "integer",
-        104,
+        *("RemotePort", "remote_port", "integer", 104, _port),
         "TCP port of the DICOM peer, 1 to 65535.",
         "The connection goes there.",
-        _port,
     ),
     FieldInfo(
-        "OurAET",
-        "our_aet",
-        "text",
-        "HL7SOUP_SCU",
+        *("OurAET", "our_aet", "text", "HL7SOUP_SCU", _ae_title),
         "Calling AE title: how we name ourselves, 1 to 16 characters.",
         "Sent in the association request; a peer that does not know it may reject the association.",
-        _ae_title,
     ),
     FieldInfo(
-        "RemoteAET",
-        "remote_aet",
-        "text",
-        "ANY_SCP",
+        *("RemoteAET", "remote_aet", "text", "ANY_SCP", _ae_title),
         "Called AE title: how the peer is named, 1 to 16 characters.",
         "Sent in the association request; a peer of another title may reject the association though host and port "
         "are right. Its answer to each C-STORE is the result: success is stored, and a warning status counts as "
         "stored too (how the original treats a warning is not documented).",
-        _ae_title,
     ),
     FieldInfo(
-        "TimeoutSeconds",
-        "timeout_seconds",
-        "integer",
-        30,
+        *("TimeoutSeconds", "timeout_seconds", "integer", 30, _any_integer(30)),
         "Seconds the peer may be silent.",
         "dicomkit enforces it in every phase: connect, TLS handshake, association, response, release. The original "
         "does not, and saving in its dialog puts 30 back.",
-        _any_integer(30),
     ),
     FieldInfo(
-        "Filters",
-        "filters",
-        "guid",
-        ZERO_GUID,
+        *("Filters", "filters", "guid", ZERO_GUID, _guid),
         "GUID of the sender's filters; all zeros for none.",
         "Only run_workflow applies filters, and a false one skips this sender; send does not look at them.",
-        _guid,
     ),
     FieldInfo(
-        "Transformers",
-        "transformers",
-        "guid",
-        ZERO_GUID,
+        *("Transformers", "transformers", "guid", ZERO_GUID, _guid),
         "GUID of the sender's transformers; all zeros for none.",
         "Only run_workflow runs transformers; one that turns the message into another kind breaks the sending. "
         "send does not look at them.",
-        _guid,
     ),
     FieldInfo(
-        "TransformersNotAvailable",
-        "transformers_not_available",
-        "boolean",
-        False,
+        *("TransformersNotAvailable", "transformers_not_available", "boolean", False, _boolean),
         "Whether transformers are unavailable to this activity.",
         "send does not look at it.",
-        _boolean,
     ),
     FieldInfo(
-        "Disabled",
-        "disabled",
-        "boolean",
-        False,
+        *("Disabled", "disabled", "boolean", False, _boolean),
         "Whether the activity is switched off.",
         "When true nothing is sent, and the outcome is skipped.",
-        _boolean,
     ),
 )
+
+
+class SettingFields(TypedDict, total=False):
+    """The keywords of `DicomSenderSetting` and `replace`, for type checkers: `FIELDS` by both of their names."""
+
+    type_name: str
+    id: object
+    Id: object
+    name: str
+    Name: str
+    version: int
+    Version: int
+    message_type: int
+    MessageType: int
+    message_type_options: object
+    MessageTypeOptions: object
+    message_template: str
+    MessageTemplate: str
+    remote_host: str
+    RemoteHost: str
+    remote_port: int
+    RemotePort: int
+    our_aet: str
+    OurAET: str
+    remote_aet: str
+    RemoteAET: str
+    timeout_seconds: int
+    TimeoutSeconds: int
+    filters: object
+    Filters: object
+    transformers: object
+    Transformers: object
+    transformers_not_available: bool
+    TransformersNotAvailable: bool
+    disabled: bool
+    Disabled: bool
+
 
 FIELD_OF: dict[str, FieldInfo] = {info.json_name: info for info in FIELDS}
 _FIELD_OF_ATTRIBUTE = {info.attribute: info for info in FIELDS}
@@ -475,26 +431,7 @@ def _field(name: str) -> FieldInfo:
 
 
 def parse_field(name: str, value: object) -> object:
-    """The attribute value that the JSON value `value` gives a field, or the `Problem` that it is.
-
-    Parameters
-    ----------
-    name : str
-        JSON or Python name of the field.
-    value : object
-        The value as JSON has it: a port is a number, ``11112``, and not a text.
-
-    Returns
-    -------
-    object
-        AE titles without the spaces around them, GUIDs in lower case with hyphens; or a `Problem` of severity
-        ``"error"``.
-
-    Raises
-    ------
-    KeyError
-        When there is no such field.
-    """
+    """The attribute value that the JSON value `value` gives a field, or the `Problem` that it is."""
     info = _field(name)
     try:
         return info.parse(value)
@@ -505,14 +442,8 @@ def parse_field(name: str, value: object) -> object:
 def parse_field_text(name: str, text: str) -> object:
     """What someone typed into a text box for a field: the value for `replace()`, or the `Problem` that it is.
 
-    Numbers, ``true`` and ``false`` are typed without further ado, a message type also by its name, and
-    ``MessageTypeOptions`` as JSON (nothing is null). Spaces around a value do not count, save in Name and
-    MessageTemplate.
-
-    Raises
-    ------
-    KeyError
-        When there is no such field.
+    A message type may be typed by its name too, and ``MessageTypeOptions`` is JSON (nothing is null). Spaces around a
+    value do not count, except in Name and MessageTemplate.
     """
     info = _field(name)
     typed = text.strip()

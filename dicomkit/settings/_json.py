@@ -1,7 +1,7 @@
 """A JSON object that is kept as the text it was written in.
 
-The one idea: the text is the truth. Values are read from it, and a change replaces the characters of one value
-and no others, so that everything JSON can say (1.0, 1e400, lone surrogates, key order, layout) survives a round trip.
+Values are read from the text, and a change replaces the characters of one value and no others, so that everything JSON
+can say (1.0, 1e400, lone surrogates, key order, layout) survives a round trip.
 """
 
 from __future__ import annotations
@@ -31,15 +31,7 @@ _MAX_INTEGER_DIGITS = 4300  # beyond it Python itself refuses to make an int of 
 
 
 class JsonFault(Picklable, ValueError):
-    """A text that is not the JSON it should be.
-
-    Attributes
-    ----------
-    line, column : int
-        Where, both counted from 1.
-    fault, remedy : str
-        What is the matter there, and what to do about it.
-    """
+    """A text that is not the JSON it should be: at which line and column, from 1, what is the matter, what to do."""
 
     def __init__(self, line: int, column: int, fault: str, remedy: str) -> None:
         self.line = line
@@ -65,16 +57,10 @@ _DECODER = json.JSONDecoder(parse_int=_integer, parse_constant=_refuse_constant)
 
 
 class Property(Frozen):
-    """One property of the object: its name, and where it lies in the text.
-
-    Attributes
-    ----------
-    gap_start, name_start, name_end, value_start, value_end : int
-        Offsets into the text; `gap_start` is where the space before the name begins.
-    """
+    """One property of the object: its name, and offsets of its parts in the text."""
 
     name: str
-    gap_start: int
+    gap_start: int  # of the space before the name
     name_start: int
     name_end: int
     value_start: int
@@ -89,13 +75,7 @@ class JsonDocument(Frozen):
 
     @classmethod
     def parse(cls, text: str) -> JsonDocument:
-        """Read `text`; a byte order mark at its start is left out.
-
-        Raises
-        ------
-        JsonFault
-            When it is not one JSON object (RFC 8259), with the place of the fault.
-        """
+        """Read `text`, one JSON object (RFC 8259), or raise JsonFault; a byte order mark at its start is left out."""
         text = text.removeprefix("\ufeff")
         return cls(text, tuple(_scan(text)))
 
@@ -128,9 +108,8 @@ class JsonDocument(Frozen):
         neighbour = next(found for found in map(self.find, reversed(after)) if found is not None)
         gap = self.text[neighbour.gap_start : neighbour.name_start]
         colon = self.text[neighbour.name_end : neighbour.value_start]
-        return self._splice(
-            neighbour.value_end, neighbour.value_end, f",{gap}{encode_value(name)}{colon}{encoded}"
-        )
+        end = neighbour.value_end
+        return self._splice(end, end, f",{gap}{encode_value(name)}{colon}{encoded}")
 
     def _splice(self, start: int, end: int, replacement: str) -> JsonDocument:
         return JsonDocument.parse(self.text[:start] + replacement + self.text[end:])
@@ -150,34 +129,21 @@ def _tagged(literal: str) -> str:
 
 
 def decode_json(data: bytes) -> str:
-    """The text of `data`: UTF-8, or UTF-16 or UTF-32 told by byte order mark or zero bytes.
-
-    Raises
-    ------
-    JsonFault
-        When it is not text in that encoding.
-    """
+    """The text of `data`: UTF-8, or UTF-16 or UTF-32 by byte order mark or zero bytes. May raise JsonFault."""
     encoding = json.detect_encoding(data)
     try:
         return data.decode(encoding).removeprefix("\ufeff")
     except UnicodeDecodeError as error:
         before = data[: error.start].decode(encoding, "replace")
         line, column = position(before, len(before))
-        raise JsonFault(
-            line,
-            column,
-            f"the byte 0x{data[error.start]:02X} is not {encoding.upper()} text",
-            "save the file as UTF-8",
-        ) from error
+        fault = f"the byte 0x{data[error.start]:02X} is not {encoding.upper()} text"
+        raise JsonFault(line, column, fault, "save the file as UTF-8") from error
 
 
 def encode_value(value: object, *, allow_nan: bool = False) -> str:
     """`value` as JSON text on one line, non-ASCII characters readable (`allow_nan` is for messages only).
 
-    Raises
-    ------
-    TypeError, ValueError
-        When JSON has no such value: an object of another kind, NaN, an infinity, a cycle.
+    TypeError or ValueError where JSON has no such value: an object of another kind, NaN, an infinity, a cycle.
     """
     return escape_surrogates(json.dumps(value, ensure_ascii=False, allow_nan=allow_nan, default=_plain))
 
@@ -201,13 +167,7 @@ def _plain(value: object) -> object:
 
 
 def read_value(text: str) -> object:
-    """The value of a text that is one JSON value.
-
-    Raises
-    ------
-    JsonFault
-        When it is not.
-    """
+    """The value of a text that is one JSON value; JsonFault when it is not."""
     start = _skip(text, 0)
     value, end = _decode(text, start)
     end = _skip(text, end)
@@ -249,12 +209,10 @@ def _is_deep(value: object) -> bool:
     """Whether a value is nested more deeply than we take; level by level, so that no depth is too much for this."""
     level = [value]
     for _ in range(_MAX_DEPTH):
-        level = [
-            within
-            for one in level
-            if isinstance(one, dict | list)
-            for within in (one.values() if isinstance(one, dict) else one)
-        ]
+        within = (
+            one.values() if isinstance(one, dict) else one for one in level if isinstance(one, dict | list)
+        )
+        level = [value for values in within for value in values]
         if not level:
             return False
     return any(isinstance(one, dict | list) for one in level)
@@ -271,9 +229,8 @@ def _decode(text: str, offset: int) -> tuple[object, int]:
     except _NotJson as error:
         raise _fault(text, offset, f"JSON has no {error}", "write a number, null or a text") from error
     except RecursionError as error:
-        raise _fault(
-            text, offset, "the value is nested too deeply", "check that this is the right file"
-        ) from error
+        deep = "the value is nested too deeply"
+        raise _fault(text, offset, deep, "check that this is the right file") from error
 
 
 def _in_our_words(text: str, error: json.JSONDecodeError) -> tuple[str, str]:

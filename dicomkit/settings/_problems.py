@@ -1,14 +1,14 @@
 """What loads, and will surprise: the pitfalls of a DicomSenderSetting, field by field.
 
-The one idea: a severity is a promise. An error means that send refuses the setting, a warning that something
-other than what was meant may happen, an info that there is something to know.
+An error means that send refuses the setting, a warning that something other than what was meant may happen, an info
+that there is something to know.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from dicomkit._support.frozen import Frozen
 from dicomkit.errors import Problem, Severity
@@ -22,17 +22,15 @@ from dicomkit.settings._fields import (
     MessageType,
     show,
 )
-
-if TYPE_CHECKING:
-    from dicomkit.settings._setting import DicomSenderSetting
+from dicomkit.settings._values import SettingValues
 
 __all__ = ["Binding", "binding_of", "pitfalls", "timeout_pitfalls"]
 
-MIN_TIMEOUT_SECONDS = 1
-MAX_TIMEOUT_SECONDS = 2_147_483  # waiting is told to the system in milliseconds, as a signed 32-bit number
-LONG_TIMEOUT_SECONDS = 3600
-DICOM_PORT = 104  # PS3.8 section 9.1.1: the well-known port; below 1024 an SCP needs privilege to listen
-KNOWN_VERSIONS = (2, 3)
+_MIN_TIMEOUT_SECONDS = 1
+_MAX_TIMEOUT_SECONDS = 2_147_483  # the system takes the wait in milliseconds, as a signed 32-bit number
+_LONG_TIMEOUT_SECONDS = 3600
+_DICOM_PORT = 104  # PS3.8 section 9.1.1: the well-known port; below 1024 an SCP needs privilege to listen
+_KNOWN_VERSIONS = (2, 3)
 
 # Patterns are compiled when they are first needed, by `re` itself.
 _BINDING = (
@@ -57,7 +55,7 @@ def binding_of(template: str) -> Binding | None:
     return Binding(match[1].lower(), "inbound" if match[2].lower() == "inbound" else "outbound")
 
 
-def pitfalls(setting: DicomSenderSetting) -> list[Problem]:
+def pitfalls(setting: SettingValues) -> list[Problem]:
     """Every problem of `setting`, in the order of the fields; unknown properties come last."""
     problems = []
     for info in FIELDS:
@@ -70,38 +68,31 @@ def pitfalls(setting: DicomSenderSetting) -> list[Problem]:
 def timeout_pitfalls(timeout_seconds: int) -> list[Problem]:
     """What makes a timeout unusable (an error) or long (a warning)."""
     field, shown = "TimeoutSeconds", show(timeout_seconds)
-    if timeout_seconds < MIN_TIMEOUT_SECONDS:
-        return [
-            Problem(
-                "error", field, f"{shown} s leaves no time to send anything", "write 1 or more, such as 30"
-            )
-        ]
-    if timeout_seconds > MAX_TIMEOUT_SECONDS:
-        remedy = f"write at most {MAX_TIMEOUT_SECONDS}, such as 30"
+    if timeout_seconds < _MIN_TIMEOUT_SECONDS:
+        message = f"{shown} s leaves no time to send anything"
+        return [Problem("error", field, message, "write 1 or more, such as 30")]
+    if timeout_seconds > _MAX_TIMEOUT_SECONDS:
+        remedy = f"write at most {_MAX_TIMEOUT_SECONDS}, such as 30"
         return [Problem("error", field, f"{shown} s is longer than a system can wait", remedy)]
-    if timeout_seconds > LONG_TIMEOUT_SECONDS:
-        message = (
-            f"{shown} s: a peer that falls silent holds the sending for {timeout_seconds / 3600:.1f} hours"
-        )
+    if timeout_seconds > _LONG_TIMEOUT_SECONDS:
+        hours = f"{timeout_seconds / 3600:.1f} hours"
+        message = f"{shown} s: a peer that falls silent holds the sending for {hours}"
         return [Problem("warning", field, message, "write the longest silence that is normal, such as 30")]
     return []
 
 
-def _type(setting: DicomSenderSetting) -> Iterator[Found]:
+def _type(setting: SettingValues) -> Iterator[Found]:
     assembly = setting.type_name.partition(",")[2].partition(",")[0].strip()
     if not assembly:
         yield "warning", f"{show(setting.type_name)} names no assembly", f'write "{TYPE_NAME}, {ASSEMBLY}"'
     elif assembly != ASSEMBLY:
         yield "info", f"the assembly {show(assembly)} is not today's", f"nothing to do; today's is {ASSEMBLY}"
     if setting.property_names[0] != "$type":
-        yield (
-            "warning",
-            "it is not the first property",
-            "move it to the top: .NET readers may look for it only there",
-        )
+        remedy = "move it to the top: .NET readers may look for it only there"
+        yield "warning", "it is not the first property", remedy
 
 
-def _id(setting: DicomSenderSetting) -> Iterator[Found]:
+def _id(setting: SettingValues) -> Iterator[Found]:
     remedy = "give it a GUID of its own if a workflow is to refer to it"
     if not setting.is_written("Id"):
         yield "warning", "there is none, so no other activity can refer to this one", remedy
@@ -109,17 +100,17 @@ def _id(setting: DicomSenderSetting) -> Iterator[Found]:
         yield "warning", "it is null or all zeros, which means no activity at all", remedy
 
 
-def _name(setting: DicomSenderSetting) -> Iterator[Found]:
+def _name(setting: SettingValues) -> Iterator[Found]:
     if not setting.name.strip():
         yield "info", "it is empty or missing", "name the activity after its peer, such as Send to PACS"
 
 
-def _version(setting: DicomSenderSetting) -> Iterator[Found]:
-    if setting.version not in KNOWN_VERSIONS:
+def _version(setting: SettingValues) -> Iterator[Found]:
+    if setting.version not in _KNOWN_VERSIONS:
         yield "warning", f"{show(setting.version)} is none that is in use", "write 3 (or 2)"
 
 
-def _message_type(setting: DicomSenderSetting) -> Iterator[Found]:
+def _message_type(setting: SettingValues) -> Iterator[Found]:
     number = setting.message_type
     if number == MessageType.DICOM:
         return
@@ -132,20 +123,17 @@ def _message_type(setting: DicomSenderSetting) -> Iterator[Found]:
     yield "warning", what, "write 16 (DICOM)"
 
 
-def _message_type_options(setting: DicomSenderSetting) -> Iterator[Found]:
+def _message_type_options(setting: SettingValues) -> Iterator[Found]:
     if setting.message_type_options is not None:
         yield "info", "they have no effect in this sender", "leave them, or write null"
 
 
-def _message_template(setting: DicomSenderSetting) -> Iterator[Found]:
+def _message_template(setting: SettingValues) -> Iterator[Found]:
     template = setting.message_template
     remedy = "write exactly one ${GUID inbound} (or outbound) of the activity that has the DICOM message"
     if not template:
-        yield (
-            "info",
-            "it is empty or missing, so a workflow has nothing to send; send itself does not need it",
-            remedy,
-        )
+        what = "it is empty or missing, so a workflow has nothing to send; send itself does not need it"
+        yield "info", what, remedy
         return
     binding = binding_of(template)
     if binding is None:
@@ -164,49 +152,40 @@ def _why_text(template: str) -> str:
     if bindings == 1:
         return f"{show(template)} has text (or spaces) around its binding; it {text}"
     start = template.find("${")
-    if start >= 0 and "}" in template[start:]:  # by hand: a pattern would look for the end anew from every ${
+    if start >= 0 and "}" in template[start:]:  # no pattern: it would search the end again from every ${
         return f"{show(template)} holds a variable, not a binding to an activity's message; it {text}"
     return f"{show(template)} holds no binding; it {text}"
 
 
-def _remote_host(setting: DicomSenderSetting) -> Iterator[Found]:
+def _remote_host(setting: SettingValues) -> Iterator[Found]:
     host = setting.remote_host
     shown = show(host)
     if host.lower().removesuffix(".") in ("localhost", "::1") or host.startswith("127."):
-        yield (
-            "info",
-            f"{shown} is this machine itself",
-            "write the peer's name or address when it is another machine",
-        )
+        remedy = "write the peer's name or address when it is another machine"
+        yield "info", f"{shown} is this machine itself", remedy
     elif host in ("0.0.0.0", "::"):
-        yield (
-            "warning",
-            f"{shown} is an address to listen on, not one to send to",
-            "write the peer's name or address",
-        )
+        what = f"{shown} is an address to listen on, not one to send to"
+        yield "warning", what, "write the peer's name or address"
     elif re.fullmatch(r"[0-9]+(\.[0-9]+){3}", host) and re.search(r"\b0[0-9]", host):
         plain = ".".join(str(int(part)) for part in host.split("."))
-        yield (
-            "warning",
-            f"{shown} has a leading zero, which some systems read as octal",
-            f"write {show(plain)}",
-        )
+        what = f"{shown} has a leading zero, which some systems read as octal"
+        yield "warning", what, f"write {show(plain)}"
 
 
-def _remote_port(setting: DicomSenderSetting) -> Iterator[Found]:
-    if setting.remote_port == DICOM_PORT:
+def _remote_port(setting: SettingValues) -> Iterator[Found]:
+    if setting.remote_port == _DICOM_PORT:
         remedy = "nothing to do here; a receiver without that privilege listens on 11112 as a rule"
         yield "info", "listening on 104 needs privilege on the receiving side", remedy
 
 
-def _our_aet(setting: DicomSenderSetting) -> Iterator[Found]:
+def _our_aet(setting: SettingValues) -> Iterator[Found]:
     if setting.our_aet == FIELD_OF["OurAET"].default:
         what = f"{show(setting.our_aet)} is the default, which tells a peer nothing of who is sending"
         yield "info", what, "agree on a title with the peer, which may have to list it as known"
     yield from _ae_title(setting, "OurAET", setting.our_aet)
 
 
-def _remote_aet(setting: DicomSenderSetting) -> Iterator[Found]:
+def _remote_aet(setting: SettingValues) -> Iterator[Found]:
     if setting.remote_aet == FIELD_OF["RemoteAET"].default:
         what = (
             f"{show(setting.remote_aet)} is the default; a peer of another title may reject the association"
@@ -218,7 +197,7 @@ def _remote_aet(setting: DicomSenderSetting) -> Iterator[Found]:
     yield from _ae_title(setting, "RemoteAET", setting.remote_aet)
 
 
-def _ae_title(setting: DicomSenderSetting, field: str, title: str) -> Iterator[Found]:
+def _ae_title(setting: SettingValues, field: str, title: str) -> Iterator[Found]:
     if title != title.upper():
         what = f"{show(title)} has lower-case letters, and peers compare titles by case"
         yield "info", what, "check that the peer has it written just so"
@@ -228,7 +207,7 @@ def _ae_title(setting: DicomSenderSetting, field: str, title: str) -> Iterator[F
         yield "info", what, f"nothing to do; {show(title)} is the same title"
 
 
-def _timeout_seconds(setting: DicomSenderSetting) -> Iterator[Found]:
+def _timeout_seconds(setting: SettingValues) -> Iterator[Found]:
     for problem in timeout_pitfalls(setting.timeout_seconds):
         yield problem.severity, problem.message, problem.remedy
     if not setting.is_written("TimeoutSeconds"):
@@ -242,46 +221,37 @@ def _timeout_seconds(setting: DicomSenderSetting) -> Iterator[Found]:
         yield "warning", what, "set it again after editing the setting there"
 
 
-def _filters(setting: DicomSenderSetting) -> Iterator[Found]:
+def _filters(setting: SettingValues) -> Iterator[Found]:
     if setting.filters != ZERO_GUID:
-        yield (
-            "info",
-            f"the filters {setting.filters} are not applied by send",
-            "use run_workflow to have them applied",
-        )
+        what = f"the filters {setting.filters} are not applied by send"
+        yield "info", what, "use run_workflow to have them applied"
     yield from _null_guid(setting, "Filters")
 
 
-def _transformers(setting: DicomSenderSetting) -> Iterator[Found]:
+def _transformers(setting: SettingValues) -> Iterator[Found]:
     transformers = setting.transformers
     if transformers != ZERO_GUID and setting.transformers_not_available:
         what = f"{transformers} is set while TransformersNotAvailable is true, so they may never run"
         yield "warning", what, f"write {ZERO_GUID} here, or TransformersNotAvailable false"
     elif transformers != ZERO_GUID:
         what = f"the transformers {transformers} are not run by send, and one that makes another kind of message of"
-        yield (
-            "info",
-            f"{what} it breaks the sending",
-            "use run_workflow to have them run, and keep the message DICOM",
-        )
+        remedy = "use run_workflow to have them run, and keep the message DICOM"
+        yield "info", f"{what} it breaks the sending", remedy
     yield from _null_guid(setting, "Transformers")
 
 
-def _null_guid(setting: DicomSenderSetting, field: str) -> Iterator[Found]:
+def _null_guid(setting: SettingValues, field: str) -> Iterator[Found]:
     if setting.is_written(field) and setting.written_value(field) is None:
-        yield (
-            "warning",
-            "null is read as none, which the original may not do",
-            f"write {ZERO_GUID}, or leave it out",
-        )
+        what = "null is read as none, which the original may not do"
+        yield "warning", what, f"write {ZERO_GUID}, or leave it out"
 
 
-def _disabled(setting: DicomSenderSetting) -> Iterator[Found]:
+def _disabled(setting: SettingValues) -> Iterator[Found]:
     if setting.disabled:
         yield "warning", "it is true, so nothing is sent and every outcome is skipped", "write false to send"
 
 
-def _unknown_properties(setting: DicomSenderSetting) -> Iterator[Problem]:
+def _unknown_properties(setting: SettingValues) -> Iterator[Problem]:
     plain = {info.json_name.lower(): info.json_name for info in FIELDS}
     written = set(setting.property_names)
     for name in setting.unknown_properties:
@@ -292,12 +262,11 @@ def _unknown_properties(setting: DicomSenderSetting) -> Iterator[Problem]:
             )
             yield Problem("warning", name, message, f"write it as {meant}")
         else:
-            yield Problem(
-                "info", name, "it is not a field of this setting: kept, and without effect", "nothing to do"
-            )
+            message = "it is not a field of this setting: kept, and without effect"
+            yield Problem("info", name, message, "nothing to do")
 
 
-_CHECKS: dict[str, Callable[[DicomSenderSetting], Iterator[Found]]] = {
+_CHECKS: dict[str, Callable[[SettingValues], Iterator[Found]]] = {
     "$type": _type,
     "Id": _id,
     "Name": _name,

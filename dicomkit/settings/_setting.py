@@ -1,26 +1,16 @@
 """The DicomSenderSetting: where to send, under which names, and everything else its JSON holds.
 
-The one idea: a setting is immutable and stands on the JSON it was read from, so that writing it gives the same
-JSON back, unknown properties and key order included, and a changed one differs in that property only.
+A setting is immutable and keeps the JSON it was read from: writing it gives the same JSON back, unknown properties and
+key order included, and a changed one differs in that property only.
 """
 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from dicomkit._support.frozen import Frozen
 from dicomkit.errors import Problem, SettingError, file_name, without_folder
-from dicomkit.settings._fields import (
-    FIELD_OF,
-    FIELDS,
-    ZERO_GUID,
-    FieldInfo,
-    MessageType,
-    field_called,
-    parse_field,
-    parse_field_text,
-)
+from dicomkit.settings._fields import FIELD_OF, FIELDS, SettingFields, field_called
 from dicomkit.settings._json import (
     JsonDocument,
     JsonFault,
@@ -31,6 +21,7 @@ from dicomkit.settings._json import (
     read_value,
 )
 from dicomkit.settings._problems import Binding, binding_of, pitfalls, timeout_pitfalls
+from dicomkit.settings._values import SettingValues
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,25 +29,12 @@ if TYPE_CHECKING:
 
     from pandas import DataFrame
 
-    from dicomkit.settings._keywords import SettingFields
-
-__all__ = [
-    "DicomSenderSetting",
-    "MessageType",
-    "FieldInfo",
-    "FIELDS",
-    "ZERO_GUID",
-    "Binding",
-    "locate",
-    "locator",
-    "parse_field",
-    "parse_field_text",
-]
+__all__ = ["DicomSenderSetting", "locate", "locator"]
 
 _DOCUMENT = "JSON"  # the `field` of a problem that is the whole text's
 
 
-class DicomSenderSetting(Frozen):
+class DicomSenderSetting(SettingValues):
     """A setting that sends DICOM to a peer by C-STORE.
 
     Give fields by their Python or JSON names (``remote_host="pacs"`` or ``RemoteHost="pacs"``); the others take
@@ -97,30 +75,13 @@ class DicomSenderSetting(Frozen):
     Two settings are equal when they are the same JSON value; key order and layout do not count.
     """
 
-    type_name: str
-    id: str
-    name: str
-    version: int
-    message_type: int
-    message_template: str
-    remote_host: str
-    remote_port: int
-    our_aet: str
-    remote_aet: str
-    timeout_seconds: int
-    filters: str
-    transformers: str
-    transformers_not_available: bool
-    disabled: bool
-    _document: JsonDocument
-
     def __init__(self, **fields: Unpack[SettingFields]) -> None:
         from uuid import uuid4
 
         values: dict[str, object] = {info.json_name: info.default for info in FIELDS} | {"Id": uuid4()}
         encoded = _encoded(values) | _encoded(_by_json_name(fields))
         lines = ",\n".join(f"  {encode_value(name)}: {value}" for name, value in encoded.items())
-        self._stand_on(JsonDocument.parse(f"{{\n{lines}\n}}"))
+        super().__init__(JsonDocument.parse(f"{{\n{lines}\n}}"))
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Self:
@@ -140,7 +101,7 @@ class DicomSenderSetting(Frozen):
         except JsonFault as fault:
             message = f"line {fault.line}, column {fault.column}: {fault.fault}"
             raise SettingError([Problem("error", _DOCUMENT, message, fault.remedy)]) from fault
-        return cls._on(document)
+        return cls._of(document)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
@@ -165,65 +126,10 @@ class DicomSenderSetting(Frozen):
             error.args = (f"{file_name(path)}:\n{error}",)
             raise
 
-    @classmethod
-    def _on(cls, document: JsonDocument) -> Self:
-        setting = cls.__new__(cls)
-        setting._stand_on(document)
-        return setting
-
-    def _stand_on(self, document: JsonDocument) -> None:
-        problems = _duplicates(document)
-        for info in FIELDS:
-            found = document.find(info.json_name)
-            if found is not None:
-                value = parse_field(info.json_name, document.value_of(found))
-            elif info.json_name == "$type":
-                value = _missing_type(document)
-            else:
-                value = info.default
-            if isinstance(value, Problem):
-                problems.append(value)
-            elif (
-                info.kind != "json"
-            ):  # such a value could be changed by its reader: a property reads it afresh
-                object.__setattr__(self, info.attribute, value)
-        if problems:
-            raise SettingError(problems)
-        object.__setattr__(self, "_document", document)
-
-    @property
-    def message_type_options(self) -> Any:
-        """The options of the message type as a JSON value, None as a rule; a copy, so changing it changes nothing."""
-        return self.written_value("MessageTypeOptions")
-
     @property
     def binding(self) -> Binding | None:
         """The activity whose message object the template yields, or None when it yields text or nothing."""
         return binding_of(self.message_template)
-
-    @property
-    def property_names(self) -> tuple[str, ...]:
-        """The JSON names that are written, in their order."""
-        return tuple(found.name for found in self._document.properties)
-
-    @property
-    def unknown_properties(self) -> dict[str, Any]:
-        """The properties that are no field of this setting, with their values; a copy."""
-        document = self._document
-        return {
-            found.name: document.value_of(found)
-            for found in document.properties
-            if found.name not in FIELD_OF
-        }
-
-    def is_written(self, json_name: str) -> bool:
-        """Whether the JSON has this property; an absent field reads as its default."""
-        return self._document.find(json_name) is not None
-
-    def written_value(self, json_name: str) -> Any:
-        """The value of a property as the JSON has it (an AE title with its spaces, say), None when absent."""
-        found = self._document.find(json_name)
-        return None if found is None else self._document.value_of(found)
 
     def replace(self, **changes: Unpack[SettingFields]) -> Self:
         """This setting with some fields changed, given by Python or JSON name; all else stays as it is written.
@@ -239,13 +145,13 @@ class DicomSenderSetting(Frozen):
         document = self._document
         for json_name, encoded in _encoded(_by_json_name(changes)).items():
             document = document.with_value(json_name, encoded, after=order[: order.index(json_name)])
-        return type(self)._on(document)
+        return type(self)._of(document)
 
     def __replace__(self, **changes: Unpack[SettingFields]) -> Self:
         return self.replace(**changes)
 
     def to_json(self) -> str:
-        """The setting as JSON text: the text it was read from, without byte order mark, save for what was changed."""
+        """The setting as JSON text: the text it was read from, without byte order mark, except for what was changed."""
         return self._document.writable_text()
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -323,10 +229,7 @@ class DicomSenderSetting(Frozen):
         return hash(self._document.canonical())
 
     def __repr__(self) -> str:
-        return f"<DicomSenderSetting {self.name!r}: {self._route()}>"
-
-    def _route(self) -> str:
-        return f"{self.our_aet} -> {self.remote_aet} at {self._address()}"
+        return f"<DicomSenderSetting {self.name!r}: {self.our_aet} -> {self.remote_aet} at {self._address()}>"
 
     def _address(self) -> str:
         host = f"[{self.remote_host}]" if ":" in self.remote_host else self.remote_host
@@ -348,19 +251,14 @@ class DicomSenderSetting(Frozen):
         table = facts_table(f"DicomSenderSetting {self.name}".rstrip(), facts)
         if not problems:
             return shown(table)
-        rows = [
-            (marked(tones[found.severity], found.field), found.message, found.remedy) for found in problems
-        ]
+        rows = [(marked(tones[one.severity], one.field), one.message, one.remedy) for one in problems]
         return shown(table, rows_table("", ("Problem", "What is the matter", "What to do"), rows))
 
 
 def locate(text: str, json_name: str) -> tuple[int, int] | None:
     """Line and column, from 1, of the value of a property in a setting's text; None when it has no such property.
 
-    Raises
-    ------
-    JsonFault
-        When the text is not a JSON object.
+    May raise JsonFault.
     """
     return locator(text)(json_name)
 
@@ -415,32 +313,8 @@ def _encoded(values: dict[str, object]) -> dict[str, str]:
         except (TypeError, ValueError, RecursionError):
             shown = "a number of thousands of digits" if isinstance(value, int) else repr(value)[:60]
             message = f"{shown} ({type(value).__name__}) cannot be written as JSON"
-            problems.append(
-                Problem("error", json_name, message, "give a text, a number, a truth value or None")
-            )
+            remedy = "give a text, a number, a truth value or None"
+            problems.append(Problem("error", json_name, message, remedy))
     if problems:
         raise SettingError(problems)
     return encoded
-
-
-def _duplicates(document: JsonDocument) -> list[Problem]:
-    problems: list[Problem] = []
-    pairs = document.duplicates()
-    if not pairs:
-        return problems
-    places = Places(document.text)
-    for first, again in pairs:
-        lines = [places.at(found.name_start)[0] for found in (first, again)]
-        message = f"it is written twice, at line {lines[0]} and at line {lines[1]}"
-        problems.append(Problem("error", again.name, message, "keep the one that is meant"))
-    return problems
-
-
-def _missing_type(document: JsonDocument) -> Problem:
-    if document.find("WorkflowPattern") is not None:
-        remedy = "give the object in its WorkflowPattern whose $type names DicomSenderSetting"
-        return Problem("error", "$type", "this is a whole workflow, not one setting", remedy)
-    remedy = (
-        f'write "$type": "{FIELD_OF["$type"].default}" as the first property, if it is a DicomSenderSetting'
-    )
-    return Problem("error", "$type", "it is missing, so this could be any object", remedy)

@@ -1,6 +1,6 @@
 """Is it there now, and is it the same: what an archive has of what it said it stored, by three methods.
 
-Whoever said "stored" is asked again, by a service of its own: a query, a commitment, or the instance itself.
+The archive is asked by another service than it stores by: a query, storage commitment, or a retrieval.
 """
 
 from __future__ import annotations

@@ -7,27 +7,25 @@ Transaction UID is in the ledger, and the next call that listens takes it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from threading import Condition
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import uuid4
 
+from pydicom import Dataset
+from pydicom.sequence import Sequence as Items
+from pynetdicom import evt
+from pynetdicom.pdu import P_DATA_TF
+
 from dicomkit.dictionary.statuses import PROCESSING_FAILURE, SUCCESS
-from dicomkit.verification._by_find import Group
-from dicomkit.verification._listener import Listener
-from dicomkit.verification._scu import Broken, Line, NoLine, status_of, status_words
-from dicomkit.verification._subjects import Finding, Inquiry, Subject
+from dicomkit.dictionary.uids import COMMITMENT_INSTANCE, COMMITMENT_PUSH_MODEL
+from dicomkit.verification._listener import listening
+from dicomkit.verification._scu import NoAnswer, Scu, Unavailable, status_of, status_words
+from dicomkit.verification._subjects import Finding, Group, Inquiry, Subject
 
-if TYPE_CHECKING:
-    from pydicom import Dataset
-
-__all__ = ["ask_by_commit"]
-
-PUSH_MODEL = "1.2.840.10008.1.20.1"  # PS3.4 J.3.5
-_PUSH_MODEL_INSTANCE = "1.2.840.10008.1.20.1.1"  # PS3.4 J.3.5, well-known
 _REQUEST_COMMITMENT = 1  # Action Type ID, PS3.4 Table J.3-1
 _LARGEST_REQUEST = 1000  # instances in one transaction
 
@@ -40,6 +38,7 @@ _REASONS: dict[int, tuple[str, bool]] = {
     0x0131: ("duplicate Transaction UID: verify again, which makes a new one", False),
     0x0213: ("resource limitation: it has no room or no time now; verify again later", False),
 }
+_OWN_REASON = ("a reason of its own, which its conformance statement explains", False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,18 +46,22 @@ class _Report:
     """What one N-EVENT-REPORT says: the instances by SOP Class and SOP Instance UID, failed ones with the reason."""
 
     transaction_uid: str
-    committed: frozenset[tuple[str, str]]
+    committed: dict[tuple[str, str], int]
     failed: dict[tuple[str, str], int]
 
 
 class _Reports:
-    """The reports that came, from whatever thread, and those that are still waited for."""
+    """The reports that came, from whatever thread, and those that are still waited for.
+
+    A report goes three steps: while its transaction is waiting it is taken; it is unanswered until our response to it
+    is sent, or cannot be any more; only then it has arrived, since whoever waits for it may end the association.
+    """
 
     def __init__(self, archive: str) -> None:
         self._archive = archive
         self._changed = Condition()
-        self._waiting: dict[str, list[Subject]] = {}
-        self._unanswered: list[tuple[object, _Report]] = []
+        self._waiting: dict[str, list[Subject]] = {}  # by transaction
+        self._unanswered: list[tuple[object, _Report]] = []  # with their associations
         self._arrived: list[_Report] = []
 
     def expect(self, transaction_uid: str, subjects: Sequence[Subject]) -> None:
@@ -70,9 +73,7 @@ class _Reports:
             self._waiting.pop(transaction_uid, None)
 
     def endings(self) -> list[tuple[Any, Callable[[Any], Any]]]:
-        """The events of pynetdicom that tell that a report is answered, or cannot be any more, with their handlers."""
-        from pynetdicom import evt
-
+        """The events by which a report is answered, or cannot be any more, with their handlers."""
         ends = (evt.EVT_RELEASED, evt.EVT_ABORTED, evt.EVT_CONN_CLOSE)
         return [(evt.EVT_PDU_SENT, self._sent), *((end, self._settle) for end in ends)]
 
@@ -89,21 +90,17 @@ class _Reports:
         return SUCCESS, None
 
     def _sent(self, event: Any) -> None:
-        from pynetdicom.pdu import P_DATA_TF
-
-        if isinstance(event.pdu, P_DATA_TF):  # our answer, of which a release at once would deprive the peer
+        if isinstance(event.pdu, P_DATA_TF):  # our answer: now the association may be released
             self._settle(event)
 
     def _settle(self, event: Any) -> None:
         """Whatever an association brought is answered, or cannot be any more; a wait should look at that."""
         with self._changed:
-            self._arrived += [
-                report for association, report in self._unanswered if association is event.assoc
-            ]
+            self._arrived += [report for its, report in self._unanswered if its is event.assoc]
             self._unanswered = [one for one in self._unanswered if one[0] is not event.assoc]
             self._changed.notify_all()
 
-    def wait(self, deadline: float, line: Line, *, listens: bool) -> Group | None:
+    def wait(self, deadline: float, scu: Scu, *, listens: bool) -> Group | None:
         """The next findings; None when the deadline has passed, or nothing can come any more."""
         with self._changed:
             while True:
@@ -112,7 +109,7 @@ class _Reports:
                 left = deadline - monotonic()
                 if left <= 0 and self._unanswered:
                     self._arrived.append(self._unanswered.pop(0)[1])
-                elif left <= 0 or not self._waiting or not (listens or line.is_open):
+                elif left <= 0 or not self._waiting or not (listens or scu.is_open):
                     return None
                 else:
                     self._changed.wait(left)
@@ -120,7 +117,7 @@ class _Reports:
     def _findings(self, report: _Report) -> Group:
         subjects = self._waiting.pop(report.transaction_uid, [])
         found = [(subject, self._finding(subject, report)) for subject in subjects]
-        # Whoever has an answer waits for no other transaction.
+        # What has an answer waits for no other transaction.
         answered = {subject.key for subject, finding in found if finding.verified != "unknown"}
         for transaction_uid, others in list(self._waiting.items()):
             others[:] = [subject for subject in others if subject.key not in answered]
@@ -132,122 +129,106 @@ class _Reports:
         reference = subject.sop_class_uid, subject.sop_instance_uid
         transaction = f"transaction {report.transaction_uid}"
         if reference in report.committed:
-            return Finding(
-                "yes",
-                f"{self._archive} has committed itself to keep it ({transaction})",
-                report.transaction_uid,
-            )
+            words = f"{self._archive} has committed itself to keep it ({transaction})"
+            return Finding("yes", words, report.transaction_uid)
         reason = report.failed.get(reference)
         if reason is None:
             return Finding(
                 "unknown",
                 f"the report of {self._archive} does not mention it ({transaction}); use method='find' or 'get'",
             )
-        words, is_missing = _REASONS.get(
-            reason, ("a reason of its own, which its conformance statement explains", False)
-        )
-        return Finding(
-            "no" if is_missing else "unknown",
-            f"{self._archive} does not commit itself to keep it: 0x{reason:04X}, {words} ({transaction})",
-            report.transaction_uid if is_missing else None,
-        )
+        why, is_missing = _REASONS.get(reason, _OWN_REASON)
+        words = f"{self._archive} does not commit itself to keep it: 0x{reason:04X}, {why} ({transaction})"
+        return Finding("no", words, report.transaction_uid) if is_missing else Finding("unknown", words)
 
 
 def ask_by_commit(inquiry: Inquiry) -> Generator[Group]:
     """Ask for commitment, and wait for the reports; yield what was found out, first of all what was asked for.
 
-    Raises
-    ------
-    OSError
-        We cannot listen on the port; nothing was asked.
+    Raises OSError when we cannot listen on the port; nothing was asked then.
     """
-    from pynetdicom import evt
-
+    peer = inquiry.peer
     reports = _Reports(inquiry.archive)
     listens = bool(inquiry.listen_port)
-    with ExitStack() as open_things:
+    with ExitStack() as stack:
         if listens:
-            open_things.enter_context(
-                Listener(
-                    inquiry.listen_host,
-                    inquiry.listen_port,
-                    inquiry.peer,
-                    PUSH_MODEL,
-                    reports.take,
-                    others=reports.endings(),
-                    tls=inquiry.listen_tls,
-                )
+            where = inquiry.listen_host, inquiry.listen_port
+            others, tls = reports.endings(), inquiry.listen_tls
+            stack.enter_context(
+                listening(*where, peer, COMMITMENT_PUSH_MODEL, reports.take, others=others, tls=tls)
             )
-        late: dict[str, list[Subject]] = {}
         for subject in inquiry.subjects:
             if subject.transaction_uid is not None:
-                late.setdefault(subject.transaction_uid, []).append(subject)
-        for transaction_uid, subjects in late.items():
-            reports.expect(transaction_uid, subjects)
-        line = open_things.enter_context(
-            Line(
-                inquiry.peer,
-                (PUSH_MODEL, "storage commitment"),
+                reports.expect(subject.transaction_uid, [subject])
+        scu = stack.enter_context(
+            Scu(
+                peer,
+                (COMMITMENT_PUSH_MODEL, "storage commitment"),
                 "use method='find' or 'get'",
-                answer_seconds=float(inquiry.peer.timeout_seconds),
+                answer_seconds=float(peer.timeout_seconds),
                 handlers=[(evt.EVT_N_EVENT_REPORT, reports.take), *reports.endings()],
             )
         )
         for begin in range(0, len(inquiry.subjects), _LARGEST_REQUEST):
-            yield _request(line, reports, inquiry, inquiry.subjects[begin : begin + _LARGEST_REQUEST])
+            yield _request(scu, reports, inquiry, inquiry.subjects[begin : begin + _LARGEST_REQUEST])
         deadline = monotonic() + inquiry.wait_seconds
         # A peer that serves one association at a time reports when ours has ended; one that reports on ours needs it
         # open. Half of the time is for each.
         half = deadline - inquiry.wait_seconds / 2 if listens else deadline
         for until in (half, deadline):
-            while (group := reports.wait(until, line, listens=listens)) is not None:
+            while (group := reports.wait(until, scu, listens=listens)) is not None:
                 yield group
-            line.close()
+            scu.close()
 
 
-def _request(line: Line, reports: _Reports, inquiry: Inquiry, subjects: Sequence[Subject]) -> Group:
+def _request(scu: Scu, reports: _Reports, inquiry: Inquiry, subjects: Sequence[Subject]) -> Group:
     """Ask for the commitment of some instances; what is known of them until the report comes."""
-    from pydicom.dataset import Dataset
-    from pydicom.sequence import Sequence as Items
-
     transaction_uid = f"2.25.{uuid4().int}"  # PS3.5 B.2
     information = Dataset()
     information.TransactionUID = transaction_uid
-    references = []
+    information.ReferencedSOPSequence = Items()
     for sop_class, uid in dict.fromkeys((one.sop_class_uid, one.sop_instance_uid) for one in subjects):
         reference = Dataset()
         reference.ReferencedSOPClassUID = sop_class
         reference.ReferencedSOPInstanceUID = uid
-        references.append(reference)
-    information.ReferencedSOPSequence = Items(references)
+        information.ReferencedSOPSequence.append(reference)
     reports.expect(transaction_uid, subjects)  # before it can come
-    status: int | None = None
     try:
-        association = line.ask()
-        try:
-            answer, _ = association.send_n_action(
-                information, _REQUEST_COMMITMENT, PUSH_MODEL, _PUSH_MODEL_INSTANCE
-            )
-            status = status_of(answer)
-        except Exception as error:  # whatever pynetdicom and pydicom raise upon what a peer sends
-            raise line.broke(error) from error
-        if status is None:
-            raise line.broke()
-        line.answered()
-    except Broken as error:  # it may have taken the request all the same, and report
-        return [(subject, Finding("unknown", str(error), transaction_uid)) for subject in subjects]
-    except NoLine as error:
-        detail = str(error)
+        status = _act(scu, information)
+    except NoAnswer as error:  # it may have taken the request all the same, and report
+        detail, may_report = str(error), True
+    except Unavailable as error:
+        detail, may_report = str(error), False
     else:
-        if status == SUCCESS:
-            detail = _until_the_report(inquiry, transaction_uid)
-            return [(subject, Finding("unknown", detail, transaction_uid)) for subject in subjects]
+        may_report = status == SUCCESS
         detail = (
-            f"{line.archive} refused storage commitment with {status_words(status)}; look into its log, or use "
+            _until_the_report(inquiry, transaction_uid)
+            if may_report
+            else f"{scu.archive} refused storage commitment with {status_words(status)}; look into its log, or use "
             "method='find' or 'get'"
         )
-    reports.cancel(transaction_uid)
-    return [(subject, Finding("unknown", detail, subject.transaction_uid)) for subject in subjects]
+    if not may_report:
+        reports.cancel(transaction_uid)
+    return [
+        (one, Finding("unknown", detail, transaction_uid if may_report else one.transaction_uid))
+        for one in subjects
+    ]
+
+
+def _act(scu: Scu, information: Dataset) -> int:
+    """The status of an N-ACTION. Raises NoAnswer and Unavailable."""
+    association = scu.ask()
+    try:
+        answer, _ = association.send_n_action(
+            information, _REQUEST_COMMITMENT, COMMITMENT_PUSH_MODEL, COMMITMENT_INSTANCE
+        )
+        status = status_of(answer)
+    except Exception as error:  # whatever pynetdicom and pydicom raise upon what a peer sends
+        raise scu.broke(error) from error
+    if status is None:
+        raise scu.broke()
+    scu.answered()
+    return status
 
 
 def _until_the_report(inquiry: Inquiry, transaction_uid: str) -> str:
@@ -265,13 +246,13 @@ def _until_the_report(inquiry: Inquiry, transaction_uid: str) -> str:
 
 
 def _read(information: Dataset) -> _Report:
-    def references(keyword: str) -> Iterator[tuple[tuple[str, str], int]]:
-        for item in information.get(keyword) or []:
-            reference = str(item.ReferencedSOPClassUID), str(item.ReferencedSOPInstanceUID)
-            yield reference, int(item.get("FailureReason") or PROCESSING_FAILURE)
+    def references(keyword: str) -> dict[tuple[str, str], int]:
+        return {
+            (str(item.ReferencedSOPClassUID), str(item.ReferencedSOPInstanceUID)): int(
+                item.get("FailureReason") or PROCESSING_FAILURE
+            )
+            for item in information.get(keyword) or []
+        }
 
-    return _Report(
-        str(information.TransactionUID),
-        frozenset(reference for reference, _ in references("ReferencedSOPSequence")),
-        dict(references("FailedSOPSequence")),
-    )
+    committed, failed = references("ReferencedSOPSequence"), references("FailedSOPSequence")
+    return _Report(str(information.TransactionUID), committed, failed)

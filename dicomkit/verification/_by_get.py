@@ -9,27 +9,33 @@ from collections.abc import Generator, Iterable, Iterator, Sequence
 from time import monotonic
 from typing import TYPE_CHECKING, Any, cast
 
-from dicomkit.dictionary.statuses import SUCCESS
-from dicomkit.dictionary.uids import EXPLICIT_LE, IMPLICIT_LE, uid_name
-from dicomkit.verification._by_find import DAMAGED_COPY, PENDING, STUDY_ROOT_FIND, Group, find
+from pynetdicom import evt
+
+from dicomkit.dictionary.statuses import PENDING, SUCCESS
+from dicomkit.dictionary.uids import (
+    EXPLICIT_LE,
+    IMPLICIT_LE,
+    RLE_LOSSLESS,
+    STUDY_ROOT_FIND,
+    STUDY_ROOT_GET,
+    uid_name,
+)
+from dicomkit.verification._by_find import DAMAGED_COPY, find, image_identifier
 from dicomkit.verification._elements import Encoded
-from dicomkit.verification._judge import judge, sent_as
-from dicomkit.verification._scu import Broken, Line, NoLine, Offer, status_of, status_words
-from dicomkit.verification._sources import Source, Sources
-from dicomkit.verification._subjects import Finding, Inquiry, Subject
+from dicomkit.verification._judge import judge
+from dicomkit.verification._scu import NoAnswer, Offer, Scu, Unavailable, status_of, status_words
+from dicomkit.verification._sources import Sources
+from dicomkit.verification._subjects import Finding, Group, Inquiry, Subject
 from dicomkit.wire.pdu import MAX_CONTEXTS
 
 if TYPE_CHECKING:
     from pynetdicom.dimse_primitives import C_STORE
 
-__all__ = ["ask_by_get"]
-
-STUDY_ROOT_GET = "1.2.840.10008.5.1.4.1.2.2.3"  # PS3.4 C.6.2.3
 _NOT_ASKED_FOR = 0xC000  # PS3.4 Table B.2-1, cannot understand: our answer to what we did not ask for
 
 # In which an archive may keep what it compressed by itself; each is a context, so that it need not convert.
 _LOSSLESS = (
-    "1.2.840.10008.1.2.5",  # RLE Lossless
+    RLE_LOSSLESS,
     "1.2.840.10008.1.2.4.70",  # JPEG Lossless, first-order prediction
     "1.2.840.10008.1.2.4.80",  # JPEG-LS Lossless
     "1.2.840.10008.1.2.4.90",  # JPEG 2000 Lossless
@@ -42,29 +48,28 @@ def ask_by_get(inquiry: Inquiry) -> Generator[Group]:
     by_class: dict[str, list[Subject]] = {}
     for subject in inquiry.subjects:
         by_class.setdefault(subject.sop_class_uid, []).append(subject)
-    for offers in _parcels(by_class):
-        arrivals = _Arrivals()
+    for offers in offers_by_association(by_class):
         classes = list(dict.fromkeys(sop_class for sop_class, _ in offers))
-        with Sources() as sources, arrivals.line(inquiry, classes, offers) as line:
+        with Sources() as sources, _Getter(inquiry, classes, offers) as getter:
             for sop_class in classes:
                 by_uid: dict[str, list[Subject]] = {}
                 for subject in by_class[sop_class]:
                     by_uid.setdefault(subject.sop_instance_uid, []).append(subject)
                 for subjects in by_uid.values():
-                    yield _look_at(line, arrivals, sources, subjects)
+                    yield _look_at(getter, sources, subjects)
 
 
-def _parcels(by_class: dict[str, list[Subject]]) -> Iterator[list[Offer]]:
+def offers_by_association(by_class: dict[str, list[Subject]]) -> Iterator[list[Offer]]:
     """The contexts for all the classes, as many at a time as an association carries beside the two of the services."""
-    parcel: list[Offer] = []
+    offers: list[Offer] = []
     for sop_class, subjects in by_class.items():
-        offers = _offers(sop_class, dict.fromkeys(sent_as(subject) for subject in subjects))
-        if len(parcel) + len(offers) > MAX_CONTEXTS - 2:
-            yield parcel
-            parcel = []
-        parcel = [*parcel, *offers]
-    if parcel:
-        yield parcel
+        more = _offers(sop_class, [subject.syntax_on_the_wire for subject in subjects])
+        if len(offers) + len(more) > MAX_CONTEXTS - 2:
+            yield offers
+            offers = []
+        offers = [*offers, *more]
+    if offers:
+        yield offers
 
 
 def _offers(sop_class: str, sent_as: Iterable[str]) -> list[Offer]:
@@ -73,26 +78,21 @@ def _offers(sop_class: str, sent_as: Iterable[str]) -> list[Offer]:
     return [(sop_class, (EXPLICIT_LE, IMPLICIT_LE)), *((sop_class, (syntax,)) for syntax in alone if syntax)]
 
 
-class _Arrivals:
-    """Takes what the peer sends to us, and keeps the one that was asked for."""
+class _Getter(Scu):
+    """An SCU of C-GET, which takes what the peer sends to us, and keeps the one that was asked for."""
 
-    def __init__(self) -> None:
-        self._wanted = ""
-        self._arrived: Encoded | None = None
-
-    def line(self, inquiry: Inquiry, classes: Sequence[str], offers: Sequence[Offer]) -> Line:
-        """A line to a peer that sends to us."""
-        from pynetdicom import evt
-
-        return Line(
+    def __init__(self, inquiry: Inquiry, classes: Sequence[str], offers: Sequence[Offer]) -> None:
+        super().__init__(
             inquiry.peer,
             (STUDY_ROOT_GET, "C-GET (Study Root)"),
             "use method='find' or 'commit'",
             offers=[(STUDY_ROOT_FIND, (EXPLICIT_LE, IMPLICIT_LE)), *offers],
-            brings=classes,
+            received=classes,
             answer_seconds=inquiry.peer.timeout_seconds + inquiry.wait_seconds,
             handlers=[(evt.EVT_C_STORE, self._take)],
         )
+        self._wanted = ""
+        self._arrived: Encoded | None = None
 
     def _take(self, event: Any) -> int:
         request = cast("C_STORE", event.request)
@@ -101,90 +101,74 @@ class _Arrivals:
         self._arrived = Encoded(request.DataSet.getvalue(), str(event.context.transfer_syntax))
         return SUCCESS
 
-    def bring(self, line: Line, subject: Subject) -> Encoded | Finding:
-        """Ask for one instance.
-
-        Raises
-        ------
-        Broken
-            No answer, or none that came to an end in time.
-        NoLine
-            The peer cannot be asked.
-        """
-        from pydicom.dataset import Dataset
-
+    def get(self, subject: Subject) -> Encoded | Finding:
+        """Ask for one instance. Raises NoAnswer and Unavailable."""
         assert subject.series is not None, "those were answered before"
-        identifier = Dataset()
-        identifier.QueryRetrieveLevel = "IMAGE"
-        identifier.StudyInstanceUID, identifier.SeriesInstanceUID = subject.series
-        identifier.SOPInstanceUID = subject.sop_instance_uid
-        association = line.ask()
-        if not line.offers(subject.sop_class_uid):
+        association = self.ask()
+        if not self.accepted(subject.sop_class_uid):
             return Finding(
                 "unknown",
-                f"{line.archive} does not send {uid_name(subject.sop_class_uid)} back over our association; "
+                f"{self.archive} does not send {uid_name(subject.sop_class_uid)} back over our association; "
                 "use method='find' or 'commit'",
             )
         self._wanted, self._arrived = subject.sop_instance_uid, None
-        deadline = monotonic() + line.answer_seconds
+        deadline = monotonic() + self.answer_seconds
         status: int | None = None
         failed = 0
         try:
+            identifier = image_identifier(*subject.series, subject.sop_instance_uid)
             for answer, _ in association.send_c_get(identifier, STUDY_ROOT_GET):
                 status = status_of(answer)
                 failed = answer.get("NumberOfFailedSuboperations") or 0
                 if status is None or status not in PENDING or monotonic() > deadline:
                     break
         except Exception as error:  # whatever pynetdicom and pydicom raise upon what a peer sends
-            raise line.broke(error) from error
+            raise self.broke(error) from error
         arrived, self._arrived = self._arrived, None
         if status is None or status in PENDING:
-            raise line.broke()
-        line.answered()
-        return arrived or _not_there(line, subject, status, failed)
+            raise self.broke()
+        self.answered()
+        return arrived or self._not_there(subject, status, failed)
 
-
-def _not_there(line: Line, subject: Subject, status: int, failed: int) -> Finding:
-    """Tell an instance that the peer does not have from one that it does not send."""
-    archive = line.archive
-    if status == SUCCESS and not failed:
-        return Finding("no", f"{archive} does not have it, though it said that it stored it; send it again")
-    assert subject.series is not None, "those were answered before"
-    answered = f"{archive} did not bring it back: it answered C-GET with {status_words(status)}"
-    if not line.offers(STUDY_ROOT_FIND):
-        return Finding("unknown", f"{answered}; look into its log, or use method='commit'")
-    # Some answer with an error when there is nothing to send; others list what they cannot read any more.
-    listed = find(line, *subject.series, subject.sop_instance_uid)
-    if listed.status == SUCCESS and not listed.classes:
-        return Finding(
-            "no", f"{archive} does not list it any more, though it said that it stored it; send it again"
+    def _not_there(self, subject: Subject, status: int, failed: int) -> Finding:
+        """Tell an instance that the peer does not have from one that it does not send."""
+        archive = self.archive
+        if status == SUCCESS and not failed:
+            return Finding(
+                "no", f"{archive} does not have it, though it said that it stored it; send it again"
+            )
+        assert subject.series is not None, "those were answered before"
+        answered = f"{archive} did not bring it back: it answered C-GET with {status_words(status)}"
+        if not self.accepted(STUDY_ROOT_FIND):
+            return Finding("unknown", f"{answered}; look into its log, or use method='commit'")
+        # Some answer with an error when there is nothing to send; others list what they cannot read any more.
+        listed = find(self, *subject.series, subject.sop_instance_uid)
+        if listed.status == SUCCESS and not listed.classes:
+            return Finding(
+                "no", f"{archive} does not list it any more, though it said that it stored it; send it again"
+            )
+        still = (
+            "though it lists it, which is all that method='find' would say"
+            if listed.classes
+            else f"and C-FIND with {status_words(listed.status)}"
         )
-    still = (
-        "though it lists it, which is all that method='find' would say"
-        if listed.classes
-        else f"and C-FIND with {status_words(listed.status)}"
-    )
-    return Finding("unknown", f"{answered}, {still}; look into its log, and {DAMAGED_COPY}")
+        return Finding("unknown", f"{answered}, {still}; look into its log, and {DAMAGED_COPY}")
 
 
-def _look_at(line: Line, arrivals: _Arrivals, sources: Sources, subjects: Sequence[Subject]) -> Group:
+def _look_at(getter: _Getter, sources: Sources, subjects: Sequence[Subject]) -> Group:
     """Bring one instance back, and compare it with each source that it was sent from."""
     group: Group = []
-    sent: list[tuple[Subject, Source]] = []
+    back: Encoded | Finding | None = None
     for subject in subjects:
         source = sources.find(subject)
         if isinstance(source, Finding):
             group.append((subject, source))
-        else:
-            sent.append((subject, source))
-    if sent:
-        try:
-            brought = arrivals.bring(line, sent[0][0])
-        except (Broken, NoLine) as error:
-            brought = Finding("unknown", str(error))
-        for subject, source in sent:
-            if isinstance(brought, Finding):
-                group.append((subject, brought))
-            else:
-                group.append((subject, judge(line.archive, subject, source, brought)))
+            continue
+        if back is None:
+            try:
+                back = getter.get(subject)
+            except (NoAnswer, Unavailable) as error:
+                back = Finding("unknown", str(error))
+        finding = back if isinstance(back, Finding) else judge(getter.archive, subject, source, back)
+        group.append((subject, finding))
     return group

@@ -8,16 +8,20 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
+import pandas as pd
+
 from dicomkit.batch import Batch
 from dicomkit.errors import SettingError
 from dicomkit.ledger import VERIFICATION_COLUMNS, Ledger, Verdict
 from dicomkit.sending import peer_of
 from dicomkit.verification._by_commit import ask_by_commit
-from dicomkit.verification._by_find import Group, ask_by_find
+from dicomkit.verification._by_find import ask_by_find
 from dicomkit.verification._by_get import ask_by_get
 from dicomkit.verification._subjects import (
     Finding,
+    Group,
     Inquiry,
+    Key,
     Subject,
     latest_rows,
     sample,
@@ -26,12 +30,8 @@ from dicomkit.verification._subjects import (
 )
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from dicomkit.security import TlsOptions, UserIdentity
     from dicomkit.settings import DicomSenderSetting
-
-__all__ = ["Method", "verify"]
 
 Method = Literal["find", "commit", "get"]
 
@@ -43,8 +43,6 @@ _METHODS: dict[str, Callable[[Inquiry], Generator[Group]]] = {
 _VERDICTS = ["yes", "no", "unknown"]
 _LAST_PORT = 0xFFFF
 _NOT_IN_SAMPLE = "not asked about: it is not in the sample"
-
-Key = tuple[str, int]
 
 
 def verify(
@@ -79,8 +77,8 @@ def verify(
         commit itself to keep it, by storage commitment (PS3.4 Annex J). ``"get"``: is it the same, by C-GET and a
         comparison with the source, which is read again by a reader that sending does not use: element by element as
         bytes, and pixels sample by sample where they were compressed or decompressed. What may differ all the same is
-        listed, with the reasons, in `dicomkit.verification._allowed.ALLOWED`. Of what was changed, tags and keywords
-        are named, and values only where they cannot tell who the patient is.
+        listed in `dicomkit.verification._allowed`. Of what was changed, tags and keywords are named, and values only
+        where they cannot tell who the patient is.
     fraction
         Ask about this part of the instances only, more than 0 and at most 1, rounded up to a whole instance.
     per_series
@@ -95,7 +93,7 @@ def verify(
         the archive knows our AE title. With port 0 only reports on our own association are taken.
     tls, identity
         As for `send_batch`. With `tls` a report on a new association is taken under TLS too: its `cert_file` and
-        `key_file` are then ours, and whoever reports must have a certificate that `ca_file` vouches for.
+        `key_file` are then ours, and the reporting archive must have a certificate that `ca_file` vouches for.
 
     Returns
     -------
@@ -124,7 +122,7 @@ def verify(
     OSError
         The port cannot be listened on; nothing was asked.
     """
-    _refuse_useless(method, fraction, per_series, wait_seconds, listen_port)
+    _check(method, fraction, per_series, wait_seconds, listen_port)
     problems = setting.usability_problems()
     if problems:
         raise SettingError(problems)
@@ -151,45 +149,39 @@ def verify(
     if ledger is not None:
         ledger.set_verified([])  # one that cannot be written says so before anything is asked
     verdicts: dict[Key, Verdict] = {}
-    if inquiry.subjects:
+    if asked:
         with closing(_METHODS[method](inquiry)) as groups:
             for group in groups:
-                found = [_verdict(subject, method, finding) for subject, finding in group]
-                verdicts |= {(verdict.batch_id, verdict.instance): verdict for verdict in found}
+                found = {subject.key: _verdict(subject, method, finding) for subject, finding in group}
+                verdicts |= found
                 if ledger is not None:
-                    ledger.set_verified(found)
+                    ledger.set_verified(list(found.values()))
     return _with_verdicts(rows, verdicts, reasons)
 
 
-def _refuse_useless(
+def _check(
     method: str, fraction: float, per_series: int | None, wait_seconds: float, listen_port: int
 ) -> None:
     if method not in _METHODS:
         raise ValueError(f"method is {method!r}; it takes 'find', 'commit' or 'get'")
-    if not _is_number(fraction) or not 0 < fraction <= 1:
+    if not _is_a(int | float, fraction) or not 0 < fraction <= 1:
         raise ValueError(f"fraction is {fraction!r}; it takes a part of the whole, more than 0 and at most 1")
     if per_series is not None:
-        if not _is_whole(per_series) or per_series < 1:
+        if not _is_a(int, per_series) or per_series < 1:
             raise ValueError(f"per_series is {per_series!r}; it takes a whole number from 1")
         if fraction != 1:
             raise ValueError("fraction and per_series each draw a sample; give one of them")
-    if not _is_number(wait_seconds) or not 0 <= wait_seconds < float("inf"):
+    if not _is_a(int | float, wait_seconds) or not 0 <= wait_seconds < float("inf"):
         raise ValueError(f"wait_seconds is {wait_seconds!r}; it takes seconds, from 0")
-    if not _is_whole(listen_port) or not 0 <= listen_port <= _LAST_PORT:
+    if not _is_a(int, listen_port) or not 0 <= listen_port <= _LAST_PORT:
         raise ValueError(f"listen_port is {listen_port!r}; it takes a TCP port, or 0 not to listen")
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _is_whole(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+def _is_a(kind: Any, value: object) -> bool:
+    return isinstance(value, kind) and not isinstance(value, bool)
 
 
 def _frame_of(source: object) -> pd.DataFrame:
-    import pandas as pd
-
     if isinstance(source, Batch):
         return source.to_frame(latest=True)
     if isinstance(source, Ledger):
@@ -218,29 +210,18 @@ def _verdict(subject: Subject, method: Method, finding: Finding) -> Verdict:
 
 def _with_verdicts(rows: pd.DataFrame, verdicts: dict[Key, Verdict], reasons: dict[Key, str]) -> pd.DataFrame:
     """The rows with what was found out beside them, and what was known before where nothing was asked."""
-    import pandas as pd
-
-    keys = list(zip(rows["batch_id"].astype(str), rows["instance"].astype(int), strict=True))
-    before: dict[str, list[Any]] = {
-        name: list(rows[name].astype(object)) if name in rows.columns else [None] * len(rows)
-        for name in VERIFICATION_COLUMNS
-    }
-    columns: dict[str, list[Any]] = {name: [] for name in VERIFICATION_COLUMNS}
-    for index, key in enumerate(keys):
-        verdict = verdicts.get(key)
-        known = {name: before[name][index] for name in VERIFICATION_COLUMNS}
-        if verdict is not None:
-            known = {name: getattr(verdict, name) for name in VERIFICATION_COLUMNS}
+    names = list(VERIFICATION_COLUMNS)
+    keys = zip(rows["batch_id"].astype(str), rows["instance"].astype(int), strict=True)
+    before: list[dict[Any, Any]] = rows.reindex(columns=names).astype(object).to_dict("records")
+    records = []
+    for key, known in zip(keys, before, strict=True):
+        if key in verdicts:
+            known = {name: getattr(verdicts[key], name) for name in names}
         elif pd.isna(known["verified_by"]):
             known |= {"verified": "unknown", "verify_detail": reasons[key]}
-        for name in VERIFICATION_COLUMNS:
-            columns[name].append(None if pd.isna(known[name]) else known[name])
-    frame = rows.drop(columns=[name for name in VERIFICATION_COLUMNS if name in rows.columns])
-    typed: dict[str, Any] = {
-        "verified": pd.Categorical(columns["verified"], dtype=pd.CategoricalDtype(_VERDICTS)),
-        "verified_at": pd.to_datetime(pd.Series(columns["verified_at"], dtype=object), utc=True),
-    }
-    for name in VERIFICATION_COLUMNS:
-        values = typed[name] if name in typed else pd.array(columns[name], dtype=pd.StringDtype())
-        frame[name] = values
-    return frame.astype({"verified_at": "datetime64[us, UTC]"})
+        records.append(known)
+    found = pd.DataFrame(records, rows.index, names, dtype=object)
+    kinds = {**dict.fromkeys(names, pd.StringDtype()), "verified": pd.CategoricalDtype(_VERDICTS)}
+    moments = pd.to_datetime(found.pop("verified_at"), utc=True).astype("datetime64[us, UTC]")
+    found = found.astype({name: kinds[name] for name in found.columns}).assign(verified_at=moments)
+    return pd.concat([rows.drop(columns=names, errors="ignore"), found[names]], axis="columns")

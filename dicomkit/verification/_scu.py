@@ -1,18 +1,24 @@
-"""The line to an archive: an association of pynetdicom that is opened when it is needed, and again when it broke.
+"""An association with an archive, as the user of one of its services: opened when it is needed, and again if it breaks.
 
 The peer is called by our own association first. That one is bounded in every phase, and says in a sentence what is
-wrong when the peer cannot be reached, rejects us, or does not offer the service.
+wrong when the peer cannot be reached, rejects us, or does not offer the service. pynetdicom's then asks.
 """
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from time import monotonic
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
-from dicomkit.dictionary.statuses import status_meaning
+from pydicom import Dataset
+from pynetdicom import AE, build_context, build_role
+from pynetdicom.association import Association
+from pynetdicom.pdu_primitives import UserIdentityNegotiation
+
+from dicomkit._support.pynetdicom_log import WITHOUT_SECRETS
+from dicomkit.dictionary.statuses import query_status_meaning
 from dicomkit.dictionary.uids import EXPLICIT_LE, IMPLICIT_LE
 from dicomkit.errors import DicomkitError, WireError
 from dicomkit.sending import explained
@@ -23,61 +29,29 @@ from dicomkit.wire.pdu import (
     IMPLEMENTATION_VERSION_NAME,
     ProposedContext,
 )
+from dicomkit.wire.socket import Peer
 
-if TYPE_CHECKING:
-    from pydicom import Dataset
-    from pynetdicom.association import Association
-
-    from dicomkit.wire.socket import Peer
-
-__all__ = ["Broken", "Line", "NoLine", "Offer", "status_words"]
-
-# How often in a row an association may break before the peer is left alone.
-_PATIENCE = 2
+_MOST_BREAKS = 2  # in a row, after which the peer is left alone
 _THREAD_SECONDS = 10.0  # for pynetdicom's threads to end, once the socket is closed
 
 Offer = tuple[str, tuple[str, ...]]
 """A presentation context: abstract syntax, and transfer syntaxes in the order of preference."""
 
-# PS3.4 Tables C.4-1 and C.4-3: what these mean to a query or retrieval; others as in PS3.7 Annex C.
-_QUERY_STATUSES = {
-    0xA700: "Refused: Out of Resources",
-    0xA701: "Refused: Out of Resources, unable to calculate number of matches",
-    0xA702: "Refused: Out of Resources, unable to perform sub-operations",
-    0xA801: "Refused: Move Destination unknown",
-    0xA900: "Identifier does not match SOP Class",
-    0xB000: "Sub-operations complete, one or more failures",
-    0xFE00: "Cancel",
-}
-_UNABLE_TO_PROCESS = 0xC000  # Cxxx
 
-
-class NoLine(DicomkitError):
+class Unavailable(DicomkitError):
     """The peer cannot be asked, now or later; the message is a `verify_detail`."""
 
 
-class Broken(DicomkitError):
+class NoAnswer(DicomkitError):
     """One question got no answer; the message is a `verify_detail`. The next one may be asked."""
 
 
-class Line:
-    """A way to ask one peer, closed when the block ends.
+class Scu:
+    """A way to ask one peer for one service, closed when the block ends.
 
-    Parameters
-    ----------
-    peer : Peer
-    service : (str, str)
-        UID of the SOP class that is asked for, which the peer must accept, and its name.
-    instead : str
-        What to do where it is not offered.
-    offers : sequence of Offer
-        Contexts beside that of the service.
-    brings : sequence of str
-        SOP classes that the peer is to send to us on the same association (PS3.7 D.3.3.4).
-    answer_seconds : float
-        How long a whole message of the peer may take.
-    handlers : sequence
-        Events of pynetdicom, each with its handler.
+    The service is given by UID and name, and `instead` says what to do where it is not offered. `received` are the SOP
+    classes that the peer is to send to us on the same association (PS3.7 D.3.3.4), `answer_seconds` is how long a whole
+    message of the peer may take, and `handlers` are events of pynetdicom, each with its handler.
     """
 
     def __init__(
@@ -87,7 +61,7 @@ class Line:
         instead: str,
         *,
         offers: Sequence[Offer] = (),
-        brings: Sequence[str] = (),
+        received: Sequence[str] = (),
         answer_seconds: float,
         handlers: Sequence[tuple[Any, Callable[[Any], Any]]] = (),
     ) -> None:
@@ -96,8 +70,8 @@ class Line:
         self._service, self._service_name = service
         self._instead = instead
         self._offers: list[Offer] = [(self._service, (EXPLICIT_LE, IMPLICIT_LE)), *offers]
-        self._brings = brings
-        self._handlers: list[Any] = list(handlers)
+        self._received = received
+        self._handlers = handlers
         self._association: Association | None = None
         self._breaks = 0
         self._asked_at = 0.0
@@ -105,9 +79,7 @@ class Line:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     @property
@@ -120,52 +92,46 @@ class Line:
         return self._association is not None and bool(self._association.is_established)
 
     def ask(self) -> Association:
-        """The association, for one question more.
-
-        Raises
-        ------
-        NoLine
-            The peer cannot be reached or does not offer the service, or has let us down too often.
-        """
+        """The association, for one question more; raises Unavailable when there is none to be had."""
         if not self.is_open:
             self.close()
-            if self._breaks >= _PATIENCE:
-                raise NoLine(
+            if self._breaks >= _MOST_BREAKS:
+                raise Unavailable(
                     f"{self.archive} did not answer {self._breaks} times in a row, and was not asked any more; look "
                     "into its log, and verify again"
                 )
-            self._call()
+            self._try_first()
             self._association = self._open()
         assert self._association is not None
         self._asked_at = monotonic()
         return self._association
 
-    def offers(self, abstract_syntax: str) -> bool:
+    def accepted(self, abstract_syntax: str) -> bool:
         """Whether the peer took a context for this SOP class on the open association."""
-        accepted = self._association.accepted_contexts if self._association is not None else []
-        return any(context.abstract_syntax == abstract_syntax for context in accepted)
+        contexts = self._association.accepted_contexts if self._association is not None else []
+        return any(context.abstract_syntax == abstract_syntax for context in contexts)
 
     def answered(self) -> None:
         """A question was answered to its end."""
         self._breaks = 0
 
-    def broke(self, error: Exception | None = None) -> Broken:
+    def broke(self, error: Exception | None = None) -> NoAnswer:
         """A question was not answered, or by what raised this error; end the association, and return what to say."""
         waited = monotonic() - self._asked_at
         self._breaks += 1
         was_open = self.is_open
         self.close()
         if error is not None and was_open:
-            return Broken(
+            return NoAnswer(
                 f"what {self.archive} answered to {self._service_name} cannot be read ({type(error).__name__}); ask "
                 "its vendor, with its log"
             )
         if waited >= self.answer_seconds:
-            return Broken(
+            return NoAnswer(
                 f"{self.archive} did not answer {self._service_name} within {self.answer_seconds:g} s; look into its "
                 "log, or give it more time with wait_seconds"
             )
-        return Broken(
+        return NoAnswer(
             f"{self.archive} ended the association instead of answering {self._service_name}; look into its log"
         )
 
@@ -173,15 +139,15 @@ class Line:
         """Release the association, or abort it when that fails."""
         association, self._association = self._association, None
         if association is not None:
-            hang_up(association)
+            end_association(association)
 
-    def _call(self) -> None:
+    def _try_first(self) -> None:
         """Find out by our own association what pynetdicom's would not tell."""
         context = ProposedContext(1, *self._offers[0])
         try:
             association = OurAssociation.open(self.peer, [context])
         except WireError as error:
-            raise NoLine(f"{self.archive} could not be asked: {explained(error, self.peer)}") from error
+            raise Unavailable(f"{self.archive} could not be asked: {explained(error, self.peer)}") from error
         try:
             with suppress(WireError):  # what was negotiated is known all the same
                 association.release()
@@ -189,30 +155,25 @@ class Line:
             association.abort()
         if not association.accepted_syntaxes(self._service):
             _, reply = association.contexts.get(1, (context, None))
-            why = (
-                "no answer" if reply is None else CONTEXT_RESULTS.get(reply.result, f"result {reply.result}")
+            why = "no answer"
+            if reply is not None:
+                why = CONTEXT_RESULTS.get(reply.result, f"result {reply.result}")
+            raise Unavailable(
+                f"{self.archive} does not offer {self._service_name} to us ({why}); {self._instead}"
             )
-            raise NoLine(f"{self.archive} does not offer {self._service_name} to us ({why}); {self._instead}")
 
     def _open(self) -> Association:
-        from pynetdicom import AE, build_context, build_role
-        from pynetdicom.pdu_primitives import UserIdentityNegotiation
-
-        from dicomkit._support.pynetdicom_log import WITHOUT_SECRETS
-
-        entity = AE(self.peer.calling_aet)
-        entity.implementation_class_uid = IMPLEMENTATION_CLASS_UID
-        entity.implementation_version_name = IMPLEMENTATION_VERSION_NAME
+        entity = entity_of(self.peer)
         entity.connection_timeout = entity.acse_timeout = self.peer.timeout_seconds
         entity.dimse_timeout = self.answer_seconds
         entity.network_timeout = None  # every wait has its own bound
-        extended: list[Any] = [build_role(uid, scp_role=True) for uid in self._brings]
+        extended: list[Any] = [build_role(uid, scp_role=True) for uid in self._received]
         if (identity := self.peer.identity) is not None:
             item = UserIdentityNegotiation()
             item.user_identity_type = identity.kind
             item.primary_field = identity.primary
             item.secondary_field = identity.secondary or None
-            extended.append(item)  # whether it is confirmed was found out by `_call`
+            extended.append(item)  # whether it is confirmed was found out by `_try_first`
         tls = self.peer.tls
         association = entity.associate(
             self.peer.host,
@@ -224,19 +185,25 @@ class Line:
             evt_handlers=[WITHOUT_SECRETS, *self._handlers],
         )
         if not association.is_established:
-            hang_up(association)
-            raise NoLine(
+            end_association(association)
+            raise Unavailable(
                 f"{self.archive} took one association and not the next; it may have a limit: verify again when others "
                 "have finished"
             )
         return association
 
 
-def hang_up(association: Association) -> None:
-    """End an association of pynetdicom's in whatever state it is, and wait for its threads."""
-    import socket
+def entity_of(peer: Peer) -> AE:
+    """pynetdicom's application entity, in the name that the peer knows us by."""
+    entity = AE(peer.calling_aet)
+    entity.implementation_class_uid = IMPLEMENTATION_CLASS_UID
+    entity.implementation_version_name = IMPLEMENTATION_VERSION_NAME
+    return entity
 
-    if association.is_established:
+
+def end_association(association: Association, *, releases: bool = True) -> None:
+    """End an association of pynetdicom's in whatever state it is, and wait for its threads."""
+    if association.is_established and releases:
         association.release()
     transport = association.dul.socket
     if transport is not None and transport.socket is not None:
@@ -255,7 +222,4 @@ def status_of(answer: Dataset) -> int | None:
 
 def status_words(status: int) -> str:
     """``0xA700 (Refused: Out of Resources)``: a status of a query, a retrieval or an action."""
-    meaning = _QUERY_STATUSES.get(status)
-    if meaning is None:
-        meaning = "Unable to process" if status & 0xF000 == _UNABLE_TO_PROCESS else status_meaning(status)
-    return f"0x{status:04X} ({meaning})"
+    return f"0x{status:04X} ({query_status_meaning(status)})"

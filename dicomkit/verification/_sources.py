@@ -1,7 +1,7 @@
 """What was sent, read again from where it was sent from, by a reader that sending does not use.
 
-Sending notes where in a file it found a data set and how much of it there is. None of that is believed here: the file
-is opened anew, and all that follows its File Meta Information is the data set.
+What sending notes of a source (where the data set begins, how long it is) is not believed here: the file is opened
+anew, and all that follows its File Meta Information is the data set.
 """
 
 from __future__ import annotations
@@ -9,40 +9,31 @@ from __future__ import annotations
 import os
 import zipfile
 import zlib
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import IO, Self
+from typing import Self
 
 from dicomkit.dictionary.uids import EXPLICIT_BE, EXPLICIT_LE, IMPLICIT_LE
+from dicomkit.dictionary.vrs import LONG_VRS
 from dicomkit.sources import MEMBER_MARK, describe_os_error, open_file
 from dicomkit.verification._elements import Encoded, NotComparable, read_data_set
 from dicomkit.verification._subjects import NO_SERIES, Finding, Subject
 from dicomkit.verification._values import text_of
 
-__all__ = ["Source", "Sources"]
-
 _IN_MEMORY = ("<bytes>", "<dataset>")
 _PREAMBLE = 128  # PS3.10 7.1
-_META_GROUP = 0x0002
-_META_LENGTH, _META_INSTANCE, _META_SYNTAX = 0x00020000, 0x00020003, 0x00020010
-_SOP_INSTANCE = 0x00080018
+_META_INSTANCE, _META_SYNTAX, _SOP_INSTANCE = 0x00020003, 0x00020010, 0x00080018
 _LONGEST_META = 1 << 20  # bytes; what is longer is none
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A data set as its source has it now.
-
-    Attributes
-    ----------
-    size, modified : int
-        Of the file, or the archive that it is in: bytes, and nanoseconds since the epoch.
-    """
+    """A data set as its source has it now."""
 
     encoded: Encoded
-    size: int
-    modified: int
+    size: int  # bytes, of the file or the archive that it is in
+    modified: int  # nanoseconds since the epoch
 
 
 class _NoSource(Exception):
@@ -53,18 +44,15 @@ class Sources:
     """Finds what was sent, where it was sent from; the zip archive it was in last stays open until it is closed."""
 
     def __init__(self) -> None:
+        self._open = ExitStack()
         self._path = ""
-        self._archive: zipfile.ZipFile | None = None
-        self._file: IO[bytes] | None = None
-        self._status: os.stat_result | None = None
+        self._archive: tuple[zipfile.ZipFile, os.stat_result] | None = None
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._close()
+    def __exit__(self, *_: object) -> None:
+        self._open.close()
 
     def find(self, subject: Subject) -> Source | Finding:
         """What was sent, as its source has it now; or why there is nothing to compare with."""
@@ -115,23 +103,14 @@ class Sources:
                 raise _NoSource("there is no such archive; check the path")
             path += MEMBER_MARK + inner
         if path != self._path or self._archive is None:
-            self._close()
+            self._open.close()
+            self._archive = None
             descriptor, status = open_file(path)
-            file = os.fdopen(descriptor, "rb")
-            try:
-                self._archive = zipfile.ZipFile(file)
-            except BaseException:
-                file.close()
-                raise
-            self._path, self._status, self._file = path, status, file
-        assert self._status is not None, "it was taken when the archive was opened"
-        return self._archive.read(name), self._status
-
-    def _close(self) -> None:
-        if self._archive is not None and self._file is not None:
-            self._archive.close()
-            self._file.close()
-            self._archive = self._file = None
+            file = self._open.enter_context(os.fdopen(descriptor, "rb"))
+            self._archive = self._open.enter_context(zipfile.ZipFile(file)), status
+            self._path = path
+        archive, status = self._archive
+        return archive.read(name), status
 
 
 def _parts(content: bytes, syntax_by_row: str) -> tuple[Encoded, str]:
@@ -139,12 +118,9 @@ def _parts(content: bytes, syntax_by_row: str) -> tuple[Encoded, str]:
     begin = _PREAMBLE + 4 if content[_PREAMBLE : _PREAMBLE + 4] == b"DICM" else 0
     meta_end = _end_of_meta(content, begin)
     meta = read_data_set(Encoded(content[begin:meta_end], EXPLICIT_LE))
-    declared = meta.get(_META_SYNTAX)
-    syntax = text_of(declared) if declared is not None else ""
     data = content[meta_end:]
-    encoded = Encoded(data, _syntax_of(data, syntax or syntax_by_row))
-    found = read_data_set(encoded).get(_SOP_INSTANCE) or meta.get(_META_INSTANCE)
-    return encoded, "" if found is None else text_of(found)
+    encoded = Encoded(data, _syntax_of(data, text_of(meta.get(_META_SYNTAX)) or syntax_by_row))
+    return encoded, text_of(read_data_set(encoded).get(_SOP_INSTANCE) or meta.get(_META_INSTANCE))
 
 
 def _end_of_meta(content: bytes, begin: int) -> int:
@@ -154,13 +130,11 @@ def _end_of_meta(content: bytes, begin: int) -> int:
     believed: the group ends with its last element then.
     """
     head = content[begin : begin + _LONGEST_META]
-    if head[:2] != b"\x02\0":
-        return begin
     has_length = head[:8] == b"\x02\0\0\0UL\x04\0"
     length = 12 + int.from_bytes(head[8:12], "little") if has_length else -1
     position = 0
     while head[position : position + 2] == b"\x02\0" and position != length:
-        if head[position + 4 : position + 6] in (b"OB", b"OW", b"UN", b"UT", b"SQ", b"UC", b"UR"):
+        if head[position + 4 : position + 6] in LONG_VRS:
             position += 12 + int.from_bytes(head[position + 8 : position + 12], "little")
         else:
             position += 8 + int.from_bytes(head[position + 6 : position + 8], "little")
@@ -171,8 +145,7 @@ def _syntax_of(data: bytes, declared: str) -> str:
     """The transfer syntax: what is declared, unless the first element cannot be read in it and can be in another."""
     if declared not in ("", IMPLICIT_LE, EXPLICIT_LE, EXPLICIT_BE):
         return declared  # what is deflated or encapsulated has one layout
-    is_explicit = data[4:6].isalpha() and data[4:6].isupper()
-    if is_explicit:
+    if data[4:6].isalpha() and data[4:6].isupper():  # a value representation
         # By a first group below 0x0100, which is in nearly every data set.
         is_little, is_big = data[1] == 0 != data[0], data[0] == 0 != data[1]
         return EXPLICIT_BE if is_big or (declared == EXPLICIT_BE and not is_little) else EXPLICIT_LE

@@ -1,29 +1,24 @@
-"""Who is asked about: the rows of a batch, a ledger or a frame that say stored, all of them or a sample.
+"""Which instances are asked about: those that rows of a batch, a ledger or a frame call stored, or a sample of them.
 
 A sample is drawn by a hash of seed and SOP Instance UID, so that the same instances are chosen whatever their order.
 """
 
 from __future__ import annotations
 
+import ssl
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 from math import ceil
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
+
+import pandas as pd
 
 from dicomkit.ledger import HELD, VERIFICATION_COLUMNS
-from dicomkit.results import COLUMNS, Outcome
-
-if TYPE_CHECKING:
-    import ssl
-
-    import pandas as pd
-
-    from dicomkit.wire.socket import Peer
-
-__all__ = ["Finding", "Inquiry", "Subject", "latest_rows", "sample", "subjects_in"]
+from dicomkit.results import COLUMNS, Outcome, expect_columns, final_rows
+from dicomkit.wire.socket import Peer
 
 NO_SERIES = (
     "not asked about: its data set has no Study or no Series Instance UID, by which Query/Retrieve finds it; "
@@ -38,14 +33,15 @@ _NEEDED = (
 )
 _ALMOST = 1e-9  # 0.1 of 30 is 3, though the product of the two is a little more
 
+Key = tuple[str, int]
+"""Batch and instance."""
+Series = tuple[str, str] | None
+"""Study and Series Instance UID, by which Query/Retrieve finds an instance; None when its data set lacks one."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
-    """One instance that the peer said it stored; its fields are the columns of the same names.
-
-    `status` is the one it was stored with, and `fingerprint` what the ledger knows its source by; `transaction_uid` is
-    that of a storage commitment that was not reported on yet.
-    """
+    """One instance that the peer said it stored; its fields are the columns of the same names."""
 
     batch_id: str
     instance: int
@@ -58,20 +54,24 @@ class Subject:
     transfer_syntax: str | None
     sent_transfer_syntax: str | None
     started_at: datetime | None
-    transaction_uid: str | None
-    status: int | None = None
-    fingerprint: str | None = None
+    transaction_uid: str | None  # of a storage commitment that was not reported on yet
+    status: int | None = None  # with which it was stored
+    fingerprint: str | None = None  # what the ledger knows its source by
 
     @property
-    def key(self) -> tuple[str, int]:
+    def key(self) -> Key:
         return self.batch_id, self.instance
 
     @property
-    def series(self) -> tuple[str, str] | None:
-        """Study and Series Instance UID, by which Query/Retrieve finds it; None when the data set lacks one."""
+    def series(self) -> Series:
         if self.study_instance_uid is None or self.series_instance_uid is None:
             return None
         return self.study_instance_uid, self.series_instance_uid
+
+    @property
+    def syntax_on_the_wire(self) -> str:
+        """The transfer syntax in which it was sent; empty when the row does not say."""
+        return self.sent_transfer_syntax or self.transfer_syntax or ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,29 +83,18 @@ class Finding:
     transaction_uid: str | None = None
 
 
+Group = list[tuple[Subject, Finding]]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inquiry:
-    """What is to be asked, of whom, and how long that may take.
+    """What is to be asked, of whom, and how long that may take."""
 
-    Attributes
-    ----------
-    subjects : sequence of Subject
-        In the order of batch and instance.
-    series_sizes : Counter
-        How many instances of a series were stored, by `Subject.series`, asked about or not.
-    wait_seconds : float
-        Beyond the peer's timeout, for what takes its time.
-    listen_host, listen_port : str, int
-        Where reports of storage commitment are taken; not at all when the port is 0.
-    listen_tls : ssl.SSLContext or None
-        What they are taken under.
-    """
-
-    subjects: Sequence[Subject]
-    series_sizes: Counter[tuple[str, str] | None]
+    subjects: Sequence[Subject]  # in the order of batch and instance
+    series_sizes: Counter[Series]  # how many instances of a series were stored, asked about or not
     peer: Peer
-    wait_seconds: float
-    listen_host: str
+    wait_seconds: float  # beyond the peer's timeout, for what takes its time
+    listen_host: str  # where reports of storage commitment are taken; not at all when the port is 0
     listen_port: int
     listen_tls: ssl.SSLContext | None
 
@@ -116,63 +105,39 @@ class Inquiry:
 
 
 def latest_rows(frame: pd.DataFrame) -> pd.DataFrame:
-    """The last attempt of each instance of each batch, in the order of the frame, with a fresh index.
-
-    Raises
-    ------
-    ValueError
-        It is no frame of results.
-    """
-    missing = [name for name in _NEEDED if name not in frame.columns]
-    if missing:
-        raise ValueError(
-            f"the frame has no column {', '.join(missing)}; verify takes frames of results, as to_frame() and "
-            "read_results() give them"
-        )
-    last = frame.sort_values("attempt", kind="stable").drop_duplicates(["batch_id", "instance"], keep="last")
-    return last.sort_index(kind="stable").reset_index(drop=True)
+    """The last attempt of each instance of each batch, in the order of the frame, with a fresh index."""
+    expect_columns(frame, _NEEDED)
+    return final_rows(frame.reset_index(drop=True)).reset_index(drop=True)
 
 
-def subjects_in(rows: pd.DataFrame, of_peer: Peer | None) -> tuple[list[Subject], dict[tuple[str, int], str]]:
-    """Sort out the rows that can be asked about; return them, and by batch and instance why the others cannot.
+def subjects_in(rows: pd.DataFrame, of_peer: Peer | None) -> tuple[list[Subject], dict[Key, str]]:
+    """Sort out the rows that can be asked about; return them, and why the others cannot.
 
-    Parameters
-    ----------
-    of_peer
-        Only what was sent to this peer (host, port and called AE title), if given.
+    With `of_peer` those are only what was sent to this peer (host, port and called AE title).
     """
     subjects: list[Subject] = []
-    reasons: dict[tuple[str, int], str] = {}
+    reasons: dict[Key, str] = {}
     names = [name for name in (*COLUMNS, *VERIFICATION_COLUMNS) if name in rows.columns]
     for values in rows[names].astype(object).itertuples(index=False, name=None):
-        row = {name: _known(value) for name, value in zip(names, values, strict=True)}
-        key = str(row["batch_id"]), int(row["instance"])
+        row: dict[str, Any] = {
+            name: None if pd.isna(value) else value for name, value in zip(names, values, strict=True)
+        }
         reason = _why_not(row, of_peer)
         if reason:
-            reasons[key] = reason
+            reasons[str(row["batch_id"]), int(row["instance"])] = reason
         else:
             subjects.append(_subject(row))
     return subjects, reasons
 
 
-def sample(
-    subjects: Sequence[Subject], *, fraction: float, per_series: int | None, seed: int
-) -> set[tuple[str, int]]:
-    """Choose the subjects of a sample, by `Subject.key`: the same ones for the same seed, in whatever order they come.
-
-    Parameters
-    ----------
-    fraction
-        Of the SOP instances, rounded up to a whole one.
-    per_series
-        So many of each series instead, or all of a smaller one.
-    """
+def sample(subjects: Sequence[Subject], *, fraction: float, per_series: int | None, seed: int) -> set[Key]:
+    """Choose a part of the SOP instances, or so many of each series, or all of a smaller one."""
     series_of = {subject.sop_instance_uid: subject.series for subject in subjects}
     ranked = sorted(series_of, key=lambda uid: sha256(f"{seed}\0{uid}".encode()).digest())
     if per_series is None:
         chosen = set(ranked[: max(1, ceil(fraction * len(ranked) - _ALMOST))])
     else:
-        taken: Counter[tuple[str, str] | None] = Counter()
+        taken: Counter[Series] = Counter()
         chosen = set()
         for uid in ranked:
             if taken[series_of[uid]] < per_series:
@@ -181,8 +146,8 @@ def sample(
     return {subject.key for subject in subjects if subject.sop_instance_uid in chosen}
 
 
-def series_sizes(subjects: Iterable[Subject]) -> Counter[tuple[str, str] | None]:
-    """How many SOP instances of each series there are, by `Subject.series`."""
+def series_sizes(subjects: Iterable[Subject]) -> Counter[Series]:
+    """How many SOP instances of each series there are."""
     return Counter({subject.sop_instance_uid: subject.series for subject in subjects}.values())
 
 
@@ -203,37 +168,16 @@ def _why_not(row: dict[str, Any], of_peer: Peer | None) -> str:
 
 
 def _subject(row: dict[str, Any]) -> Subject:
-    import pandas as pd
-
-    size = row["size_bytes"]
+    as_they_are = ("study_instance_uid", "series_instance_uid", "transfer_syntax", "sent_transfer_syntax")
+    texts = ("batch_id", "source", "sop_class_uid", "sop_instance_uid")
     started_at = row["started_at"]
+    has_report = row.get("verified_by") == "commit" and row.get("verified") != "unknown"
     return Subject(
-        batch_id=str(row["batch_id"]),
+        **{name: row[name] for name in as_they_are},
+        **{name: str(row[name]) for name in texts},
         instance=int(row["instance"]),
-        source=str(row["source"]),
-        sop_class_uid=str(row["sop_class_uid"]),
-        sop_instance_uid=str(row["sop_instance_uid"]),
-        study_instance_uid=row["study_instance_uid"],
-        series_instance_uid=row["series_instance_uid"],
-        size_bytes=None if size is None else int(size),
-        transfer_syntax=row["transfer_syntax"],
-        sent_transfer_syntax=row["sent_transfer_syntax"],
-        started_at=None
-        if started_at is None
-        else pd.Timestamp(pd.to_datetime(started_at, utc=True)).to_pydatetime(),
-        transaction_uid=_open_transaction(row),
+        size_bytes=None if row["size_bytes"] is None else int(row["size_bytes"]),
+        started_at=None if started_at is None else pd.to_datetime(started_at, utc=True).to_pydatetime(),
+        transaction_uid=None if has_report else row.get("transaction_uid"),
         status=None if row.get("status") is None else int(row["status"]),
     )
-
-
-def _open_transaction(row: dict[str, Any]) -> str | None:
-    if row.get("verified_by") == "commit" and row.get("verified") != "unknown":
-        return None
-    transaction_uid: str | None = row.get("transaction_uid")
-    return transaction_uid
-
-
-def _known(value: Any) -> Any:
-    import pandas as pd
-
-    return None if pd.isna(value) else value

@@ -3,51 +3,38 @@
 from __future__ import annotations
 
 import struct
-from functools import cache
 
+from dicomkit.dictionary import vr_of
+from dicomkit.dictionary.vrs import WORD_SIZES
 from dicomkit.verification._elements import Element
-
-__all__ = ["extends", "in_little_endian", "is_same_value", "number_of", "representation", "shown", "text_of"]
 
 # Value representations (PS3.5 Table 6.2-1) by what of their spaces means nothing.
 _SPACES_AROUND = frozenset({"AE", "CS", "DS", "IS", "LO", "SH"})
 _SPACES_AFTER = frozenset({"AS", "DA", "DT", "LT", "PN", "ST", "TM", "UC", "UI", "UR", "UT"})
+_TEXTS = _SPACES_AROUND | _SPACES_AFTER
 _ONE_VALUE = frozenset({"LT", "ST", "UR", "UT"})
 
-# Bytes of a word, where the byte order matters (PS3.5 7.3), and how numbers are unpacked.
-_WORDS = {"AT": 2, "OW": 2, "OF": 4, "OL": 4, "OD": 8, "OV": 8}
+# How `struct` unpacks numbers.
 _NUMBERS = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "FL": "f", "FD": "d", "UV": "Q", "SV": "q"}
-_SIZES = _WORDS | {vr: struct.calcsize(letter) for vr, letter in _NUMBERS.items()}
 
 _SHOWN_TEXTS = frozenset({"CS", "DS", "IS"})  # free text never is
 _LONGEST_SHOWN = 40
 
 
-def representation(one: Element, other: Element) -> str:
-    """The value representation of an element of which there are two encodings: said by either, or by the dictionary."""
-    for element in (one, other):
+def representation(*encodings: Element) -> str:
+    """The value representation of an element of which there are encodings: said by one, or by the dictionary."""
+    for element in encodings:
         if element.vr not in ("", "UN"):
             return element.vr
-    return _in_dictionary(one.tag)
-
-
-@cache
-def _in_dictionary(tag: int) -> str:
-    from pydicom.datadict import dictionary_VR
-
-    try:
-        return dictionary_VR(tag)[
-            :2
-        ]  # of several, "US or SS", the first: they differ in nothing that is asked here
-    except KeyError:
-        return "UN"
+    # Of several, "US or SS", the first: they differ in nothing that is asked here.
+    return (vr_of(encodings[0].tag) or "UN")[:2]
 
 
 def in_little_endian(element: Element, vr: str) -> bytes:
     """The value with the bytes of its words as Little Endian has them."""
     # What is in UN is in Little Endian in any syntax (PS3.5 6.2.2).
-    size = _SIZES.get(vr, 1) if element.layout.is_big and element.vr != "UN" else 1
-    if size == 1 or len(element.value) % size:  # of what is no whole number of words nobody turns any
+    size = WORD_SIZES.get(vr.encode(), 1) if element.layout.is_big and element.vr != "UN" else 1
+    if size == 1 or len(element.value) % size:  # what is no whole number of words stays as it is
         return element.value
     words = bytearray(element.value)
     for byte in range(size):
@@ -62,7 +49,7 @@ def is_same_value(one: Element, other: Element) -> bool:
     values = [in_little_endian(element, of) for element, of in zip((one, other), vrs, strict=True)]
     if values[0] == values[1]:
         return vrs[0] == vrs[1] or _mean_the_same(values[0], vrs[0], vrs[1])
-    if vrs[0] in _SPACES_AROUND | _SPACES_AFTER and vrs[1] in _SPACES_AROUND | _SPACES_AFTER:
+    if vrs[0] in _TEXTS and vrs[1] in _TEXTS:
         return _trimmed(values[0], vrs[0]) == _trimmed(values[1], vrs[0])
     shorter, longer = sorted(values, key=len)
     pads = (b"\0", b" ") if vr == "UN" else (b"\0",)
@@ -74,10 +61,10 @@ def _mean_the_same(value: bytes, *vrs: str) -> bool:
     letters = [_NUMBERS.get(vr) for vr in vrs]
     if None in letters or not value:
         return True
-    sizes = {_SIZES[vr] for vr in vrs}
-    if len(sizes) != 1 or len(value) % sizes.pop():
+    sizes = [struct.calcsize(f"<{letter}") for letter in letters]
+    if sizes[0] != sizes[1] or len(value) % sizes[0]:
         return False
-    numbers = [struct.unpack(f"<{len(value) // _SIZES[vr]}{_NUMBERS[vr]}", value) for vr in vrs]
+    numbers = [struct.unpack(f"<{len(value) // sizes[0]}{letter}", value) for letter in letters]
     return numbers[0] == numbers[1]
 
 
@@ -91,27 +78,33 @@ def _trimmed(value: bytes, vr: str) -> bytes:
 def extends(one: Element, other: Element) -> bool:
     """Whether a text holds all of another one, and more."""
     vr = representation(one, other)
-    if vr not in _SPACES_AROUND | _SPACES_AFTER:
+    if vr not in _TEXTS:
         return False
     text, within = _trimmed(one.value, vr), _trimmed(other.value, vr)
     return bool(within) and within in text and within != text
 
 
-def number_of(element: Element) -> int | None:
-    """The first number of a value of US or IS; None where there is none."""
-    vr = representation(element, element)
+def number_of(element: Element | None, absent: int) -> int:
+    """The first number of a value of US or IS; `absent` where there is none."""
+    if element is None:
+        return absent
+    vr = representation(element)
     if vr == "IS":
         try:
             return int(element.value.split(b"\\")[0].strip(b" \0"))
         except ValueError:
-            return None
+            return absent
     value = in_little_endian(element, vr)
-    return int.from_bytes(value[:2], "little") if len(value) >= 2 else None
+    return int.from_bytes(value[:2], "little") if len(value) >= 2 else absent
 
 
-def text_of(element: Element) -> str:
-    """The text of a value whose characters are ASCII, as UI and CS have them."""
-    return element.value.split(b"\0")[0].strip(b" \0\r\n\t").decode("ascii", "replace")
+def text_of(element: Element | None) -> str:
+    """The text of a value whose characters are ASCII, as UI and CS have them; empty where there is none."""
+    return (
+        ""
+        if element is None
+        else element.value.split(b"\0")[0].strip(b" \0\r\n\t").decode("ascii", "replace")
+    )
 
 
 def shown(one: Element, other: Element) -> str:
@@ -126,7 +119,7 @@ def _as_text(value: bytes, vr: str) -> str:
         return "nothing"
     if vr in _SHOWN_TEXTS:
         text = _trimmed(value, vr).decode("ascii", "replace")
-    elif vr in _NUMBERS and len(value) == _SIZES[vr]:
+    elif vr in _NUMBERS and len(value) == struct.calcsize(f"<{_NUMBERS[vr]}"):
         text = str(struct.unpack(f"<{_NUMBERS[vr]}", value)[0])
     else:
         return ""

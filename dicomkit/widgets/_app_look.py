@@ -45,7 +45,7 @@ class LookStep(VBox):  # type: ignore[misc]  # ipywidgets is not typed
     def __init__(self) -> None:
         self._panel: BatchPanel | None = None
         self._wanted: str | None = None
-        self._looked_at: tuple[object, ...] = ()  # what tells the series in the viewer from another
+        self._looked_at: tuple[object, ...] = ()  # which series is in the viewer
         self._tags_of: object = None
         self._fault = self._limit = ""
         self._is_closed = False

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import anywidget
+from ipywidgets import DOMWidget  # type: ignore[import-untyped]
 
 from dicomkit.widgets._assets import stylesheet
 
-if TYPE_CHECKING:
-    from ipywidgets import Widget as _Base  # type: ignore[import-untyped]
-else:
-    _Base = object
 
-
-class ClosesLayout(_Base):  # type: ignore[misc]  # ipywidgets is not typed
-    """To be named before a widget class of ipywidgets: `close` frees the observers and the layout's model, too."""
+class ClosesLayout(DOMWidget):  # type: ignore[misc]  # ipywidgets is not typed
+    """To be named before a box of ipywidgets: `close` frees the observers and the layout's model, too."""
 
     def close(self) -> None:
         """Free the observers and the models; the views go, too."""

@@ -5,10 +5,10 @@
 const PATIENCE_MS = 5000;
 
 class Bar {
-  /** `silent` and `parted` are sentences: what to do when the kernel does not answer, and when it knows the bar no more. */
+  /** Sentences say what to do: `silent` when the kernel does not answer, `parted` when it knows the bar no more. */
   constructor(model, { silent, parted }) {
     this.model = model;
-    this.notes = make("div", { role: "status" }, make("div", { class: "dk-status", text: "Waiting for the kernel …" }));
+    this.notes = make("div", { role: "status" }, statusLine("", "Waiting for the kernel …"));
     this.silent = silent;
     this.parted = parted;
   }
@@ -44,14 +44,12 @@ class Bar {
   }
 
   warn(says) {
-    this.notes.replaceChildren(make("div", { class: "dk-status", "data-kind": "warning", text: says }));
+    this.notes.replaceChildren(statusLine("warning", says));
     delete this.notes.dataset.about;
   }
 
   showNotes(notes) {
-    fill(this.notes, notes, () =>
-      notes.map(({ says, kind }) => make("div", { class: "dk-status", "data-kind": kind || null }, make("span", { text: says }))),
-    );
+    fill(this.notes, notes, () => notes.map(({ says, kind }) => statusLine(kind, says)));
   }
 
   /** The same buttons keep their elements while their labels change, so that the keyboard stays where it is. */

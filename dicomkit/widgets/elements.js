@@ -21,6 +21,16 @@ function button(text, title, onClick, attributes = {}) {
   return element;
 }
 
+/** Words in a line; without a text they come later. */
+function span(classes, text = "") {
+  return make("span", { class: classes || null, text });
+}
+
+/** What happened, in words; its kind is "done", "warning", "error" or none. */
+function statusLine(kind, text) {
+  return make("div", { class: "dk-status", "data-kind": kind || null }, span("", text));
+}
+
 /** A box to type a line into, or several. */
 function textInput(classes, attributes = {}, isLong = false) {
   const plain = { autocomplete: "off", spellcheck: "false", ...(isLong ? { rows: "2" } : { type: "text" }) };

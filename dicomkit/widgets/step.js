@@ -7,19 +7,19 @@ class StepBar extends Bar {
       parted: "The kernel does not know this any more. Run the cell again.",
     });
     this.title = make("h2", { class: "dk-step-title" });
-    this.hint = make("span", { class: "dk-muted" });
+    this.hint = span("dk-muted");
     this.head = make("div", { class: "dk-step-head", hidden: "" }, this.title, this.hint);
-    this.label = make("span", { class: "dk-muted" });
+    this.label = span("dk-muted");
     this.input = textInput("dk-path");
     this.isEntered = false; // what is typed was handed over, and waits for what the kernel makes of it
     this.input.addEventListener("keydown", (event) => this.onKey(event));
     this.input.addEventListener("input", () => { this.isEntered = false; });
     this.field = make("label", { class: "dk-field dk-step-field", hidden: "" }, this.label, this.input);
-    this.choiceLabel = make("span", { class: "dk-muted" });
+    this.choiceLabel = span("dk-muted");
     this.select = make("select", { class: "dk-input" });
     this.select.addEventListener("change", () => this.press(this.state.choice.act, "", this.select.value));
     this.choice = make("label", { class: "dk-field dk-step-choice", hidden: "" }, this.choiceLabel, this.select);
-    this.buttons = make("span", { class: "dk-step-buttons" });
+    this.buttons = span("dk-step-buttons");
     this.tools = make("div", { class: "dk-bar dk-step-tools", hidden: "" }, this.buttons, this.field, this.choice);
     const element = make("div", { class: "dk dk-step", role: "group" }, this.head, this.tools, this.notes);
     this.open(element, el);

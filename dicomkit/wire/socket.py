@@ -23,8 +23,17 @@ from dicomkit._support.frozen import Frozen
 from dicomkit.errors import ConnectionFailed, Interrupted, PeerTimedOut, WireError
 
 if TYPE_CHECKING:
+    from typing import Protocol
+
     from dicomkit.security import TlsClient, UserIdentity
-    from dicomkit.wire.tls import TlsSocket
+
+    class TcpSocket(Protocol):
+        """What this module asks of a socket, plain or under TLS."""
+
+        def fileno(self) -> int: ...
+        def setsockopt(self, level: int, option: int, value: int, /) -> None: ...
+        def getsockopt(self, level: int, option: int, size: int, /) -> bytes: ...
+
 
 __all__ = [
     "READ",
@@ -93,7 +102,7 @@ class Interrupt:
 class Poller:
     """Waits for a socket and an interrupt, by `poll` where there is one (`select` stops at descriptor 1024)."""
 
-    def __init__(self, sock: socket.socket | TlsSocket, interrupt: Interrupt | None) -> None:
+    def __init__(self, sock: TcpSocket, interrupt: Interrupt | None) -> None:
         self._sock = sock
         self._interrupt = interrupt
         self._poll = select.poll() if hasattr(select, "poll") else None
@@ -116,7 +125,7 @@ class Poller:
         return ready
 
     def _select(self, events: int, seconds: float) -> int:
-        readers: list[socket.socket | TlsSocket | Interrupt] = [self._sock] if events & READ else []
+        readers: list[TcpSocket | Interrupt] = [self._sock] if events & READ else []
         writers = [self._sock] if events & WRITE else []
         if self._interrupt is not None:
             readers.append(self._interrupt)
@@ -248,7 +257,7 @@ def _look_up(peer: Peer, flags: int) -> Sequence[_Address]:
         raise
 
 
-def acknowledge_at_once(sock: socket.socket | TlsSocket) -> None:
+def acknowledge_at_once(sock: TcpSocket) -> None:
     """Have what comes next acknowledged at once.
 
     A peer with Nagle's algorithm on sends a response in two pieces and waits for our ACK between them, which the
@@ -261,7 +270,7 @@ def acknowledge_at_once(sock: socket.socket | TlsSocket) -> None:
             return
 
 
-def bytes_acknowledged(sock: socket.socket | TlsSocket) -> int | None:
+def bytes_acknowledged(sock: TcpSocket) -> int | None:
     """How many of our bytes the peer's TCP has acknowledged, the SYN among them; None where that is not known."""
     if _TCP_INFO is None:
         return None

@@ -40,7 +40,7 @@ from dicomkit import (
     send,
     send_batch,
 )
-from dicomkit.batch import _breaker as breaker
+from dicomkit.batch import _pacing as pacing
 from dicomkit.batch import _run as batch_run
 from dicomkit.events import (
     AssociationClosed,
@@ -79,8 +79,8 @@ ASSOCIATION_COLUMNS = {
 @pytest.fixture
 def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tests do not have the time that peers are given."""
-    monkeypatch.setattr(breaker, "FIRST_WAIT_SECONDS", 0.01)
-    monkeypatch.setattr(breaker, "LONGEST_WAIT_SECONDS", 0.02)
+    monkeypatch.setattr(pacing, "FIRST_WAIT_SECONDS", 0.01)
+    monkeypatch.setattr(pacing, "LONGEST_WAIT_SECONDS", 0.02)
 
 
 def attempts_of(batch: Batch) -> list[tuple[int, int, str]]:
@@ -387,7 +387,7 @@ def test_streamed_rows_are_the_rows_of_the_frame_and_are_not_kept(
     assert frame.dtypes.to_dict() == dtypes()
     assert frame.instance.is_monotonic_increasing
     assert_frame_equal(frame, read_results(path))
-    assert not batch._record._rows
+    assert not batch._sink._rows
     assert batch.note == ""
     assert batch.to_frame(latest=True).instance.tolist() == list(range(11))
 
@@ -597,7 +597,7 @@ def test_a_long_iterator_is_never_held_whole(tmp_path: Path) -> None:
     assert batch.outcomes == {Outcome.STORED: count // 100, Outcome.UNREADABLE: count - count // 100}
     assert held < 5_000
     assert grown < 60e6
-    assert not batch._record._rows
+    assert not batch._sink._rows
 
 
 # Associations

@@ -10,7 +10,7 @@ import itertools
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from io import BytesIO
 from pathlib import Path
 from typing import Any, NoReturn
@@ -20,7 +20,7 @@ from pydicom import Dataset, dcmread
 
 from dicomkit import Batch, BatchControl, LocalSCP, Outcome, find_instances, send_batch
 from dicomkit.batch._intake import Feeder
-from dicomkit.batch._queue import AHEAD_BYTES, NotYet
+from dicomkit.batch._queue import AHEAD_BYTES, NotYet, Prefetch
 from dicomkit.events import AssociationClosed, AssociationOpened, Done, Event, RowAdded, Scanned, Sending
 from dicomkit.scp import Delay
 from dicomkit.sources import Instance, Unreadable
@@ -348,16 +348,6 @@ def test_a_listener_that_raises_an_end_at_the_end_interrupts_too() -> None:
 # Memory ---------------------------------------------------------------------------------------------------------------
 
 
-class Plan:
-    """As much of a plan as a feeder asks for."""
-
-    held_bytes = 0
-
-
-def feeder_of(sources: Iterable[object], plan: Plan) -> Feeder:
-    return Feeder(iter(sources), lambda: None, lambda: plan.held_bytes)
-
-
 def pulled_by(feeder: Feeder) -> object:
     """The next source, once it is there."""
     found: list[object] = []
@@ -385,14 +375,14 @@ def test_a_feeder_pulls_no_more_ahead_than_its_memory(megabytes: list[int], most
             given += 1
             yield bytes(size << 20)
 
-    plan = Plan()
-    feeder = feeder_of(give(), plan)
+    prefetch = Prefetch()
+    feeder = Feeder(give(), prefetch)
     with pytest.raises(NotYet):
         feeder.next()
     wait_until(lambda: feeder._is_waiting and given >= most, 5.0, "the feeder waits for room")
     assert given == most
-    # What it has given is in the plan until it is sent.
-    plan.held_bytes = len(pulled_by(feeder))  # type: ignore[arg-type]
+    # What it has given is in the queue until it is sent.
+    prefetch.held_bytes = len(pulled_by(feeder))  # type: ignore[arg-type]
     assert given == most
     feeder.close()
     wait_until(lambda: not feeder._is_waiting, 5.0, "its thread has ended")

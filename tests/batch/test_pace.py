@@ -13,8 +13,7 @@ import pandas as pd
 import pytest
 
 from dicomkit import Batch, BatchControl, LocalSCP, send_batch
-from dicomkit.batch import _run as batch_run
-from dicomkit.batch import _tuning as tuning
+from dicomkit.batch import _pacing as pacing
 from dicomkit.events import AssociationClosed, AssociationOpened
 from dicomkit.scp import Abort, Close, Delay, Fault, RejectAssociation, Reset, Silence
 from tests.support.files import write_ct_files
@@ -142,7 +141,7 @@ def test_auto_finds_that_more_associations_pay(tmp_path: Path) -> None:
 def test_auto_comes_back_when_the_peer_has_room_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, serves: int
 ) -> None:
-    monkeypatch.setattr(tuning, "QUIET_SECONDS", 0.1)
+    monkeypatch.setattr(pacing, "QUIET_SECONDS", 0.1)
     files = write_ct_files(tmp_path, 600)
     # The peer serves so many, turns away the next ones, and then has room.
     faults = [Delay(0.01), RejectAssociation(2, 3, 2, after=serves, times=2)]
@@ -154,7 +153,7 @@ def test_auto_comes_back_when_the_peer_has_room_again(
     assert peak(batch.associations) > serves + 1
 
 
-@pytest.mark.usefixtures("early_readmission")
+@pytest.mark.usefixtures("asks_again_early")
 @pytest.mark.parametrize("reason", [(2, 3, 2), (1, 1, 1)], ids=["for now", "for good"])
 @pytest.mark.parametrize("nth", range(60, 64))
 def test_auto_loses_nothing_when_an_association_is_lost_and_not_given_back(
@@ -200,16 +199,16 @@ def test_an_association_that_nothing_is_left_for_is_given_back_while_another_sti
 
 
 @pytest.fixture
-def early_readmission(monkeypatch: pytest.MonkeyPatch) -> None:
+def asks_again_early(monkeypatch: pytest.MonkeyPatch) -> None:
     """Who is turned away asks again after 50 ms instead of a second."""
-    monkeypatch.setattr(batch_run, "FIRST_READMISSION_SECONDS", 0.05)
+    monkeypatch.setattr(pacing, "FIRST_REFUSAL_SECONDS", 0.05)
 
 
 def refusals(batch: Batch) -> int:
     return int(batch.associations.ended.str.contains("rejected").sum())
 
 
-@pytest.mark.usefixtures("early_readmission")
+@pytest.mark.usefixtures("asks_again_early")
 @pytest.mark.parametrize("reason", [1, 2], ids=["congestion", "local limit"])
 def test_an_association_turned_away_for_now_is_asked_for_again_later(tmp_path: Path, reason: int) -> None:
     files = write_ct_files(tmp_path, 300)
@@ -223,7 +222,7 @@ def test_an_association_turned_away_for_now_is_asked_for_again_later(tmp_path: P
     assert peak(batch.associations) == 2
 
 
-@pytest.mark.usefixtures("early_readmission")
+@pytest.mark.usefixtures("asks_again_early")
 def test_a_peer_that_has_enough_is_not_hammered(tmp_path: Path) -> None:
     files = write_ct_files(tmp_path, 200)
     faults = [Delay(0.005), RejectAssociation(2, 3, 2, after=1)]
@@ -236,7 +235,7 @@ def test_a_peer_that_has_enough_is_not_hammered(tmp_path: Path) -> None:
     assert 7 < refusals(batch) <= 7 + math.log2(1 + seconds / 0.025) + 1
 
 
-@pytest.mark.usefixtures("early_readmission")
+@pytest.mark.usefixtures("asks_again_early")
 def test_an_association_rejected_for_good_is_not_asked_for_again(tmp_path: Path) -> None:
     files = write_ct_files(tmp_path, 100)
     faults = [Delay(0.005), RejectAssociation(1, 1, 1, after=1)]
@@ -246,7 +245,7 @@ def test_an_association_rejected_for_good_is_not_asked_for_again(tmp_path: Path)
     assert refusals(batch) == 1
 
 
-@pytest.mark.usefixtures("early_readmission")
+@pytest.mark.usefixtures("asks_again_early")
 @pytest.mark.parametrize("fault", [Silence, Close, Reset, Abort])
 def test_an_association_that_failed_by_chance_comes_back(tmp_path: Path, fault: Callable[..., Fault]) -> None:
     files = write_ct_files(tmp_path, 600)
@@ -262,7 +261,7 @@ def test_an_association_that_failed_by_chance_comes_back(tmp_path: Path, fault: 
 def test_a_cancel_does_not_wait_for_who_was_turned_away(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(batch_run, "FIRST_READMISSION_SECONDS", 3600.0)
+    monkeypatch.setattr(pacing, "FIRST_REFUSAL_SECONDS", 3600.0)
     control = BatchControl()
 
     def cancel_once_turned_away(event: object) -> None:
@@ -279,7 +278,7 @@ def test_a_cancel_does_not_wait_for_who_was_turned_away(
     assert len(batch.to_frame()) == len(files)
 
 
-@pytest.mark.usefixtures("early_readmission")
+@pytest.mark.usefixtures("asks_again_early")
 def test_a_peer_that_serves_one_association_at_a_time_is_asked_once_for_another(tmp_path: Path) -> None:
     files = write_ct_files(tmp_path, 200)
     # Without --fork the second association is left unanswered while the first is open.

@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 from pynetdicom.pdu import A_ASSOCIATE_RQ
 
 from dicomkit import DicomMessage, DicomSenderSetting, LocalSCP, Outcome, probe, send, send_batch
-from dicomkit.batch import _breaker as breaker
-from dicomkit.batch import _run as batch_run
+from dicomkit.batch import _pacing as pacing
 from dicomkit.dictionary.uids import EXPLICIT_LE, IMPLICIT_LE
 from dicomkit.errors import AssociationAborted, AssociationRejected, IdentityNotConfirmed, WireError
 from dicomkit.scp import RejectAssociation
@@ -46,8 +45,8 @@ JPEG_BASELINE = "1.2.840.10008.1.2.4.50"
 @pytest.fixture
 def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tests do not have the time that peers are given."""
-    monkeypatch.setattr(breaker, "FIRST_WAIT_SECONDS", 0.01)
-    monkeypatch.setattr(breaker, "LONGEST_WAIT_SECONDS", 0.02)
+    monkeypatch.setattr(pacing, "FIRST_WAIT_SECONDS", 0.01)
+    monkeypatch.setattr(pacing, "LONGEST_WAIT_SECONDS", 0.02)
 
 
 def private_uid(sop_class: int) -> str:
@@ -321,7 +320,7 @@ def test_of_several_that_are_turned_away_together_no_more_than_one_instance_bear
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Two workers ask while the first one sends, it is aborted and asks again, and all three are turned away."""
-    monkeypatch.setattr(batch_run, "FIRST_READMISSION_SECONDS", 0.01)
+    monkeypatch.setattr(pacing, "FIRST_REFUSAL_SECONDS", 0.01)
     are_asking, answer_together = threading.Semaphore(0), threading.Barrier(3)
     requests, sent = iter(range(100)), iter(range(100))
 
@@ -390,7 +389,7 @@ def test_what_comes_due_meanwhile_does_not_bear_the_rejection_of_what_was_asked_
     def judge(request: A_ASSOCIATE_RQ) -> bytes | None:
         if next(requests) != 1:
             return ACCEPT
-        threading.Event().wait(10 * breaker.LONGEST_WAIT_SECONDS)  # a slow answer
+        threading.Event().wait(10 * pacing.LONGEST_WAIT_SECONDS)  # a slow answer
         return BUSY
 
     def serve(conversation: Conversation) -> None:

@@ -27,9 +27,9 @@ from dicomkit import (
     send,
     send_batch,
 )
-from dicomkit.batch import _breaker as breaker
-from dicomkit.batch._intake import Lookout
-from dicomkit.batch._queue import Task
+from dicomkit.batch import _pacing as pacing
+from dicomkit.batch._intake import Intake
+from dicomkit.batch._queue import Prefetch, Task, Untried
 from dicomkit.dictionary.uids import EXPLICIT_LE
 from dicomkit.events import Event, RowAdded, Sending
 from dicomkit.scp import Close, Fault, RefuseSyntax
@@ -54,8 +54,8 @@ LOOKED_AGAIN = "the file changed after it was looked at, and was looked at again
 @pytest.fixture(autouse=True)
 def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tests do not have the time that peers are given."""
-    monkeypatch.setattr(breaker, "FIRST_WAIT_SECONDS", 0.01)
-    monkeypatch.setattr(breaker, "LONGEST_WAIT_SECONDS", 0.02)
+    monkeypatch.setattr(pacing, "FIRST_WAIT_SECONDS", 0.01)
+    monkeypatch.setattr(pacing, "LONGEST_WAIT_SECONDS", 0.02)
 
 
 def when_first_is_sent(change: Callable[[], object], instance: int = 0) -> Callable[[Event], None]:
@@ -248,13 +248,14 @@ def test_what_cannot_be_sent_any_more_is_unreadable_and_nothing_of_it_is_sent(
 def test_a_source_that_never_stays_the_same_is_given_up(tmp_path: Path) -> None:
     (path,) = write_ct_files(tmp_path, 1)
     with LocalSCP() as scp:
-        lookout = Lookout([path], RowMaker("batch", peer_of(scp.setting())), lambda: None)
-    task = next(lookout)
+        intake = Intake([path], RowMaker("batch", peer_of(scp.setting())), Prefetch())
+    task = next(intake)
     assert isinstance(task, Task)
     for _ in range(MOST_LOOKS - 1):
-        assert lookout.look_again(task)
-    assert not lookout.look_again(task)
-    ((row, _),) = lookout.rows
+        assert intake.look_again(task) is None
+    untried = intake.look_again(task)
+    assert isinstance(untried, Untried)
+    row = untried.row
     assert (row.outcome, row.instance) == ("unreadable", 0)
     assert "changed each time that it was looked at" in row.detail
 

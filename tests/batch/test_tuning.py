@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from dicomkit.batch._tuning import PATIENCE_SECONDS, QUIET_SECONDS, Tuner
+from dicomkit.batch._pacing import PATIENCE_SECONDS, QUIET_SECONDS, Tuner
 
 
 def run(tuner: Tuner, rate: Callable[[int], float], *, serves: int = 99, seconds: float = 30.0) -> int:

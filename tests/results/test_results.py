@@ -271,12 +271,6 @@ def test_the_categories_are_all_there_in_order_whatever_the_rows() -> None:
     assert list(frame["status_category"].cat.categories) == ["Success", "Warning", "Failure"]
 
 
-def test_dtypes_is_a_name_of_the_module_too() -> None:
-    from dicomkit import results
-
-    assert dtypes() == results.DTYPES
-
-
 def test_a_frame_holds_the_values_of_its_results() -> None:
     frame = to_frame([STORED, NEVER_TRIED])
     first = frame.iloc[0]
@@ -296,7 +290,7 @@ def test_a_time_of_another_zone_is_turned_into_utc() -> None:
 def test_a_frame_of_many_rows_is_joined_from_its_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     results = [replace(STORED, instance=number) for number in range(7)]
     whole = to_frame(results)
-    monkeypatch.setattr("dicomkit.results._row._CHUNK_ROWS", 3)
+    monkeypatch.setattr("dicomkit.results._frame._CHUNK_ROWS", 3)
     assert_frame_equal(to_frame(iter(results)), whole)
 
 

@@ -22,11 +22,9 @@ from hypothesis import strategies as st
 import dicomkit
 from dicomkit import DicomSenderSetting, MessageType
 from dicomkit.errors import Problem, SettingError
-from dicomkit.settings import FIELD_OF, FIELDS, JsonFault, locate, position
-from dicomkit.settings._fields import ZERO_GUID, parse_field, parse_field_text
+from dicomkit.settings import FIELD_OF, FIELDS, Binding, JsonFault, locate, position
+from dicomkit.settings._fields import ZERO_GUID, SettingFields, parse_field, parse_field_text
 from dicomkit.settings._json import Places
-from dicomkit.settings._keywords import SettingFields
-from dicomkit.settings._setting import Binding
 
 TYPE = "HL7Soup.Functions.Settings.Senders.DicomSenderSetting, HL7SoupWorkflow"
 GUID = "aaaaaaaa-aaaa-aaaa-aaaa-aaaaaaaaaaaa"

@@ -1,7 +1,7 @@
 """A DICOM peer on a bare socket, played by a script: for bytes that no well-behaved peer would send.
 
-A script is a function of a `Conversation`; it runs in a thread for each connection, of which there is one unless more
-are asked for. It shares no code with `dicomkit.wire`: pynetdicom takes apart what we sent.
+A script is a function of a `Conversation`; it runs in a thread for each connection, of which there is one
+unless more are asked for. It shares no code with `dicomkit.wire`: pynetdicom takes apart what we sent.
 """
 
 from __future__ import annotations

@@ -944,7 +944,7 @@ def test_what_decompressing_and_compressing_add_is_named_and_allowed_beside_deco
     marked = encoded(with_changes(a_picture(), **marks))
     comparison = compare(compressed(a_picture(), RLELossless), marked)
     assert comparison.differences == ()
-    assert {(difference.path.split()[1], rule.told_as) for difference, rule in comparison.allowed} == {
+    assert {(difference.path.split()[1], rule.words) for difference, rule in comparison.allowed} == {
         ("LossyImageCompression", "as decompressing does"),
         ("LossyImageCompressionRatio", "as decompressing does"),
         ("LossyImageCompressionMethod", "as decompressing does"),

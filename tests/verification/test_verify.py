@@ -35,7 +35,7 @@ from dicomkit import (
 )
 from dicomkit.results import COLUMNS, Outcome
 from dicomkit.samples import sample_folder
-from dicomkit.verification._by_get import _parcels
+from dicomkit.verification._by_get import offers_by_association
 from dicomkit.verification._subjects import Subject, sample
 from tests.support.archive_peer import CT, FIND, GET, PUSH_MODEL, ArchivePeer, References
 from tests.support.files import SERIES_UID, STUDY_UID, ct_instance, instance_uid, write_ct_files
@@ -592,7 +592,7 @@ def test_many_classes_are_spread_over_associations(more: int) -> None:
     ]
     kinds = {f"1.2.{number}": subjects(1) for number in range(60)}
     kinds["1.2.0"] = [*subjects(1), *sent_as]
-    parcels = list(_parcels(kinds))
+    parcels = list(offers_by_association(kinds))
     assert len(parcels) == 3
     assert all(len(parcel) <= 126 for parcel in parcels)
     assert {sop_class for parcel in parcels for sop_class, _ in parcel} == set(kinds)

@@ -50,6 +50,7 @@ from dicomkit import (
     send_batch,
     verify,
 )
+from dicomkit.dictionary.uids import COMMITMENT_PUSH_MODEL
 from dicomkit.errors import (
     AssociationAborted,
     AssociationRejected,
@@ -73,8 +74,7 @@ from dicomkit.scp import (
     Trickle,
 )
 from dicomkit.sending import explained
-from dicomkit.verification._by_commit import PUSH_MODEL
-from dicomkit.verification._listener import Listener
+from dicomkit.verification._listener import listening
 from dicomkit.wire import pdu as p
 from dicomkit.wire.association import Association
 from dicomkit.wire.socket import Interrupt, Peer
@@ -842,7 +842,7 @@ def test_a_silent_caller_keeps_no_report_out(certificates: Certificates) -> None
         return 0, None
 
     with (
-        Listener(HOST, port, peer, PUSH_MODEL, take, tls=server.for_server()),
+        listening(HOST, port, peer, COMMITMENT_PUSH_MODEL, take, tls=server.for_server()),
         socket.create_connection((HOST, port)) as silent,
     ):
         silent.send(b"\x16")
@@ -853,6 +853,20 @@ def test_a_silent_caller_keeps_no_report_out(certificates: Certificates) -> None
         assert "requires a client certificate" in why_not_open(peer_at(port, certificates.options()))[1]
     assert monotonic() - begin < HANG_SECONDS
     assert not arrived.is_set()
+
+
+def test_a_silent_caller_does_not_keep_verify_from_ending(certificates: Certificates) -> None:
+    port, tls = free_port(), certificates.options("server").for_server()
+    client = certificates.options("client")
+    peer = peer_at(port, client, 10 * HANG_SECONDS)
+    with listening(HOST, port, peer, COMMITMENT_PUSH_MODEL, lambda event: (0, None), tls=tls):
+        silent = socket.create_connection((HOST, port))
+        silent.send(b"\x16")
+        with opened(peer_at(port, client)) as association:  # which came later
+            association.release()
+        begin = monotonic()
+    assert monotonic() - begin < HANG_SECONDS
+    silent.close()
 
 
 # Options that cannot be used

@@ -23,7 +23,6 @@ from dicomkit.batch import Batch, send_batch
 from dicomkit.errors import DicomkitError, SettingError
 from dicomkit.results import Outcome, ResultsFile, SendResult, known_suffix, to_frame
 from dicomkit.settings import DicomSenderSetting
-from dicomkit.sources import Instance
 from dicomkit.widgets._bar import Note
 from dicomkit.widgets._ticker import Ticker
 from dicomkit.widgets.batch._bar import BatchBar, Facts, bar_state
@@ -159,9 +158,7 @@ class BatchPanel(VBox):  # type: ignore[misc]  # ipywidgets is not typed
         frame = pd.DataFrame(
             {name: pd.array([getattr(one, name, None) for one in cargo], dtype="string") for name in names}
         )
-        frame["size_bytes"] = pd.array(
-            [one.length if isinstance(one, Instance) else None for one in cargo], dtype="Int64"
-        )
+        frame["size_bytes"] = pd.array([getattr(one, "length", None) for one in cargo], dtype="Int64")
         return frame
 
     def cargo_of(self, key: str) -> list[Cargo]:
@@ -247,7 +244,7 @@ class BatchPanel(VBox):  # type: ignore[misc]  # ipywidgets is not typed
 
     def cancel(self) -> None:
         """End the scan and the batch, after the instances under way; the second time at once."""
-        with self._lock:  # or a batch that begins at this moment would not hear of it
+        with self._lock:  # or a batch that begins at this moment would not know of it
             self._found.scan.stop()
             self._is_cancelled_early = self._is_due
             if self._job is not None and self._is_sending():
@@ -535,7 +532,7 @@ class BatchPanel(VBox):  # type: ignore[misc]  # ipywidgets is not typed
             raise ValueError("type a file name to save the rows under, such as results.csv")
         known_suffix(target)
         self._said = Note(f"Saving the rows as {target} \u2026")
-        # In a thread: there may be 100,000 rows, and the kernel has other messages to hear.
+        # In a thread: there may be 100,000 rows, and the kernel has other messages to answer.
         Thread(
             target=self._export_and_say, args=(target, is_answer), name="dicomkit export", daemon=True
         ).start()

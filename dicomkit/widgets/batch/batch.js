@@ -1,6 +1,4 @@
-// The bar of a batch panel: buttons, progress, notes, as the kernel words them.
-//
-// Strategy: see bar.js; here are a question before what cannot be undone, the progress, and a file for the rows besides.
+// The bar of a batch panel (see bar.js): a question before what cannot be undone, the progress, and a file for the rows.
 
 class BatchBar extends Bar {
   constructor(model, el) {
@@ -15,26 +13,17 @@ class BatchBar extends Bar {
     this.progressText = make("span", { class: "dk-numbers" });
     this.progress = make("div", { class: "dk-bar dk-batch-progress", hidden: "" }, this.meter, this.progressText);
     this.path = make("input", { type: "text", class: "dk-input dk-path", "aria-label": "Rows to a file", autocomplete: "off", spellcheck: "false" });
-    this.path.addEventListener("keydown", (event) => {
-      if (event.key === "Enter") this.press("export", "", this.path.value);
-    });
+    const save = () => this.press("export", "", this.path.value);
+    this.path.addEventListener("keydown", (event) => event.key === "Enter" && save());
     this.files = make(
       "div",
       { class: "dk-bar", role: "group", "aria-label": "Export", hidden: "" },
       make("span", { class: "dk-muted", text: "Rows to a file (.csv, .parquet, .json)" }),
       this.path,
-      button("Export", "Write every attempt as a row", () => this.press("export", "", this.path.value)),
+      button("Export", "Write every attempt as a row", save),
     );
-    const element = make(
-      "div",
-      { class: "dk dk-card dk-batch", role: "group", "aria-label": "Send a batch" },
-      this.buttons,
-      this.question,
-      this.progress,
-      this.files,
-      this.notes,
-    );
-    this.open(element, el);
+    const parts = [this.buttons, this.question, this.progress, this.files, this.notes];
+    this.open(make("div", { class: "dk dk-card dk-batch", role: "group", "aria-label": "Send a batch" }, ...parts), el);
   }
 
   show({ buttons, question, answers, progress, path, notes }) {

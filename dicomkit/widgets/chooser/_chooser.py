@@ -232,28 +232,20 @@ class SourceChooser(ClosesLayout, VBox):  # type: ignore[misc]  # ipywidgets is 
         folder = self.folder
         is_top = folder.parent == folder
         is_taken = folder in self.selected
+        up = "There is nothing above" if is_top else "Open the folder around"
+        this = "It is chosen" if is_taken else "All that is in it, at any depth"
+        buttons = [
+            Button("up", "Up", up, not is_top),
+            Button("again", "List again", "Look at the folder anew"),
+            Button("all", "Choose this folder", this, not is_taken, is_main=not self.selected),
+            Button("none", "Choose nothing", "Forget what is chosen", bool(self.selected)),
+        ]
+        notes = [self._refusal, _words_of(self._listing), _words_of_choice(self.selected)]
         return StepState(
             label="Choose",
             field=StepField("go", "Folder", shown_name(str(folder))),
-            buttons=[
-                Button(
-                    "up", "Up", "There is nothing above" if is_top else "Open the folder around", not is_top
-                ),
-                Button("again", "List again", "Look at the folder anew"),
-                Button(
-                    "all",
-                    "Choose this folder",
-                    "It is chosen" if is_taken else "All that is in it, at any depth",
-                    not is_taken,
-                    is_main=not self.selected,
-                ),
-                Button("none", "Choose nothing", "Forget what is chosen", bool(self.selected)),
-            ],
-            notes=[
-                *([self._refusal] if self._refusal is not None else []),
-                _words_of(self._listing),
-                _words_of_choice(self.selected),
-            ],
+            buttons=buttons,
+            notes=[note for note in notes if note is not None],
         )
 
 

@@ -14,8 +14,8 @@ function noteLines(notes) {
       "p",
       { class: "dk-note", "data-kind": note.severity },
       make("span", { class: "dk-note-mark", "aria-hidden": "true", text: MARKS[note.severity] }),
-      make("span", { class: "dk-only-read-aloud", text: `${SEVERITIES[note.severity]}: ` }),
-      make("span", { text: sentence(note) }),
+      span("dk-only-read-aloud", `${SEVERITIES[note.severity]}: `),
+      span("", sentence(note)),
     ),
   );
 }
@@ -66,12 +66,13 @@ class FieldControl {
       return input;
     }
     const isLong = kind === "json" || name === "MessageTemplate";
-    const more = { placeholder: kind === "json" ? "null" : null, list: choices.length ? `${id}-choices` : null };
-    const input = textInput(`dk-${kind}`, { ...shared, ...more, inputmode: kind === "integer" ? "numeric" : null }, isLong);
+    const hints = { placeholder: kind === "json" ? "null" : null, inputmode: kind === "integer" ? "numeric" : null };
+    const list = choices.length ? `${id}-choices` : null;
+    const input = textInput(`dk-${kind}`, { ...shared, ...hints, list }, isLong);
     input.addEventListener("input", () => this.store.editField(name, input.value));
     if (choices.length) {
-      this.choices = make("datalist", { id: `${id}-choices` });
-      this.choices.append(...choices.map((one) => make("option", { value: one.text, label: `${one.text} ${one.name}` })));
+      const options = choices.map(({ text, name }) => make("option", { value: text, label: `${text} ${name}` }));
+      this.choices = make("datalist", { id: list }, ...options);
     }
     return input;
   }
@@ -104,9 +105,9 @@ class FieldGroup {
   constructor(store, group, prefix) {
     this.names = group.fields.map((field) => field.name);
     this.controls = group.fields.map((field) => new FieldControl(store, field, prefix));
-    const title = [make("span", { class: "dk-group-title", text: group.title }), make("span", { class: "dk-muted", text: group.hint })];
+    const title = [span("dk-group-title", group.title), span("dk-muted", group.hint)];
     const fields = make("div", { class: "dk-form-fields" }, ...this.controls.map((one) => one.element));
-    this.counts = make("span");
+    this.counts = span();
     this.faults = 0;
     if (group.is_folded) {
       this.element = make("details", { class: "dk-form-group" }, make("summary", {}, ...title, this.counts), fields);
@@ -127,9 +128,10 @@ class FieldGroup {
       ["warning", count("warning"), "warning"],
     ].filter(([, number]) => number);
     fill(this.counts, counts, () =>
-      counts.map(([kind, number, word]) =>
-        make("span", { class: "dk-count", "data-kind": kind, text: `${MARKS[kind]} ${number} ${word}${number > 1 ? "s" : ""}` }),
-      ),
+      counts.map(([kind, number, word]) => {
+        const text = `${MARKS[kind]} ${number} ${word}${number > 1 ? "s" : ""}`;
+        return make("span", { class: "dk-count", "data-kind": kind, text });
+      }),
     );
   }
 }

@@ -10,7 +10,7 @@ class FileBar {
     this.path.addEventListener("keydown", (event) => {
       if (event.key === "Enter") store.act("load", this.path.value);
     });
-    this.mark = make("span", { class: "dk-changed", text: "● not saved" });
+    this.mark = span("dk-changed", "● not saved");
     const browse = () => store.act(this.listing.hidden ? "load" : "unlist");
     this.browseButton = button("Browse…", "List the folder, to choose a file", browse, {
       "aria-expanded": "false",
@@ -29,7 +29,8 @@ class FileBar {
       this.mark,
     );
     this.question = make("div", { class: "dk-question", role: "alertdialog", "aria-label": "Overwrite?", hidden: "" });
-    this.listing = make("div", { class: "dk-listing", id: `${id}-listing`, role: "region", "aria-label": "Choose a file", hidden: "" });
+    const region = { role: "region", "aria-label": "Choose a file" };
+    this.listing = make("div", { class: "dk-listing", id: `${id}-listing`, ...region, hidden: "" });
     for (const element of [this.question, this.listing]) {
       element.addEventListener("keydown", (event) => {
         if (event.key !== "Escape") return;
@@ -58,8 +59,11 @@ class FileBar {
 
   saying({ status, says, can_undo: canUndo }) {
     if (!says) return [];
-    const line = make("div", { class: "dk-status", "data-kind": status }, make("span", { text: says }));
-    if (canUndo && status !== "error") line.append(" ", button("Undo", "Put back what was shown before", () => this.store.act("undo"), { class: "dk-place" }));
+    const line = statusLine(status, says);
+    const undo = () => this.store.act("undo");
+    if (canUndo && status !== "error") {
+      line.append(" ", button("Undo", "Put back what was shown before", undo, { class: "dk-place" }));
+    }
     return [line];
   }
 
@@ -67,7 +71,7 @@ class FileBar {
     const isNew = path && this.question.hidden;
     this.question.hidden = !path;
     fill(this.question, path, () => [
-      make("span", { text: `${path} is there already. Overwrite it?` }),
+      span("", `${path} is there already. Overwrite it?`),
       button("Overwrite", "Replace the file", () => this.store.act("overwrite", path)),
       button("Keep it", "Do not save", () => this.store.act("keep")),
     ]);
@@ -78,7 +82,8 @@ class FileBar {
     this.listing.hidden = !listing;
     const isMine = this.listing.contains(document.activeElement);
     fill(this.listing, listing, () => (listing ? this.entries(listing) : []));
-    if (listing && isMine && !this.listing.contains(document.activeElement)) this.listing.querySelector("button").focus();
+    if (!listing || !isMine || this.listing.contains(document.activeElement)) return;
+    this.listing.querySelector("button").focus();
   }
 
   entries({ folder, parent, folders, files, left_out: leftOut }) {
@@ -89,10 +94,12 @@ class FileBar {
       ...folders.map(([name, path]) => entry(`${name}/`, path, `Open ${name}`, "folder")),
       ...files.map(([name, path]) => entry(name, path, `Load ${name}`, "file")),
     ];
+    const isEmpty = span("dk-muted", files.length ? "" : "no .json files here");
+    const more = leftOut ? `${leftOut} more are not listed; type the name instead.` : "";
     return [
-      make("div", { class: "dk-listing-title" }, make("code", { text: folder }), make("span", { class: "dk-muted", text: files.length ? "" : "no .json files here" })),
+      make("div", { class: "dk-listing-title" }, make("code", { text: folder }), isEmpty),
       make("ul", {}, ...entries),
-      ...(leftOut ? [make("p", { class: "dk-muted", text: `${leftOut} more are not listed; type the name instead.` })] : []),
+      make("p", { class: "dk-muted", text: more }),
     ];
   }
 }

@@ -38,39 +38,51 @@ class FormView {
     this.cancelButton = button("Stop waiting", "Forget this echo", () => store.act("cancel_echo"));
     this.sendButton = button("Send", "", () => store.act("send"));
     this.sendButton.hidden = !canSend;
-    this.revertButton = button("Back to the last valid", "Forget what is refused, on both sides", () => store.act("revert"));
+    const revert = () => store.act("revert");
+    this.revertButton = button("Back to the last valid", "Forget what is refused, on both sides", revert);
+    const actions = make("div", { class: "dk-bar dk-actions", role: "group", "aria-label": "Actions" });
+    actions.append(this.echoButton, this.cancelButton, this.sendButton, this.revertButton, this.status);
     this.element.replaceChildren(
       files,
       make("div", { class: "dk-sides" }, make("div", { class: "dk-form-side" }, ...sides), json),
-      make("div", { class: "dk-bar dk-actions", role: "group", "aria-label": "Actions" }, this.echoButton, this.cancelButton, this.sendButton, this.revertButton, this.status),
+      actions,
     );
   }
 
   refresh() {
     const { form, state, isSilent, isGone } = this.store;
     if (!form || !state) {
-      if (isSilent || isGone) this.status.textContent = "The kernel does not answer. Run the cell to have the form back.";
+      const says = "The kernel does not answer. Run the cell to have the form back.";
+      if (isSilent || isGone) this.status.textContent = says;
       return;
     }
     if (!this.parts) this.build(form);
     for (const part of this.parts) part.refresh(state);
     const { refusal, echo } = state;
-    allow(this.echoButton, !refusal && !echo.is_running, refusal ? `Echo waits for this: ${refusal}` : "Ask the peer for a sign of life (C-ECHO)");
-    allow(this.sendButton, !refusal, refusal ? `Send waits for this: ${refusal}` : "Send with this setting");
+    const title = (act, meaning) => (refusal ? `${act} waits for this: ${refusal}` : meaning);
+    const mayEcho = !refusal && !echo.is_running;
+    allow(this.echoButton, mayEcho, title("Echo", "Ask the peer for a sign of life (C-ECHO)"));
+    allow(this.sendButton, !refusal, title("Send", "Send with this setting"));
     this.cancelButton.hidden = !echo.is_running;
     this.revertButton.hidden = !refusal;
     this.sayStatus(state);
   }
 
   sayStatus({ refusal, echo }) {
-    let [kind, says] = [echo.status, echo.says];
-    if (this.store.isGone) [kind, says] = ["error", "The kernel does not know this form any more. Run the cell again."];
-    else if (this.store.isSilent) [kind, says] = ["warning", "The kernel is busy or gone: what is typed has not been checked yet."];
-    else if (refusal) [kind, says] = ["error", `${this.sendButton.hidden ? "Echo and Save" : "Echo, Send and Save"} wait for this: ${refusal}.`];
-    else if (echo.is_old) [kind, says] = ["", `Before the last change: ${echo.says}`];
-    fill(this.status, [kind, says], () => [make("span", { text: says })]);
+    const [kind, says] = this.statusOf(refusal, echo);
+    fill(this.status, [kind, says], () => [span("", says)]);
     this.status.dataset.kind = kind;
     if (!kind) delete this.status.dataset.kind;
+  }
+
+  statusOf(refusal, echo) {
+    const { isGone, isSilent } = this.store;
+    const waiting = this.sendButton.hidden ? "Echo and Save" : "Echo, Send and Save";
+    if (isGone) return ["error", "The kernel does not know this form any more. Run the cell again."];
+    if (isSilent) return ["warning", "The kernel is busy or gone: what is typed has not been checked yet."];
+    if (refusal) return ["error", `${waiting} wait for this: ${refusal}.`];
+    if (echo.is_old) return ["", `Before the last change: ${echo.says}`];
+    return [echo.status, echo.says];
   }
 }
 

@@ -44,6 +44,7 @@ class JsonEditor {
     });
     this.input.addEventListener("input", () => store.editJson(this.input.value));
     this.input.addEventListener("blur", () => store.sendJson());
+    const text = make("div", { class: "dk-json-text" }, this.colours, this.input);
     this.faults = make("div", { class: "dk-json-faults", role: "status", id: `${id}-faults` });
     this.element = make(
       "section",
@@ -52,9 +53,9 @@ class JsonEditor {
         "div",
         { class: "dk-json-title" },
         make("label", { for: id, class: "dk-group-title", text: "JSON" }),
-        make("span", { class: "dk-muted", text: "the same setting, both ways" }),
+        span("dk-muted", "the same setting, both ways"),
       ),
-      make("div", { class: "dk-json-editor" }, this.gutter, make("div", { class: "dk-json-text" }, this.colours, this.input)),
+      make("div", { class: "dk-json-editor" }, this.gutter, text),
       this.faults,
     );
   }
@@ -88,16 +89,19 @@ class JsonEditor {
 
   faultLines({ pointers, behind, others }) {
     const lines = pointers.slice(0, SHOWN_FAULTS).map((pointer) => this.faultLine(pointer));
-    if (pointers.length > SHOWN_FAULTS) lines.push(make("p", { class: "dk-muted", text: `and ${pointers.length - SHOWN_FAULTS} more` }));
+    const more = pointers.length - SHOWN_FAULTS;
+    if (more > 0) lines.push(make("p", { class: "dk-muted", text: `and ${more} more` }));
     if (behind.length) {
-      const says = { severity: "warning", message: `${behind.join(", ")}: what is typed in the form is refused`, remedy: "the JSON still has what was there before" };
-      lines.push(...noteLines([says]));
+      const message = `${behind.join(", ")}: what is typed in the form is refused`;
+      const remedy = "the JSON still has what was there before";
+      lines.push(...noteLines([{ severity: "warning", message, remedy }]));
     }
     return [...lines, ...noteLines(others.map((note) => ({ ...note, message: `${note.field}: ${note.message}` })))];
   }
 
   faultLine(pointer) {
     const place = `Line ${pointer.line}, column ${pointer.column}`;
+    const link = button(place, "Go there in the JSON", () => this.goTo(pointer), { class: "dk-place" });
     return make(
       "div",
       { class: "dk-fault" },
@@ -105,7 +109,7 @@ class JsonEditor {
         "p",
         { class: "dk-note", "data-kind": "error" },
         make("span", { class: "dk-note-mark", "aria-hidden": "true", text: MARKS.error }),
-        make("span", {}, button(place, "Go there in the JSON", () => this.goTo(pointer), { class: "dk-place" }), sentence(pointer)),
+        make("span", {}, link, sentence(pointer)),
       ),
       make("pre", { class: "dk-excerpt", "aria-hidden": "true", text: `${pointer.excerpt}\n${pointer.caret}` }),
     );

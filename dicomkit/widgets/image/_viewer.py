@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -127,7 +128,7 @@ class ImageViewer(anywidget.AnyWidget):
         self._series: tuple[Series, ...] = tuple(series_from(source))
         self._cache_bytes = cache_bytes
         self._shown: OrderedDict[tuple[int, int], Shown] = OrderedDict()
-        self._datasets: OrderedDict[Path, Dataset] = OrderedDict()
+        self._load = lru_cache(_DATASETS_KEPT)(load)
         self._spans: dict[int, tuple[float, float]] = {}  # of each series, as far as it was seen
         self._follows = False
         super().__init__()
@@ -176,9 +177,7 @@ class ImageViewer(anywidget.AnyWidget):
 
     @property
     def presets(self) -> dict[str, Voi]:
-        """The looks on offer for the current frame by name, the preferred one first; a name that the file gives twice
-        is told apart by kind and number, as `dicomkit.preview.labels_of` says.
-        """
+        """The looks on offer for the current frame by name (`preview.labels_of`), the preferred one first."""
         return dict(zip(labels_of(self._vois), self._vois, strict=True))
 
     @property
@@ -226,19 +225,18 @@ class ImageViewer(anywidget.AnyWidget):
         self._follow()
 
     def _set_look(self, voi: Voi) -> None:
+        number = _NO_TABLE
+        if isinstance(voi, LookupTable):
+            tables, count = _tables(self._vois), len(voi.entries)
+            if voi not in tables:
+                raise ValueError(f"the VOI LUT is none of the {len(tables)} that this frame has")
+            number, voi = (
+                tables.index(voi),
+                Window(voi.first + count / 2, count),
+            )  # all that it has an entry for
         with self.hold_trait_notifications():
-            if isinstance(voi, LookupTable):
-                tables = _tables(self._vois)
-                if voi not in tables:
-                    raise ValueError(f"the VOI LUT is none of the {len(tables)} that this frame has")
-                self.voi_lut = tables.index(voi)
-                self.window_function = "LINEAR"
-                self.window_center = voi.first + len(voi.entries) / 2
-                self.window_width = float(len(voi.entries))
-            else:
-                self.voi_lut = _NO_TABLE
-                self.window_function = voi.function
-                self.window_center, self.window_width = float(voi.center), float(voi.width)
+            self.voi_lut, self.window_function = number, voi.function
+            self.window_center, self.window_width = float(voi.center), float(voi.width)
 
     def close(self) -> None:
         """Free data sets, frames, observers and models; the view goes, too."""
@@ -248,7 +246,7 @@ class ImageViewer(anywidget.AnyWidget):
         self.unobserve_all()
         self._series = ()
         self._shown.clear()
-        self._datasets.clear()
+        self._load.cache_clear()
         layout = self.layout
         super().close()
         layout.close()
@@ -312,7 +310,7 @@ class ImageViewer(anywidget.AnyWidget):
     def _follow(self, _change: Any = None) -> None:
         """Let the numbers say how the current frame prefers to be looked at, as long as nobody chose a look.
 
-        The browser knows by itself, and is not told: what it hears late would undo what was chosen there meanwhile. A
+        The browser knows by itself, and gets no message: what came late would undo what was chosen there meanwhile. A
         film is not followed until it stops: its frames may be in the browser only, and would be decoded again.
         """
         if not self.automatic or self.playing or not self._series:
@@ -388,14 +386,7 @@ class ImageViewer(anywidget.AnyWidget):
 
     def _dataset(self, series: int, index: int) -> Dataset:
         origin = self._series[series].slices[index].origin
-        if not isinstance(origin, Path):
-            return origin
-        if origin not in self._datasets:
-            self._datasets[origin] = load(origin)
-            if len(self._datasets) > _DATASETS_KEPT:
-                self._datasets.popitem(last=False)
-        self._datasets.move_to_end(origin)
-        return self._datasets[origin]
+        return self._load(origin) if isinstance(origin, Path) else origin
 
 
 def _tables(vois: tuple[Voi, ...]) -> list[LookupTable]:

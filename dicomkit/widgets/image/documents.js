@@ -69,7 +69,7 @@ function drawCurves(canvas, group, seconds) {
   canvas.width = Math.round(width * density);
   canvas.height = Math.round(height * density);
   canvas.style.height = `${height}px`;
-  // The style sheet puts the colours of grid and curves where a computed style tells them as colours.
+  // The style sheet puts the colours of grid and curves where a computed style has them as colours.
   const { fontFamily, color, borderTopColor: gridColour, borderBottomColor: curveColour } = getComputedStyle(canvas);
   const paper = canvas.getContext("2d");
   paper.scale(density, density);

@@ -40,10 +40,7 @@ class ImageView {
 
   build(el) {
     const { store } = this;
-    this.stage = new Stage(store, {
-      onFrameStep: (steps) => this.step(steps),
-      onValue: (value) => this.sayValue(value),
-    });
+    this.stage = new Stage(store, { onFrameStep: (steps) => this.step(steps), onValue: (value) => this.sayValue(value) });
     const corner = (name) => make("div", { class: `dk-corner dk-corner-${name} dk-numbers` });
     this.corners = { frame: corner("frame"), zoom: corner("zoom"), value: corner("value"), window: corner("window") };
     this.pane = make("div", { class: "dk-document", tabindex: "0", role: "region", "aria-label": "Document" });
@@ -75,7 +72,7 @@ class ImageView {
 
   /** A button that switches a shared number on and off. */
   toggle(text, title, name) {
-    const element = button(text, title, () => this.store.set({ [name]: !this.store.state[name] }));
+    const element = button(text, title, () => this.store.toggle(name));
     this.toggles.push([element, name]);
     return element;
   }
@@ -115,8 +112,8 @@ class ImageView {
       "div",
       { class: "dk-group", role: "group", "aria-label": "Zoom" },
       button("−", "Smaller (−)", () => this.stage.zoomBy(1 / ZOOM_STEP)),
-      button("Fit", "Fit the picture into its place (0)", () => store.set({ zoom: 0, pan: [0, 0] })),
-      button("1:1", "One screen pixel for one column (1)", () => store.set({ zoom: 1, pan: [0, 0] })),
+      button("Fit", "Fit the picture into its place (0)", () => store.zoomTo(0)),
+      button("1:1", "One screen pixel for one column (1)", () => store.zoomTo(1)),
       button("+", "Larger (+)", () => this.stage.zoomBy(ZOOM_STEP)),
     );
     const forKeys = { "aria-label": "Keys", "aria-expanded": "false" };
@@ -202,10 +199,8 @@ class ImageView {
   moveProbe([x, y], step) {
     const { frame, probe } = this.stage;
     const within = (value, count) => Math.min(count - 1, Math.max(0, value));
-    this.setProbe({
-      column: within(probe.column + x * step, frame.columns),
-      row: within(probe.row + y * step, frame.rows),
-    });
+    const column = within(probe.column + x * step, frame.columns);
+    this.setProbe({ column, row: within(probe.row + y * step, frame.rows) });
   }
 
   setProbe(probe) {

@@ -6,14 +6,8 @@
 const WHITE = 255;
 const TABLE_SIZES = { uint8: 256, int8: 256, uint16: 65536, int16: 65536 };
 const ARRAYS = {
-  uint8: Uint8Array,
-  int8: Int8Array,
-  uint16: Uint16Array,
-  int16: Int16Array,
-  uint32: Uint32Array,
-  int32: Int32Array,
-  float32: Float32Array,
-  float64: Float64Array,
+  ...{ uint8: Uint8Array, uint16: Uint16Array, uint32: Uint32Array, float32: Float32Array },
+  ...{ int8: Int8Array, int16: Int16Array, int32: Int32Array, float64: Float64Array },
 };
 
 /** The bytes of a message's buffer as an array of numbers; copied only where they are not aligned. */
@@ -81,13 +75,8 @@ function levelFunction(look) {
 }
 
 /** A colour in the four bytes of a canvas, alpha first in the number as it is last in memory. */
-function colourNumber([red, green, blue]) {
+function colourNumber(red, green, blue) {
   return (0xff000000 | (blue << 16) | (green << 8) | red) >>> 0;
-}
-
-/** The colour of a grey level, likewise. */
-function greyColour(level) {
-  return (0xff000000 | (level << 16) | (level << 8) | level) >>> 0;
 }
 
 /** What a supplemental palette has for a stored value; undefined where that is grey. */
@@ -102,13 +91,13 @@ function colourOfStored(frame, look) {
   const levelOf = levelFunction(look);
   const isInverse = frame.inverse !== look.invert;
   const greyOf = (stored) => {
-    const level = levelOf(valueOf(stored));
-    return greyColour(isInverse ? WHITE - level : level);
+    const level = isInverse ? WHITE - levelOf(valueOf(stored)) : levelOf(valueOf(stored));
+    return colourNumber(level, level, level);
   };
   return frame.palette ? (stored) => paletteColour(frame, stored) ?? greyOf(stored) : greyOf;
 }
 
-/** A colour for every stored value that its type can tell; null where there are too many. */
+/** A colour for every stored value that its type can hold; null where there are too many. */
 function colourTable({ dtype }, colourOf) {
   const size = TABLE_SIZES[dtype];
   if (!size) return null;
@@ -163,11 +152,11 @@ function written(number) {
 /** What is under the cursor, in words. */
 function valueText(frame, column, row) {
   const at = row * frame.columns + column;
-  const colour = ([red, green, blue]) => `R ${red}  G ${green}  B ${blue}`;
-  if (frame.kind === "colour") return colour(frame.rgba.subarray(4 * at, 4 * at + 3));
+  const said = (colour) => `R ${colour & 0xff}  G ${(colour >>> 8) & 0xff}  B ${(colour >>> 16) & 0xff}`;
+  if (frame.kind === "colour") return said(frame.colours[at]);
   const stored = frame.stored[at];
   const supplemental = paletteColour(frame, stored);
-  if (supplemental !== undefined) return `${stored}  ${colour(new Uint8Array(Uint32Array.of(supplemental).buffer))}`;
+  if (supplemental !== undefined) return `${stored}  ${said(supplemental)}`;
   if (frame.padding && stored >= frame.padding[0] && stored <= frame.padding[1]) return "padding";
   return `${written(modalityFunction(frame.modality)(stored))} ${frame.unit}`.trim();
 }

@@ -83,7 +83,7 @@ class Stage {
     const look = frame.kind === "grey" ? this.store.look(frame) : null;
     if (this.painted?.frame === frame && isSameLook(this.painted.look, look)) return;
     this.painted = { frame, look };
-    this.tiles = isLarge(frame) ? new Tiles(frame, look ? greyTiles(frame, look) : colourTiles(frame)) : null;
+    this.tiles = isLarge(frame) ? new Tiles(frame, frameTiles(frame, look)) : null;
     if (this.tiles) {
       this.picture.width = this.picture.height = 0;
       this.image = null;
@@ -94,8 +94,9 @@ class Stage {
       this.picture.height = frame.rows;
       this.image = new ImageData(frame.columns, frame.rows);
     }
-    if (look) paintGrey(frame, look, new Uint32Array(this.image.data.buffer));
-    else this.image.data.set(frame.rgba);
+    const pixels = new Uint32Array(this.image.data.buffer);
+    if (look) paintGrey(frame, look, pixels);
+    else pixels.set(frame.colours);
     this.picture.getContext("2d", { willReadFrequently: true }).putImageData(this.image, 0, 0);
   }
 
@@ -170,10 +171,9 @@ class Stage {
     this.store.set({ zoom, pan });
   }
 
-  panBy(x, y) {
+  panBy(x, y, [column, row] = this.store.state.pan) {
     if (!this.frame) return;
     const { scale } = this.place(this.frame);
-    const [column, row] = this.store.state.pan;
     this.store.set({ pan: [column + x / scale, row + y / (scale * this.frame.aspect)] });
   }
 
@@ -209,7 +209,7 @@ class Stage {
       if (event.button === 1) event.preventDefault();
       const isPan = this.tool === "pan" || event.button === 1 || event.shiftKey || this.frame.kind !== "grey";
       this.element.setPointerCapture(event.pointerId);
-      this.drag = { from: position(event), isPan, pan: this.store.state.pan, window: isPan ? null : this.window() };
+      this.drag = { from: position(event), pan: this.store.state.pan, window: isPan ? null : this.window() };
     });
     on("pointermove", (event) => {
       this.pointer = position(event);
@@ -229,15 +229,14 @@ class Stage {
       this.pointer = null;
       this.showValue();
     });
-    on("dblclick", () => this.store.set({ zoom: 0, pan: [0, 0] }));
+    on("dblclick", () => this.store.zoomTo(0));
     on("wheel", (event) => this.onWheel(event, position(event)), { passive: false });
   }
 
   dragTo({ x, y }) {
-    const { from, isPan, pan, window } = this.drag;
-    if (!isPan) return this.windowBy(window, x - from.x, from.y - y);
-    const { scale } = this.place(this.frame);
-    this.store.set({ pan: [pan[0] + (x - from.x) / scale, pan[1] + (y - from.y) / (scale * this.frame.aspect)] });
+    const { from, pan, window } = this.drag;
+    if (window) this.windowBy(window, x - from.x, from.y - y);
+    else this.panBy(x - from.x, y - from.y, pan);
   }
 
   onWheel(event, position) {

@@ -69,6 +69,15 @@ class ViewerStore {
     else this.timers.save ??= setTimeout(() => this.save(), Math.max(0, this.savedAt + SAVE_MS - performance.now()));
   }
 
+  toggle(name) {
+    this.set({ [name]: !this.state[name] });
+  }
+
+  /** Screen pixels for a column, 0 to fit the picture into its place; in the middle. */
+  zoomTo(zoom) {
+    this.set({ zoom, pan: [0, 0] });
+  }
+
   /** Look through a window from now on, or through the VOI LUT that has this number and spans it. */
   setWindow({ center, width, function: window_function }, { table = -1, ...options } = {}) {
     const window = { window_function, window_center: center, window_width: width };
@@ -229,10 +238,10 @@ function unpacked(message, buffers) {
     frame.modality = table(message.modality);
     frame.vois = message.vois.map(table);
     const { shutter, palette } = message;
-    frame.shutter = shutter && { colour: colourNumber(shutter.colour), bits: numbersOf(buffers[shutter.buffer], "uint8") };
+    frame.shutter = shutter && { colour: colourNumber(...shutter.colour), bits: numbersOf(buffers[shutter.buffer], "uint8") };
     frame.palette = palette && { first: palette.first, colours: numbersOf(buffers[palette.buffer], "uint32") };
   } else if (message.kind === "colour") {
-    frame.rgba = numbersOf(buffers[message.buffer], "uint8");
+    frame.colours = numbersOf(buffers[message.buffer], "uint32");
   } else if (message.kind === "pdf") {
     frame.document = numbersOf(buffers[message.buffer], "uint8");
   } else if (message.kind === "waveform") {

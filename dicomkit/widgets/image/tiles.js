@@ -92,43 +92,32 @@ function eachBlock({ left, top, columns, rows, step, samples }, whole, visit) {
   }
 }
 
-/** What paints the tiles of a grey frame as seen through a look. */
-function greyTiles(frame, look) {
-  const colourAt = colourFunction(frame, look);
-  if (frame.palette || frame.shutter) {
+/** What paints the tiles of a frame, a grey one as seen through a look: the mean of colours, each channel for itself. */
+function frameTiles(frame, look) {
+  const colourAt = look ? colourFunction(frame, look) : (place) => frame.colours[place];
+  const mean = (sum, places) => Math.floor(sum / places.length + 0.5);
+  if (look && !frame.palette && !frame.shutter) {
     return (pixels, part) =>
-      eachBlock(part, frame, (at, places) => (pixels[at] = meanColour(places.map(colourAt))));
+      eachBlock(part, frame, (at, places) => {
+        let sum = 0;
+        for (const place of places) sum += colourAt(place) & 0xff;
+        const level = mean(sum, places);
+        pixels[at] = colourNumber(level, level, level);
+      });
   }
   return (pixels, part) =>
     eachBlock(part, frame, (at, places) => {
-      let sum = 0;
-      for (const place of places) sum += colourAt(place) & 0xff;
-      pixels[at] = greyColour(Math.floor(sum / places.length + 0.5));
-    });
-}
-
-/** The mean of colours, each channel for itself. */
-function meanColour(colours) {
-  const mean = (shift) => {
-    const sum = colours.reduce((total, colour) => total + ((colour >>> shift) & 0xff), 0);
-    return Math.floor(sum / colours.length + 0.5);
-  };
-  return colourNumber([mean(0), mean(8), mean(16)]);
-}
-
-/** What paints the tiles of a coloured frame. */
-function colourTiles(frame) {
-  const { rgba } = frame;
-  return (pixels, part) => {
-    const bytes = new Uint8Array(pixels.buffer);
-    eachBlock(part, frame, (at, places) => {
-      for (let channel = 0; channel < 4; channel++) {
-        let sum = 0;
-        for (const place of places) sum += rgba[4 * place + channel];
-        bytes[4 * at + channel] = Math.floor(sum / places.length + 0.5);
+      let red = 0;
+      let green = 0;
+      let blue = 0;
+      for (const place of places) {
+        const colour = colourAt(place);
+        red += colour & 0xff;
+        green += (colour >>> 8) & 0xff;
+        blue += (colour >>> 16) & 0xff;
       }
+      pixels[at] = colourNumber(mean(red, places), mean(green, places), mean(blue, places));
     });
-  };
 }
 
 /** What paints the tiles of an overlay: a mark that is anywhere in a block is seen. */

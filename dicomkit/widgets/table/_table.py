@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 WINDOW_ROWS = 200  # more are never sent at once
 _VIEWS_KEPT = 8  # of which we know what they show; pages that were closed may not have said so
 _ANY_VIEW = "*"
-_DETAIL_CHARACTERS = 1_000_000  # of one fact
 
 
 @dataclass(slots=True)
@@ -230,8 +229,7 @@ class Rows(MessageWidget):
 
     def _send_detail(self) -> None:
         facts = self._source.detail(self.opened) if self.opened is not None else ()
-        messages = [{**asdict(fact), "text": _shortened(fact.text)} for fact in facts]
-        self.send({"kind": "detail", "key": self.opened, "facts": messages})
+        self.send({"kind": "detail", "key": self.opened, "facts": [asdict(one) for one in facts]})
 
     # What follows from a change of an attribute
 
@@ -348,7 +346,7 @@ class Rows(MessageWidget):
         self.opened = asked["key"]
 
     def _hear_copy(self, asked: dict[str, Any]) -> None:
-        text = _shortened(self._source.copy_text(asked["key"]))
+        text = self._source.copy_text(asked["key"])
         self.send({"kind": "copied", "view": str(asked["view"]), "text": text})
 
     def _hear_check(self, asked: dict[str, Any]) -> None:
@@ -375,9 +373,3 @@ def _as_message(row: Row, is_checked: bool) -> dict[str, Any]:
         "isHeading": row.is_heading,
         "isChecked": is_checked,
     }
-
-
-def _shortened(text: str) -> str:
-    if len(text) <= _DETAIL_CHARACTERS:
-        return text
-    return f"{text[:_DETAIL_CHARACTERS]}\n\u2026 and {len(text) - _DETAIL_CHARACTERS} more characters"

@@ -96,7 +96,7 @@ class RowsGrid {
   }
 
   header(column, number) {
-    const label = make("span", { class: "dk-rows-label" }, column.label);
+    const label = span("dk-rows-label", column.label);
     const cell = make("div", {
       role: "columnheader",
       class: "dk-rows-cell",

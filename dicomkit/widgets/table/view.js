@@ -41,15 +41,15 @@ class RowsBar {
         this.typed.now();
       }
     });
-    this.choices = make("span", { class: "dk-rows-filters" });
-    this.count = make("span", { class: "dk-muted dk-numbers" });
+    this.choices = span("dk-rows-filters");
+    this.count = span("dk-muted dk-numbers");
     this.aloud = make("span", { class: "dk-only-read-aloud", role: "status" });
     this.read = whenQuiet(READ_ALOUD_QUIET_MS, () => {
       if (this.aloud.textContent !== this.count.textContent) this.aloud.textContent = this.count.textContent;
     });
     const meaning = "What the row with the cursor opens to (Enter)";
     this.details = button("Details", meaning, onDetails, { "aria-pressed": "false" });
-    const spring = make("span", { class: "dk-spring" });
+    const spring = span("dk-spring");
     this.el = make("div", { class: "dk-bar" }, this.search, this.choices, spring, this.count, this.aloud);
     if (look.hasDetail) this.el.append(this.details);
   }
@@ -91,7 +91,7 @@ class RowsBar {
       "data-choice": `${name} ${value}`,
     });
     chip.append(make("span", { "data-tone": tone || null }, label));
-    if (count !== null) chip.append(" ", make("span", { class: "dk-muted dk-numbers" }, numeral(count)));
+    if (count !== null) chip.append(" ", span("dk-muted dk-numbers", numeral(count)));
     return chip;
   }
 
@@ -115,7 +115,7 @@ class RowsDetail {
     this.el = make(
       "section",
       { class: "dk-rows-detail", "aria-label": "Details", tabindex: "0", hidden: "" },
-      make("div", { class: "dk-rows-detail-head" }, this.title, make("span", { class: "dk-spring" }), close),
+      make("div", { class: "dk-rows-detail-head" }, this.title, span("dk-spring"), close),
       this.facts,
     );
     this.el.addEventListener("keydown", (event) => {
@@ -201,7 +201,7 @@ class RowsView {
   onParting() {
     const says = "The kernel does not know this table any more. Run the cell again.";
     this.parting.dataset.kind = "warning";
-    this.parting.replaceChildren(make("span", {}, says));
+    this.parting.replaceChildren(span("", says));
   }
 
   build(look) {
