@@ -5,4 +5,4 @@ The archive is asked by another service than it stores by: a query, storage comm
 
 from __future__ import annotations
 
-from dicomkit.verification._run import verify as verify
+from dicomkit.verification._verify import verify as verify
