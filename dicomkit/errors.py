@@ -1,4 +1,4 @@
-"""Every exception of dicomkit, in one hierarchy.
+"""The exceptions of dicomkit, in one hierarchy; `SendError` stands beside the row that it carries.
 
 An error says who (the field, file or peer), what (the value, the phase) and what to do next; those of the wire leave
 the last to `dicomkit.sending`, and carry the facts that it takes. Messages end up in logs, and people give folders the
