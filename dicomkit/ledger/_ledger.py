@@ -174,6 +174,11 @@ class Ledger:
     def fingerprints(self, instances: Iterable[tuple[str, int]]) -> dict[tuple[str, int], str]:
         """By what the content was known when it was sent, of instances given by batch ID and number.
 
+        Parameters
+        ----------
+        instances
+            Batch ID and instance number of each.
+
         Returns
         -------
         dict of (str, int) to str
@@ -192,6 +197,11 @@ class Ledger:
 
         An instance's newest verdict is the one that counts; older ones stay in the ledger. What was found missing
         or different is sent again by the next `send_batch` with this ledger.
+
+        Parameters
+        ----------
+        verdicts
+            One for each instance, of any batch of this ledger.
 
         Raises
         ------

@@ -89,7 +89,13 @@ class ResultsFile:
             ) from error
 
     def write(self, result: SendResult) -> None:
-        """Add a row; it is on its way to the disk when a flush is due (see the class)."""
+        """Add a row; it is on its way to the disk when a flush is due (see the class).
+
+        Parameters
+        ----------
+        result
+            Of one attempt.
+        """
         sink = self._open_sink()
         self._pending.append(result.as_row())
         if len(self._pending) >= sink.rows_at_once or (

@@ -162,7 +162,18 @@ class BatchPanel(VBox):  # type: ignore[misc]  # ipywidgets is not typed
         return frame
 
     def cargo_of(self, key: str) -> list[Cargo]:
-        """Return what was found of a series, in the order in which it was found."""
+        """Return what was found of a series, in the order in which it was found.
+
+        Parameters
+        ----------
+        key
+            Of the series; ``"unreadable"`` for what is no instance.
+
+        Returns
+        -------
+        list
+            An `Instance` for each, or what is known of one that cannot be read.
+        """
         return self._found.scan.cargo_of([key])
 
     def start(self) -> BatchPanel:
@@ -197,6 +208,16 @@ class BatchPanel(VBox):  # type: ignore[misc]  # ipywidgets is not typed
 
     def wait(self, timeout_seconds: float | None = None) -> Batch:
         """Return the batch when it is over. An interrupt cancels it, and a second one aborts; its rows are kept.
+
+        Parameters
+        ----------
+        timeout_seconds
+            How long to wait at most; without, until it is over.
+
+        Returns
+        -------
+        Batch
+            The batch, also when it was cancelled.
 
         Raises
         ------
@@ -289,11 +310,34 @@ class BatchPanel(VBox):  # type: ignore[misc]  # ipywidgets is not typed
         return self
 
     def to_frame(self, latest: bool = False) -> pd.DataFrame:
-        """Return a row for each attempt so far, retries of failed ones included; with `latest` the last of each."""
+        """Return a row for each attempt so far, retries of failed ones included; with `latest` the last of each.
+
+        Parameters
+        ----------
+        latest
+            Whether only the last attempt of each instance is asked for.
+
+        Returns
+        -------
+        DataFrame
+            With the result columns, also while it is sent.
+        """
         return to_frame(self._results(latest=latest))
 
     def export(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
         """Write the rows to a ``.csv``, ``.parquet`` or ``.json`` file, as `read_results` reads them.
+
+        Parameters
+        ----------
+        path
+            Its suffix decides the format.
+        overwrite
+            Whether a file that is there is replaced.
+
+        Returns
+        -------
+        Path
+            The file.
 
         Raises
         ------

@@ -206,6 +206,11 @@ class ImageViewer(anywidget.AnyWidget):
     def use(self, voi: Voi | str) -> None:
         """Look at the picture through a Window, a VOI LUT of it, or a preset by its name (see `presets`).
 
+        Parameters
+        ----------
+        voi
+            A `Window`, a `LookupTable` of the frame, or a key of `presets`.
+
         Raises
         ------
         KeyError
@@ -331,7 +336,13 @@ class ImageViewer(anywidget.AnyWidget):
             self.send_state(list(_LOOK))
 
     def send_state(self, key: Any = None) -> None:
-        """Send the state to the browser, but for the numbers of a look that it finds by itself."""
+        """Send the state to the browser, but for the numbers of a look that it finds by itself.
+
+        Parameters
+        ----------
+        key
+            The names of the traits, as ipywidgets has them; all without.
+        """
         if not self._follows:
             super().send_state(key)
 
