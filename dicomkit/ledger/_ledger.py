@@ -155,6 +155,11 @@ class Ledger:
             `batch_id`, `started_at`, `ended_at` (null while it runs, and when it was killed), the peer, the
             setting's ID and name, `dicomkit_version`; `attempts` and `instances` with a final row, of these
             `stored` (with a warning or without), `skipped` and `failed`; and `interrupted`.
+
+        Raises
+        ------
+        LedgerError
+            It cannot be read.
         """
         import pandas as pd
 
@@ -183,6 +188,11 @@ class Ledger:
         -------
         dict of (str, int) to str
             As `dicomkit.ledger._resume.fingerprint` makes them; without those that the ledger has none of.
+
+        Raises
+        ------
+        LedgerError
+            It cannot be read.
         """
         found = {}
         with reading(self.path) as connection:

@@ -138,7 +138,13 @@ class LocalSCP:
         self._running: _Listener | None = None
 
     def start(self) -> Self:
-        """Listen, unless it does already; returns itself."""
+        """Listen, unless it does already; returns itself.
+
+        Raises
+        ------
+        OSError
+            The port is taken, or the host is none of this machine.
+        """
         if self._running is None:
             self._running = _Listener(self.host, self.port, self._service, self._plan, self._journal)
             self.port = self._running.port
