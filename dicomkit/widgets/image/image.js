@@ -334,7 +334,7 @@ class ImageView {
     this.corners.window.textContent = window;
     const which = frame_count > 1 ? `Frame ${frame + 1} of ${frame_count}` : "Image";
     this.stage.canvas.setAttribute("aria-label", [which, window].filter(Boolean).join(", "));
-    this.stageElement.setAttribute("aria-label", `${which}. Arrow keys leaf, question mark lists the keys.`);
+    this.stageElement.setAttribute("aria-label", `${which}. Arrow keys page, question mark lists the keys.`);
   }
 
   showDocument(shown) {
