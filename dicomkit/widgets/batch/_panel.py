@@ -25,6 +25,7 @@ from dicomkit.results import Outcome, ResultsFile, SendResult, known_suffix, to_
 from dicomkit.settings import DicomSenderSetting
 from dicomkit.widgets._bar import Note
 from dicomkit.widgets._ticker import Ticker
+from dicomkit.widgets._widget import ClosesLayout
 from dicomkit.widgets.batch._bar import BatchBar, Facts, bar_state
 from dicomkit.widgets.batch._job import Job, Origin, Pace, running_jobs
 from dicomkit.widgets.batch._results import BatchResults
@@ -43,7 +44,7 @@ _PANELS: WeakSet[BatchPanel] = WeakSet()
 _OPTIONS = {*signature(send_batch).parameters} - {"setting", "sources", "control", "on_event"}
 
 
-class BatchPanel(VBox):  # type: ignore[misc]  # ipywidgets is not typed
+class BatchPanel(ClosesLayout, VBox):  # type: ignore[misc]  # ipywidgets is not typed
     """A panel that scans sources, sends what is checked, and shows every row as it comes.
 
     Parameters
@@ -371,13 +372,10 @@ class BatchPanel(VBox):  # type: ignore[misc]  # ipywidgets is not typed
             self._target.unobserve(self._on_form, ["value", "valid"])
         if _has_selected(self._sources):
             self._sources.unobserve(self._on_sources, "selected")
-        self.unobserve_all()
         with self._lock:
             for child in (self._bar, self._found, self._result_table):
                 child.close()
-            layout = self.layout
             super().close()
-            layout.close()
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}: {self.state}, {self._found.scan.found} found>"

@@ -1,5 +1,5 @@
-// The form's view: the file, both sides, and what can be done with a setting that has no fault. It keeps nothing of its
-// own but elements, and `refresh` makes them say what the store holds.
+// The form's view: the file, both sides, and what can be done with a setting that has no fault. It keeps
+// nothing of its own but elements, and `refresh` makes them say what the store holds.
 
 let formCount = 0;
 
@@ -86,16 +86,4 @@ class FormView {
   }
 }
 
-export default () => {
-  let store = null;
-  return {
-    initialize({ model }) {
-      store = new FormStore(model);
-      return () => store.close();
-    },
-    render({ el }) {
-      const view = new FormView(store, el);
-      return () => view.close();
-    },
-  };
-};
+export default viewsOf(FormView, FormStore);
