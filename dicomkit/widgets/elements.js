@@ -55,6 +55,13 @@ function fill(element, about, build) {
   element.replaceChildren(...build());
 }
 
+/** Say in a status region what happened, as a `statusLine` does. */
+function sayIn(region, kind, text) {
+  fill(region, [kind, text], () => (text ? [span("", text)] : []));
+  if (kind) region.dataset.kind = kind;
+  else delete region.dataset.kind;
+}
+
 /** What calls once it has been quiet for a while; `now` does not wait, `stop` forgets. */
 function whenQuiet(milliseconds, call) {
   let timer = 0;

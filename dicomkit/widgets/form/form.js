@@ -65,17 +65,10 @@ class FormView {
     allow(this.sendButton, !refusal, title("Send", "Send with this setting"));
     this.cancelButton.hidden = !echo.is_running;
     this.revertButton.hidden = !refusal;
-    this.sayStatus(state);
+    sayIn(this.status, ...this.statusOf(state));
   }
 
-  sayStatus({ refusal, echo }) {
-    const [kind, says] = this.statusOf(refusal, echo);
-    fill(this.status, [kind, says], () => [span("", says)]);
-    this.status.dataset.kind = kind;
-    if (!kind) delete this.status.dataset.kind;
-  }
-
-  statusOf(refusal, echo) {
+  statusOf({ refusal, echo }) {
     const { isGone, isSilent } = this.store;
     const waiting = this.sendButton.hidden ? "Echo and Save" : "Echo, Send and Save";
     if (isGone) return ["error", "The kernel does not know this form any more. Run the cell again."];

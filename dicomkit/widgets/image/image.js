@@ -66,7 +66,7 @@ class ImageView {
       ...Object.values(this.corners),
     );
     this.stageElement.addEventListener("keydown", (event) => this.onKey(event));
-    this.status = make("div", { role: "status" });
+    this.status = make("div", { class: "dk-status", role: "status" });
     this.aloud = make("div", { class: "dk-only-read-aloud", "aria-live": "polite" });
     this.element = make(
       "div",
@@ -269,7 +269,7 @@ class ImageView {
   }
 
   say(text, kind) {
-    fill(this.status, [text, kind], () => (text ? [statusLine(kind, text)] : []));
+    sayIn(this.status, kind, text);
   }
 
   /** Let everything say what the store holds, once per screen refresh. */
