@@ -97,6 +97,11 @@ class DicomMessage(Message):
         path : path
             May be missing or no DICOM: `instance` raises then, and `dicomkit.send` answers with ``unreadable``.
 
+        Returns
+        -------
+        DicomMessage
+            Of that file, under the path as its source.
+
         Raises
         ------
         TypeError
@@ -110,6 +115,16 @@ class DicomMessage(Message):
     @classmethod
     def from_bytes(cls, data: bytes | bytearray | memoryview) -> DicomMessage:
         """Return the message in the content of a DICOM file; what can still be written to is copied.
+
+        Parameters
+        ----------
+        data
+            All of the file: preamble, File Meta Information and data set.
+
+        Returns
+        -------
+        DicomMessage
+            Its source is ``<bytes>``.
 
         Raises
         ------
@@ -126,6 +141,16 @@ class DicomMessage(Message):
 
         It keeps the encoding that its ``file_meta`` names or it was read in, else Explicit VR Little Endian, and the
         File Meta Information is completed.
+
+        Parameters
+        ----------
+        dataset
+            Is encoded at once, and not changed.
+
+        Returns
+        -------
+        DicomMessage
+            Its source is ``<dataset>``.
 
         Raises
         ------

@@ -35,6 +35,16 @@ def sample_study() -> list[tuple[str, FileDataset]]:
 def write_samples(folder: str | os.PathLike[str]) -> list[Path]:
     """Write the study as DICOM files under `folder`, which is made when missing, and return their paths.
 
+    Parameters
+    ----------
+    folder
+        Where to; a file of the same name is replaced.
+
+    Returns
+    -------
+    list of Path
+        The files, in order of their names.
+
     Raises
     ------
     OSError
@@ -45,6 +55,16 @@ def write_samples(folder: str | os.PathLike[str]) -> list[Path]:
 
 def write_settings(folder: str | os.PathLike[str]) -> list[Path]:
     """Write the example settings as JSON files under `folder`, which is made when missing, and return their paths.
+
+    Parameters
+    ----------
+    folder
+        Where to; a file of the same name is replaced.
+
+    Returns
+    -------
+    list of Path
+        The files, in order of their names.
 
     Raises
     ------

@@ -115,6 +115,16 @@ class TlsOptions(Frozen, kw_only=True):
     def for_client(self, host: str) -> TlsClient:
         """Read the files, for associations with a peer on `host`.
 
+        Parameters
+        ----------
+        host
+            As the setting names it; verified against the certificate unless there is a `server_name`.
+
+        Returns
+        -------
+        TlsClient
+            What the association needs to connect.
+
         Raises
         ------
         SecurityError

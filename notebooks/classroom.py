@@ -1,6 +1,6 @@
 """What the notebooks bring along: tables set for reading, and the checks of the exercises.
 
-The one idea of a check: it looks at what was made, not at how, says the next thing that is missing, and never raises.
+A check looks at what was made, not at how, says the next thing that is missing, and never raises.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ __all__ = [
     "table",
     "problems_in",
     "Verdict",
-    "mended",
+    "corrected",
     "stored",
     "template",
     "answered",
@@ -72,14 +72,14 @@ def _is_missing(value: object) -> bool:
 
 def problems_in(folder: Path) -> pd.DataFrame:
     """The problems of every setting in a folder, whether it loads or is refused, by the name of its file."""
-    told = {}
+    problems = {}
     for file in sorted(folder.glob("*.json")):
         try:
             found = DicomSenderSetting.load(file).problems()
         except SettingError as error:
             found = list(error.problems)
-        told[file.stem] = pd.DataFrame(found)
-    return pd.concat(told, names=["file", "line"]).droplevel("line")
+        problems[file.stem] = pd.DataFrame(found)
+    return pd.concat(problems, names=["file", "line"]).droplevel("line")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ class Verdict:
         )
 
 
-def mended(text: object) -> Verdict:
+def corrected(text: object) -> Verdict:
     """Exercise 1: a setting's JSON that has five faults."""
     if not isinstance(text, str):
         return _not_yet(f"Give the JSON as a text; this is {_kind(text)}.")

@@ -97,7 +97,7 @@ class Books:
 
 
 class Gauge:
-    """What this process holds while a batch runs, looked at twenty times; told of the batch's events.
+    """What this process holds while a batch runs, looked at twenty times; called with the batch's events.
 
     Attributes
     ----------
@@ -136,7 +136,7 @@ class Gauge:
 
 
 def _receive(connection: Connection, faults: Sequence[Fault], seed: int) -> None:
-    """In a process of its own: receive until told to stop, then tell which instances are there."""
+    """In a process of its own: receive until asked to stop, then say which instances are there."""
     with LocalSCP(faults=faults, seed=seed, keep_bytes=0) as scp:
         connection.send(scp.setting())
         connection.recv()

@@ -207,8 +207,8 @@ def test_light_rooms_load_nothing_heavy() -> None:
     assert "dicomkit.cli.send" in light
     assert "dicomkit.batch" in light
     if heavy_after_importing(*light):
-        told = {name: heavy_after_importing(name) for name in light}
-        pytest.fail(f"heavy at import: { {name: what for name, what in told.items() if what} }")
+        heavy = {name: heavy_after_importing(name) for name in light}
+        pytest.fail(f"heavy at import: { {name: what for name, what in heavy.items() if what} }")
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""``python -m data.make [FOLDER]``: draw the sample study and write the example settings, into `data` if not told."""
+"""``python -m data.make [FOLDER]``: draw the sample study and write the example settings, into `data` by default."""
 
 from __future__ import annotations
 

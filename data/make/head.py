@@ -143,8 +143,8 @@ def _skull_base(image: Field, x: Field, y: Field, dura: Field) -> Field:
     cerebellum = np.maximum(ellipse(x, y, (0.0, 48.0), (50.0, 32.0)), dura + 3.0)
     # Leaves of the cerebellum follow its outline, one every 5 mm.
     image = paint(image, cerebellum - 3.0, 210.0)
-    leaf = np.abs(((ellipse(x, y, (0.0, 34.0), (50.0, 44.0)) + 200.0) / 5.0) % 1.0 - 0.5)
-    image = paint(image, cerebellum, 560.0 + 620.0 * leaf)
+    folds = np.abs(((ellipse(x, y, (0.0, 34.0), (50.0, 44.0)) + 200.0) / 5.0) % 1.0 - 0.5)
+    image = paint(image, cerebellum, 560.0 + 620.0 * folds)
     image = paint(image, ellipse(x, y, (-21.0, 44.0), (19.0, 13.0), (0.8, -0.6)), 1140.0, blur=3.0)
     image = paint(image, ellipse(x, y, (21.0, 44.0), (19.0, 13.0), (0.8, 0.6)), 1140.0, blur=3.0)
     image = paint(image, ellipse(x, y, (0.0, 14.0), (20.0, 13.0)), 210.0)

@@ -71,6 +71,8 @@ class Report:
 
         Parameters
         ----------
+        path
+            Where to; ``.html`` is usual.
         overwrite
             Replaces a file that is there, at once or not at all.
 

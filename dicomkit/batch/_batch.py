@@ -52,7 +52,18 @@ class Batch:
         self._sink = sink
 
     def to_frame(self, latest: bool = False) -> pd.DataFrame:
-        """One row for each attempt; with `latest` only the last attempt of each instance."""
+        """One row for each attempt; with `latest` only the last attempt of each instance.
+
+        Parameters
+        ----------
+        latest
+            Whether only the last attempt of each instance is asked for.
+
+        Returns
+        -------
+        DataFrame
+            With the result columns.
+        """
         return self._sink.to_frame(latest=latest)
 
     def summary(self) -> pd.DataFrame:
@@ -211,6 +222,11 @@ def send_batch(
     max_decoded_bytes
         The most that the decompressed pixels of one instance may take; one that says it would take more is
         ``not_accepted``, and nothing of it is decompressed.
+
+    Returns
+    -------
+    Batch
+        Its rows, and what is known of its associations; one that was cancelled has what came until then.
 
     Raises
     ------

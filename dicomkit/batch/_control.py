@@ -58,7 +58,7 @@ class BatchControl:
                 )
             self._is_taken = True
 
-    def listen(self, listener: Callable[[], None]) -> None:
+    def _listen(self, listener: Callable[[], None]) -> None:
         """Have this called upon every change, and once now; for the batch that it controls."""
         with self._lock:
             self._listener = listener

@@ -146,7 +146,7 @@ class Run:
         try:
             try:
                 self._sink.begin(self.row.batch_id, self._setting)
-                self._control.listen(self._obey)
+                self._control._listen(self._obey)
                 self._sink.on_stop = self._control.cancel
                 if self._rest is None:
                     self._run_workers()

@@ -155,6 +155,11 @@ class Ledger:
             `batch_id`, `started_at`, `ended_at` (null while it runs, and when it was killed), the peer, the
             setting's ID and name, `dicomkit_version`; `attempts` and `instances` with a final row, of these
             `stored` (with a warning or without), `skipped` and `failed`; and `interrupted`.
+
+        Raises
+        ------
+        LedgerError
+            It cannot be read.
         """
         import pandas as pd
 
@@ -174,10 +179,20 @@ class Ledger:
     def fingerprints(self, instances: Iterable[tuple[str, int]]) -> dict[tuple[str, int], str]:
         """By what the content was known when it was sent, of instances given by batch ID and number.
 
+        Parameters
+        ----------
+        instances
+            Batch ID and instance number of each.
+
         Returns
         -------
         dict of (str, int) to str
             As `dicomkit.ledger._resume.fingerprint` makes them; without those that the ledger has none of.
+
+        Raises
+        ------
+        LedgerError
+            It cannot be read.
         """
         found = {}
         with reading(self.path) as connection:
@@ -192,6 +207,11 @@ class Ledger:
 
         An instance's newest verdict is the one that counts; older ones stay in the ledger. What was found missing
         or different is sent again by the next `send_batch` with this ledger.
+
+        Parameters
+        ----------
+        verdicts
+            One for each instance, of any batch of this ledger.
 
         Raises
         ------

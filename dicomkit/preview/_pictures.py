@@ -175,6 +175,11 @@ def picture_of(dataset: Dataset, index: int = 0, path: str | Path | None = None)
     path : path, optional
         Where the data set was read from; its frames are then read one by one from there.
 
+    Returns
+    -------
+    Grey or Colour
+        Stored values and how they are looked at, or colours; with overlays and shutters.
+
     Raises
     ------
     MissingExtraError

@@ -36,7 +36,18 @@ class Outcome(StrEnum):
 
     @staticmethod
     def of_status(status: int) -> Outcome:
-        """Return the outcome that a C-STORE response with that status stands for (PS3.4 B.2.3, PS3.7 C)."""
+        """Return the outcome that a C-STORE response with that status stands for (PS3.4 B.2.3, PS3.7 C).
+
+        Parameters
+        ----------
+        status
+            From 0 to 0xFFFF.
+
+        Returns
+        -------
+        Outcome
+            Stored, stored with warning, refused or failed.
+        """
         category = status_category(status)
         if category == "Success":
             return Outcome.STORED
@@ -46,7 +57,18 @@ class Outcome(StrEnum):
 
     @staticmethod
     def of_error(error: WireError) -> Outcome:
-        """Return the outcome of an attempt which that error ended; an error of no known kind is `ABORTED`."""
+        """Return the outcome of an attempt which that error ended; an error of no known kind is `ABORTED`.
+
+        Parameters
+        ----------
+        error
+            What ended the attempt.
+
+        Returns
+        -------
+        Outcome
+            By the kind of the error; its text is the detail of the row.
+        """
         for kind, outcome in _OUTCOME_OF_ERROR:
             if isinstance(error, kind):
                 return outcome

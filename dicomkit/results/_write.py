@@ -89,7 +89,18 @@ class ResultsFile:
             ) from error
 
     def write(self, result: SendResult) -> None:
-        """Add a row; it is on its way to the disk when a flush is due (see the class)."""
+        """Add a row; it is on its way to the disk when a flush is due (see the class).
+
+        Parameters
+        ----------
+        result
+            Of one attempt.
+
+        Raises
+        ------
+        OSError, ValueError
+            It cannot be written (see the class), or the file is closed.
+        """
         sink = self._open_sink()
         self._pending.append(result.as_row())
         if len(self._pending) >= sink.rows_at_once or (
@@ -98,13 +109,25 @@ class ResultsFile:
             self._put_pending(sink)
 
     def flush(self) -> None:
-        """Hand the rows that wait to the operating system; for Parquet, which needs its `close`, do nothing."""
+        """Hand the rows that wait to the operating system; for Parquet, which needs its `close`, do nothing.
+
+        Raises
+        ------
+        OSError, ValueError
+            They cannot be written (see the class), or the file is closed.
+        """
         sink = self._open_sink()
         if sink.rows_at_once <= _FLUSH_ROWS:
             self._put_pending(sink)
 
     def close(self) -> None:
-        """Write what waits and close the file; closing twice does nothing."""
+        """Write what waits and close the file; closing twice does nothing.
+
+        Raises
+        ------
+        OSError
+            It cannot be written (see the class).
+        """
         sink = self._sink
         if sink is None:
             return

@@ -108,7 +108,7 @@ class Fault:
         if not is_right:
             raise ValueError(f"{type(self).__name__}: {name} is {getattr(self, name)}; {advice}")
 
-    def applies_to(self, occasion: Occasion) -> bool:
+    def _applies_to(self, occasion: Occasion) -> bool:
         """Whether the selectors for association, class and instance let this occasion through."""
         return (
             self.association in (None, occasion.association)
@@ -423,7 +423,7 @@ class FaultPlan:
         return [
             index
             for index, fault in enumerate(self.faults)
-            if fault.stage == stage and fault.applies_to(occasion)
+            if fault.stage == stage and fault._applies_to(occasion)
         ]
 
     def strikes(self, index: int, *, may: bool = True) -> bool:

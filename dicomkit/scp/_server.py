@@ -138,7 +138,13 @@ class LocalSCP:
         self._running: _Listener | None = None
 
     def start(self) -> Self:
-        """Listen, unless it does already; returns itself."""
+        """Listen, unless it does already; returns itself.
+
+        Raises
+        ------
+        OSError
+            The port is taken, or the host is none of this machine.
+        """
         if self._running is None:
             self._running = _Listener(self.host, self.port, self._service, self._plan, self._journal)
             self.port = self._running.port
@@ -163,7 +169,18 @@ class LocalSCP:
         return f"<LocalSCP {self.aet} at {self.host}:{self.port}, {state}, {len(self._journal)} received>"
 
     def setting(self, **changes: Any) -> DicomSenderSetting:
-        """A setting that points here; `changes` are fields of `DicomSenderSetting`."""
+        """A setting that points here.
+
+        Parameters
+        ----------
+        **changes
+            Fields that shall be otherwise, by Python name.
+
+        Returns
+        -------
+        DicomSenderSetting
+            With this host, port and AE title, and a calling AE title that is allowed.
+        """
         from dicomkit.settings import DicomSenderSetting
 
         fields: dict[str, Any] = {
@@ -183,6 +200,16 @@ class LocalSCP:
     def data_set(self, sop_instance_uid: str) -> bytes:
         """The data set last stored under a SOP Instance UID, byte for byte as it arrived.
 
+        Parameters
+        ----------
+        sop_instance_uid
+            Under which it was stored.
+
+        Returns
+        -------
+        bytes
+            Without preamble and File Meta Information.
+
         Raises
         ------
         KeyError
@@ -201,6 +228,15 @@ class LocalSCP:
 
     def wait_for(self, what: What, *, times: int = 1, timeout_seconds: float = 5.0) -> None:
         """Return once `what` has happened `times` times since the receiver was made.
+
+        Parameters
+        ----------
+        what
+            The kind of event, as in `events`.
+        times
+            How often it is to have happened.
+        timeout_seconds
+            How long to wait at most.
 
         Raises
         ------

@@ -51,6 +51,8 @@ def echo(
 
     Parameters
     ----------
+    setting
+        The peer, in whose name it is asked, and how long each phase may take.
     tls, identity
         As for `send`.
 

@@ -66,6 +66,8 @@ def probe(
 
     Parameters
     ----------
+    setting
+        The peer, in whose name it is asked, and how long each phase may take.
     sources
         As for `send_batch`: then their SOP classes are asked for, in their transfer syntaxes as stored and in the
         uncompressed ones. None asks for all storage classes in `PROBED_SYNTAXES`.

@@ -90,6 +90,11 @@ class DicomSenderSetting(SettingValues):
         A property may be absent, and then reads as its default; ``$type`` may not, since without it any JSON
         object would pass for a setting. The same name twice is refused: readers differ in which one counts.
 
+        Parameters
+        ----------
+        text
+            One JSON object, kept to the letter.
+
         Raises
         ------
         SettingError
@@ -106,6 +111,11 @@ class DicomSenderSetting(SettingValues):
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
         """The setting in a JSON file.
+
+        Parameters
+        ----------
+        path
+            Of the JSON file.
 
         Raises
         ------
@@ -136,6 +146,11 @@ class DicomSenderSetting(SettingValues):
 
         A field that was absent is written after the one before it in the usual order.
 
+        Parameters
+        ----------
+        **changes
+            The new values, by Python or JSON name.
+
         Raises
         ------
         SettingError, TypeError
@@ -156,6 +171,11 @@ class DicomSenderSetting(SettingValues):
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the setting to a file, in UTF-8; a file that was there is replaced at once or not at all.
+
+        Parameters
+        ----------
+        path
+            Where to; of a link, what it points to is replaced.
 
         Raises
         ------

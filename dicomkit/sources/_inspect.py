@@ -190,6 +190,11 @@ def look_at(
     source : str, optional
         What to call it; by default the path, or ``<bytes>``.
 
+    Returns
+    -------
+    Instance
+        Its identity, encoding and size; the pixels are not read.
+
     Raises
     ------
     UnreadableError

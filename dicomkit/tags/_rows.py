@@ -134,7 +134,18 @@ def children(row: TagRow) -> list[TagRow]:
 
 
 def find_rows(dataset: Dataset) -> Iterator[TagRow]:
-    """Yield every row of a data set, each before what is under it."""
+    """Yield every row of a data set, each before what is under it.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        Is not changed.
+
+    Yields
+    ------
+    TagRow
+        A group, an element or an item.
+    """
     waiting = groups(dataset)[::-1]
     while waiting:
         row = waiting.pop()
@@ -228,6 +239,11 @@ def value(row: TagRow, limit: int = CELL_CHARACTERS) -> tuple[str, bool]:
         Any row.
     limit : int
         About how many characters to return at most.
+
+    Returns
+    -------
+    tuple of (str, bool)
+        The text, and whether it is all of it.
     """
     if row.kind == "element" and row.tag is not None:
         return value_text(row.holder, row.tag, limit, row.terms)

@@ -1,6 +1,6 @@
 """Whether what came back is what the source holds.
 
-A source that has changed since it was sent proves nothing, and is told apart from an archive that changed it. That
+A source that has changed since it was sent proves nothing, and is set apart from an archive that changed it. That
 less was sent than the source holds is no change of the source: it is what we did, and is to be found out.
 """
 

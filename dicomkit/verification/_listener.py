@@ -95,7 +95,7 @@ class _Server(ThreadedAssociationServer):
             try:
                 request.do_handshake()
                 request.settimeout(None)
-            except OSError:  # TLS has told the caller why
+            except OSError:  # the caller has learned why from TLS
                 self.shutdown_request(request)
                 return
             finally:

@@ -58,7 +58,7 @@ _STARTS = (SOI + b"\xff", SOC_SIZ, b"\x00\x00\x00\x0cjP  ")
 
 
 class _Unknown(Exception):
-    """It cannot be told; the message says why."""
+    """It cannot be decided; the message says why."""
 
 
 class _Different(Exception):
@@ -67,7 +67,7 @@ class _Different(Exception):
 
 @dataclass(frozen=True, slots=True)
 class PixelVerdict:
-    """Whether the pixels are the same; and which frame differs, or why it cannot be told."""
+    """Whether the pixels are the same; and which frame differs, or why that cannot be decided."""
 
     same: Literal["yes", "no", "unknown"]
     sentence: str = ""

@@ -16,6 +16,7 @@ from dicomkit.settings import DicomSenderSetting
 from dicomkit.widgets._app_look import LookStep
 from dicomkit.widgets._bar import Button, Note
 from dicomkit.widgets._step_bar import StepBar, StepState
+from dicomkit.widgets._widget import ClosesLayout
 from dicomkit.widgets.batch import BatchPanel, refuse_strange_options, running_jobs
 from dicomkit.widgets.chooser import SourceChooser
 from dicomkit.widgets.form import SettingForm
@@ -34,7 +35,7 @@ _NOTHING_CHOSEN = (
 )
 
 
-class SenderApp(VBox):  # type: ignore[misc]  # ipywidgets is not typed
+class SenderApp(ClosesLayout, VBox):  # type: ignore[misc]  # ipywidgets is not typed
     """Everything for sending DICOM without writing code, in four steps below each other.
 
     Parameters
@@ -172,14 +173,12 @@ class SenderApp(VBox):  # type: ignore[misc]  # ipywidgets is not typed
         self._look.close()
         if self.panel is not None:
             self.panel.close()
-        self.unobserve_all()
-        layout = self.layout
-        super().close()
         for part in (
             *(self._choose_bar, self.chooser, self._set_bar, self.form, self._send_bar),
-            *(self._send_place.layout, self._send_place, layout),
+            *(self._send_place.layout, self._send_place),
         ):
             part.close()
+        super().close()
 
     def __repr__(self) -> str:
         state = "nothing chosen" if self.panel is None else self.panel.state

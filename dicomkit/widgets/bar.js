@@ -1,11 +1,14 @@
-// What the bars of a batch and of a step have in common: notes and buttons as the kernel words them, and its silence.
-// Every state is whole, so a bar keeps nothing but its elements; what has not changed is left alone, so that the
-// keyboard's place and what is being typed stay, and nothing is read aloud twice.
+// What the bars of a batch and of a step have in common: notes and buttons as the kernel words them, and its
+// silence. Every state is whole, so a bar keeps nothing but its elements; what has not changed is left alone,
+// so that the keyboard's place and what is being typed stay, and nothing is read aloud twice.
 
 const PATIENCE_MS = 5000;
 
 class Bar {
-  /** Sentences say what to do: `silent` when the kernel does not answer, `parted` when it knows the bar no more. */
+  /**
+   * Sentences say what to do: `silent` when the kernel does not answer, `parted` when it knows the bar no
+   * more.
+   */
   constructor(model, { silent, parted }) {
     this.model = model;
     this.notes = make("div", { role: "status" }, statusLine("", "Waiting for the kernel …"));
@@ -52,11 +55,18 @@ class Bar {
     fill(this.notes, notes, () => notes.map(({ says, kind }) => statusLine(kind, says)));
   }
 
-  /** The same buttons keep their elements while their labels change, so that the keyboard stays where it is. */
+  /**
+   * The same buttons keep their elements while their labels change, so that the keyboard stays where it is.
+   */
   showButtons(box, buttons) {
     const hadFocus = box.contains(document.activeElement);
-    fill(box, buttons.map(({ act }) => act), () =>
-      buttons.map(({ act }, place) => button("", "", () => this.press(act, box.children[place].textContent))),
+    fill(
+      box,
+      buttons.map(({ act }) => act),
+      () =>
+        buttons.map(({ act }, place) =>
+          button("", "", () => this.press(act, box.children[place].textContent)),
+        ),
     );
     buttons.forEach(({ label, title, is_allowed: isAllowed, is_main: isMain }, place) => {
       const element = box.children[place];

@@ -1,7 +1,10 @@
-// Elements that all widgets are made of. Whatever comes from a file or a peer becomes text by textContent or a text
-// node, never markup.
+// Elements that all widgets are made of. Whatever comes from a file or a peer becomes text by textContent or
+// a text node, never markup.
 
-/** An element with attributes and children; the attribute `text` becomes its text, and one that is null is left out. */
+/**
+ * An element with attributes and children; the attribute `text` becomes its text, and one that is null is
+ * left out.
+ */
 function make(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
@@ -42,12 +45,21 @@ function allow(element, isAllowed, title) {
   element.title = title;
 }
 
-/** Replace what is in `element` only when it is about something else: a live region reads every change aloud. */
+/**
+ * Replace what is in `element` only when it is about something else: a live region reads every change aloud.
+ */
 function fill(element, about, build) {
   const key = JSON.stringify(about);
   if (element.dataset.about === key) return;
   element.dataset.about = key;
   element.replaceChildren(...build());
+}
+
+/** Say in a status region what happened, as a `statusLine` does. */
+function sayIn(region, kind, text) {
+  fill(region, [kind, text], () => (text ? [span("", text)] : []));
+  if (kind) region.dataset.kind = kind;
+  else delete region.dataset.kind;
 }
 
 /** What calls once it has been quiet for a while; `now` does not wait, `stop` forgets. */
@@ -65,13 +77,23 @@ function whenQuiet(milliseconds, call) {
   return { later, now, stop };
 }
 
-/** What a front end loads of a widget: a view of this class for each place where it is shown. */
-function viewsOf(View) {
-  return () => ({
-    initialize() {},
-    render({ model, el }) {
-      const view = new View(model, el);
-      return () => view.close();
-    },
-  });
+/**
+ * What a front end loads of a widget: a view for each place where it is shown, of one store where views share
+ * it.
+ */
+function viewsOf(View, Store = null) {
+  return () => {
+    let store = null;
+    return {
+      initialize({ model }) {
+        if (!Store) return undefined;
+        store = new Store(model);
+        return () => store.close();
+      },
+      render({ model, el }) {
+        const view = new View(store ?? model, el);
+        return () => view.close();
+      },
+    };
+  };
 }

@@ -1,7 +1,9 @@
 // The kernel, as a widget in the browser knows it: messages from it and to it, and that it may be gone.
 
 class Kernel {
-  /** `onMessage` gets custom messages with their buffers, `onParting` is called when nobody hears us any more. */
+  /**
+   * `onMessage` gets custom messages with their buffers, `onParting` is called when nobody hears us any more.
+   */
   constructor(model, onMessage, onParting) {
     this.model = model;
     this.onMessage = onMessage;

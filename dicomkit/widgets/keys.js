@@ -2,7 +2,10 @@
 
 const OUR_KEYS = "data-lm-suppress-shortcuts";
 
-/** Keep keys from JupyterLab's commands. What saves goes on to it from outside, or the browser would save the page. */
+/**
+ * Keep keys from JupyterLab's commands. What saves goes on to it from outside, or the browser would save the
+ * page.
+ */
 function keepKeys(element) {
   element.setAttribute(OUR_KEYS, "true");
   // It begins to look at what has the focus, and takes the key before it comes to the widget around it.

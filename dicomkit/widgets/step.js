@@ -1,4 +1,5 @@
-// The bar of a step: title, field and choice besides buttons and notes (see bar.js), as the kernel words them.
+// The bar of a step: title, field and choice besides buttons and notes (see bar.js), as the kernel words
+// them.
 
 class StepBar extends Bar {
   constructor(model, el) {
@@ -13,14 +14,27 @@ class StepBar extends Bar {
     this.input = textInput("dk-path");
     this.isEntered = false; // what is typed was handed over, and waits for what the kernel makes of it
     this.input.addEventListener("keydown", (event) => this.onKey(event));
-    this.input.addEventListener("input", () => { this.isEntered = false; });
+    this.input.addEventListener("input", () => {
+      this.isEntered = false;
+    });
     this.field = make("label", { class: "dk-field dk-step-field", hidden: "" }, this.label, this.input);
     this.choiceLabel = span("dk-muted");
     this.select = make("select", { class: "dk-input" });
     this.select.addEventListener("change", () => this.press(this.state.choice.act, "", this.select.value));
-    this.choice = make("label", { class: "dk-field dk-step-choice", hidden: "" }, this.choiceLabel, this.select);
+    this.choice = make(
+      "label",
+      { class: "dk-field dk-step-choice", hidden: "" },
+      this.choiceLabel,
+      this.select,
+    );
     this.buttons = span("dk-step-buttons");
-    this.tools = make("div", { class: "dk-bar dk-step-tools", hidden: "" }, this.buttons, this.field, this.choice);
+    this.tools = make(
+      "div",
+      { class: "dk-bar dk-step-tools", hidden: "" },
+      this.buttons,
+      this.field,
+      this.choice,
+    );
     const element = make("div", { class: "dk dk-step", role: "group" }, this.head, this.tools, this.notes);
     this.open(element, el);
   }
@@ -56,7 +70,9 @@ class StepBar extends Bar {
     this.choice.hidden = !choice;
     if (!choice) return;
     this.choiceLabel.textContent = choice.label;
-    fill(this.select, choice.options, () => choice.options.map(([value, text]) => make("option", { value, text })));
+    fill(this.select, choice.options, () =>
+      choice.options.map(([value, text]) => make("option", { value, text })),
+    );
     this.select.value = choice.value;
   }
 }

@@ -203,10 +203,10 @@ def test_failures_leave_out_what_is_stored_now_or_was_before() -> None:
 
 
 def test_a_cause_is_the_same_for_what_was_not_tried_again_and_whatever_its_file() -> None:
-    told = "the peer does not answer to 'NO'; set RemoteAET"
+    cause = "the peer does not answer to 'NO'; set RemoteAET"
     rejected = [
-        untried(0, Outcome.REJECTED, told),
-        untried(1, Outcome.REJECTED, f"not tried again: {told}"),
+        untried(0, Outcome.REJECTED, cause),
+        untried(1, Outcome.REJECTED, f"not tried again: {cause}"),
         *(unreadable(place, f"ct/{place}.dcm is not DICOM; leave it out") for place in (2, 3, 4, 5)),
     ]
     table = failures(to_frame(rejected))
@@ -283,16 +283,16 @@ def test_compare_does_not_take_two_things_in_memory_for_one() -> None:
 
 def test_outcomes_are_told_in_words_and_numbers_beside_the_colours() -> None:
     ax = plot_outcomes(to_frame(MIXED))
-    told = texts_of(ax)
-    assert {"stored with warning", "refused", "unreadable", "skipped", "9 instances"} <= set(told)
-    assert "2  (22.2 %, 1 after a retry)" in told
+    texts = texts_of(ax)
+    assert {"stored with warning", "refused", "unreadable", "skipped", "9 instances"} <= set(texts)
+    assert "2  (22.2 %, 1 after a retry)" in texts
     assert len({bar.get_hatch() for bar in ax.patches}) == 4
 
 
 def test_a_share_is_never_rounded_to_nothing_or_to_everything() -> None:
-    told = texts_of(plot_outcomes(to_frame([row(n) for n in range(2500)] + [refused(2500)])))
-    assert "2,500  (99.9 %)" in told
-    assert "1  (< 0.1 %)" in told
+    texts = texts_of(plot_outcomes(to_frame([row(n) for n in range(2500)] + [refused(2500)])))
+    assert "2,500  (99.9 %)" in texts
+    assert "1  (< 0.1 %)" in texts
 
 
 def test_throughput_counts_what_was_stored_and_marks_what_failed() -> None:
@@ -321,22 +321,22 @@ def test_the_area_of_the_throughput_is_what_was_stored() -> None:
 
 
 def test_latency_is_of_every_attempt_with_a_response() -> None:
-    told = texts_of(plot_latency(to_frame(MIXED)))
-    assert {"stored (2)", "stored with warning (1)", "refused (3)", "6 responses"} <= set(told)
+    texts = texts_of(plot_latency(to_frame(MIXED)))
+    assert {"stored (2)", "stored with warning (1)", "refused (3)", "6 responses"} <= set(texts)
 
 
 def test_latency_by_association_shows_the_slowest_of_many_and_says_so() -> None:
     rows = [row(n, association=n, response_ms=float(n + 1)) for n in range(40)]
-    told = texts_of(plot_latency(to_frame(rows), by="association"))
-    assert "association 39 (1)" in told
-    assert "association 24 (1)" not in told
-    assert "40 responses; the 15 slowest of 40 associations" in told
+    texts = texts_of(plot_latency(to_frame(rows), by="association"))
+    assert "association 39 (1)" in texts
+    assert "association 24 (1)" not in texts
+    assert "40 responses; the 15 slowest of 40 associations" in texts
 
 
 def test_associations_of_two_batches_are_told_apart() -> None:
     other = "0e1f2a3b-0000-4000-8000-000000000000"
-    told = texts_of(plot_latency(to_frame([row(0), row(0, batch_id=other)]), by="association"))
-    assert {"association 1 of 7b3e3c1e (1)", "association 1 of 0e1f2a3b (1)"} <= set(told)
+    texts = texts_of(plot_latency(to_frame([row(0), row(0, batch_id=other)]), by="association"))
+    assert {"association 1 of 7b3e3c1e (1)", "association 1 of 0e1f2a3b (1)"} <= set(texts)
 
 
 def test_latency_by_something_else_names_what_there_is() -> None:
@@ -427,10 +427,10 @@ def test_a_batch_its_ledger_and_its_file_tell_the_same(ct_files: list[Path], tmp
         frame = first.to_frame()
         frame.to_csv(tmp_path / "batch.csv", index=False)
         for function in (summary, by_study, failures):
-            told = function(first)
-            assert_frame_equal(function(frame), told)
-            assert_frame_equal(function(Ledger(ledger)), told)
-            assert_frame_equal(function(read_results(tmp_path / "batch.csv")), told)
+            expected = function(first)
+            assert_frame_equal(function(frame), expected)
+            assert_frame_equal(function(Ledger(ledger)), expected)
+            assert_frame_equal(function(read_results(tmp_path / "batch.csv")), expected)
         second = send_batch(scp.setting(), ct_files, ledger=ledger)
     assert summary(first)["attempts"].sum() > len(ct_files)
     assert list(failures(first)["status"]) == [0xC123]

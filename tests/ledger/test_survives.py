@@ -79,7 +79,7 @@ def start(scp: LocalSCP, folder: Path, ledger: Path, associations: int) -> subpr
     return subprocess.Popen(command, stderr=subprocess.PIPE)
 
 
-def told(scp: LocalSCP, what: str) -> int:
+def count(scp: LocalSCP, what: str) -> int:
     return [event.what for event in scp.events].count(what)
 
 
@@ -118,7 +118,7 @@ def test_a_killed_batch_leaves_a_true_ledger(turn: int, folder: Path, seconds: f
         _, errors = receiver.sender.communicate(timeout=60)
         assert receiver.sender.returncode in (0, -signal.SIGKILL), errors
         # What was on its way when the sender was killed still arrives.
-        wait_until(lambda: told(scp, "closed") >= told(scp, "accepted"), 20, "the last association ends")
+        wait_until(lambda: count(scp, "closed") >= count(scp, "accepted"), 20, "the last association ends")
         received = Counter(receiver.has)
         receiver.kill_at = 0
 

@@ -1,6 +1,6 @@
 """What is shown against what DCMTK renders: every image at hand, every look of it, first, middle and last frame.
 
-The one idea: `dcm2pnm`, `dcmj2pnm` and `dcml2pnm` are somebody else's reading of the same standard. One level of grey
+`dcm2pnm`, `dcmj2pnm` and `dcml2pnm` are somebody else's reading of the same standard. One level of grey
 may differ, since DCMTK rounds down where it computes by tables. What differs by more is explained below, one by one; an
 explanation that explains nothing any more fails as well.
 """
@@ -184,9 +184,9 @@ def rendered(path: Path, syntax: str, options: list[str], folder: Path) -> np.nd
 
 
 def options_of(picture: Grey, at: int, dataset: Dataset) -> list[str]:
-    """Return how DCMTK is told to look at a picture through one of its looks.
+    """Return the options for DCMTK to look at a picture through one of its looks.
 
-    Windows and tables of the file are told by their number, so that DCMTK reads them itself.
+    Windows and tables of the file are given by their number, so that DCMTK reads them itself.
     """
     voi = picture.vois[at]
     tables = [one for one in picture.vois if isinstance(one, LookupTable)]

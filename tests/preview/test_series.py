@@ -1,4 +1,4 @@
-"""In which order frames are leafed through: along the normal of their planes, in files and in functional groups."""
+"""In which order frames are paged through: along the normal of their planes, in files and in functional groups."""
 
 from __future__ import annotations
 

@@ -1084,9 +1084,9 @@ def test_no_log_has_the_secret_of_a_user(identity: bytes, caplog: pytest.LogCapt
             scu.request()
             scu.pdu()
         scp.wait_for("closed")
-        told = [str(event) for event in scp.events]
+        events = [str(event) for event in scp.events]
     records = [record.getMessage() + (record.exc_text or "") for record in caplog.records]
-    for text in [*records, *told, caplog.text]:
+    for text in [*records, *events, caplog.text]:
         for hidden in (SECRET.decode(), SECRET.hex(), SECRET.hex(" "), repr(SECRET)[2:-1]):
             assert hidden not in text
 

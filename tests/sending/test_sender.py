@@ -1,4 +1,4 @@
-"""`send`: one message, one attempt, one row, in the order of the seed's runtime model."""
+"""`send`: one message, one attempt, one row, in the order of the DicomSenderSetting documentation's runtime model."""
 
 from __future__ import annotations
 

@@ -736,13 +736,13 @@ PROBLEMS: list[tuple[str, dict[str, Any], list[tuple[str, str]]]] = [
 
 
 @pytest.mark.parametrize(("field", "changes", "expected"), PROBLEMS)
-def test_what_will_surprise_is_told_with_its_severity(
+def test_what_will_surprise_is_named_with_its_severity(
     field: str, changes: dict[str, Any], expected: list[tuple[str, str]]
 ) -> None:
     found = problems_of(field, **changes)
     assert [severity for severity, _ in found] == [severity for severity, _ in expected]
-    for (_, told), (_, words) in zip(found, expected, strict=True):
-        assert words in told
+    for (_, message), (_, words) in zip(found, expected, strict=True):
+        assert words in message
 
 
 def test_a_sound_setting_has_no_problems() -> None:
@@ -756,15 +756,15 @@ def test_problems_come_in_the_order_of_the_fields_and_unknown_properties_last() 
     order = [info.json_name for info in FIELDS] + ["remoteport", "Vendor"]
     places = [order.index(problem.field) for problem in problems]
     assert places == sorted(places)
-    told = {problem.field: problem for problem in problems}
-    assert told["$type"].message == "it is not the first property"
-    assert told["Id"].severity == "warning"
-    assert (told["remoteport"].severity, told["remoteport"].remedy) == (
+    found = {problem.field: problem for problem in problems}
+    assert found["$type"].message == "it is not the first property"
+    assert found["Id"].severity == "warning"
+    assert (found["remoteport"].severity, found["remoteport"].remedy) == (
         "warning",
         "write it as RemotePort",
     )
-    assert told["Vendor"].severity == "info"
-    assert "TimeoutSeconds" not in told
+    assert found["Vendor"].severity == "info"
+    assert "TimeoutSeconds" not in found
 
 
 def test_only_errors_make_a_setting_unusable() -> None:

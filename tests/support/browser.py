@@ -1,6 +1,6 @@
 """A real JupyterLab in Chromium, with the verbs of a user: open a notebook, run it, read an output, save, reload.
 
-The one idea: a page is watched for as long as it is open. A console error, a page error, a failed request or one that
+A page is watched for as long as it is open. A console error, a page error, a failed request or one that
 leaves this machine is kept, and fails the test when the page is closed.
 """
 
@@ -157,19 +157,19 @@ def jupyterlab(folder: Path) -> Iterator[JupyterLab]:
 
 def _address(process: Popen[bytes], runtime: Path, log: Path) -> str:
     """Where a server answers, once it does."""
-    told: dict[str, Any] = {}
+    server: dict[str, Any] = {}
 
     def is_up() -> bool:
         assert process.poll() is None, f"JupyterLab did not start:\n{log.read_text('utf-8')}"
         for file in runtime.glob("jpserver-*.json"):
             text = file.read_text("utf-8")
             if text.endswith("}"):
-                told.update(json.loads(text))
-        return bool(told)
+                server.update(json.loads(text))
+        return bool(server)
 
     wait_until(is_up, SECONDS, "JupyterLab's address")
-    wait_for_port(told["port"], seconds=SECONDS)  # it tells of itself before it listens
-    return str(told["url"])
+    wait_for_port(server["port"], seconds=SECONDS)  # it tells of itself before it listens
+    return str(server["url"])
 
 
 # The browser

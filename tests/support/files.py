@@ -134,7 +134,7 @@ def write_ct_files(
     series_uid: str = SERIES_UID,
     first: int = 0,
 ) -> list[Path]:
-    """Write `count` CT images of one series, about 9 KB each unless told otherwise; their paths in order."""
+    """Write `count` CT images of one series, about 9 KB each by default; their paths in order."""
     folder.mkdir(parents=True, exist_ok=True)
     template = _template(study_uid, series_uid, rows, columns)
     paths = []
@@ -147,7 +147,7 @@ def write_ct_files(
 
 
 def write_multiframe(path: Path, *, frames: int, rows: int = 1024, columns: int = 1024) -> Path:
-    """One multi-frame instance of 16-bit pixels, 2 MB a frame unless told otherwise; sparse on the disk."""
+    """One multi-frame instance of 16-bit pixels, 2 MB a frame by default; sparse on the disk."""
     import io
 
     from pydicom.dataset import Dataset, FileMetaDataset

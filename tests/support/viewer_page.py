@@ -1,6 +1,6 @@
 """One bare page with a viewer on it: its ES module in Chromium, a model of plain JavaScript, a real widget behind.
 
-The one idea: what the page sends lies in a list until the test hands it to the widget, and what the widget sends goes
+What the page sends lies in a list until the test hands it to the widget, and what the widget sends goes
 to the page; so a test knows every message that crossed.
 """
 

@@ -1,6 +1,6 @@
 """Voila, which shows a notebook as a page: started on a free port of this machine, with folders of its own.
 
-The one idea: as with JupyterLab, nothing of the user's settings is read or changed; each page has a kernel of its own,
+As with JupyterLab, nothing of the user's settings is read or changed; each page has a kernel of its own,
 which ends with the server.
 """
 
@@ -21,7 +21,7 @@ __all__ = ["voila"]
 
 _START_SECONDS = 30.0
 _STOP_SECONDS = 10.0
-_TOLD = re.compile(r"running at:\s*http://[^:/]+:(\d+)/")
+_PORT = re.compile(r"running at:\s*http://[^:/]+:(\d+)/")
 
 
 @contextmanager
@@ -39,8 +39,8 @@ def voila(notebook: Path, folder: Path) -> Iterator[str]:
 
     def port() -> str:
         assert process.poll() is None, f"Voila did not start:\n{log.read_text('utf-8')}"
-        told = _TOLD.findall(log.read_text("utf-8"))
-        return told[-1] if told else ""
+        found = _PORT.findall(log.read_text("utf-8"))
+        return found[-1] if found else ""
 
     try:
         wait_until(lambda: port() != "", _START_SECONDS, "Voila's address")

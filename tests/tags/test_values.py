@@ -45,7 +45,7 @@ def raw(tag: int, vr_: str | None, stored: bytes, *, little: bool = True) -> Dat
     return dataset
 
 
-def told(left: Dataset, right: Dataset) -> str:
+def difference_of(left: Dataset, right: Dataset) -> str:
     """How the only element of two data sets differs."""
     (pair,) = pair_children(pair_groups(left, right)[0])
     assert difference(pair_groups(left, right)[0]) in ("", "written", "changed")
@@ -237,14 +237,14 @@ def test_what_is_only_written_differently_is_told(
     left: tuple[str, bytes], right: tuple[str, bytes], said: str
 ) -> None:
     tag = 0x00091001
-    assert told(raw(tag, *left), raw(tag, *right)) == said
-    assert told(raw(tag, *right), raw(tag, *left)) == said
+    assert difference_of(raw(tag, *left), raw(tag, *right)) == said
+    assert difference_of(raw(tag, *right), raw(tag, *left)) == said
 
 
 def test_a_known_attribute_in_un_is_the_same_written_differently() -> None:
-    assert told(raw(0x00100010, "UN", b"A^B "), raw(0x00100010, "PN", b"A^B ")) == "written"
-    assert told(raw(0x00280010, "UN", b"\0\2"), raw(0x00280010, None, b"\0\2")) == "written"
-    assert told(raw(0x00280010, "US", b"\0\2"), raw(0x00280010, None, b"\0\2")) == ""
+    assert difference_of(raw(0x00100010, "UN", b"A^B "), raw(0x00100010, "PN", b"A^B ")) == "written"
+    assert difference_of(raw(0x00280010, "UN", b"\0\2"), raw(0x00280010, None, b"\0\2")) == "written"
+    assert difference_of(raw(0x00280010, "US", b"\0\2"), raw(0x00280010, None, b"\0\2")) == ""
 
 
 def test_a_sequence_in_un_is_compared_by_its_items() -> None:
@@ -253,16 +253,16 @@ def test_a_sequence_in_un_is_compared_by_its_items() -> None:
     below = Dataset()
     below.CodeMeaning = "A"
     right.add_new(0x00400275, "SQ", Sequence([below]))
-    assert told(left, right) == "written"
+    assert difference_of(left, right) == "written"
     below.CodeMeaning = "B"
-    assert told(raw(0x00400275, "UN", item + b"A "), right) == "changed"
+    assert difference_of(raw(0x00400275, "UN", item + b"A "), right) == "changed"
 
 
 def test_byte_order_is_no_difference() -> None:
     for vr_, letter in (("US", "H"), ("OW", "H"), ("OF", "f"), ("OD", "d"), ("FL", "f"), ("SV", "q")):
         left = raw(0x00091001, vr_, struct.pack(f"<2{letter}", 1, 2))
         right = raw(0x00091001, vr_, struct.pack(f">2{letter}", 1, 2), little=False)
-        assert told(left, right) == "", vr_
+        assert difference_of(left, right) == "", vr_
 
 
 def test_another_character_set_is_no_difference_where_the_text_is_the_same(tmp_path: Path) -> None:

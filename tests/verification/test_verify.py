@@ -710,7 +710,7 @@ def test_a_late_report_is_collected_by_a_later_call(ct_files: list[Path], tmp_pa
     may_report = Event()
 
     def on_action(archive: ArchivePeer, association: Association, uid: str, references: References) -> int:
-        if may_report.is_set():  # the second call: what it is told of is the first transaction
+        if may_report.is_set():  # the second call: it reports the first transaction
             first, asked_first = archive.transactions[0]
             archive.later(lambda: archive.report_to(port, first, asked_first))
         return 0x0000

@@ -144,7 +144,7 @@ INSTANCE = [
 CASES = ASSOCIATION + INSTANCE
 
 
-def told(case: Case) -> str:
+def name_of(case: Case) -> str:
     return str(case.fault)
 
 
@@ -157,7 +157,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[bool, list[Path]]:
     return {False: small, True: [*small[:STRUCK], *large, *small[STRUCK + 1 :]]}
 
 
-@pytest.mark.parametrize("case", CASES, ids=told)
+@pytest.mark.parametrize("case", CASES, ids=name_of)
 def test_a_fault_costs_its_instance_alone(case: Case, files: dict[bool, list[Path]]) -> None:
     with LocalSCP(faults=[case.fault]) as scp:
         setting = scp.setting(timeout_seconds=TIMEOUT_SECONDS)
@@ -182,7 +182,7 @@ def test_a_fault_costs_its_instance_alone(case: Case, files: dict[bool, list[Pat
         assert row.outcome == "stored_with_warning" or "may have stored" in row.detail
 
 
-@pytest.mark.parametrize("case", [case for case in CASES if case.is_retried], ids=told)
+@pytest.mark.parametrize("case", [case for case in CASES if case.is_retried], ids=name_of)
 def test_what_may_pass_next_time_is_tried_again_and_stored(case: Case, files: dict[bool, list[Path]]) -> None:
     with LocalSCP(faults=[case.fault]) as scp:
         batch = send_batch(scp.setting(timeout_seconds=TIMEOUT_SECONDS), files[case.is_large], pack_pdv=False)

@@ -83,17 +83,17 @@ def test_ci_runs_the_test_command_of_the_readme() -> None:
     extract = re.search(r"test_command=\$\((sed .*)\)$", ci, re.M)
     assert extract is not None
     if sys.platform != "win32":
-        told = subprocess.run(
+        done = subprocess.run(
             ["bash", "-c", extract[1]], cwd=ROOT, capture_output=True, text=True, check=True
         )
-        assert told.stdout.strip() == marked("test command")
+        assert done.stdout.strip() == marked("test command")
 
 
 def test_the_tables_have_every_outcome_and_every_column() -> None:
-    told = section("One row for each attempt")
-    outcomes = re.findall(r"^\| `(\w+)` \|", told.split("| outcome |")[1], re.M)
+    text = section("One row for each attempt")
+    outcomes = re.findall(r"^\| `(\w+)` \|", text.split("| outcome |")[1], re.M)
     assert outcomes == [outcome.value for outcome in Outcome]
-    columns = re.findall(r"`(\w+)`", "".join(re.findall(r"^\|([^|]*)\|", told.split("| outcome |")[0], re.M)))
+    columns = re.findall(r"`(\w+)`", "".join(re.findall(r"^\|([^|]*)\|", text.split("| outcome |")[0], re.M)))
     assert tuple(columns) == COLUMNS
 
 

@@ -351,7 +351,7 @@ def test_the_series_and_the_one_with_the_cursor_can_be_observed() -> None:
 def test_an_observer_that_raises_holds_nothing_up(
     scp: LocalSCP, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(threading, "excepthook", lambda _: None)  # where it is told when a thread is first
+    monkeypatch.setattr(threading, "excepthook", lambda _: None)  # where Python reports it
     panel = scanned(BatchPanel(scp.setting(), folder))
 
     def refuse(change: Any) -> None:

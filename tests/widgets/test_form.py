@@ -338,7 +338,7 @@ def test_what_is_missing_is_pointed_at_the_beginning() -> None:
 
 
 def point(text: str, field: str = "RemotePort") -> Pointer:
-    return point_at(text, Problem("error", field, "wrong", "mend it"), None)
+    return point_at(text, Problem("error", field, "wrong", "correct it"), None)
 
 
 def test_places_are_counted_as_a_browser_counts() -> None:
@@ -442,7 +442,7 @@ def test_loading_shows_the_file_and_can_be_undone(form: SettingForm, tmp_path: P
     assert state["file"]["is_changed"]
 
 
-def test_a_file_with_faults_is_loaded_to_be_mended(form: SettingForm, tmp_path: Path) -> None:
+def test_a_file_with_faults_is_loaded_to_be_corrected(form: SettingForm, tmp_path: Path) -> None:
     (tmp_path / "bad.json").write_text(ODD.replace("11112", "70000"))
     value = form.value
     form.load("bad.json")

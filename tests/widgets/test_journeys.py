@@ -163,7 +163,7 @@ def test_what_is_typed_into_a_widget_is_no_command_of_the_notebook(open_notebook
     viewer = viewer_in(notebook, 1).get_by_role("application")
     viewer.press("ArrowDown")
     expect(viewer).to_have_attribute(
-        "aria-label", "Frame 2 of 12. Arrow keys leaf, question mark lists the keys."
+        "aria-label", "Frame 2 of 12. Arrow keys page, question mark lists the keys."
     )
     grid_in(notebook, 2).press("ArrowDown")
     for part in (host, viewer, grid_in(notebook, 2)):

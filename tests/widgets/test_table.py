@@ -108,11 +108,11 @@ class Kernel:
         rows.comm = self.wire
 
     def say(self, kind: str, view: str = "one", **content: Any) -> list[dict[str, Any]]:
-        self.told()
+        self.sent()
         receive(self.rows, {"method": "custom", "content": {"kind": kind, "view": view, **content}})
-        return self.told()
+        return self.sent()
 
-    def told(self) -> list[dict[str, Any]]:
+    def sent(self) -> list[dict[str, Any]]:
         messages = [data["content"] for data, _ in self.wire.take() if data["method"] == "custom"]
         json.dumps(messages)
         return messages
@@ -272,24 +272,24 @@ def test_a_new_order_is_told_with_its_rows_to_every_view(kernel: Kernel) -> None
     kernel.hello("one")
     kernel.hello("two")
     kernel.say("window", "two", start=500, stop=600, revision=kernel.revision)
-    (told,) = kernel.say("order", column="number", isDescending=True)
-    assert told["state"]["order"] == ["number", True] and told["toTop"]
-    assert [window["rows"][0]["key"] for window in told["windows"].values()] == [999, 999]
+    (sent,) = kernel.say("order", column="number", isDescending=True)
+    assert sent["state"]["order"] == ["number", True] and sent["toTop"]
+    assert [window["rows"][0]["key"] for window in sent["windows"].values()] == [999, 999]
 
 
 def test_rows_that_stayed_the_same_are_not_sent_again(kernel: Kernel) -> None:
     kernel.hello()
     kernel.rows.source.append(Record(1000))
-    kernel.told()
+    kernel.sent()
     kernel.rows.changed()
-    (told,) = kernel.told()
-    assert (told["same"], told["windows"], told["state"]["count"]) == (["one"], {}, 1001)
+    (sent,) = kernel.sent()
+    assert (sent["same"], sent["windows"], sent["state"]["count"]) == (["one"], {}, 1001)
 
 
 def test_without_a_view_that_asked_the_look_and_first_rows_are_told_to_any(kernel: Kernel) -> None:
     kernel.rows.changed()
-    (told,) = kernel.told()
-    assert "look" in told and len(told["windows"]["*"]["rows"]) == 60
+    (sent,) = kernel.sent()
+    assert "look" in sent and len(sent["windows"]["*"]["rows"]) == 60
 
 
 def test_updates_come_at_most_five_times_a_second_and_the_last_one_comes(kernel: Kernel) -> None:
@@ -297,29 +297,29 @@ def test_updates_come_at_most_five_times_a_second_and_the_last_one_comes(kernel:
     for number in range(100):
         kernel.rows.source.append(Record(1000 + number))
         kernel.rows.changed()
-    told: list[dict[str, Any]] = []
+    sent: list[dict[str, Any]] = []
 
     def is_complete() -> bool:
-        told.extend(kernel.told())
-        return bool(told) and told[-1]["state"]["count"] == 1100
+        sent.extend(kernel.sent())
+        return bool(sent) and sent[-1]["state"]["count"] == 1100
 
     wait_until(is_complete, SECONDS, "the last update")
-    assert len(told) <= 2 + 1 / UPDATE_SECONDS
+    assert len(sent) <= 2 + 1 / UPDATE_SECONDS
 
 
 def test_search_and_filters_run_in_the_kernel_and_can_be_set_from_python(kernel: Kernel) -> None:
     kernel.hello()
-    (told,) = kernel.say("search", text="failed")
-    assert (told["state"]["count"], kernel.rows.search_text) == (100, "failed")
+    (sent,) = kernel.say("search", text="failed")
+    assert (sent["state"]["count"], kernel.rows.search_text) == (100, "failed")
     kernel.rows.search_text = ""
     kernel.rows.chosen = {"outcome": {"failed"}}
-    state = kernel.told()[-1]["state"]
+    state = kernel.sent()[-1]["state"]
     assert state["count"] == 100
     assert [choice["isChosen"] for choice in state["filters"][0]["choices"]] == [False, True]
     kernel.say("choose", name="outcome", value="stored")
     assert kernel.rows.chosen == {"outcome": {"stored", "failed"}}
     kernel.rows.chosen = {}
-    assert kernel.told()[-1]["state"]["count"] == 1000
+    assert kernel.sent()[-1]["state"]["count"] == 1000
 
 
 def test_the_cursor_is_observable_and_follows_its_row_through_a_sort(kernel: Kernel) -> None:
@@ -327,8 +327,8 @@ def test_the_cursor_is_observable_and_follows_its_row_through_a_sort(kernel: Ker
     seen: list[object] = []
     kernel.rows.observe(lambda change: seen.append(change.new), "active")
     kernel.say("activate", key=7, index=7, revision=kernel.revision, move=1)
-    (told,) = kernel.say("order", column="number", isDescending=True)
-    assert (seen, told["state"]["active"], told["state"]["activeIndex"]) == ([7], 7, 992)
+    (sent,) = kernel.say("order", column="number", isDescending=True)
+    assert (seen, sent["state"]["active"], sent["state"]["activeIndex"]) == ([7], 7, 992)
 
 
 def test_a_row_that_the_browser_does_not_hold_is_reached_by_its_place(kernel: Kernel) -> None:
@@ -336,8 +336,8 @@ def test_a_row_that_the_browser_does_not_hold_is_reached_by_its_place(kernel: Ke
     kernel.rows.order = ("number", True)
     kernel.say("activate", key=None, index=0, revision=kernel.revision, move=1)
     assert kernel.rows.active == 999
-    (told,) = kernel.say("activate", key=None, index=5, revision=kernel.revision - 1, move=2)
-    assert (kernel.rows.active, told["kind"], told["active"]) == (999, "active", 999)
+    (sent,) = kernel.say("activate", key=None, index=5, revision=kernel.revision - 1, move=2)
+    assert (kernel.rows.active, sent["kind"], sent["active"]) == (999, "active", 999)
 
 
 def test_boxes_are_checked_by_row_range_and_all_that_is_shown(kernel: Kernel) -> None:
@@ -346,9 +346,9 @@ def test_boxes_are_checked_by_row_range_and_all_that_is_shown(kernel: Kernel) ->
     kernel.say("check", start=10, stop=13, isChecked=True, revision=kernel.revision)
     assert kernel.rows.checked == {7, 10, 11, 12}
     kernel.rows.search_text = "failed"
-    (told,) = kernel.say("check", isChecked=True, revision=kernel.revision)
+    (sent,) = kernel.say("check", isChecked=True, revision=kernel.revision)
     assert len(kernel.rows.checked) == 104
-    assert (told["state"]["checkedShown"], told["state"]["checked"]) == (100, 104)
+    assert (sent["state"]["checkedShown"], sent["state"]["checked"]) == (100, 104)
     kernel.say("check", isChecked=False, revision=kernel.revision)
     assert kernel.rows.checked == {7, 10, 11, 12}
 
@@ -361,18 +361,18 @@ def test_a_range_of_an_order_that_is_no_more_checks_nothing(kernel: Kernel) -> N
 
 def test_details_follow_the_cursor_while_they_are_open(kernel: Kernel) -> None:
     kernel.hello()
-    (told,) = kernel.say("detail", key=3)
-    assert [fact["text"] for fact in told["facts"]] == ["slice-000003.dcm", "because 3"]
-    told = kernel.say("activate", key=4, index=4, revision=kernel.revision, move=1)[-1]
-    assert (told["kind"], told["key"], kernel.rows.opened) == ("detail", 4, 4)
-    (told,) = kernel.say("detail", key=None)
-    assert told["facts"] == []
+    (sent,) = kernel.say("detail", key=3)
+    assert [fact["text"] for fact in sent["facts"]] == ["slice-000003.dcm", "because 3"]
+    sent = kernel.say("activate", key=4, index=4, revision=kernel.revision, move=1)[-1]
+    assert (sent["kind"], sent["key"], kernel.rows.opened) == ("detail", 4, 4)
+    (sent,) = kernel.say("detail", key=None)
+    assert sent["facts"] == []
 
 
 def test_a_row_is_copied_with_its_columns_apart(kernel: Kernel) -> None:
     kernel.hello()
-    (told,) = kernel.say("copy", key=3)
-    assert told["text"] == "3\tfailed\tslice-000003.dcm\t1.5"
+    (sent,) = kernel.say("copy", key=3)
+    assert sent["text"] == "3\tfailed\tslice-000003.dcm\t1.5"
 
 
 def test_views_that_never_said_goodbye_are_forgotten(kernel: Kernel) -> None:
@@ -472,7 +472,7 @@ class Table:
 
     @property
     def active(self) -> str:
-        """The text of the row that a screen reader is told of."""
+        """The text of the row that a screen reader reads."""
         place = self.grid.get_attribute("aria-activedescendant")
         return self.page.locator(f"#{place}").inner_text() if place else ""
 
@@ -653,10 +653,10 @@ def test_filters_are_buttons_that_say_whether_they_are_on(table: Table) -> None:
 
 def test_heads_sort_up_down_and_not_at_all(table: Table) -> None:
     head = table.page.get_by_role("columnheader", name="Size")
-    for told, first in (("ascending", "0"), ("descending", str(MANY - 1)), ("none", "0")):
+    for order, first in (("ascending", "0"), ("descending", str(MANY - 1)), ("none", "0")):
         head.get_by_role("button").click()
         table.shown.serve()
-        assert head.get_attribute("aria-sort") == told
+        assert head.get_attribute("aria-sort") == order
         assert table.texts(column=1)[0] == first
 
 

@@ -78,7 +78,7 @@ def data_of(length: int) -> bytes:
 
 
 class Bytes:
-    """A data set in memory; breaks in the way it is told to once `good` bytes were read."""
+    """A data set in memory; breaks in the way it was asked to once `good` bytes were read."""
 
     def __init__(
         self, content: bytes, *, good: int | None = None, break_by: Callable[[], None] | None = None
@@ -1338,7 +1338,7 @@ def test_storescp_keeps_what_we_sent_to_the_byte(max_pdu: int, packs: bool) -> N
             assert data_set_of(received[instance_uid(index)]) == data_set_of(file)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux can be told to acknowledge at once")
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux can be made to acknowledge at once")
 def test_a_peer_with_nagles_algorithm_on_is_not_waited_for() -> None:
     """Its response comes in two segments, of which the second waits for our acknowledgement."""
     data = data_set_of(ct_instance(rows=8, columns=8))

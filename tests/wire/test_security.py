@@ -153,9 +153,9 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
         (folder / f"{name}.key").write_bytes(key)
 
     def issue(name: str, ca: trustme.CA, *hosts: str, **dates: datetime) -> bytes:
-        leaf = ca.issue_cert(*hosts, key_type=rsa, **dates)
-        key = leaf.private_key_pem.bytes()
-        write(name, b"".join(blob.bytes() for blob in leaf.cert_chain_pems), key)
+        issued = ca.issue_cert(*hosts, key_type=rsa, **dates)
+        key = issued.private_key_pem.bytes()
+        write(name, b"".join(blob.bytes() for blob in issued.cert_chain_pems), key)
         return key
 
     ours.cert_pem.write_to_path(folder / "ca.pem")

@@ -25,6 +25,7 @@ from dicomkit.results import Outcome, ResultsFile, SendResult, known_suffix, to_
 from dicomkit.settings import DicomSenderSetting
 from dicomkit.widgets._bar import Note
 from dicomkit.widgets._ticker import Ticker
+from dicomkit.widgets._widget import ClosesLayout
 from dicomkit.widgets.batch._bar import BatchBar, Facts, bar_state
 from dicomkit.widgets.batch._job import Job, Origin, Pace, running_jobs
 from dicomkit.widgets.batch._results import BatchResults
@@ -43,7 +44,7 @@ _PANELS: WeakSet[BatchPanel] = WeakSet()
 _OPTIONS = {*signature(send_batch).parameters} - {"setting", "sources", "control", "on_event"}
 
 
-class BatchPanel(VBox):  # type: ignore[misc]  # ipywidgets is not typed
+class BatchPanel(ClosesLayout, VBox):  # type: ignore[misc]  # ipywidgets is not typed
     """A panel that scans sources, sends what is checked, and shows every row as it comes.
 
     Parameters
@@ -162,7 +163,18 @@ class BatchPanel(VBox):  # type: ignore[misc]  # ipywidgets is not typed
         return frame
 
     def cargo_of(self, key: str) -> list[Cargo]:
-        """Return what was found of a series, in the order in which it was found."""
+        """Return what was found of a series, in the order in which it was found.
+
+        Parameters
+        ----------
+        key
+            Of the series; ``"unreadable"`` for what is no instance.
+
+        Returns
+        -------
+        list
+            An `Instance` for each, or what is known of one that cannot be read.
+        """
         return self._found.scan.cargo_of([key])
 
     def start(self) -> BatchPanel:
@@ -197,6 +209,16 @@ class BatchPanel(VBox):  # type: ignore[misc]  # ipywidgets is not typed
 
     def wait(self, timeout_seconds: float | None = None) -> Batch:
         """Return the batch when it is over. An interrupt cancels it, and a second one aborts; its rows are kept.
+
+        Parameters
+        ----------
+        timeout_seconds
+            How long to wait at most; without, until it is over.
+
+        Returns
+        -------
+        Batch
+            The batch, also when it was cancelled.
 
         Raises
         ------
@@ -289,11 +311,34 @@ class BatchPanel(VBox):  # type: ignore[misc]  # ipywidgets is not typed
         return self
 
     def to_frame(self, latest: bool = False) -> pd.DataFrame:
-        """Return a row for each attempt so far, retries of failed ones included; with `latest` the last of each."""
+        """Return a row for each attempt so far, retries of failed ones included; with `latest` the last of each.
+
+        Parameters
+        ----------
+        latest
+            Whether only the last attempt of each instance is asked for.
+
+        Returns
+        -------
+        DataFrame
+            With the result columns, also while it is sent.
+        """
         return to_frame(self._results(latest=latest))
 
     def export(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
         """Write the rows to a ``.csv``, ``.parquet`` or ``.json`` file, as `read_results` reads them.
+
+        Parameters
+        ----------
+        path
+            Its suffix decides the format.
+        overwrite
+            Whether a file that is there is replaced.
+
+        Returns
+        -------
+        Path
+            The file.
 
         Raises
         ------
@@ -327,13 +372,10 @@ class BatchPanel(VBox):  # type: ignore[misc]  # ipywidgets is not typed
             self._target.unobserve(self._on_form, ["value", "valid"])
         if _has_selected(self._sources):
             self._sources.unobserve(self._on_sources, "selected")
-        self.unobserve_all()
         with self._lock:
             for child in (self._bar, self._found, self._result_table):
                 child.close()
-            layout = self.layout
             super().close()
-            layout.close()
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}: {self.state}, {self._found.scan.found} found>"

@@ -117,6 +117,11 @@ class SettingForm(MessageWidget):
     def text_of(self, field: str) -> str:
         """What the control of a field holds, by JSON or Python name.
 
+        Parameters
+        ----------
+        field
+            Its JSON or Python name.
+
         Raises
         ------
         KeyError
@@ -126,6 +131,13 @@ class SettingForm(MessageWidget):
 
     def type(self, field: str, text: str) -> None:
         """Type a text into the control of a field, as a person would; `errors` tells when it is refused.
+
+        Parameters
+        ----------
+        field
+            Its JSON or Python name.
+        text
+            All that the control holds then.
 
         Raises
         ------
@@ -139,7 +151,13 @@ class SettingForm(MessageWidget):
         self._changed()
 
     def type_json(self, text: str) -> None:
-        """Type a text into the JSON side, all of it; `errors` tells what is wrong with it."""
+        """Type a text into the JSON side, all of it; `errors` tells what is wrong with it.
+
+        Parameters
+        ----------
+        text
+            All that the JSON side holds then.
+        """
         with self._lock:
             self._sides.type_json(text)
         self._changed()
@@ -159,6 +177,11 @@ class SettingForm(MessageWidget):
 
     def load(self, path: str | os.PathLike[str]) -> None:
         """Show the setting in a JSON file; one with faults is shown with its faults, to be corrected.
+
+        Parameters
+        ----------
+        path
+            Of the JSON file; relative to `folder`.
 
         Raises
         ------
@@ -189,6 +212,8 @@ class SettingForm(MessageWidget):
         ----------
         path
             The file that was loaded or saved last without.
+        overwrite
+            Whether a file that is there is replaced.
 
         Returns
         -------
@@ -240,6 +265,16 @@ class SettingForm(MessageWidget):
 
     def wait_for_echo(self, timeout_seconds: float | None = None) -> EchoResult | None:
         """Wait until the echo under way is answered, and return `echo_result`.
+
+        Parameters
+        ----------
+        timeout_seconds
+            How long to wait at most; without, as long as it takes.
+
+        Returns
+        -------
+        EchoResult or None
+            The last answer; None as long as there was none.
 
         Raises
         ------

@@ -1,5 +1,6 @@
-// The fields' side: a control for each field, with its meaning, and what is wrong or worth knowing beneath it.
-// Everything is typed as text and judged by Python; a control keeps what was typed, whatever is said of it.
+// The fields' side: a control for each field, with its meaning, and what is wrong or worth knowing beneath
+// it. Everything is typed as text and judged by Python; a control keeps what was typed, whatever is said of
+// it.
 
 const MARKS = { error: "✕", warning: "⚠", info: "ℹ" };
 const SEVERITIES = { error: "Fault", warning: "Warning", info: "Note" };
@@ -42,7 +43,10 @@ class FieldControl {
       "aria-controls": `${id}-more`,
     });
     const label = make("label", { for: id, text: field.label });
-    const jsonName = make("code", { class: "dk-json-name", text: field.name === field.label ? "" : field.name });
+    const jsonName = make("code", {
+      class: "dk-json-name",
+      text: field.name === field.label ? "" : field.name,
+    });
     const isSwitch = field.kind === "boolean";
     const control = this.choices ? [this.input, this.choices, this.name] : [this.input];
     const head = [...(isSwitch ? control : []), label, jsonName, this.absent, this.moreButton];
@@ -66,12 +70,17 @@ class FieldControl {
       return input;
     }
     const isLong = kind === "json" || name === "MessageTemplate";
-    const hints = { placeholder: kind === "json" ? "null" : null, inputmode: kind === "integer" ? "numeric" : null };
+    const hints = {
+      placeholder: kind === "json" ? "null" : null,
+      inputmode: kind === "integer" ? "numeric" : null,
+    };
     const list = choices.length ? `${id}-choices` : null;
     const input = textInput(`dk-${kind}`, { ...shared, ...hints, list }, isLong);
     input.addEventListener("input", () => this.store.editField(name, input.value));
     if (choices.length) {
-      const options = choices.map(({ text, name }) => make("option", { value: text, label: `${text} ${name}` }));
+      const options = choices.map(({ text, name }) =>
+        make("option", { value: text, label: `${text} ${name}` }),
+      );
       this.choices = make("datalist", { id: list }, ...options);
     }
     return input;
@@ -94,9 +103,14 @@ class FieldControl {
     }
     const isFaulty = notes.some((note) => note.severity === "error");
     this.input.setAttribute("aria-invalid", String(isFaulty));
-    this.element.dataset.kind = isFaulty ? "error" : notes.some((note) => note.severity === "warning") ? "warning" : "";
+    this.element.dataset.kind = isFaulty
+      ? "error"
+      : notes.some((note) => note.severity === "warning")
+        ? "warning"
+        : "";
     this.absent.hidden = isWritten || !state.is_json;
-    if (this.choices) this.name.textContent = this.field.choices.find((one) => one.text === text.trim())?.name ?? "";
+    if (this.choices)
+      this.name.textContent = this.field.choices.find((one) => one.text === text.trim())?.name ?? "";
     fill(this.notes, notes, () => noteLines(notes));
   }
 }
@@ -110,7 +124,12 @@ class FieldGroup {
     this.counts = span();
     this.faults = 0;
     if (group.is_folded) {
-      this.element = make("details", { class: "dk-form-group" }, make("summary", {}, ...title, this.counts), fields);
+      this.element = make(
+        "details",
+        { class: "dk-form-group" },
+        make("summary", {}, ...title, this.counts),
+        fields,
+      );
     } else {
       this.element = make("fieldset", { class: "dk-form-group" }, make("legend", {}, ...title), fields);
     }

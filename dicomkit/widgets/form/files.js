@@ -1,5 +1,5 @@
-// The bar above: which file the setting is from, and a listing of the kernel's folders to choose another. One box holds
-// the name for loading and for saving; what would overwrite a file asks first, in its place.
+// The bar above: which file the setting is from, and a listing of the kernel's folders to choose another. One
+// box holds the name for loading and for saving; what would overwrite a file asks first, in its place.
 
 class FileBar {
   constructor(store, prefix) {
@@ -28,7 +28,12 @@ class FileBar {
       button("New", "Begin a new setting, with the defaults", () => store.act("new")),
       this.mark,
     );
-    this.question = make("div", { class: "dk-question", role: "alertdialog", "aria-label": "Overwrite?", hidden: "" });
+    this.question = make("div", {
+      class: "dk-question",
+      role: "alertdialog",
+      "aria-label": "Overwrite?",
+      hidden: "",
+    });
     const region = { role: "region", "aria-label": "Choose a file" };
     this.listing = make("div", { class: "dk-listing", id: `${id}-listing`, ...region, hidden: "" });
     for (const element of [this.question, this.listing]) {
@@ -50,7 +55,11 @@ class FileBar {
       this.path.value = file.path;
     }
     this.mark.hidden = !file.is_changed;
-    allow(this.saveButton, !refusal, refusal ? `Save waits for this: ${refusal}` : "Write the setting to this file");
+    allow(
+      this.saveButton,
+      !refusal,
+      refusal ? `Save waits for this: ${refusal}` : "Write the setting to this file",
+    );
     this.browseButton.setAttribute("aria-expanded", String(Boolean(file.listing)));
     this.showQuestion(file.asks);
     this.showListing(file.listing);
@@ -88,7 +97,11 @@ class FileBar {
 
   entries({ folder, parent, folders, files, left_out: leftOut }) {
     const entry = (text, path, title, kind) =>
-      make("li", {}, button(text, title, () => this.store.act("load", path), { class: `dk-entry dk-entry-${kind}` }));
+      make(
+        "li",
+        {},
+        button(text, title, () => this.store.act("load", path), { class: `dk-entry dk-entry-${kind}` }),
+      );
     const entries = [
       ...(parent === folder ? [] : [entry("..", parent, "The folder above", "folder")]),
       ...folders.map(([name, path]) => entry(`${name}/`, path, `Open ${name}`, "folder")),

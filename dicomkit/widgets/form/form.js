@@ -1,5 +1,5 @@
-// The form's view: the file, both sides, and what can be done with a setting that has no fault. It keeps nothing of its
-// own but elements, and `refresh` makes them say what the store holds.
+// The form's view: the file, both sides, and what can be done with a setting that has no fault. It keeps
+// nothing of its own but elements, and `refresh` makes them say what the store holds.
 
 let formCount = 0;
 
@@ -65,17 +65,10 @@ class FormView {
     allow(this.sendButton, !refusal, title("Send", "Send with this setting"));
     this.cancelButton.hidden = !echo.is_running;
     this.revertButton.hidden = !refusal;
-    this.sayStatus(state);
+    sayIn(this.status, ...this.statusOf(state));
   }
 
-  sayStatus({ refusal, echo }) {
-    const [kind, says] = this.statusOf(refusal, echo);
-    fill(this.status, [kind, says], () => [span("", says)]);
-    this.status.dataset.kind = kind;
-    if (!kind) delete this.status.dataset.kind;
-  }
-
-  statusOf(refusal, echo) {
+  statusOf({ refusal, echo }) {
     const { isGone, isSilent } = this.store;
     const waiting = this.sendButton.hidden ? "Echo and Save" : "Echo, Send and Save";
     if (isGone) return ["error", "The kernel does not know this form any more. Run the cell again."];
@@ -86,16 +79,4 @@ class FormView {
   }
 }
 
-export default () => {
-  let store = null;
-  return {
-    initialize({ model }) {
-      store = new FormStore(model);
-      return () => store.close();
-    },
-    render({ el }) {
-      const view = new FormView(store, el);
-      return () => view.close();
-    },
-  };
-};
+export default viewsOf(FormView, FormStore);

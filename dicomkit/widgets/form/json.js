@@ -1,6 +1,6 @@
-// The JSON side: an editor with line numbers, and each fault at its line and column with a caret under it. A textarea
-// with invisible text lies over the same text in colours, in a box that scrolls both; so typing, selecting and undoing
-// are the browser's own.
+// The JSON side: an editor with line numbers, and each fault at its line and column with a caret under it. A
+// textarea with invisible text lies over the same text in colours, in a box that scrolls both; so typing,
+// selecting and undoing are the browser's own.
 
 const TOKEN = /("(?:[^"\\\n]|\\.)*"?)(\s*:)?|-?\d[\d.eE+-]*|\b(?:true|false|null)\b/g;
 const SHOWN_FAULTS = 3;
@@ -23,7 +23,9 @@ function pieces(text, marks) {
   const isMarked = (from) => marks.some((mark) => mark.start <= from && from < mark.end);
   return kinds.flatMap(([kind, from, to]) => {
     const points = [from, ...cuts.filter((cut) => from < cut && cut < to), to];
-    return points.slice(1).map((point, index) => [kind, text.slice(points[index], point), isMarked(points[index])]);
+    return points
+      .slice(1)
+      .map((point, index) => [kind, text.slice(points[index], point), isMarked(points[index])]);
   });
 }
 
@@ -96,7 +98,10 @@ class JsonEditor {
       const remedy = "the JSON still has what was there before";
       lines.push(...noteLines([{ severity: "warning", message, remedy }]));
     }
-    return [...lines, ...noteLines(others.map((note) => ({ ...note, message: `${note.field}: ${note.message}` })))];
+    return [
+      ...lines,
+      ...noteLines(others.map((note) => ({ ...note, message: `${note.field}: ${note.message}` }))),
+    ];
   }
 
   faultLine(pointer) {
@@ -111,7 +116,11 @@ class JsonEditor {
         make("span", { class: "dk-note-mark", "aria-hidden": "true", text: MARKS.error }),
         make("span", {}, link, sentence(pointer)),
       ),
-      make("pre", { class: "dk-excerpt", "aria-hidden": "true", text: `${pointer.excerpt}\n${pointer.caret}` }),
+      make("pre", {
+        class: "dk-excerpt",
+        "aria-hidden": "true",
+        text: `${pointer.excerpt}\n${pointer.caret}`,
+      }),
     );
   }
 

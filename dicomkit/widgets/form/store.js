@@ -1,8 +1,9 @@
-// What all views of one form share: what Python last said, and what was typed that Python has not answered yet.
+// What all views of one form share: what Python last said, and what was typed that Python has not answered
+// yet.
 //
-// Python answers every edit with the whole state. While an edit is unanswered, its side is passed over in what
-// Python says, so nothing that is being typed is overwritten. One edit is under way at a time; what is typed meanwhile
-// goes out together when the answer comes. The JSON waits for quiet before it goes.
+// Python answers every edit with the whole state. While an edit is unanswered, its side is passed over in
+// what Python says, so nothing that is being typed is overwritten. One edit is under way at a time; what is
+// typed meanwhile goes out together when the answer comes. The JSON waits for quiet before it goes.
 
 const QUIET_MS = 300;
 const PATIENCE_MS = 5000;
@@ -97,7 +98,8 @@ class FormStore {
     if (message.kind !== "state") return;
     if (message.from === this.me) {
       if (message.number >= this.underWay) this.underWay = 0;
-      for (const [side, number] of this.unanswered) if (number <= message.number) this.unanswered.delete(side);
+      for (const [side, number] of this.unanswered)
+        if (number <= message.number) this.unanswered.delete(side);
     }
     if (!this.underWay) this.patience.stop();
     for (const side of this.state ? this.unanswered.keys() : []) {

@@ -1,4 +1,5 @@
-// Objects that are no pictures: a report as a list in a list, a PDF in the browser's own viewer, curves on a canvas.
+// Objects that are no pictures: a report as a list in a list, a PDF in the browser's own viewer, curves on a
+// canvas.
 //
 // Every text is set as text; each function fills an empty pane, and returns what undoes it.
 
@@ -7,7 +8,12 @@ function showDocument(pane, shown) {
   if (shown.kind === "pdf") return showPdf(pane, shown.document);
   if (shown.kind === "waveform") return showCurves(pane, shown.groups);
   // What went wrong is said, and read aloud, by the status line below.
-  pane.append(make("p", { class: "dk-notice", text: shown.is_error ? "This cannot be shown. The reason is below." : shown.text }));
+  pane.append(
+    make("p", {
+      class: "dk-notice",
+      text: shown.is_error ? "This cannot be shown. The reason is below." : shown.text,
+    }),
+  );
   return () => {};
 }
 
@@ -37,7 +43,13 @@ function showPdf(pane, bytes) {
     { class: "dk-bar" },
     make("span", { text: `PDF document, ${Math.ceil(bytes.length / 1024)} kB` }),
     make("span", { class: "dk-spring" }),
-    make("a", { class: "dk-button", href: url, target: "_blank", rel: "noopener", text: "Open in a new tab" }),
+    make("a", {
+      class: "dk-button",
+      href: url,
+      target: "_blank",
+      rel: "noopener",
+      text: "Open in a new tab",
+    }),
     make("a", { class: "dk-button", href: url, download: "document.pdf", text: "Save" }),
   );
   pane.append(links, make("iframe", { class: "dk-pdf", src: url, title: "PDF document" }));
@@ -70,14 +82,20 @@ function drawCurves(canvas, group, seconds) {
   canvas.height = Math.round(height * density);
   canvas.style.height = `${height}px`;
   // The style sheet puts the colours of grid and curves where a computed style has them as colours.
-  const { fontFamily, color, borderTopColor: gridColour, borderBottomColor: curveColour } = getComputedStyle(canvas);
+  const {
+    fontFamily,
+    color,
+    borderTopColor: gridColour,
+    borderBottomColor: curveColour,
+  } = getComputedStyle(canvas);
   const paper = canvas.getContext("2d");
   paper.scale(density, density);
   paper.font = `12px ${fontFamily}`;
   paper.textBaseline = "middle";
   const span = width - LABEL_WIDTH;
   const perChannel = Math.floor(group.samples.length / count);
-  const second = [0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 300].find((step) => (span * step) / seconds > 50) ?? seconds;
+  const second =
+    [0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 300].find((step) => (span * step) / seconds > 50) ?? seconds;
   for (let at = 0; at <= seconds + 1e-9; at += second) {
     const x = LABEL_WIDTH + (span * at) / seconds;
     paper.fillStyle = gridColour;
@@ -106,7 +124,10 @@ function drawCurves(canvas, group, seconds) {
     paper.strokeStyle = curveColour;
     paper.beginPath();
     samples.forEach((sample, at) => {
-      paper.lineTo(LABEL_WIDTH + (span * at) / samples.length, top + CHANNEL_HEIGHT - 6 - (sample - low) * scale);
+      paper.lineTo(
+        LABEL_WIDTH + (span * at) / samples.length,
+        top + CHANNEL_HEIGHT - 6 - (sample - low) * scale,
+      );
     });
     paper.stroke();
   }

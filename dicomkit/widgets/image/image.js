@@ -1,10 +1,11 @@
 // The viewer's view: controls around a stage, the keyboard, and what is said aloud.
 //
-// A view keeps nothing of its own but elements, and `refresh` makes them say what the store holds. Frames are counted from
-// 1 for people, from 0 inside.
+// A view keeps nothing of its own but elements, and `refresh` makes them say what the store holds. Frames are
+// counted from 1 for people, from 0 inside.
 
 const CUSTOM = "custom";
-const GONE = "The kernel does not know this viewer any more. Run the cell again; what was loaded can still be looked at.";
+const GONE =
+  "The kernel does not know this viewer any more. Run the cell again; what was loaded can still be seen.";
 const SILENT = "No answer from the kernel yet. It may be busy; in a reopened notebook, run the cell again.";
 
 /** What was made up for in a picture, as a sentence. */
@@ -40,10 +41,23 @@ class ImageView {
 
   build(el) {
     const { store } = this;
-    this.stage = new Stage(store, { onFrameStep: (steps) => this.step(steps), onValue: (value) => this.sayValue(value) });
+    this.stage = new Stage(store, {
+      onFrameStep: (steps) => this.step(steps),
+      onValue: (value) => this.sayValue(value),
+    });
     const corner = (name) => make("div", { class: `dk-corner dk-corner-${name} dk-numbers` });
-    this.corners = { frame: corner("frame"), zoom: corner("zoom"), value: corner("value"), window: corner("window") };
-    this.pane = make("div", { class: "dk-document", tabindex: "0", role: "region", "aria-label": "Document" });
+    this.corners = {
+      frame: corner("frame"),
+      zoom: corner("zoom"),
+      value: corner("value"),
+      window: corner("window"),
+    };
+    this.pane = make("div", {
+      class: "dk-document",
+      tabindex: "0",
+      role: "region",
+      "aria-label": "Document",
+    });
     this.keys = keysTable();
     this.stageElement = make(
       "div",
@@ -84,7 +98,7 @@ class ImageView {
   }
 
   number(label, title, onNumber) {
-    const input = make("input", { class: "dk-input dk-number", inputmode: "decimal", autocomplete: "off", title });
+    const input = textInput("dk-number", { inputmode: "decimal", title });
     input.addEventListener("change", () => {
       const number = Number(input.value.trim().replace(",", "."));
       const problem = input.value.trim() && Number.isFinite(number) ? onNumber(number) : "That is no number.";
@@ -92,21 +106,34 @@ class ImageView {
       this.problem = problem ? `${title}: ${problem}` : "";
       this.refresh();
     });
-    return [make("label", { class: "dk-field" }, make("span", { text: label }), input), input];
+    return [make("label", { class: "dk-field" }, span("", label), input), input];
   }
 
   buildControls() {
     const { store } = this;
     this.seriesSelect = this.select("Series", (series) => store.set({ series, frame: 0 }, { atOnce: true }));
     this.presetSelect = this.select("Window preset", (position) => this.usePreset(position));
-    [this.centerField, this.centerInput] = this.number("C", "Window center", (center) => this.setWindow({ center }));
-    [this.widthField, this.widthInput] = this.number("W", "Window width", (width) => this.setWindow({ width }));
+    [this.centerField, this.centerInput] = this.number("C", "Window center", (center) =>
+      this.setWindow({ center }),
+    );
+    [this.widthField, this.widthInput] = this.number("W", "Window width", (width) =>
+      this.setWindow({ width }),
+    );
     this.windowTool = button("Window", "Dragging changes the window", () => this.useTool("window"));
     this.panTool = button("Pan", "Dragging moves the picture", () => this.useTool("pan"));
-    this.tools = make("div", { class: "dk-group", role: "group", "aria-label": "Dragging" }, this.windowTool, this.panTool);
+    this.tools = make(
+      "div",
+      { class: "dk-group", role: "group", "aria-label": "Dragging" },
+      this.windowTool,
+      this.panTool,
+    );
     this.invertButton = this.toggle("Invert", "Swap black and white (I)", "invert");
     this.overlaysButton = this.toggle("Overlays", "Show or hide overlays (O)", "show_overlays");
-    this.rangeButton = this.toggle("Per frame", "The full range is that of each frame, not of the stack", "range_per_frame");
+    this.rangeButton = this.toggle(
+      "Per frame",
+      "The full range is that of each frame, not of the stack",
+      "range_per_frame",
+    );
     this.resetButton = button("Reset", "The window the picture prefers (R)", () => this.resetWindow());
     this.zooms = make(
       "div",
@@ -117,13 +144,25 @@ class ImageView {
       button("+", "Larger (+)", () => this.stage.zoomBy(ZOOM_STEP)),
     );
     const forKeys = { "aria-label": "Keys", "aria-expanded": "false" };
-    this.keysButton = button("?", "What the keyboard and the mouse do", () => this.showKeys(this.keys.hidden), forKeys);
+    this.keysButton = button(
+      "?",
+      "What the keyboard and the mouse do",
+      () => this.showKeys(this.keys.hidden),
+      forKeys,
+    );
     return make(
       "div",
       { class: "dk-bar", role: "group", "aria-label": "Picture" },
-      ...[this.seriesSelect, this.presetSelect, this.centerField, this.widthField, this.rangeButton, this.resetButton],
+      ...[
+        this.seriesSelect,
+        this.presetSelect,
+        this.centerField,
+        this.widthField,
+        this.rangeButton,
+        this.resetButton,
+      ],
       ...[this.tools, this.invertButton, this.overlaysButton, this.zooms],
-      make("span", { class: "dk-spring" }),
+      span("dk-spring"),
       this.keysButton,
     );
   }
@@ -132,7 +171,13 @@ class ImageView {
     const { store } = this;
     this.playButton = this.toggle("▶", "Film (Space)", "playing");
     this.playButton.setAttribute("aria-label", "Film");
-    this.slider = make("input", { type: "range", min: "1", step: "1", "aria-label": "Frame", class: "dk-slider" });
+    this.slider = make("input", {
+      type: "range",
+      min: "1",
+      step: "1",
+      "aria-label": "Frame",
+      class: "dk-slider",
+    });
     this.slider.addEventListener("input", () => store.set({ frame: Number(this.slider.value) - 1 }));
     [this.rateField, this.rateInput] = this.number("a second", "Frames a second", (rate) => {
       if (rate < 0.1 || rate > 60) return "from 0.1 to 60, please.";
@@ -140,7 +185,13 @@ class ImageView {
       return "";
     });
     this.rateField.append(this.rateField.firstChild); // the number first, then what it is
-    this.film = make("div", { class: "dk-bar", role: "group", "aria-label": "Frames" }, this.playButton, this.slider, this.rateField);
+    this.film = make(
+      "div",
+      { class: "dk-bar", role: "group", "aria-label": "Frames" },
+      this.playButton,
+      this.slider,
+      this.rateField,
+    );
     return this.film;
   }
 
@@ -213,14 +264,12 @@ class ImageView {
   sayValue(value) {
     const text = value ? `x ${value.column}  y ${value.row}   ${value.text}` : "";
     this.corners.value.textContent = text;
-    this.aloud.textContent = this.stage.probe && value ? `column ${value.column}, row ${value.row}: ${value.text}` : "";
+    this.aloud.textContent =
+      this.stage.probe && value ? `column ${value.column}, row ${value.row}: ${value.text}` : "";
   }
 
   say(text, kind) {
-    if (this.status.textContent === text && (this.status.dataset.kind ?? "") === kind) return;
-    this.status.textContent = text;
-    if (kind) this.status.dataset.kind = kind;
-    else delete this.status.dataset.kind;
+    sayIn(this.status, kind, text);
   }
 
   /** Let everything say what the store holds, once per screen refresh. */
@@ -286,7 +335,14 @@ class ImageView {
 
   showWindow(shown) {
     const isGrey = shown.kind === "grey";
-    const parts = [this.presetSelect, this.centerField, this.widthField, this.resetButton, this.invertButton, this.windowTool];
+    const parts = [
+      this.presetSelect,
+      this.centerField,
+      this.widthField,
+      this.resetButton,
+      this.invertButton,
+      this.windowTool,
+    ];
     for (const part of parts) part.hidden = !isGrey;
     press(this.windowTool, this.stage.tool === "window");
     press(this.panTool, this.stage.tool === "pan" || !isGrey);
@@ -334,7 +390,7 @@ class ImageView {
     this.corners.window.textContent = window;
     const which = frame_count > 1 ? `Frame ${frame + 1} of ${frame_count}` : "Image";
     this.stage.canvas.setAttribute("aria-label", [which, window].filter(Boolean).join(", "));
-    this.stageElement.setAttribute("aria-label", `${which}. Arrow keys leaf, question mark lists the keys.`);
+    this.stageElement.setAttribute("aria-label", `${which}. Arrow keys page, question mark lists the keys.`);
   }
 
   showDocument(shown) {
@@ -346,16 +402,4 @@ class ImageView {
   }
 }
 
-export default () => {
-  let store = null;
-  return {
-    initialize({ model }) {
-      store = new ViewerStore(model);
-      return () => store.close();
-    },
-    render({ el }) {
-      const view = new ImageView(store, el);
-      return () => view.close();
-    },
-  };
-};
+export default viewsOf(ImageView, ViewerStore);

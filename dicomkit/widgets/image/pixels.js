@@ -1,7 +1,9 @@
-// From stored values to the screen: the arithmetic of preview/_windows.py, operation for operation, in double precision.
+// From stored values to the screen: the arithmetic of preview/_windows.py, operation for operation, in double
+// precision.
 //
-// Up to 16 bits, a table with a colour for every stored value is made when the window changes, and a picture is one look
-// into it per pixel. Wider values are computed one by one. Functions here know nothing of the page.
+// Up to 16 bits, a table with a colour for every stored value is made when the window changes, and a picture
+// is one look into it per pixel. Wider values are computed one by one. Functions here know nothing of the
+// page.
 
 const WHITE = 255;
 const TABLE_SIZES = { uint8: 256, int8: 256, uint16: 65536, int16: 65536 };
@@ -15,8 +17,14 @@ function numbersOf(buffer, dtype) {
   const Kind = ARRAYS[dtype];
   const bytes = ArrayBuffer.isView(buffer) ? buffer : new DataView(buffer);
   const aligned = bytes.byteOffset % Kind.BYTES_PER_ELEMENT === 0;
-  const whole = aligned ? bytes.buffer : bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength);
-  return new Kind(whole, aligned ? bytes.byteOffset : 0, Math.floor(bytes.byteLength / Kind.BYTES_PER_ELEMENT));
+  const whole = aligned
+    ? bytes.buffer
+    : bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength);
+  return new Kind(
+    whole,
+    aligned ? bytes.byteOffset : 0,
+    Math.floor(bytes.byteLength / Kind.BYTES_PER_ELEMENT),
+  );
 }
 
 function roundHalfUp(level) {
@@ -47,7 +55,10 @@ function isSameLook(one, other) {
   return one.table === other.table && one.invert === other.invert && isSameWindow(one, other);
 }
 
-/** The window over all that a VOI LUT has an entry for: what its numbers are in a field, and when it is dragged. */
+/**
+ * The window over all that a VOI LUT has an entry for: what its numbers are in a field, and when it is
+ * dragged.
+ */
 function spanOf({ first, entries }) {
   return { center: first + entries.length / 2, width: entries.length, function: "LINEAR" };
 }

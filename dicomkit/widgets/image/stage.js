@@ -1,7 +1,7 @@
 // The place where a picture is drawn, and what a pointer does there.
 //
-// A frame is painted at its own size once per window, and drawn from there at any zoom, or from tiles where it is
-// large; however often something changes, there is one drawing per screen refresh.
+// A frame is painted at its own size once per window, and drawn from there at any zoom, or from tiles where
+// it is large; however often something changes, there is one drawing per screen refresh.
 
 const OVERLAY_COLOUR = 0xff40c8ff; // amber, bytes in reverse
 const MOST_ZOOM = 64;
@@ -28,7 +28,8 @@ class Stage {
     this.overlays = new WeakMap(); // a canvas, or tiles, for each overlay that was drawn
     this.tiles = null; // of a large frame
     this.painted = null;
-    // A notebook takes its outputs off the page and puts them back; what was seen last stays until there is room again.
+    // A notebook takes its outputs off the page and puts them back; what was seen last stays until there is
+    // room again.
     this.size = { width: 0, height: 0 };
     this.watcher = new ResizeObserver(([{ contentRect }]) => {
       if (!contentRect.width || !contentRect.height) return;
@@ -100,7 +101,9 @@ class Stage {
     this.picture.getContext("2d", { willReadFrequently: true }).putImageData(this.image, 0, 0);
   }
 
-  /** Draw tiles whose corner lies at a column and row of the picture; each takes its own place on the screen. */
+  /**
+   * Draw tiles whose corner lies at a column and row of the picture; each takes its own place on the screen.
+   */
   drawTiles(tiles, column, row) {
     const { paper } = this;
     const { a: across, d: down, e, f } = paper.getTransform();
@@ -113,7 +116,10 @@ class Stage {
   drawOverlays(frame) {
     for (const one of frame.overlays) {
       if (!this.overlays.has(one)) {
-        this.overlays.set(one, isLarge(one) ? new Tiles(one, overlayTiles(one, OVERLAY_COLOUR)) : this.canvasOf(one));
+        this.overlays.set(
+          one,
+          isLarge(one) ? new Tiles(one, overlayTiles(one, OVERLAY_COLOUR)) : this.canvasOf(one),
+        );
       }
       const drawn = this.overlays.get(one);
       if (drawn instanceof Tiles) this.drawTiles(drawn, one.column, one.row);
@@ -219,7 +225,8 @@ class Stage {
     const end = (event) => {
       if (!this.drag) return;
       this.drag = null;
-      if (this.element.hasPointerCapture(event.pointerId)) this.element.releasePointerCapture(event.pointerId);
+      if (this.element.hasPointerCapture(event.pointerId))
+        this.element.releasePointerCapture(event.pointerId);
       this.store.set({}, { atOnce: true });
       this.schedule();
     };

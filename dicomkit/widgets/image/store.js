@@ -1,7 +1,9 @@
-// What all views of one viewer share: the frames that came, what is asked for next, and the numbers both sides agree on.
+// What all views of one viewer share: the frames that came, what is asked for next, and the numbers both
+// sides agree on.
 //
-// Views change numbers here, which costs nothing; Python gets them at most ten times a second, and at the end. While
-// something has not been sent, what Python says of it is older than what is seen, and is passed over.
+// Views change numbers here, which costs nothing; Python gets them at most ten times a second, and at the
+// end. While something has not been sent, what Python says of it is older than what is seen, and is passed
+// over.
 
 const CACHE_BYTES = 256 * 1024 * 1024;
 const ASKED_AT_ONCE = 2;
@@ -10,7 +12,15 @@ const SAVE_MS = 100;
 const PATIENCE_MS = 5000;
 const SHARED = [
   ...["series", "series_count", "frame", "frame_count", "playing", "rate", "sweeping"],
-  ...["window_center", "window_width", "window_function", "voi_lut", "automatic", "range_per_frame", "invert"],
+  ...[
+    "window_center",
+    "window_width",
+    "window_function",
+    "voi_lut",
+    "automatic",
+    "range_per_frame",
+    "invert",
+  ],
   ...["show_overlays", "zoom", "pan"],
 ];
 
@@ -66,7 +76,11 @@ class ViewerStore {
     this.changed();
     if (!Object.keys(this.unsaved).length) return;
     if (atOnce) this.save();
-    else this.timers.save ??= setTimeout(() => this.save(), Math.max(0, this.savedAt + SAVE_MS - performance.now()));
+    else
+      this.timers.save ??= setTimeout(
+        () => this.save(),
+        Math.max(0, this.savedAt + SAVE_MS - performance.now()),
+      );
   }
 
   toggle(name) {
@@ -134,7 +148,14 @@ class ViewerStore {
 
   /** How the current frame is looked at. */
   look(frame) {
-    const { window_center: center, window_width: width, window_function, voi_lut, invert, automatic } = this.state;
+    const {
+      window_center: center,
+      window_width: width,
+      window_function,
+      voi_lut,
+      invert,
+      automatic,
+    } = this.state;
     if (!automatic) {
       const table = frame.vois.filter((voi) => voi.entries)[voi_lut];
       if (table) return { table, invert };
@@ -144,7 +165,10 @@ class ViewerStore {
     return first.entries ? { table: first, invert } : { ...first, invert };
   }
 
-  /** Ask for what is missing: the current frame, then those ahead in the direction of travel, then the one behind. */
+  /**
+   * Ask for what is missing: the current frame, then those ahead in the direction of travel, then the one
+   * behind.
+   */
   pump() {
     const { frame, frame_count } = this.state;
     const wanted = [frame];
@@ -223,7 +247,8 @@ class ViewerStore {
   nextOfFilm() {
     const { frame, frame_count, sweeping } = this.state;
     if (!sweeping) return (frame + 1) % frame_count;
-    const step = frame + this.direction < 0 || frame + this.direction >= frame_count ? -this.direction : this.direction;
+    const step =
+      frame + this.direction < 0 || frame + this.direction >= frame_count ? -this.direction : this.direction;
     return Math.min(frame_count - 1, Math.max(0, frame + step));
   }
 }
@@ -231,22 +256,35 @@ class ViewerStore {
 /** A message with its buffers put where they belong. */
 function unpacked(message, buffers) {
   const bytes = buffers.reduce((sum, buffer) => sum + buffer.byteLength, 0);
-  const table = (one) => ("buffer" in one ? { ...one, entries: numbersOf(buffers[one.buffer], "uint16") } : one);
+  const table = (one) =>
+    "buffer" in one ? { ...one, entries: numbersOf(buffers[one.buffer], "uint16") } : one;
   const frame = { ...message, bytes };
   if (message.kind === "grey") {
     frame.stored = numbersOf(buffers[message.buffer], message.dtype);
     frame.modality = table(message.modality);
     frame.vois = message.vois.map(table);
     const { shutter, palette } = message;
-    frame.shutter = shutter && { colour: colourNumber(...shutter.colour), bits: numbersOf(buffers[shutter.buffer], "uint8") };
-    frame.palette = palette && { first: palette.first, colours: numbersOf(buffers[palette.buffer], "uint32") };
+    frame.shutter = shutter && {
+      colour: colourNumber(...shutter.colour),
+      bits: numbersOf(buffers[shutter.buffer], "uint8"),
+    };
+    frame.palette = palette && {
+      first: palette.first,
+      colours: numbersOf(buffers[palette.buffer], "uint32"),
+    };
   } else if (message.kind === "colour") {
     frame.colours = numbersOf(buffers[message.buffer], "uint32");
   } else if (message.kind === "pdf") {
     frame.document = numbersOf(buffers[message.buffer], "uint8");
   } else if (message.kind === "waveform") {
-    frame.groups = message.groups.map((one) => ({ ...one, samples: numbersOf(buffers[one.buffer], "float32") }));
+    frame.groups = message.groups.map((one) => ({
+      ...one,
+      samples: numbersOf(buffers[one.buffer], "float32"),
+    }));
   }
-  frame.overlays = (message.overlays ?? []).map((one) => ({ ...one, bits: numbersOf(buffers[one.buffer], "uint8") }));
+  frame.overlays = (message.overlays ?? []).map((one) => ({
+    ...one,
+    bits: numbersOf(buffers[one.buffer], "uint8"),
+  }));
   return frame;
 }

@@ -1,7 +1,8 @@
 // A large picture as tiles: no browser has a canvas of more than 16384 columns and rows everywhere.
 //
-// Only what is in sight is painted, no finer than the screen shows it: a tile of step 4 has one pixel for 4 x 4 of
-// the picture, the mean of some of them. Tiles that were seen last are kept, so many at most, whatever the size of the picture.
+// Only what is in sight is painted, no finer than the screen shows it: a tile of step 4 has one pixel for 4 x
+// 4 of the picture, the mean of some of them. Tiles that were seen last are kept, so many at most, whatever
+// the size of the picture.
 
 const TILE = 1024;
 const MOST_TILES = 32; // of 4 MiB each
@@ -23,13 +24,17 @@ class Tiles {
     this.kept = new Map(); // what was drawn last at the end
   }
 
-  /** Draw what is in sight: `x` and `y` is where the corner lies, `across` and `down` a pixel's size, on a canvas. */
+  /**
+   * Draw what is in sight: `x` and `y` is where the corner lies, `across` and `down` a pixel's size, on a
+   * canvas.
+   */
   draw(paper, { x, y, across, down }, samples = SAMPLES) {
     const { width, height } = paper.canvas;
     const step = 2 ** Math.max(0, Math.floor(Math.log2(1 / Math.max(across, down))));
     const size = TILE * step;
     const first = (corner, scale) => Math.max(0, Math.floor(-corner / scale / size));
-    const last = (corner, scale, room, count) => Math.min(Math.ceil(count / size), Math.ceil((room - corner) / scale / size));
+    const last = (corner, scale, room, count) =>
+      Math.min(Math.ceil(count / size), Math.ceil((room - corner) / scale / size));
     for (let row = first(y, down); row < last(y, down, height, this.rows); row++) {
       for (let column = first(x, across); column < last(x, across, width, this.columns); column++) {
         const part = {
@@ -73,7 +78,10 @@ class Tiles {
   }
 }
 
-/** Call `visit` for each pixel of a part with the places, in the array of the whole, of the samples it stands for. */
+/**
+ * Call `visit` for each pixel of a part with the places, in the array of the whole, of the samples it stands
+ * for.
+ */
 function eachBlock({ left, top, columns, rows, step, samples }, whole, visit) {
   const places = new Array(samples * samples);
   const offset = (sample) => Math.floor(((sample + 0.5) * step) / samples);
@@ -92,7 +100,10 @@ function eachBlock({ left, top, columns, rows, step, samples }, whole, visit) {
   }
 }
 
-/** What paints the tiles of a frame, a grey one as seen through a look: the mean of colours, each channel for itself. */
+/**
+ * What paints the tiles of a frame, a grey one as seen through a look: the mean of colours, each channel for
+ * itself.
+ */
 function frameTiles(frame, look) {
   const colourAt = look ? colourFunction(frame, look) : (place) => frame.colours[place];
   const mean = (sum, places) => Math.floor(sum / places.length + 0.5);
@@ -123,5 +134,6 @@ function frameTiles(frame, look) {
 /** What paints the tiles of an overlay: a mark that is anywhere in a block is seen. */
 function overlayTiles(overlay, colour) {
   const isSet = (place) => isMarked(overlay.bits, place);
-  return (pixels, part) => eachBlock(part, overlay, (at, places) => (pixels[at] = places.some(isSet) ? colour : 0));
+  return (pixels, part) =>
+    eachBlock(part, overlay, (at, places) => (pixels[at] = places.some(isSet) ? colour : 0));
 }

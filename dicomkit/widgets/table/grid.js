@@ -1,8 +1,8 @@
 // The grid: as many row elements as can be seen, moved over all the rows that there are.
 //
-// The kernel has all rows; we hold a window of them, of the revision that we know, and ask for the next one when
-// what is seen comes near its end. Until that comes, rows that we do not hold are drawn as waiting. A cursor is moved
-// here at once; the kernel's answer is passed over when we have moved on meanwhile.
+// The kernel has all rows; we hold a window of them, of the revision that we know, and ask for the next one
+// when what is seen comes near its end. Until that comes, rows that we do not hold are drawn as waiting. A
+// cursor is moved here at once; the kernel's answer is passed over when we have moved on meanwhile.
 
 const WINDOW_ROWS = 200; // the kernel never answers with more
 const ROW_PX = 27;
@@ -67,7 +67,9 @@ class RowsGrid {
     if (look.canCheck) {
       this.checkAll = make("input", { type: "checkbox", "aria-label": `Check all ${look.noun[1]} shown` });
       this.checkAll.addEventListener("change", () => this.sayChecked({ isChecked: this.checkAll.checked }));
-      this.head.append(make("div", { role: "columnheader", class: "dk-rows-cell dk-rows-check" }, this.checkAll));
+      this.head.append(
+        make("div", { role: "columnheader", class: "dk-rows-cell dk-rows-check" }, this.checkAll),
+      );
     }
     this.head.append(...this.headers);
     this.body = make("div", { role: "rowgroup", class: "dk-rows-body" });
@@ -90,7 +92,10 @@ class RowsGrid {
     this.el.addEventListener("scroll", () => this.onScroll(), { passive: true });
     this.el.addEventListener("keydown", (event) => this.onKey(event));
     // Neither the clicks that open a row nor those that check several select their words.
-    this.body.addEventListener("mousedown", (event) => (event.shiftKey || event.detail > 1) && event.preventDefault());
+    this.body.addEventListener(
+      "mousedown",
+      (event) => (event.shiftKey || event.detail > 1) && event.preventDefault(),
+    );
     this.body.addEventListener("click", (event) => this.onClick(event));
     this.body.addEventListener("dblclick", (event) => this.onDoubleClick(event));
   }
@@ -230,7 +235,8 @@ class RowsGrid {
 
   reveal(index) {
     if (index * ROW_PX < this.topPx) this.scrollTo(index * ROW_PX);
-    else if ((index + 1) * ROW_PX > this.topPx + this.viewPx) this.scrollTo((index + 1) * ROW_PX - this.viewPx);
+    else if ((index + 1) * ROW_PX > this.topPx + this.viewPx)
+      this.scrollTo((index + 1) * ROW_PX - this.viewPx);
   }
 
   rowAt(index) {
@@ -323,7 +329,11 @@ class RowsGrid {
     if (row.isOpen !== null) element.setAttribute("aria-expanded", String(row.isOpen));
     if (this.look.canCheck) {
       element.setAttribute("aria-selected", String(row.isChecked));
-      const box = make("input", { type: "checkbox", tabindex: "-1", "aria-label": `Check row ${element.place + 1}` });
+      const box = make("input", {
+        type: "checkbox",
+        tabindex: "-1",
+        "aria-label": `Check row ${element.place + 1}`,
+      });
       box.checked = row.isChecked;
       element.append(make("div", { role: "gridcell", class: "dk-rows-cell dk-rows-check" }, box));
     }
@@ -339,7 +349,9 @@ class RowsGrid {
       node.style.paddingInlineStart = `${4 + (row.level - 1) * LEVEL_PX}px`;
       node.append(make("span", { class: "dk-rows-twisty", "aria-hidden": "true" }));
     }
-    node.append(make("span", { class: "dk-rows-text", "data-tone": tone || null }, ...marked(text, this.words)));
+    node.append(
+      make("span", { class: "dk-rows-text", "data-tone": tone || null }, ...marked(text, this.words)),
+    );
     if (note) node.append(make("span", { class: "dk-rows-note" }, ...marked(note, this.words)));
     return node;
   }

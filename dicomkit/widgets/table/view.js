@@ -1,4 +1,5 @@
-// One view of a table: a bar with search, filters, counts and details, the grid, and below it what a row opens to.
+// One view of a table: a bar with search, filters, counts and details, the grid, and below it what a row
+// opens to.
 
 const SEARCH_QUIET_MS = 200; // a search waits until nobody types
 const READ_ALOUD_QUIET_MS = 600;
@@ -70,13 +71,19 @@ class RowsBar {
   }
 
   showFilters(filters) {
-    const focused = this.choices.contains(document.activeElement) ? document.activeElement.dataset.choice : null;
+    const focused = this.choices.contains(document.activeElement)
+      ? document.activeElement.dataset.choice
+      : null;
     fill(this.choices, filters, () =>
       filters
         .filter(({ choices }) => choices.length > 0)
         .map((filter) => {
           const chips = filter.choices.map((choice) => this.chip(filter, choice));
-          return make("span", { role: "group", "aria-label": filter.label, class: "dk-rows-filter" }, ...chips);
+          return make(
+            "span",
+            { role: "group", "aria-label": filter.label, class: "dk-rows-filter" },
+            ...chips,
+          );
         }),
     );
     if (focused !== null) {
@@ -145,7 +152,10 @@ class RowsDetail {
       element.textContent = isCopied ? "Copied" : "Not allowed";
       this.onCopied(isCopied, label);
     };
-    const element = button("Copy", null, onClick, { class: "dk-button dk-rows-copy", "aria-label": `Copy ${label}` });
+    const element = button("Copy", null, onClick, {
+      class: "dk-button dk-rows-copy",
+      "aria-label": `Copy ${label}`,
+    });
     return element;
   }
 }
