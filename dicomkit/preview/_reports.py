@@ -34,16 +34,6 @@ class ReportLine:
         return "  " * self.depth + ": ".join(part for part in (self.name, self.value) if part)
 
 
-def report_lines(dataset: Dataset) -> list[ReportLine]:
-    """Return a structured report as lines, in reading order; one without content says so.
-
-    Returns
-    -------
-    list of ReportLine
-    """
-    return read_report(dataset)[0]
-
-
 def read_report(dataset: Dataset) -> tuple[list[ReportLine], tuple[str, ...]]:
     """Return a structured report as lines, in reading order, and what is odd about its text.
 

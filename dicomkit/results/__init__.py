@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dicomkit.results._columns import ALWAYS_THERE, COLUMN_OF, COLUMNS
+from dicomkit.results._columns import COLUMN_OF, COLUMNS
 from dicomkit.results._outcome import Outcome, in_words, tone_of
 from dicomkit.results._row import Row, SendError, SendResult, encodable
 
@@ -30,7 +30,6 @@ _WHEN_USED = {
 }
 
 __all__ = [
-    "ALWAYS_THERE",
     "COLUMNS",
     "COLUMN_OF",
     "Outcome",

@@ -13,7 +13,7 @@ from dicomkit.settings._fields import (
 )
 from dicomkit.settings._json import JsonDocument, JsonFault, decode_json, encode_value, position
 from dicomkit.settings._problems import Binding
-from dicomkit.settings._setting import DicomSenderSetting, locate, locator
+from dicomkit.settings._setting import DicomSenderSetting, locator
 
 __all__ = [
     "Binding",
@@ -28,7 +28,6 @@ __all__ = [
     "decode_json",
     "encode_value",
     "field_called",
-    "locate",
     "locator",
     "parse_field_text",
     "position",

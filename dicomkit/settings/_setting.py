@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from pandas import DataFrame
 
-__all__ = ["DicomSenderSetting", "locate", "locator"]
+__all__ = ["DicomSenderSetting", "locator"]
 
 _DOCUMENT = "JSON"  # the `field` of a problem that is the whole text's
 
@@ -255,16 +255,8 @@ class DicomSenderSetting(SettingValues):
         return shown(table, rows_table("", ("Problem", "What is the matter", "What to do"), rows))
 
 
-def locate(text: str, json_name: str) -> tuple[int, int] | None:
-    """Line and column, from 1, of the value of a property in a setting's text; None when it has no such property.
-
-    May raise JsonFault.
-    """
-    return locator(text)(json_name)
-
-
 def locator(text: str) -> Callable[[str], tuple[int, int] | None]:
-    """What `locate` does, for many properties of one text."""
+    """What finds line and column, from 1, of a property's value in a setting's text; may raise JsonFault."""
     document = JsonDocument.parse(text)
     starts: dict[str, int] = {}
     for found in document.properties:
