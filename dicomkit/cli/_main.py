@@ -19,8 +19,6 @@ from dicomkit.cli._exit import EXIT_INTERRUPTED, EXIT_NOT_OK, EXIT_USAGE, WrongU
 from dicomkit.cli._options import COMMANDS, EXIT_STATUS, Formatter
 from dicomkit.cli._terminal import Console, forget, open_nowhere
 
-__all__ = ["main", "new_parser", "process"]
-
 _ANSWERED_AT_ONCE = ("-h", "--help", "--version")
 
 

@@ -11,8 +11,6 @@ from dicomkit.cli._terminal import Console
 from dicomkit.errors import Problem, SettingError
 from dicomkit.settings import DicomSenderSetting, JsonFault, decode_json, locator
 
-__all__ = ["load_setting", "of_option", "overrides_of", "usable_setting"]
-
 _FIELD_OF_OPTION = {
     "host": "RemoteHost",
     "port": "RemotePort",

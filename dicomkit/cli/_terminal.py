@@ -11,8 +11,6 @@ from collections.abc import Iterable, Sequence
 from threading import Lock
 from typing import IO, TextIO
 
-__all__ = ["Console", "Page", "columns", "forget", "open_nowhere", "printable", "put", "table"]
-
 _USUAL_COLUMNS = 80
 _LEAST_COLUMNS = 40  # below this, wrapping does more harm than a long line
 

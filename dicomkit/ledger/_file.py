@@ -20,20 +20,6 @@ from dicomkit._support.files import OWNER_ONLY, as_draft, for_owner, give_name
 from dicomkit.errors import LedgerError, without_folder
 from dicomkit.ledger._schema import APPLICATION_ID, SCHEMA_VERSION, expect_tables, make_tables
 
-__all__ = [
-    "Watch",
-    "as_text",
-    "connect_for_reading",
-    "damaged",
-    "named",
-    "open_for_writing",
-    "open_log",
-    "reading",
-    "sync",
-    "transaction",
-    "writing",
-]
-
 # How long another process may hold the ledger before that is an error. Its groups take milliseconds.
 _BUSY_SECONDS = 30.0
 

@@ -39,8 +39,6 @@ if TYPE_CHECKING:
     from dicomkit.results import Row, SendResult
     from dicomkit.settings import DicomSenderSetting
 
-__all__ = ["LedgerWriter", "GROUP_ROWS"]
-
 # How far the ledger may be behind the wire, when the process is killed: a group that is being committed and one that
 # comes together meanwhile make 200 rows, and a row waits 0.5 s at most for others.
 GROUP_ROWS = 100

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dicomkit._support.frozen import Frozen
 from dicomkit.results._outcome import Outcome
 
-__all__ = ["COLUMNS", "COLUMN_OF", "TIME", "Column", "Kind"]
-
 
 class Kind(Frozen):
     """What a column holds: its dtype in pandas and its type in SQLite, and the same in words."""

@@ -25,8 +25,6 @@ from dicomkit.results._columns import COLUMN_OF, COLUMNS, TIME, Kind
 if TYPE_CHECKING:
     from dicomkit.results._row import Row, SendResult
 
-__all__ = ["ResultsFile", "known_suffix", "import_pyarrow"]
-
 # Rows are flushed when that many wait, or when one comes that long after the last flush: a slow batch is on disk row by
 # row, and a fast one is not slowed by its rows.
 _FLUSH_ROWS = 200

@@ -26,8 +26,6 @@ from dicomkit.scp._journal import Announced, Arrival, Journal
 from dicomkit.scp._negotiation import AssociationRequest, Service, decode_request, encode_accept, reply_to
 from dicomkit.wire import pdu as p
 
-__all__ = ["Connection"]
-
 _MOST_REQUEST = 1 << 20  # bytes of an A-ASSOCIATE-RQ: more than 128 contexts can fill
 _MOST_COMMAND = 1 << 16  # a C-STORE-RQ command has some 200
 _PIECE_BYTES = 1 << 16  # the most that is read of a data set at once

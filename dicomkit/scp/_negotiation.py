@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 
     from dicomkit.security import UserIdentity
 
-__all__ = ["AssociationRequest", "Service", "decode_request", "encode_accept", "reply_to"]
-
 # Results of a presentation context, PS3.8 Table 9-18
 _CLASS_REFUSED, _SYNTAX_REFUSED = 3, 4
 

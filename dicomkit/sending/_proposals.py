@@ -16,8 +16,6 @@ from dicomkit.dictionary.uids import EXPLICIT_LE, IMPLICIT_LE
 from dicomkit.errors import AssociationRejected, WireError
 from dicomkit.wire.pdu import MAX_CONTEXTS, ProposedContext
 
-__all__ = ["Kind", "Proposals", "propose"]
-
 Kind = tuple[str, str]
 """SOP Class UID and transfer syntax UID: what has to be negotiated to send an instance."""
 

@@ -35,8 +35,6 @@ if TYPE_CHECKING:
     from dicomkit.wire.association import Association
     from dicomkit.wire.socket import Peer
 
-__all__ = ["explained", "not_a_dicom_message", "other_uids", "takes_only", "why_not_accepted"]
-
 # A sentence on a proposal names so many of its SOP classes.
 CLASSES_NAMED = 3
 

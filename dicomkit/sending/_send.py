@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from dicomkit.settings import DicomSenderSetting
     from dicomkit.sources import Instance
 
-__all__ = ["KEEPS_CHANGING", "MOST_LOOKS", "send"]
-
 # A source that changes each time between the look at it and its first byte is given up after so many looks.
 MOST_LOOKS = 5
 KEEPS_CHANGING = (

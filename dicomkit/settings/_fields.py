@@ -15,20 +15,6 @@ from dicomkit._support.frozen import Frozen
 from dicomkit.errors import Picklable, Problem
 from dicomkit.settings._json import JsonFault, encode_value, read_value
 
-__all__ = [
-    *(
-        "ASSEMBLY",
-        "FIELDS",
-        "FIELD_OF",
-        "FROM_TYPES",
-        "FieldInfo",
-        "MessageType",
-        "SettingFields",
-        "TYPE_NAME",
-    ),
-    *("ZERO_GUID", "field_called", "parse_field", "parse_field_text", "show"),
-]
-
 TYPE_NAME = "HL7Soup.Functions.Settings.Senders.DicomSenderSetting"
 ASSEMBLY = "HL7SoupWorkflow"
 ZERO_GUID = "00000000-0000-0000-0000-000000000000"

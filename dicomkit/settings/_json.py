@@ -12,18 +12,6 @@ import re
 from dicomkit._support.frozen import Frozen
 from dicomkit.errors import Picklable
 
-__all__ = [
-    "JsonFault",
-    "Property",
-    "JsonDocument",
-    "Places",
-    "decode_json",
-    "escape_surrogates",
-    "encode_value",
-    "read_value",
-    "position",
-]
-
 _WHITESPACE = " \t\n\r"  # RFC 8259 section 2: no other space counts
 # Python itself gives up somewhere below 1000, depending on who calls; .NET's readers take 64.
 _MAX_DEPTH = 200

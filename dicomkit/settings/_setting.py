@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
     from pandas import DataFrame
 
-__all__ = ["DicomSenderSetting", "locator"]
-
 _DOCUMENT = "JSON"  # the `field` of a problem that is the whole text's
 
 
