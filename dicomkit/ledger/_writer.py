@@ -70,21 +70,12 @@ _END = "UPDATE batches SET ended_at = ?, interrupted = ? WHERE number = ?"
 
 
 class LedgerWriter:
-    """A ledger, open for one batch; made where there is none. May raise LedgerError.
-
-    Attributes
-    ----------
-    trouble : str
-        What keeps rows from the ledger, in a sentence, and that for good; empty when nothing does. The rows that it
-        does not have are kept in memory then.
-    is_lost : bool
-        Whether it can no longer give the rows that it had, so that all of them that can be had are in memory.
-    """
+    """A ledger, open for one batch; made where there is none. May raise LedgerError."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
-        self.trouble = ""
-        self.is_lost = False
+        self.trouble = ""  # what keeps rows from the ledger, for good; those are kept in memory then
+        self.is_lost = False  # no longer gives the rows that it had: all that can be had are in memory
         self._batch_id = ""
         self._batch: int | None = None
         self._waiting: list[tuple[Row, str]] = []

@@ -87,12 +87,8 @@ class _Incoming:
 class Connection:
     """One connection.
 
-    Parameters
-    ----------
-    enter : callable
-        Counts an association when it is asked for; False when there are too many.
-    stopping : Event
-        Set when the receiver stops, before `interrupt`.
+    `enter` counts an association when it is asked for, and is False when there are too many; `stopping` is
+    set when the receiver stops, before `interrupt`.
     """
 
     def __init__(

@@ -139,13 +139,7 @@ def _is_of_another_service(sop_class_uid: str) -> bool:
 
 
 def decode_request(body: bytes) -> AssociationRequest:
-    """An A-ASSOCIATE-RQ without its header.
-
-    Raises
-    ------
-    ProtocolError
-        It is cut short, or a context proposes no SOP class or no transfer syntax.
-    """
+    """An A-ASSOCIATE-RQ without its header; ProtocolError where that is cut short or proposes nothing."""
     if len(body) < ASSOCIATE_FIXED:
         raise ProtocolError("the peer sent an A-ASSOCIATE-RQ shorter than its fixed fields")
     contexts: list[ProposedContext] = []

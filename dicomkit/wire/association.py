@@ -127,41 +127,23 @@ class Association:
     """An open association; made by `Association.open`, ended by `release` or `abort`, or by a `WireError`.
 
     One thread at a time may use it; an `Interrupt` may be set from any.
-
-    Attributes
-    ----------
-    contexts : dict of int to (ProposedContext, ContextReply)
-        The answer to every proposed context, by its ID.
-    accepted_count : int
-        How many of them the peer accepted in a way that they can be used.
-    max_pdu : int
-        As the peer announced it; 0 for no limit.
-    peer_implementation_uid, peer_implementation_version : str
-    tls_version : str
-        ``TLSv1.3``, say; empty without TLS.
-    identity_confirmed : bool
-        Whether the peer gave the positive response to our user identity.
-    ended : str
-        How it ended, in a word or two; empty while it is open.
-    bytes_sent : int
-        All that was handed to the socket, headers included.
-    sent_at, answered_at : float
-        When the last byte was handed over, and the last response came, on the clock of `time.monotonic`.
     """
 
     def __init__(
         self, peer: Peer, sock: socket.socket | TlsSocket, interrupt: Interrupt | None, *, packs: bool = True
     ) -> None:
         self.peer = peer
-        self.contexts: dict[int, tuple[p.ProposedContext, p.ContextReply]] = {}
-        self.accepted_count = 0
-        self.max_pdu = 0
+        self.contexts: dict[
+            int, tuple[p.ProposedContext, p.ContextReply]
+        ] = {}  # all that were answered, by ID
+        self.accepted_count = 0  # those that can be used
+        self.max_pdu = 0  # as the peer announced it; 0 for no limit
         self.peer_implementation_uid = self.peer_implementation_version = ""
         self.tls_version = "" if isinstance(sock, socket.socket) else sock.version
         self.identity_confirmed = False
         self.ended = ""
-        self.bytes_sent = 0
-        self.sent_at = self.answered_at = 0.0
+        self.bytes_sent = 0  # headers included
+        self.sent_at = self.answered_at = 0.0  # last byte and last response, by `time.monotonic`
         self._packs = packs
         self._sock = sock
         self._poller = Poller(sock, interrupt)
