@@ -221,18 +221,10 @@ class _TextSink:
         _write_all(self._file, data + self._ending)
 
 
-def _csv_sink(path: Path) -> _TextSink:
-    return _TextSink(path, _as_csv, beginning=_as_csv([COLUMNS]))
-
-
 def _as_csv(rows: list[Row]) -> str:
     text = io.StringIO()
     csv.writer(text).writerows(map(_as_text_row, rows))
     return text.getvalue()
-
-
-def _json_sink(path: Path) -> _TextSink:
-    return _TextSink(path, _as_json, beginning="[", between=",", ending="\n]\n")
 
 
 def _as_json(rows: list[Row]) -> str:
@@ -372,7 +364,7 @@ def _pandas_note(kind: Kind) -> dict[str, Any]:
 
 
 _SINKS: dict[str, Callable[[Path], _TextSink | _ParquetSink]] = {
-    ".csv": _csv_sink,
-    ".json": _json_sink,
+    ".csv": lambda path: _TextSink(path, _as_csv, beginning=_as_csv([COLUMNS])),
+    ".json": lambda path: _TextSink(path, _as_json, beginning="[", between=",", ending="\n]\n"),
     ".parquet": _ParquetSink,
 }

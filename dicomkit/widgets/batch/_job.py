@@ -83,12 +83,10 @@ def _several(sources: object) -> Sequence[object]:
 
 
 class Job:
-    """One batch under way, or done.
+    """One batch under way, or done: it sends `cargo`, which `scan` found, and puts its rows into `rows`.
 
-    It sends `cargo`, which `scan` found, in this order; its rows go into `rows`. `options` are the keywords of
-    `send_batch`, and `origin` is what another panel is compared with. With `places`, the rows that the cargo has
-    already, it is tried again, and files are looked at again first. One that is cancelled before it begins is made all
-    the same, for its rows.
+    With `places`, the rows that the cargo has already, it is tried again, and files are looked at again
+    first. One that is cancelled before it begins is made all the same, for its rows.
     """
 
     def __init__(

@@ -31,8 +31,8 @@ TONES: dict[str, Tone] = {"bad": "bad", "warning": "warning", "none": "muted", "
 
 @dataclass(frozen=True, slots=True)
 class Attempts:
-    """What became of one task: its last attempt, those before (of a batch that is tried again, too), and whether more
-    will follow.
+    """What became of one task: its last attempt, those before (of earlier batches, too), and whether more
+    follow.
     """
 
     number: int

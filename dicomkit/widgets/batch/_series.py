@@ -26,11 +26,9 @@ _COLUMNS = (
 class SeriesTable:
     """What a scan found, by series; `take_found` is for one thread at a time.
 
-    People check rows, and a panel sends series. What is new is checked, unless its series was unchecked before, if only
-    in the table before this one: those are `unchecked`. `outcomes_of` says what became of the instances of a series so
-    far, by its key. `on_checked` is called with the keys that are checked, in the order in which they were found,
-    whenever that changes, and `on_cursor` with the key of the series that has the cursor, or None; both by the table,
-    which holds its lock then.
+    What is new is checked, unless its series was unchecked before, if only in the table before this one
+    (`unchecked`). `on_checked` gets the keys that are checked, in the order in which they were found, and
+    `on_cursor` the key of the series with the cursor, or None; the table calls both, and holds its lock then.
     """
 
     def __init__(
