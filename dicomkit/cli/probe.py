@@ -15,8 +15,6 @@ from dicomkit.sending import probe
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["run"]
-
 _CLASSES_SHOWN = 12
 
 

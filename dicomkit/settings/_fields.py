@@ -257,10 +257,6 @@ def _type_name(value: object) -> str:
     return value
 
 
-def _anything(value: object) -> object:
-    return value
-
-
 class FieldInfo(Frozen):
     """One field of the setting."""
 
@@ -302,7 +298,7 @@ FIELDS: tuple[FieldInfo, ...] = (
         "Nothing by itself: the message object decides. Anything but a DicomMessage cannot be sent, whatever it is.",
     ),
     FieldInfo(
-        *("MessageTypeOptions", "message_type_options", "json", None, _anything),
+        *("MessageTypeOptions", "message_type_options", "json", None, lambda value: value),
         "Options of the message type; null as a rule.",
         "This sender does not look at them.",
     ),

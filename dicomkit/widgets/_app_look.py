@@ -20,6 +20,7 @@ from dicomkit.sources import Instance
 from dicomkit.widgets._bar import Note
 from dicomkit.widgets._step_bar import StepBar, StepChoice, StepState
 from dicomkit.widgets._ticker import Ticker
+from dicomkit.widgets._widget import ClosesLayout
 from dicomkit.widgets.batch import UNREADABLE, SeriesFound
 from dicomkit.widgets.image import ImageViewer
 from dicomkit.widgets.tags import TagBrowser
@@ -33,7 +34,7 @@ _OF_THE_PANEL = ["series", "state", "active"]
 _OF_THE_VIEWER = ["series", "frame", "playing"]
 
 
-class LookStep(VBox):  # type: ignore[misc]  # ipywidgets is not typed
+class LookStep(ClosesLayout, VBox):  # type: ignore[misc]  # ipywidgets is not typed
     """Shows a series of what a batch panel found: the one with the cursor there, or that is chosen here, or the first.
 
     `viewer` has the series, and `browser` the instance whose frame is shown, when that has stayed for a moment.
@@ -78,10 +79,8 @@ class LookStep(VBox):  # type: ignore[misc]  # ipywidgets is not typed
         with self._lock:
             self._is_closed = True
         self._ticker.close()
-        self.unobserve_all()
-        layout = self.layout
         super().close()
-        for part in (self.viewer, self.browser, self._bar, self._place.layout, self._place, layout):
+        for part in (self.viewer, self.browser, self._bar, self._place.layout, self._place):
             if part is not None:
                 part.close()
 

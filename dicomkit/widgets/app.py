@@ -16,6 +16,7 @@ from dicomkit.settings import DicomSenderSetting
 from dicomkit.widgets._app_look import LookStep
 from dicomkit.widgets._bar import Button, Note
 from dicomkit.widgets._step_bar import StepBar, StepState
+from dicomkit.widgets._widget import ClosesLayout
 from dicomkit.widgets.batch import BatchPanel, refuse_strange_options, running_jobs
 from dicomkit.widgets.chooser import SourceChooser
 from dicomkit.widgets.form import SettingForm
@@ -34,7 +35,7 @@ _NOTHING_CHOSEN = (
 )
 
 
-class SenderApp(VBox):  # type: ignore[misc]  # ipywidgets is not typed
+class SenderApp(ClosesLayout, VBox):  # type: ignore[misc]  # ipywidgets is not typed
     """Everything for sending DICOM without writing code, in four steps below each other.
 
     Parameters
@@ -172,12 +173,10 @@ class SenderApp(VBox):  # type: ignore[misc]  # ipywidgets is not typed
         self._look.close()
         if self.panel is not None:
             self.panel.close()
-        self.unobserve_all()
-        layout = self.layout
         super().close()
         for part in (
             *(self._choose_bar, self.chooser, self._set_bar, self.form, self._send_bar),
-            *(self._send_place.layout, self._send_place, layout),
+            *(self._send_place.layout, self._send_place),
         ):
             part.close()
 
@@ -242,16 +241,15 @@ class SenderApp(VBox):  # type: ignore[misc]  # ipywidgets is not typed
         receiver = self.receiver
         filling = "Fill in host, port and AE title of a receiver on this machine"
         stop = Button("end", "Stop the practice receiver", "The form gets back what it showed before")
+        place = receiver and f"{receiver.aet} listens at {receiver.host}:{receiver.port}"
         if receiver is None:
             buttons = [Button("practise", "Start a practice receiver", filling)]
             note = Note(_NO_PACS)
         elif self._points_to(receiver):
             buttons = [stop]
-            place = f"{receiver.aet} listens at {receiver.host}:{receiver.port}"
             note = Note(f"{place}, and the form points to it.", "done")
         else:
             buttons = [Button("practise", "Point the form to it", filling), stop]
-            place = f"{receiver.aet} listens at {receiver.host}:{receiver.port}"
             note = Note(f"{place}; the form points elsewhere.")
         notes = [note, Note(self._fault, "error")] if self._fault else [note]
         hint = "where it goes, and the names both sides go by; Echo asks whether the peer answers"

@@ -25,6 +25,7 @@ from dicomkit.results import Outcome, ResultsFile, SendResult, known_suffix, to_
 from dicomkit.settings import DicomSenderSetting
 from dicomkit.widgets._bar import Note
 from dicomkit.widgets._ticker import Ticker
+from dicomkit.widgets._widget import ClosesLayout
 from dicomkit.widgets.batch._bar import BatchBar, Facts, bar_state
 from dicomkit.widgets.batch._job import Job, Origin, Pace, running_jobs
 from dicomkit.widgets.batch._results import BatchResults
@@ -43,7 +44,7 @@ _PANELS: WeakSet[BatchPanel] = WeakSet()
 _OPTIONS = {*signature(send_batch).parameters} - {"setting", "sources", "control", "on_event"}
 
 
-class BatchPanel(VBox):  # type: ignore[misc]  # ipywidgets is not typed
+class BatchPanel(ClosesLayout, VBox):  # type: ignore[misc]  # ipywidgets is not typed
     """A panel that scans sources, sends what is checked, and shows every row as it comes.
 
     Parameters
@@ -128,7 +129,7 @@ class BatchPanel(VBox):  # type: ignore[misc]  # ipywidgets is not typed
             setting.observe(self._on_form, ["value", "valid"])
         if _has_selected(sources):
             sources.observe(self._on_sources, "selected")
-        self.observe(self._on_selection, "selection")
+        self.observe(lambda change: self._found.check(change.new), "selection")
         _PANELS.add(self)
         self._refresh()
 
@@ -327,13 +328,10 @@ class BatchPanel(VBox):  # type: ignore[misc]  # ipywidgets is not typed
             self._target.unobserve(self._on_form, ["value", "valid"])
         if _has_selected(self._sources):
             self._sources.unobserve(self._on_sources, "selected")
-        self.unobserve_all()
         with self._lock:
             for child in (self._bar, self._found, self._result_table):
                 child.close()
-            layout = self.layout
             super().close()
-            layout.close()
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}: {self.state}, {self._found.scan.found} found>"
@@ -394,9 +392,6 @@ class BatchPanel(VBox):  # type: ignore[misc]  # ipywidgets is not typed
         """No lock here: the table holds its own, and the panel asks the table under the panel's."""
         self.selection = keys
         self._ticker.wake()
-
-    def _on_selection(self, change: Any) -> None:
-        self._found.check(change.new)
 
     @t.validate("selection")
     def _are_found(self, proposal: Any) -> tuple[str, ...]:

@@ -46,11 +46,13 @@ class SeriesTable:
         self.is_complete = False  # whether that is all there will be
         self.unchecked = unchecked
         self._place_of: dict[str, int] = {}
-        self._on_checked, self._on_cursor = on_checked, on_cursor
+        self._on_checked = on_checked
         self._rows = _rows(outcomes_of)
         self.table = Rows(self._rows, label="What will be sent", height_px=240, can_check=True)
         self.table.observe(self._hear_checked, "checked")
-        self.table.observe(self._hear_cursor, "active")
+        self.table.observe(
+            lambda change: on_cursor(None if change.new is None else self.keys[change.new]), "active"
+        )
 
     def __contains__(self, key: object) -> bool:
         return key in self._place_of
@@ -94,9 +96,6 @@ class SeriesTable:
         checked = tuple(key for place, key in enumerate(self.keys) if place in change.new)
         self._keep_unchecked(set(checked))
         self._on_checked(checked)
-
-    def _hear_cursor(self, change: Any) -> None:
-        self._on_cursor(None if change.new is None else self.keys[change.new])
 
 
 def _rows(outcomes_of: Callable[[str], Counter[Outcome]]) -> RecordSource[SeriesFound]:

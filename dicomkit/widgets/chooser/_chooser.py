@@ -77,7 +77,7 @@ class SourceChooser(ClosesLayout, VBox):  # type: ignore[misc]  # ipywidgets is 
         self._listing: Listing
         self._list()
         self._table.observe(self._on_checked, "checked")
-        self.observe(self._on_folder, "folder")
+        self.observe(lambda _change: self.refresh(), "folder")
         self.observe(self._on_selected, "selected")
 
     def refresh(self) -> None:
@@ -111,9 +111,6 @@ class SourceChooser(ClosesLayout, VBox):  # type: ignore[misc]  # ipywidgets is 
         if not os.path.isdir(path):  # noqa: PTH112 - a Path raises for a NUL in it
             raise t.TraitError(f"{shown_name(str(path))} is no folder, or cannot be seen; name a folder")
         return path
-
-    def _on_folder(self, _change: object) -> None:
-        self.refresh()
 
     def _list(self) -> None:
         self._listing = Listing(self.folder, self._on_listing, self._on_look)

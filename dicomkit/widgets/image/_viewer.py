@@ -12,7 +12,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import anywidget
 import traitlets as t
 
 from dicomkit.errors import UnreadableError
@@ -28,7 +27,8 @@ from dicomkit.preview import (
     sweeps,
     to_8bit,
 )
-from dicomkit.widgets._assets import javascript, stylesheet
+from dicomkit.widgets._assets import javascript
+from dicomkit.widgets._widget import MessageWidget
 from dicomkit.widgets.image._answers import Notice, message_of, shown_of, size_of, window_message
 from dicomkit.widgets.image._sources import load, series_from
 
@@ -51,7 +51,7 @@ _RANGE_PER_FRAME = ("PT", "NM")  # uptake differs from slice to slice, and peopl
 _LOOK = ("window_center", "window_width", "window_function", "voi_lut")
 
 
-class ImageViewer(anywidget.AnyWidget):
+class ImageViewer(MessageWidget):
     """A viewer for one object or several, in a notebook; every control is a trait, observable from Python.
 
     Parameters
@@ -101,10 +101,9 @@ class ImageViewer(anywidget.AnyWidget):
     """
 
     _esm = javascript(
-        *("elements.js", "keys.js", "kernel.js", "image/pixels.js", "image/store.js", "image/tiles.js"),
+        *("image/pixels.js", "image/store.js", "image/tiles.js"),
         *("image/documents.js", "image/stage.js", "image/keys.js", "image/image.js"),
     )
-    _css = stylesheet()
 
     series = t.Int(0).tag(sync=True)
     series_count = t.Int(1).tag(sync=True)
@@ -138,7 +137,6 @@ class ImageViewer(anywidget.AnyWidget):
         self.observe(self._turn_to_series, "series")
         self.observe(self._follow, ["frame", "automatic", "range_per_frame", "playing"])
         self.observe(self._choose, list(_LOOK))
-        self.on_msg(self._answer)
         try:
             for name, value in traits.items():
                 setattr(self, name, value)
@@ -230,10 +228,8 @@ class ImageViewer(anywidget.AnyWidget):
             tables, count = _tables(self._vois), len(voi.entries)
             if voi not in tables:
                 raise ValueError(f"the VOI LUT is none of the {len(tables)} that this frame has")
-            number, voi = (
-                tables.index(voi),
-                Window(voi.first + count / 2, count),
-            )  # all that it has an entry for
+            # Over all that it has an entry for.
+            number, voi = tables.index(voi), Window(voi.first + count / 2, count)
         with self.hold_trait_notifications():
             self.voi_lut, self.window_function = number, voi.function
             self.window_center, self.window_width = float(voi.center), float(voi.width)
@@ -242,14 +238,10 @@ class ImageViewer(anywidget.AnyWidget):
         """Free data sets, frames, observers and models; the view goes, too."""
         if self.comm is None:  # closed before, or never opened: its source was refused
             return
-        self.on_msg(self._answer, remove=True)
-        self.unobserve_all()
         self._series = ()
         self._shown.clear()
         self._load.cache_clear()
-        layout = self.layout
         super().close()
-        layout.close()
 
     def __repr__(self) -> str:
         return f"<ImageViewer: {self.series_count} series, {self.frame_count} frames>"
@@ -335,20 +327,20 @@ class ImageViewer(anywidget.AnyWidget):
         if not self._follows:
             super().send_state(key)
 
-    def _answer(self, _widget: object, content: Any, _buffers: object) -> None:
-        """Answer a custom message; one that is not ours, or asks for what is not there, is passed over."""
-        kind = content.get("kind") if isinstance(content, dict) else None
-        if kind == "hello":
-            listing = [{"name": one.name, "frames": len(one.slices)} for one in self._series]
-            self.send({"kind": "series", "series": listing})
-        elif kind == "frame":
-            series, index = content.get("series"), content.get("index")
-            is_there = isinstance(series, int) and isinstance(index, int) and 0 <= series < len(self._series)
-            if is_there and 0 <= index < self._count_of(series):
-                message, buffers = message_of(self._at(series, index))
-                if span := self._spans.get(series):
-                    message["range"] = window_message(spanning(*span))
-                self.send({**message, "series": series, "index": index}, buffers)
+    def _hear_hello(self, _content: object) -> None:
+        listing = [{"name": one.name, "frames": len(one.slices)} for one in self._series]
+        self.send({"kind": "series", "series": listing})
+
+    def _hear_frame(self, content: dict[str, Any]) -> None:
+        """Answer with a frame; one that is not there is passed over."""
+        series, index = content.get("series"), content.get("index")
+        if not isinstance(series, int) or not isinstance(index, int) or not 0 <= series < len(self._series):
+            return
+        if 0 <= index < self._count_of(series):
+            message, buffers = message_of(self._at(series, index))
+            if span := self._spans.get(series):
+                message["range"] = window_message(spanning(*span))
+            self.send({**message, "series": series, "index": index}, buffers)
 
     # What is kept
 
