@@ -38,10 +38,7 @@ def lowered(wanted: int, fitting: int, limit: int | None) -> str:
 
 
 def associations_that_fit(wanted: int) -> tuple[int, int | None]:
-    """Return how many of these associations the limit on descriptors allows, at least one, and that limit.
-
-    The limit is None where there is none or the system does not tell.
-    """
+    """Return how many of these the limit on descriptors allows, at least one, and that limit if there is one."""
     if wanted == 1:
         return wanted, None
     try:

@@ -40,9 +40,8 @@ def load_setting(path: str) -> tuple[DicomSenderSetting, str]:
 
 
 def usable_setting(options: argparse.Namespace, console: Console) -> DicomSenderSetting:
-    """The setting that a command was given, with the options that replace its fields; its warnings are said.
-
-    May raise WrongUsage.
+    """The setting of a command, with the options that replace its fields; says its warnings, may raise
+    WrongUsage.
     """
     setting, text = load_setting(options.setting)
     overrides = overrides_of(options)

@@ -58,10 +58,7 @@ def put(lines: Sequence[str]) -> None:
 
 
 def forget(stream: IO[str]) -> None:
-    """Let what is written to a stream from here on go nowhere, for a reader that has gone.
-
-    What is still buffered is flushed when the process ends, and a failure then would change its exit status.
-    """
+    """Let what is written to a stream from here on go nowhere, so that a reader that has gone is no failure."""
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, stream.fileno())
     os.close(null)

@@ -96,9 +96,8 @@ class LedgerWriter:
             raise
 
     def list_stored(self) -> None:
-        """Have the list of what is stored, by UID, reach to the newest row. May raise LedgerError.
-
-        Before a batch begins: while it is sent the list is not kept up.
+        """Have the list of what is stored reach to the newest row, before a batch begins. May raise
+        LedgerError.
         """
         with named(self.path), transaction(self._connection):
             self._connection.execute(_LIST)

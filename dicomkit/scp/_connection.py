@@ -449,9 +449,8 @@ class Connection:
         self._leave(p.encode_abort(_PROVIDER, reason))
 
     def _leave(self, last_words: bytes) -> NoReturn:
-        """Say something, close our direction, and read the peer out.
-
-        Closing with unread data would reset the connection, and the peer might never see the last words.
+        """Say something, close our direction, and read the peer out: unread data would make the close a
+        reset.
         """
         self._sock.sendall(last_words)
         socket.socket.shutdown(self._sock, socket.SHUT_WR)

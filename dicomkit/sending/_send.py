@@ -86,10 +86,7 @@ def send(
 
 
 def _send_instance(instance: Instance, row: RowMaker, looks: int) -> SendResult:
-    """Send it over an association of its own; another one where it turns out to be of another kind meanwhile.
-
-    `UnreadableError` when it changed, and cannot be sent as it is now: nothing of it was sent.
-    """
+    """Send it over an association of its own; UnreadableError when it changed, and nothing of it was sent."""
     from dicomkit.sources.second_look import look_again
 
     if not is_settled(instance):

@@ -129,10 +129,7 @@ def decode_json(data: bytes) -> str:
 
 
 def encode_value(value: object, *, allow_nan: bool = False) -> str:
-    """`value` as JSON text on one line, non-ASCII characters readable (`allow_nan` is for messages only).
-
-    TypeError or ValueError where JSON has no such value: an object of another kind, NaN, an infinity, a cycle.
-    """
+    """`value` as readable JSON on one line; TypeError or ValueError where JSON has no such value."""
     return escape_surrogates(json.dumps(value, ensure_ascii=False, allow_nan=allow_nan, default=_plain))
 
 

@@ -35,10 +35,7 @@ _OF_THE_VIEWER = ["series", "frame", "playing"]
 
 
 class LookStep(ClosesLayout, VBox):  # type: ignore[misc]  # ipywidgets is not typed
-    """Shows a series of what a batch panel found: the one with the cursor there, or that is chosen here, or the first.
-
-    `viewer` has the series, and `browser` the instance whose frame is shown, when that has stayed for a moment.
-    """
+    """Shows a series of what a batch panel found in `viewer`, and the tags of its current frame in `browser`."""
 
     viewer = t.Instance(ImageViewer, allow_none=True, read_only=True)
     browser = t.Instance(TagBrowser, allow_none=True, read_only=True)

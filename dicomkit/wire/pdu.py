@@ -360,10 +360,7 @@ def encode_command(*elements: tuple[int, bytes]) -> bytes:
 
 
 def next_pdu(data: bytes | bytearray) -> tuple[Pdu, int] | None:
-    """The first PDU in `data` and how many bytes it took, or None while it is incomplete.
-
-    ProtocolError where the bytes cannot become a PDU that a requestor may receive.
-    """
+    """The first PDU in `data` and its size, None while it is incomplete; ProtocolError for what can be none."""
     if not data:
         return None
     kind = data[0]

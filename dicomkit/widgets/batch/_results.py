@@ -42,10 +42,7 @@ class Attempts:
 
 
 class BatchResults(RecordSource[Attempts]):
-    """A row for each task, counted by the series in which its instance was found, whatever that turns out to be.
-
-    They belong to a batch, and stay when a table of them is closed.
-    """
+    """A row for each task, counted by series; it belongs to a batch, and stays when a table of it is closed."""
 
     def __init__(self) -> None:
         super().__init__(

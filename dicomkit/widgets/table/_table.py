@@ -94,10 +94,7 @@ class Rows(MessageWidget):
         return self._lock
 
     def changed(self) -> None:
-        """Show what the source holds now; from any thread, and as often as you like.
-
-        The browser hears of it at most five times a second, and of the last change for certain.
-        """
+        """Show what the source holds now, at most five times a second; from any thread."""
         self._ticker.wake()
 
     def close(self) -> None:
