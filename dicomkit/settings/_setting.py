@@ -92,7 +92,7 @@ class DicomSenderSetting(SettingValues):
         ------
         SettingError
             When it is not JSON (the problem has line and column, and so has the `JsonFault` that is its cause), not
-            a DicomSenderSetting, or has values that its fields do not take; `locate` tells where those are written.
+            a DicomSenderSetting, or has values that its fields do not take.
         """
         try:
             document = JsonDocument.parse(decode_json(text) if isinstance(text, bytes) else text)

@@ -24,12 +24,8 @@ class Allowed:
     reason: str  # with the section of the standard
     when: When = "value"
     tags: tuple[int, ...] = ()
-    changes: tuple[str, ...] = (
-        "changed",
-        "extended",
-        "missing",
-        "added",
-    )  # extended: it keeps the text that was there
+    # extended: it keeps the text that was there
+    changes: tuple[str, ...] = ("changed", "extended", "missing", "added")
     words: str = ""  # how the verdict says it, which then names the elements; empty where it is not mentioned
 
 

@@ -17,8 +17,7 @@ from ipywidgets import HBox, Layout, VBox  # type: ignore[import-untyped]
 from dicomkit._support.quantities import counted
 from dicomkit.errors import UnreadableError
 from dicomkit.sources import Instance
-from dicomkit.widgets._bar import Note
-from dicomkit.widgets._step_bar import StepBar, StepChoice, StepState
+from dicomkit.widgets._bar import Note, StepBar, StepChoice, StepState
 from dicomkit.widgets._ticker import Ticker
 from dicomkit.widgets._widget import ClosesLayout
 from dicomkit.widgets.batch import UNREADABLE, SeriesFound

@@ -14,8 +14,7 @@ from ipywidgets import Layout, VBox  # type: ignore[import-untyped]
 from dicomkit.scp import LocalSCP
 from dicomkit.settings import DicomSenderSetting
 from dicomkit.widgets._app_look import LookStep
-from dicomkit.widgets._bar import Button, Note
-from dicomkit.widgets._step_bar import StepBar, StepState
+from dicomkit.widgets._bar import Button, Note, StepBar, StepState
 from dicomkit.widgets._widget import ClosesLayout
 from dicomkit.widgets.batch import BatchPanel, refuse_strange_options, running_jobs
 from dicomkit.widgets.chooser import SourceChooser

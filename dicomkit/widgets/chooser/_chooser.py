@@ -16,8 +16,7 @@ import traitlets as t
 from ipywidgets import Layout, VBox  # type: ignore[import-untyped]
 
 from dicomkit._support.quantities import counted
-from dicomkit.widgets._bar import Button, Note
-from dicomkit.widgets._step_bar import StepBar, StepField, StepState
+from dicomkit.widgets._bar import Button, Note, StepBar, StepField, StepState
 from dicomkit.widgets._ticker import Ticker
 from dicomkit.widgets._widget import ClosesLayout
 from dicomkit.widgets.chooser._listing import FolderRows, Listing, shown_name
