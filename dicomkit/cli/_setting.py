@@ -40,9 +40,7 @@ def load_setting(path: str) -> tuple[DicomSenderSetting, str]:
 
 
 def usable_setting(options: argparse.Namespace, console: Console) -> DicomSenderSetting:
-    """The setting of a command, with the options that replace its fields; says its warnings, may raise
-    WrongUsage.
-    """
+    """The setting of a command with what its options replace; says its warnings, may raise WrongUsage."""
     setting, text = load_setting(options.setting)
     overrides = overrides_of(options)
     try:

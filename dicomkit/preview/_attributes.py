@@ -219,10 +219,11 @@ def lookup_table(item: Dataset, dataset: Dataset, *, inputs_signed: bool) -> Loo
 
 
 def descriptor_of(value: object, dataset: Dataset, *, signed: bool) -> tuple[int, int, int]:
-    """Return number of entries, first input, and bits of an entry, that a LUT descriptor says; else ValueError.
+    """Return what a LUT descriptor says: number of entries, first input, and bits of an entry; else
+    ValueError.
 
-    Three words of 16 bits, whatever VR they were written with: the first is a count and never negative, the second
-    is signed where the inputs are (PS3.3 C.7.6.3.1.5, C.11.1.1, C.11.2.1.1).
+    Three words, whatever VR they were written with; the second is signed where the inputs are (PS3.3
+    C.11.1.1).
     """
     if isinstance(value, (bytes, bytearray)):  # of a VR that pydicom could not tell
         order = "<u2" if is_little_endian(dataset) else ">u2"

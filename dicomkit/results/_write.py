@@ -258,11 +258,11 @@ class _WholeWrites:
 
 
 class _ParquetSink:
-    """Rows as row groups of a Parquet file, with room kept on the disk for what makes it readable.
+    """Rows as row groups of a Parquet file, which can be read by its footer alone, and that comes last.
 
-    A Parquet file can be read by its footer alone, which comes last, and the writer cannot take back a row group of
-    which the disk took only a part. So the room for a group and for the footer after it is taken by zeros first: when
-    the disk has no more, the groups before and their footer still find theirs.
+    The writer cannot take back a row group of which the disk took only a part. So the room for a group and
+    for the footer after it is taken by zeros first: when the disk has no more, the groups before and their
+    footer still find theirs.
     """
 
     rows_at_once = _ROW_GROUP_ROWS

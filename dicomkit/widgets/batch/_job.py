@@ -43,10 +43,8 @@ class Pace:
 
 
 class Origin:
-    """A setting and sources; equal to another with an equal setting and the same sources.
-
-    Sources are the same by name where they are paths, else as objects. The Id of a setting does not count: a cell that
-    makes one makes another Id each time it runs.
+    """A setting (whose Id does not count) and sources; equal to another with the same: by path, else as
+    objects.
     """
 
     def __init__(self, setting: DicomSenderSetting, sources: object) -> None:
