@@ -9,8 +9,6 @@ from __future__ import annotations
 import errno
 import os
 
-__all__ = ["NO_DESCRIPTOR", "associations_that_fit", "has_room", "is_shortage", "lowered"]
-
 NO_DESCRIPTOR = "no file descriptor was free; raise the limit (ulimit -n), or keep fewer files open beside"
 
 PER_ASSOCIATION = 4

@@ -7,8 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["OWNER_ONLY", "as_draft", "for_owner", "give_name", "save_whole"]
-
 OWNER_ONLY = 0o600
 
 
