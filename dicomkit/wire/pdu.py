@@ -228,6 +228,7 @@ def encode_associate_request(
     calling_aet: str,
     called_aet: str,
     contexts: Sequence[ProposedContext],
+    max_pdu: int = MAX_ANNOUNCED_PDU,
     identity: UserIdentity | None = None,
 ) -> bytes:
     """A-ASSOCIATE-RQ, PS3.8 section 9.3.2, with a user identity (PS3.7 D.3.3.7) if there is one."""
@@ -242,7 +243,7 @@ def encode_associate_request(
         for syntax in context.transfer_syntaxes:
             sub_items += encode_item(0x40, syntax.encode("ascii"))
         body += encode_item(0x20, bytes([context.id, 0, 0, 0]) + sub_items)
-    user_information = encode_item(0x51, MAX_ANNOUNCED_PDU.to_bytes(4, "big"))
+    user_information = encode_item(0x51, max_pdu.to_bytes(4, "big"))
     user_information += encode_item(0x52, IMPLEMENTATION_CLASS_UID.encode("ascii"))
     user_information += encode_item(0x55, IMPLEMENTATION_VERSION_NAME.encode("ascii"))
     if identity is not None:
