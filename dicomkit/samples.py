@@ -105,10 +105,7 @@ def _shipped(name: str) -> Path:
 
 
 def _copy(name: str, folder: str | os.PathLike[str]) -> list[Path]:
-    """Copy content alone: where the package is read-only, the copy is still the user's own.
-
-    Each file is read before it is written, so a folder may be written onto itself.
-    """
+    """Copy content alone, each file read before it is written: a read-only package, or onto itself."""
     source = _shipped(name)
     written = []
     for path in sorted(path for path in source.rglob("*") if path.is_file()):

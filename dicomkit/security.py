@@ -34,20 +34,12 @@ _PRIVATE_KEY = b"PRIVATE KEY-----"  # PKCS #8, and the older RSA and EC ones
 
 
 class TlsClient(Frozen, hidden=("context", "has_certificate", "has_ca_file")):
-    """What a requestor needs for its handshakes: made once of `TlsOptions`, used for every association.
-
-    Attributes
-    ----------
-    server_name : str
-        What the peer's certificate must be made out to.
-    has_certificate, has_ca_file : bool
-        Whether we can show a client certificate, and whether the trusted CAs were given rather than the system's.
-    """
+    """What a requestor needs for its handshakes: made once of `TlsOptions`, used for every association."""
 
     context: ssl.SSLContext
-    server_name: str
-    has_certificate: bool
-    has_ca_file: bool
+    server_name: str  # what the peer's certificate must be made out to
+    has_certificate: bool  # whether we can show one
+    has_ca_file: bool  # whether the trusted CAs were given, rather than the system's
 
 
 class TlsOptions(Frozen, kw_only=True):

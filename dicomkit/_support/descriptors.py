@@ -9,8 +9,6 @@ from __future__ import annotations
 import errno
 import os
 
-__all__ = ["NO_DESCRIPTOR", "associations_that_fit", "has_room", "is_shortage", "lowered"]
-
 NO_DESCRIPTOR = "no file descriptor was free; raise the limit (ulimit -n), or keep fewer files open beside"
 
 PER_ASSOCIATION = 4
@@ -38,10 +36,7 @@ def lowered(wanted: int, fitting: int, limit: int | None) -> str:
 
 
 def associations_that_fit(wanted: int) -> tuple[int, int | None]:
-    """Return how many of these associations the limit on descriptors allows, at least one, and that limit.
-
-    The limit is None where there is none or the system does not tell.
-    """
+    """Return how many of these the limit on descriptors allows, at least one, and that limit if there is one."""
     if wanted == 1:
         return wanted, None
     try:

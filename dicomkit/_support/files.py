@@ -7,8 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["OWNER_ONLY", "as_draft", "for_owner", "give_name", "save_whole"]
-
 OWNER_ONLY = 0o600
 
 
@@ -40,9 +38,8 @@ def give_name(draft: Path, path: Path) -> None:
 
 
 def save_whole(path: Path, data: bytes, *, is_private: bool = False, overwrite: bool = True) -> None:
-    """Write a file, which is there as a whole or as it was before; what it replaces lends it its permissions.
-
-    Raises FileExistsError without `overwrite`, and OSError, which names the file.
+    """Write a file as a whole, with the permissions of what it replaces; OSError names the file and no
+    folder.
     """
     try:
         with as_draft(path) as draft:

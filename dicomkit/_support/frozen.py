@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from dataclasses import Field
     from typing import ClassVar, Self
 
-__all__ = ["Frozen"]
-
 
 @dataclass_transform(frozen_default=True)
 class _FrozenType(type):

@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
-__all__ = ["Marked", "as_text", "facts_table", "marked", "note", "rows_table", "shown"]
-
 # The mark says by its shape what it says by its colour. JupyterLab's colours, or what stands out from white and black.
 _MARKS = {
     "good": ("\u25cf", "var(--jp-success-color1, #2f9e6e)"),

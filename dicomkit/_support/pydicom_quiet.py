@@ -11,8 +11,6 @@ import threading
 import warnings
 from typing import Final
 
-__all__ = ["PYDICOM_QUIET"]
-
 
 class _Quiet:
     """A context that any number of threads may be in at once, also within one another."""

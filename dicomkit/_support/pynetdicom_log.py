@@ -16,8 +16,6 @@ from pynetdicom._handlers import standard_pdu_recv_handler, standard_pdu_sent_ha
 from pynetdicom.pdu import A_ASSOCIATE_RQ
 from pynetdicom.pdu_items import UserIdentitySubItemRQ
 
-__all__ = ["WITHOUT_SECRETS"]
-
 
 def _without_secrets(handler: Callable[[evt.Event], object]) -> Callable[[evt.Event], object]:
     return lambda event: handler(_without_identity(event))

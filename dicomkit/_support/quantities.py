@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-__all__ = ["counted", "in_bytes", "in_time"]
-
 
 def counted(count: int, noun: str) -> str:
     """``1 file``, ``3 files``, ``12,000 files``."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-__all__ = ["EXIT_INTERRUPTED", "EXIT_NOT_OK", "EXIT_OK", "EXIT_USAGE", "WrongUsage"]
-
 EXIT_OK = 0
 EXIT_NOT_OK = 1
 EXIT_USAGE = 2

@@ -15,8 +15,6 @@ from dicomkit.batch import BatchControl
 from dicomkit.cli._exit import EXIT_INTERRUPTED
 from dicomkit.cli._terminal import Console
 
-__all__ = ["Interruptible"]
-
 _LINES = (
     "interrupted: finishing what is under way; Ctrl-C again aborts it",
     "interrupted again: aborting what is under way",

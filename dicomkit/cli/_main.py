@@ -19,8 +19,6 @@ from dicomkit.cli._exit import EXIT_INTERRUPTED, EXIT_NOT_OK, EXIT_USAGE, WrongU
 from dicomkit.cli._options import COMMANDS, EXIT_STATUS, Formatter
 from dicomkit.cli._terminal import Console, forget, open_nowhere
 
-__all__ = ["main", "new_parser", "process"]
-
 _ANSWERED_AT_ONCE = ("-h", "--help", "--version")
 
 
@@ -60,9 +58,8 @@ def process() -> NoReturn:
 
 
 def new_parser(first: str | None = None) -> argparse.ArgumentParser:
-    """The parser of all subcommands; `run` of what it returns carries the command out.
-
-    Where the first argument is known, what it makes superfluous is left out, to save its time.
+    """The parser of all subcommands; of the others than `first`, if that is one, only what it takes to name
+    them.
     """
     parser = argparse.ArgumentParser(
         prog="dicomkit",

@@ -12,8 +12,6 @@ from dicomkit.events import AssociationClosed, AssociationOpened, Event, RowAdde
 from dicomkit.results import SendResult
 from dicomkit.wire.pdu import CONTEXT_ACCEPTED, CONTEXT_RESULTS
 
-__all__ = ["lines_of"]
-
 
 def lines_of(event: Event) -> list[str]:
     """An event in words; nothing for one that says nothing of the negotiation."""

@@ -12,8 +12,6 @@ from typing import Any, Literal
 
 from dicomkit.cli._terminal import columns
 
-__all__ = ["COMMANDS", "EXIT_STATUS", "Formatter"]
-
 _LAB_FOLDER = "dicomkit-notebooks"
 _DICOM_PORT = 11112  # the registered port that needs no privilege (PS3.8 section 9.1.1)
 

@@ -15,8 +15,6 @@ from dicomkit._support.quantities import in_time
 from dicomkit.cli._terminal import Console, columns, printable
 from dicomkit.events import Event, RowAdded, Scanned, Sending, Waiting
 
-__all__ = ["Progress", "Tally"]
-
 _REDRAW_SECONDS = 0.1
 _SHOWN_SILENCE_SECONDS = 2.0  # of the peer, and worth saying
 _BAR_CHARACTERS = 24

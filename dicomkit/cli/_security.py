@@ -18,8 +18,6 @@ from dicomkit.errors import SecurityError
 if TYPE_CHECKING:
     from dicomkit.security import TlsOptions, UserIdentity
 
-__all__ = ["receiver_security_of", "security_of"]
-
 _FLAG_OF_OPTION = {
     "ca_file": "--ca",
     "cert_file": "--cert",

@@ -11,8 +11,6 @@ from dicomkit.cli._terminal import Console
 from dicomkit.errors import Problem, SettingError
 from dicomkit.settings import DicomSenderSetting, JsonFault, decode_json, locator
 
-__all__ = ["load_setting", "of_option", "overrides_of", "usable_setting"]
-
 _FIELD_OF_OPTION = {
     "host": "RemoteHost",
     "port": "RemotePort",
@@ -42,10 +40,7 @@ def load_setting(path: str) -> tuple[DicomSenderSetting, str]:
 
 
 def usable_setting(options: argparse.Namespace, console: Console) -> DicomSenderSetting:
-    """The setting that a command was given, with the options that replace its fields; its warnings are said.
-
-    May raise WrongUsage.
-    """
+    """The setting of a command with what its options replace; says its warnings, may raise WrongUsage."""
     setting, text = load_setting(options.setting)
     overrides = overrides_of(options)
     try:

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from dicomkit.batch import Batch
     from dicomkit.sources import PassedOver
 
-__all__ = ["Causes", "colour_of", "summary_lines"]
-
 _SOURCES_SHOWN = 3
 _CAUSES_KEPT = 50
 

@@ -11,8 +11,6 @@ from collections.abc import Iterable, Sequence
 from threading import Lock
 from typing import IO, TextIO
 
-__all__ = ["Console", "Page", "columns", "forget", "open_nowhere", "printable", "put", "table"]
-
 _USUAL_COLUMNS = 80
 _LEAST_COLUMNS = 40  # below this, wrapping does more harm than a long line
 
@@ -60,10 +58,7 @@ def put(lines: Sequence[str]) -> None:
 
 
 def forget(stream: IO[str]) -> None:
-    """Let what is written to a stream from here on go nowhere, for a reader that has gone.
-
-    What is still buffered is flushed when the process ends, and a failure then would change its exit status.
-    """
+    """Let what is written to a stream from here on go nowhere, so that a reader that has gone is no failure."""
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, stream.fileno())
     os.close(null)

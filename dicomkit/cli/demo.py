@@ -18,8 +18,6 @@ from dicomkit.results import Outcome, SendResult
 from dicomkit.samples import sample_folder, sample_settings
 from dicomkit.scp import LocalSCP, RefuseClass
 
-__all__ = ["run"]
-
 _ENCAPSULATED_PDF_STORAGE = "1.2.840.10008.5.1.4.1.1.104.1"  # PS3.4 Table B.5-1
 
 

@@ -11,8 +11,6 @@ from dicomkit.cli._summary import colour_of
 from dicomkit.cli._terminal import Console, Page
 from dicomkit.sending import echo
 
-__all__ = ["run"]
-
 
 def run(options: argparse.Namespace) -> int:
     """Print whether the peer answers, and if not, why."""

@@ -14,8 +14,6 @@ from dicomkit.settings import encode_value, locator
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["run"]
-
 _COLOUR_OF = {"error": "bad", "warning": "warning", "info": "strong"}
 
 

@@ -18,8 +18,6 @@ from dicomkit.cli._exit import EXIT_NOT_OK, EXIT_OK, WrongUsage
 from dicomkit.cli._terminal import printable
 from dicomkit.errors import MissingExtraError
 
-__all__ = ["run", "notebooks_folder", "copy_notebooks"]
-
 _FIRST = "01_explore_and_send.ipynb"
 # All of the lab extra that the notebooks cannot do without.
 _NEEDED = ("jupyterlab", "anywidget", "ipywidgets", "matplotlib", "pyarrow")

@@ -11,8 +11,6 @@ from dicomkit.cli._terminal import printable
 from dicomkit.errors import SettingError
 from dicomkit.settings import DicomSenderSetting
 
-__all__ = ["run"]
-
 
 def run(options: argparse.Namespace) -> int:
     """Print a new setting, or write it to a file that is not there yet."""

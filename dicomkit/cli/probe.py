@@ -15,8 +15,6 @@ from dicomkit.sending import probe
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["run"]
-
 _CLASSES_SHOWN = 12
 
 
@@ -51,10 +49,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _alike(frame: pd.DataFrame) -> list[tuple[list[str], list[str], dict[str, list[str]]]]:
-    """SOP classes of the same answers, with the syntaxes that are taken and, by reason, that are not.
-
-    The largest group comes first.
-    """
+    """SOP classes of the same answers, the most first: what is taken and, by reason, what is not."""
     groups: dict[str, tuple[list[str], list[str], dict[str, list[str]]]] = {}
     for name, rows in frame.groupby("sop_class_name", sort=False):
         taken = list(rows.loc[rows["accepted"], "transfer_syntax_name"])

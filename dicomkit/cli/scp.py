@@ -17,8 +17,6 @@ from dicomkit.cli._terminal import printable
 from dicomkit.dictionary.uids import uid_name
 from dicomkit.scp import Fault
 
-__all__ = ["run", "parse_fault", "fault_lines"]
-
 _NUMBER = re.compile(r"[0-9]+|[0-9]+\.[0-9]+|0[xX][0-9A-Fa-f]+")
 
 FAULTS: dict[str, type[Fault]] = {

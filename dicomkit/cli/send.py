@@ -19,8 +19,6 @@ from dicomkit.cli._terminal import Console, Page, printable, put
 from dicomkit.errors import LedgerError, MissingExtraError
 from dicomkit.events import Event
 
-__all__ = ["run"]
-
 # The options that are parameters of `send_batch`, too.
 _PASSED_ON = (
     *("associations", "retries", "give_up_after", "results", "ledger", "resume", "transcode", "pack_pdv"),

@@ -5,8 +5,6 @@ As text, of which `known_vrs` makes a dictionary in two milliseconds. The tests 
 
 from __future__ import annotations
 
-__all__ = ["TAGS"]
-
 # By value representation, the tags: a group and its elements.
 TAGS: dict[str, str] = {
     "AE": """

@@ -29,19 +29,9 @@ _WITHOUT_SEGMENT = frozenset((0x01, *range(0xD0, 0xD9)))
 
 
 def marker_segments(stream: bytes, begin: int = 0) -> list[tuple[int, bytes]]:
-    """Return the markers of a code stream with their segments, up to the first scan or tile, as far as they go.
+    """Return the second byte of each marker from `begin` (SOI, SOC), and its segment, length included.
 
-    Parameters
-    ----------
-    stream : bytes
-        As much of it as there is.
-    begin : int
-        Where its first marker (SOI, SOC) is.
-
-    Returns
-    -------
-    list of (int, bytes)
-        The second byte of each marker, and its segment, which begins with its two bytes of length.
+    As far as the stream goes, up to the first scan or tile.
     """
     found = []
     position = begin + 2

@@ -84,18 +84,10 @@ def _action_of_tag() -> dict[int, str]:
 
 
 def profile_action(tag: int) -> str | None:
-    """Return what the basic profile does with an attribute, or None when it keeps it.
+    """Return what the basic profile does with an attribute (PS3.15 Table E.1-1), or None when it keeps it.
 
-    Parameters
-    ----------
-    tag : int
-        Group in the upper 16 bits, element in the lower.
-
-    Returns
-    -------
-    str or None
-        ``"X"`` remove, ``"Z"`` leave empty or with a dummy, ``"D"`` a dummy value, ``"U"`` another UID, or several
-        of them with slashes, as in PS3.15 Table E.1-1.
+    ``"X"`` remove, ``"Z"`` leave empty or with a dummy, ``"D"`` a dummy value, ``"U"`` another UID; or
+    several with slashes.
     """
     group, element = tag >> 16, tag & 0xFFFF
     if group & 1 or group in _CURVE_GROUPS:

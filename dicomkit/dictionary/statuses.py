@@ -172,18 +172,11 @@ _QUERY_STATUSES: dict[int, str] = {
 
 
 def status_category(status: int) -> str:
-    """Return the class of a status (PS3.7 Annex C), as it counts for a C-STORE.
+    """Return how a status counts for a C-STORE (PS3.7 Annex C): ``"Success"``, ``"Warning"`` (stored),
+    ``"Failure"``.
 
-    Parameters
-    ----------
-    status : int
-        Status (0000,0900) of the response.
-
-    Returns
-    -------
-    str
-        ``"Success"``, ``"Warning"`` (the instance is stored) or ``"Failure"``. Cancel, pending and codes that
-        the standard does not give are failures: after them nothing says that the instance is stored.
+    Cancel, pending and codes that the standard does not give are failures: nothing says that the instance is
+    stored.
     """
     if status == SUCCESS:
         return "Success"
@@ -193,42 +186,19 @@ def status_category(status: int) -> str:
 
 
 def status_meaning(status: int) -> str:
-    """Return what a status says, in the words of PS3.4 Table B.2-1 or PS3.7 Annex C.
-
-    Parameters
-    ----------
-    status : int
-        Status (0000,0900) of the response.
-
-    Returns
-    -------
-    str
-        ``"Refused: Out of Resources"``, for one; ``"not a C-STORE status"`` for what is in neither.
-    """
+    """Return what a status says in PS3.4 Table B.2-1 or PS3.7 Annex C, or that it is no C-STORE status."""
     return _meaning_and_remedy(status)[0]
 
 
 def query_status_meaning(status: int) -> str:
-    """Return what a status says of a query or retrieval, in the words of PS3.4 C.4, or else as `status_meaning`.
-
-    Parameters
-    ----------
-    status : int
-        Status (0000,0900) of the response.
-    """
+    """Return what a status says of a query or retrieval (PS3.4 C.4), or else as `status_meaning`."""
     if status & 0xF000 == 0xC000:
         return "Unable to process"
     return _QUERY_STATUSES.get(status) or status_meaning(status)
 
 
 def status_remedy(status: int) -> str:
-    """Return what a PACS engineer does upon a status: one sentence, or two.
-
-    Parameters
-    ----------
-    status : int
-        Status (0000,0900) of the response.
-    """
+    """Return what a PACS engineer does upon a status: one sentence, or two."""
     return _meaning_and_remedy(status)[1]
 
 

@@ -20,20 +20,6 @@ from dicomkit._support.files import OWNER_ONLY, as_draft, for_owner, give_name
 from dicomkit.errors import LedgerError, without_folder
 from dicomkit.ledger._schema import APPLICATION_ID, SCHEMA_VERSION, expect_tables, make_tables
 
-__all__ = [
-    "Watch",
-    "as_text",
-    "connect_for_reading",
-    "damaged",
-    "named",
-    "open_for_writing",
-    "open_log",
-    "reading",
-    "sync",
-    "transaction",
-    "writing",
-]
-
 # How long another process may hold the ledger before that is an error. Its groups take milliseconds.
 _BUSY_SECONDS = 30.0
 
@@ -68,10 +54,7 @@ def open_for_writing(path: Path) -> sqlite3.Connection:
 
 
 def open_log(path: Path) -> int:
-    """A descriptor of the write-ahead log, for `sync`; it is there as long as a connection is open.
-
-    Closing it takes no lock away (POSIX has it so for any descriptor of a file): SQLite locks other files.
-    """
+    """A descriptor of the write-ahead log, for `sync`; it is there as long as a connection is open."""
     return os.open(_wal_of(path), os.O_RDWR | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0))
 
 
@@ -273,11 +256,7 @@ def _is_empty(path: Path) -> bool:
 
 
 def _refuse_others(path: Path) -> None:
-    """Raise LedgerError, and leave the file as it is, when it is no ledger, or one of another version.
-
-    The first look takes no locks and makes no files beside it. The application ID is in the file from the first
-    commit on, so it is seen even while others are at work.
-    """
+    """Raise LedgerError, and leave the file as it is, when it is no ledger, or one of another version."""
     try:
         found = _look(path, "mode=ro&immutable=1")
     except sqlite3.DatabaseError as error:

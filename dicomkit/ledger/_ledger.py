@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
     from dicomkit.results import Row
 
-__all__ = ["Ledger", "Verdict", "read_rows", "VERIFICATION_COLUMNS"]
-
 Verified = Literal["yes", "no", "unknown"]
 
 VERIFICATION_COLUMNS = ("verified", "verified_by", "verified_at", "verify_detail", "transaction_uid")

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from dicomkit.sources import Instance
     from dicomkit.wire.socket import Peer
 
-__all__ = ["HELD", "Past", "Resume", "fingerprint"]
-
 HELD = "this peer stored it before"
 """How the `detail` of a row begins that was skipped because the ledger holds the instance as stored."""
 

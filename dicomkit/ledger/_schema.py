@@ -37,15 +37,6 @@ from dicomkit.results import COLUMN_OF, COLUMNS
 if TYPE_CHECKING:
     import sqlite3
 
-__all__ = [
-    "APPLICATION_ID",
-    "BATCH_COLUMNS",
-    "SCHEMA_VERSION",
-    "VALUE_COLUMNS",
-    "expect_tables",
-    "make_tables",
-]
-
 SCHEMA_VERSION = 3
 APPLICATION_ID = 0x44434B4C
 

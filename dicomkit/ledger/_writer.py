@@ -39,8 +39,6 @@ if TYPE_CHECKING:
     from dicomkit.results import Row, SendResult
     from dicomkit.settings import DicomSenderSetting
 
-__all__ = ["LedgerWriter", "GROUP_ROWS"]
-
 # How far the ledger may be behind the wire, when the process is killed: a group that is being committed and one that
 # comes together meanwhile make 200 rows, and a row waits 0.5 s at most for others.
 GROUP_ROWS = 100
@@ -72,21 +70,12 @@ _END = "UPDATE batches SET ended_at = ?, interrupted = ? WHERE number = ?"
 
 
 class LedgerWriter:
-    """A ledger, open for one batch; made where there is none. May raise LedgerError.
-
-    Attributes
-    ----------
-    trouble : str
-        What keeps rows from the ledger, in a sentence, and that for good; empty when nothing does. The rows that it
-        does not have are kept in memory then.
-    is_lost : bool
-        Whether it can no longer give the rows that it had, so that all of them that can be had are in memory.
-    """
+    """A ledger, open for one batch; made where there is none. May raise LedgerError."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
-        self.trouble = ""
-        self.is_lost = False
+        self.trouble = ""  # what keeps rows from the ledger, for good; those are kept in memory then
+        self.is_lost = False  # no longer gives the rows that it had: all that can be had are in memory
         self._batch_id = ""
         self._batch: int | None = None
         self._waiting: list[tuple[Row, str]] = []
@@ -107,9 +96,8 @@ class LedgerWriter:
             raise
 
     def list_stored(self) -> None:
-        """Have the list of what is stored, by UID, reach to the newest row. May raise LedgerError.
-
-        Before a batch begins: while it is sent the list is not kept up.
+        """Have the list of what is stored reach to the newest row, before a batch begins. May raise
+        LedgerError.
         """
         with named(self.path), transaction(self._connection):
             self._connection.execute(_LIST)

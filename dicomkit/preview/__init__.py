@@ -20,12 +20,11 @@ from dicomkit.preview._documents import (
     encapsulated_pdf,
     kind_of,
     read_waveforms,
-    waveforms,
     why_no_picture,
 )
 from dicomkit.preview._overlays import Overlay
 from dicomkit.preview._pictures import Colour, Grey, Picture, picture_of, to_8bit
-from dicomkit.preview._reports import ReportLine, read_report, report_lines
+from dicomkit.preview._reports import ReportLine, read_report
 from dicomkit.preview._series import SORTING_KEYWORDS, Series, Slice, series_of
 from dicomkit.preview._windows import (
     CT_WINDOWS,
@@ -34,13 +33,12 @@ from dicomkit.preview._windows import (
     Rescale,
     Voi,
     Window,
-    full_range,
     labels_of,
     spanning,
 )
 
 __all__ = ["Colour", "Grey", "Kind", "LookupTable", "Overlay", "Picture", "ReportLine", "Rescale", "Series"]
 __all__ += ["CT_WINDOWS", "SORTING_KEYWORDS", "Slice", "Voi", "WINDOW_FUNCTIONS", "Waveform", "Window"]
-__all__ += ["encapsulated_pdf", "frame_count", "frame_rate_of", "full_range", "kind_of", "labels_of"]
-__all__ += ["picture_of", "read_report", "read_waveforms", "report_lines", "series_of", "spanning", "sweeps"]
-__all__ += ["to_8bit", "waveforms", "why_no_picture"]
+__all__ += ["encapsulated_pdf", "frame_count", "frame_rate_of", "kind_of", "labels_of"]
+__all__ += ["picture_of", "read_report", "read_waveforms", "series_of", "spanning", "sweeps"]
+__all__ += ["to_8bit", "why_no_picture"]

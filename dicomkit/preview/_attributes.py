@@ -115,10 +115,8 @@ def unpacked(data: bytes, start: int, rows: int, columns: int) -> NDArray[np.uin
 
 
 def modality_of(dataset: Dataset, index: int) -> Modality:
-    """Return what makes modality values of a frame's stored values.
-
-    Stored values themselves are what is shown of XA and XRF images (PS3.3 C.8.7.1.1.2); and of a slope of 0, which
-    would leave nothing of them.
+    """Return what makes modality values of stored ones; nothing does for XA and XRF images (PS3.3
+    C.8.7.1.1.2).
     """
     if dataset.get("SOPClassUID") in _MODALITY_IS_NO_STEP:
         return Rescale()
@@ -221,10 +219,11 @@ def lookup_table(item: Dataset, dataset: Dataset, *, inputs_signed: bool) -> Loo
 
 
 def descriptor_of(value: object, dataset: Dataset, *, signed: bool) -> tuple[int, int, int]:
-    """Return number of entries, first input, and bits of an entry, that a LUT descriptor says; else ValueError.
+    """Return what a LUT descriptor says: number of entries, first input, and bits of an entry; else
+    ValueError.
 
-    Three words of 16 bits, whatever VR they were written with: the first is a count and never negative, the second
-    is signed where the inputs are (PS3.3 C.7.6.3.1.5, C.11.1.1, C.11.2.1.1).
+    Three words, whatever VR they were written with; the second is signed where the inputs are (PS3.3
+    C.11.1.1).
     """
     if isinstance(value, (bytes, bytearray)):  # of a VR that pydicom could not tell
         order = "<u2" if is_little_endian(dataset) else ">u2"
@@ -247,10 +246,7 @@ def words_of(item: Dataset, keyword: str, dataset: Dataset) -> bytes:
 
 
 def table_entries(item: Dataset, keyword: str, count: int, bits: int, dataset: Dataset) -> NDArray[np.uint16]:
-    """Return at most `count` entries of a table: words, or bytes, two to a word with the first in its low half.
-
-    ValueError where there are none.
-    """
+    """Return at most `count` entries of a table, each a word or a byte; ValueError where there are none."""
     data = words_of(item, keyword, dataset)
     words = np.frombuffer(data[: len(data) // 2 * 2], "<u2")
     # Entries of 8 bits may be packed two to a word, or not; so may those of a table that says more bits and has no
@@ -346,9 +342,8 @@ def pixel_aspect(dataset: Dataset, index: int) -> float:
 
 
 def _region_spacing(dataset: Dataset) -> list[float]:
-    """Return the spacing of rows and columns in the first region of ultrasound that is tissue in two dimensions.
-
-    Regions of other formats, such as M-mode and spectra, have time or velocity for an axis (PS3.3 C.8.5.5.1).
+    """Return the spacing of the first region of ultrasound that is tissue in two dimensions (PS3.3
+    C.8.5.5.1).
     """
     for region in dataset.get("SequenceOfUltrasoundRegions") or []:
         units = region.get("PhysicalUnitsXDirection"), region.get("PhysicalUnitsYDirection")

@@ -146,10 +146,8 @@ def palette_of(dataset: Dataset) -> tuple[Palette, list[str]]:
 
 
 def _bits_used(said: int, largest: int, *, is_whole: bool) -> int:
-    """Return of how many bits the entries of a palette are, which they know better than its descriptor.
-
-    Some writers say 16 bits and mean 8, or 12, and the other way round. The largest entry is that of all channels: one
-    channel may well be dark, and hardly a palette.
+    """Return of how many bits the entries of a palette are: some writers say 16 and mean 8 or 12, or the
+    reverse.
     """
     used = max(largest.bit_length(), _BYTE)
     if used > max(said, _BYTE):

@@ -211,11 +211,7 @@ def _decoded(decoder: Decoder, dataset: Dataset, index: int, file: Path | None, 
 
 
 def _bits_of(dataset: Dataset, coded: Codestream | None) -> Bits:
-    """Return where values lie in their words.
-
-    A High Bit that cannot be (below Bits Stored, or outside the word) is taken for what nearly every writer means: the
-    lowest bits. So is one above what a codestream has bits for, since its samples begin at the lowest.
-    """
+    """Return where values lie in their words; a High Bit that cannot be is taken to mean the lowest bits."""
     allocated = int(dataset.BitsAllocated)
     stored = int(dataset.get("BitsStored") or allocated)
     if not 1 <= stored <= allocated:

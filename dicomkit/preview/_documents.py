@@ -121,21 +121,6 @@ class Waveform:
         return replace(self, rate_hz=self.rate_hz * 2 / stretch, samples=ends.reshape(len(whole), -1))
 
 
-def waveforms(dataset: Dataset) -> list[Waveform]:
-    """Return the curves of a data set: the multiplex groups whose samples can be decoded.
-
-    Returns
-    -------
-    list of Waveform
-
-    Raises
-    ------
-    UnreadableError
-        None of them can.
-    """
-    return read_waveforms(dataset)[0]
-
-
 def read_waveforms(dataset: Dataset) -> tuple[list[Waveform], tuple[str, ...]]:
     """Return the curves of a data set, and for each group that is left out why it is.
 

@@ -32,10 +32,7 @@ class Overlay:
 
 
 def overlays_of(dataset: Dataset, index: int, pixels: Pixels) -> tuple[Overlay, ...]:
-    """Return the overlays of a frame; one that is cut off, has no size or is for other frames is left out.
-
-    Embedded overlays come from those bits of `pixels`, which are the frame, that are not stored (PS3.5 8.1.2).
-    """
+    """Return the overlays of a frame, embedded ones (PS3.5 8.1.2) from `pixels`; broken ones are left out."""
     there = {int(tag) >> 16 for tag in dataset.keys()}  # noqa: SIM118 (iterating over a Dataset converts its elements)
     found = (_overlay(dataset, group, index, pixels) for group in _GROUPS if group in there)
     return tuple(overlay for overlay in found if overlay is not None)
@@ -70,11 +67,7 @@ def _overlay(dataset: Dataset, group: int, index: int, pixels: Pixels) -> Overla
 
 
 def _position(index: int, frames: int | None, first: int | None) -> int | None:
-    """Return which frame of an overlay is for a frame of the picture, None for none (PS3.3 C.9.2 and C.9.3).
-
-    From Image Frame Origin on there is one for each, as many as Number of Frames in Overlay says; an overlay that says
-    neither has one for all.
-    """
+    """Return which frame of an overlay is for a frame of the picture, None for none (PS3.3 C.9.2 and C.9.3)."""
     if frames is None and first is None:
         return 0
     position = index - ((first or 1) - 1)

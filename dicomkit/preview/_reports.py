@@ -34,16 +34,6 @@ class ReportLine:
         return "  " * self.depth + ": ".join(part for part in (self.name, self.value) if part)
 
 
-def report_lines(dataset: Dataset) -> list[ReportLine]:
-    """Return a structured report as lines, in reading order; one without content says so.
-
-    Returns
-    -------
-    list of ReportLine
-    """
-    return read_report(dataset)[0]
-
-
 def read_report(dataset: Dataset) -> tuple[list[ReportLine], tuple[str, ...]]:
     """Return a structured report as lines, in reading order, and what is odd about its text.
 
@@ -153,10 +143,7 @@ def _measured(item: _Item) -> str:
 
 
 def _with_unit(measurement: _Item) -> str:
-    """Return a number and its unit, which is none where UCUM says 1.
-
-    The unit is its code where that is the symbol people write (UCUM), and its meaning where that says more.
-    """
+    """Return a number and its unit (none where UCUM says 1): its symbol, or its meaning where that says more."""
     number = measurement.text("NumericValue")
     for code in measurement.items("MeasurementUnitsCodeSequence")[:1]:
         symbol, meaning = code.first_text(*_CODE_KEYWORDS[1:]), code.text("CodeMeaning")

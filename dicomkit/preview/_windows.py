@@ -153,16 +153,6 @@ def labels_of(vois: Iterable[Voi]) -> list[str]:
     return labels
 
 
-def full_range(values: NDArray[Any], name: str = "Full range") -> Window:
-    """Return the window that shows the smallest value as black and the largest as white.
-
-    Values that are infinite or not a number are left out; without any others it is a window of width 1 around 0.
-    """
-    finite = values[np.isfinite(values)]
-    low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
-    return spanning(low, high, name)
-
-
 def spanning(low: float, high: float, name: str = "Full range") -> Window:
     """Return the window that shows `low` as black and `high` as white."""
     low, high = float(low), float(high)

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dicomkit.results._columns import ALWAYS_THERE, COLUMN_OF, COLUMNS
-from dicomkit.results._outcome import Outcome, in_words, tone_of
-from dicomkit.results._row import Row, SendError, SendResult, encodable
+from dicomkit.results._columns import COLUMN_OF as COLUMN_OF
+from dicomkit.results._columns import COLUMNS as COLUMNS
+from dicomkit.results._outcome import Outcome as Outcome
+from dicomkit.results._outcome import in_words as in_words
+from dicomkit.results._outcome import tone_of as tone_of
+from dicomkit.results._row import Row as Row
+from dicomkit.results._row import SendError as SendError
+from dicomkit.results._row import SendResult as SendResult
+from dicomkit.results._row import encodable as encodable
 
 if TYPE_CHECKING:
     from dicomkit.results._frame import column_array as column_array
@@ -28,30 +34,6 @@ _WHEN_USED = {
     "_summary": ["count_outcomes", "expect_columns", "final_rows"],
     "_write": ["ResultsFile", "known_suffix"],
 }
-
-__all__ = [
-    "ALWAYS_THERE",
-    "COLUMNS",
-    "COLUMN_OF",
-    "Outcome",
-    "ResultsFile",
-    "Row",
-    "SendError",
-    "SendResult",
-    "column_array",
-    "count_outcomes",
-    "dtypes",
-    "encodable",
-    "expect_columns",
-    "final_rows",
-    "frame_of_rows",
-    "in_words",
-    "known_suffix",
-    "read_in_file_order",
-    "read_results",
-    "to_frame",
-    "tone_of",
-]
 
 
 def __getattr__(name: str) -> object:

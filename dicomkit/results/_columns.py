@@ -5,8 +5,6 @@ from __future__ import annotations
 from dicomkit._support.frozen import Frozen
 from dicomkit.results._outcome import Outcome
 
-__all__ = ["ALWAYS_THERE", "COLUMNS", "COLUMN_OF", "TIME", "Column", "Kind"]
-
 
 class Kind(Frozen):
     """What a column holds: its dtype in pandas and its type in SQLite, and the same in words."""
@@ -73,6 +71,3 @@ COLUMN_OF = {
 """Each column by its name; a column is an attribute of `SendResult`."""
 
 COLUMNS: tuple[str, ...] = tuple(COLUMN_OF)
-
-ALWAYS_THERE = frozenset(name for name, column in COLUMN_OF.items() if not column.is_null)
-"""Columns that are never null; an empty text stands where there is nothing to say."""

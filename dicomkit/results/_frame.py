@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     from dicomkit.results._row import Row, SendResult
 
-__all__ = ["column_array", "dtypes", "frame_of_rows", "to_frame"]
-
 # Rows turned into columns at a time: bounds what a long batch needs beside its frame.
 _CHUNK_ROWS = 100_000
 

@@ -14,8 +14,6 @@ from dicomkit.errors import (
     WireError,
 )
 
-__all__ = ["Outcome", "in_words", "tone_of"]
-
 
 class Outcome(StrEnum):
     """How an attempt ended; the value is what the `outcome` column holds."""

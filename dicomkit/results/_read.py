@@ -23,8 +23,6 @@ from dicomkit.results._write import import_pyarrow, known_suffix
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["read_in_file_order", "read_results"]
-
 _READ_ROWS = 50_000  # CSV rows that are turned into columns at a time
 
 

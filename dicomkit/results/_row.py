@@ -17,9 +17,6 @@ if TYPE_CHECKING:
 
     from dicomkit.messages import TextMessage
 
-__all__ = ["Row", "SendError", "SendResult", "encodable"]
-
-
 Row = tuple[Any, ...]
 """One attempt as the values of `COLUMNS`, in their order."""
 

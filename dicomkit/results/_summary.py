@@ -20,12 +20,8 @@ def final_rows(attempts: pd.DataFrame) -> pd.DataFrame:
 def count_outcomes(attempts: pd.DataFrame, **more: tuple[str, str]) -> pd.DataFrame:
     """Return ``instances``, ``attempts`` and ``size_bytes`` by outcome, in the order of the outcomes.
 
-    Parameters
-    ----------
-    attempts : pandas.DataFrame
-        Results; those of several batches are counted by batch.
-    **more : (str, str)
-        Further columns: the column of the last attempts that each is made of, and how (``"min"``, ``"first"``).
+    Those of several batches are counted by batch. In `more`, by name, are further columns: the column of the
+    last attempts that each is made of, and how (``"min"``, ``"first"``).
     """
     grouped = final_rows(attempts).groupby("outcome", observed=True)
     table = grouped.agg(

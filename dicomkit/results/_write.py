@@ -25,8 +25,6 @@ from dicomkit.results._columns import COLUMN_OF, COLUMNS, TIME, Kind
 if TYPE_CHECKING:
     from dicomkit.results._row import Row, SendResult
 
-__all__ = ["ResultsFile", "known_suffix", "import_pyarrow"]
-
 # Rows are flushed when that many wait, or when one comes that long after the last flush: a slow batch is on disk row by
 # row, and a fast one is not slowed by its rows.
 _FLUSH_ROWS = 200
@@ -246,18 +244,10 @@ class _TextSink:
         _write_all(self._file, data + self._ending)
 
 
-def _csv_sink(path: Path) -> _TextSink:
-    return _TextSink(path, _as_csv, beginning=_as_csv([COLUMNS]))
-
-
 def _as_csv(rows: list[Row]) -> str:
     text = io.StringIO()
     csv.writer(text).writerows(map(_as_text_row, rows))
     return text.getvalue()
-
-
-def _json_sink(path: Path) -> _TextSink:
-    return _TextSink(path, _as_json, beginning="[", between=",", ending="\n]\n")
 
 
 def _as_json(rows: list[Row]) -> str:
@@ -291,11 +281,11 @@ class _WholeWrites:
 
 
 class _ParquetSink:
-    """Rows as row groups of a Parquet file, with room kept on the disk for what makes it readable.
+    """Rows as row groups of a Parquet file, which can be read by its footer alone, and that comes last.
 
-    A Parquet file can be read by its footer alone, which comes last, and the writer cannot take back a row group of
-    which the disk took only a part. So the room for a group and for the footer after it is taken by zeros first: when
-    the disk has no more, the groups before and their footer still find theirs.
+    The writer cannot take back a row group of which the disk took only a part. So the room for a group and
+    for the footer after it is taken by zeros first: when the disk has no more, the groups before and their
+    footer still find theirs.
     """
 
     rows_at_once = _ROW_GROUP_ROWS
@@ -397,7 +387,7 @@ def _pandas_note(kind: Kind) -> dict[str, Any]:
 
 
 _SINKS: dict[str, Callable[[Path], _TextSink | _ParquetSink]] = {
-    ".csv": _csv_sink,
-    ".json": _json_sink,
+    ".csv": lambda path: _TextSink(path, _as_csv, beginning=_as_csv([COLUMNS])),
+    ".json": lambda path: _TextSink(path, _as_json, beginning="[", between=",", ending="\n]\n"),
     ".parquet": _ParquetSink,
 }

@@ -26,8 +26,6 @@ from dicomkit.scp._journal import Announced, Arrival, Journal
 from dicomkit.scp._negotiation import AssociationRequest, Service, decode_request, encode_accept, reply_to
 from dicomkit.wire import pdu as p
 
-__all__ = ["Connection"]
-
 _MOST_REQUEST = 1 << 20  # bytes of an A-ASSOCIATE-RQ: more than 128 contexts can fill
 _MOST_COMMAND = 1 << 16  # a C-STORE-RQ command has some 200
 _PIECE_BYTES = 1 << 16  # the most that is read of a data set at once
@@ -89,12 +87,8 @@ class _Incoming:
 class Connection:
     """One connection.
 
-    Parameters
-    ----------
-    enter : callable
-        Counts an association when it is asked for; False when there are too many.
-    stopping : Event
-        Set when the receiver stops, before `interrupt`.
+    `enter` counts an association when it is asked for, and is False when there are too many; `stopping` is
+    set when the receiver stops, before `interrupt`.
     """
 
     def __init__(
@@ -299,9 +293,6 @@ class Connection:
         response = self._response(request, p.C_ECHO_RSP, request.number(_MESSAGE_ID), SUCCESS)
         self._answer("echo", [_p_data(request.context, response)])
 
-    def _cancel(self, request: _Request) -> None:
-        """C-CANCEL-RQ has no response, and what it would cancel has been answered."""
-
     def _begin_store(self, request: _Request) -> None:
         assert self.number is not None
         request.number(_MESSAGE_ID)
@@ -458,9 +449,8 @@ class Connection:
         self._leave(p.encode_abort(_PROVIDER, reason))
 
     def _leave(self, last_words: bytes) -> NoReturn:
-        """Say something, close our direction, and read the peer out.
-
-        Closing with unread data would reset the connection, and the peer might never see the last words.
+        """Say something, close our direction, and read the peer out: unread data would make the close a
+        reset.
         """
         self._sock.sendall(last_words)
         socket.socket.shutdown(self._sock, socket.SHUT_WR)
@@ -488,5 +478,5 @@ def _p_data(context: int, command: bytes) -> bytes:
 _SERVICES: dict[int, Callable[[Connection, _Request], None]] = {
     p.C_STORE_RQ: Connection._begin_store,
     p.C_ECHO_RQ: Connection._echo,
-    _C_CANCEL_RQ: Connection._cancel,
+    _C_CANCEL_RQ: lambda connection, request: None,  # what it would cancel has been answered
 }

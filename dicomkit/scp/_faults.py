@@ -294,12 +294,8 @@ class OddFragments(_AtResponse):
 class Break(Fault):
     """The base of the faults that end the conversation at a stage.
 
-    Parameters
-    ----------
-    stage : Stage
-        Where; see `Stage`.
-    after_bytes : int
-        At stage ``data``: once so many bytes of the data set were read. A shorter instance is left alone.
+    At stage ``data``, `after_bytes` is how many bytes of the data set are read first; a shorter one is left
+    alone.
     """
 
     stage: Stage = "response"

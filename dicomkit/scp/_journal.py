@@ -26,8 +26,6 @@ from dicomkit.wire.pdu import MAX_UID
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Announced", "Arrival", "Happening", "Journal", "Received", "What"]
-
 # Identifies this receiver in the files it writes and to its peers (PS3.7 D.3.3.2).
 IMPLEMENTATION_CLASS_UID = "2.25.83656847564084048343684589289479131456"
 IMPLEMENTATION_VERSION_NAME = "DICOMKIT_SCP"

@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 
     from dicomkit.security import UserIdentity
 
-__all__ = ["AssociationRequest", "Service", "decode_request", "encode_accept", "reply_to"]
-
 # Results of a presentation context, PS3.8 Table 9-18
 _CLASS_REFUSED, _SYNTAX_REFUSED = 3, 4
 
@@ -141,13 +139,7 @@ def _is_of_another_service(sop_class_uid: str) -> bool:
 
 
 def decode_request(body: bytes) -> AssociationRequest:
-    """An A-ASSOCIATE-RQ without its header.
-
-    Raises
-    ------
-    ProtocolError
-        It is cut short, or a context proposes no SOP class or no transfer syntax.
-    """
+    """An A-ASSOCIATE-RQ without its header; ProtocolError where that is cut short or proposes nothing."""
     if len(body) < ASSOCIATE_FIXED:
         raise ProtocolError("the peer sent an A-ASSOCIATE-RQ shorter than its fixed fields")
     contexts: list[ProposedContext] = []

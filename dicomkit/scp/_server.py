@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from dicomkit.security import TlsOptions, UserIdentity
     from dicomkit.settings import DicomSenderSetting
 
-__all__ = ["LocalSCP"]
-
 _ARTIM_SECONDS = 30.0  # until an association is asked for, PS3.8 section 9.1.5
 _MOST_WAITING = 256  # of 1024 descriptors, which is all that a process has on many systems
 _NO_DESCRIPTOR_SECONDS = 0.1  # until one may be free again, when nobody here can give one up

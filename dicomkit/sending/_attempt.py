@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
     Convert = Callable[[Instance, str], Converted]
 
-__all__ = ["Attempt", "conversion_target", "is_settled"]
-
 STORED = "the peer stored it"
 
 

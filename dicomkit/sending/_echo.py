@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from dicomkit.security import TlsOptions, UserIdentity
     from dicomkit.settings import DicomSenderSetting
 
-__all__ = ["EchoResult", "echo", "echo_until"]
-
 
 class EchoResult(SendResult):
     """The row of a C-ECHO: a `SendResult` without an instance; ``stored`` stands for status 0x0000."""

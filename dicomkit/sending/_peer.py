@@ -11,8 +11,6 @@ if TYPE_CHECKING:
     from dicomkit.security import TlsOptions, UserIdentity
     from dicomkit.settings import DicomSenderSetting
 
-__all__ = ["peer_of", "why_not"]
-
 
 def why_not(setting: DicomSenderSetting) -> tuple[Outcome, str] | None:
     """The outcome and detail of everything sent by a setting that is disabled or cannot be used; else None."""

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from dicomkit.security import TlsOptions, UserIdentity
     from dicomkit.settings import DicomSenderSetting
 
-__all__ = ["PROBED_SYNTAXES", "probe"]
-
 PROBED_SYNTAXES = (
     EXPLICIT_LE,
     IMPLICIT_LE,

@@ -16,8 +16,6 @@ from dicomkit.dictionary.uids import EXPLICIT_LE, IMPLICIT_LE
 from dicomkit.errors import AssociationRejected, WireError
 from dicomkit.wire.pdu import MAX_CONTEXTS, ProposedContext
 
-__all__ = ["Kind", "Proposals", "propose"]
-
 Kind = tuple[str, str]
 """SOP Class UID and transfer syntax UID: what has to be negotiated to send an instance."""
 
@@ -80,10 +78,7 @@ class Proposals:
         return self._rejections >= MOST_REJECTIONS and not self._accepted
 
     def were_accepted(self, count: int, usable: Iterable[Kind]) -> None:
-        """An association with so many contexts came about, which carries the usable kinds.
-
-        Where one of them was among what was refused before, that had been too many.
-        """
+        """So many contexts were accepted; where a usable kind was refused before, there had been too many."""
         with self._lock:
             self._accepted = max(self._accepted, count)
             if self._refused:

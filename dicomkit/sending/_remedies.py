@@ -35,8 +35,6 @@ if TYPE_CHECKING:
     from dicomkit.wire.association import Association
     from dicomkit.wire.socket import Peer
 
-__all__ = ["explained", "not_a_dicom_message", "other_uids", "takes_only", "why_not_accepted"]
-
 # A sentence on a proposal names so many of its SOP classes.
 CLASSES_NAMED = 3
 
@@ -58,10 +56,8 @@ _TIMED_OUT = {
 # By the source and reason of an A-ASSOCIATE-RJ, PS3.8 Table 9-21
 _REJECTED = {
     (1, 2): "it is no storage SCP as PS3.7 describes one",
-    (
-        1,
-        3,
-    ): "the peer does not know {peer.calling_aet!r}; set OurAET to a title it knows, or add ours to its list",
+    (1, 3): "the peer does not know {peer.calling_aet!r}; set OurAET to a title it knows, or "
+    "add ours to its list",
     (1, 7): "the peer does not answer to {peer.called_aet!r}; set RemoteAET to its title",
     (2, 2): "it does not speak version 1 of the DICOM upper layer protocol",
     (3, 1): "it is busy; send again later, or with fewer associations",

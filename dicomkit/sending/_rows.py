@@ -14,8 +14,6 @@ from dicomkit.wire.socket import Peer
 if TYPE_CHECKING:
     from dicomkit.sources import HeaderFacts, Instance
 
-__all__ = ["RowMaker", "joined", "new_batch_id"]
-
 
 class RowMaker(Frozen):
     """Makes the rows of one batch: what they all share, and one method for each way they come about."""

@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from dicomkit.settings import DicomSenderSetting
     from dicomkit.sources import Instance
 
-__all__ = ["KEEPS_CHANGING", "MOST_LOOKS", "send"]
-
 # A source that changes each time between the look at it and its first byte is given up after so many looks.
 MOST_LOOKS = 5
 KEEPS_CHANGING = (
@@ -88,10 +86,7 @@ def send(
 
 
 def _send_instance(instance: Instance, row: RowMaker, looks: int) -> SendResult:
-    """Send it over an association of its own; another one where it turns out to be of another kind meanwhile.
-
-    `UnreadableError` when it changed, and cannot be sent as it is now: nothing of it was sent.
-    """
+    """Send it over an association of its own; UnreadableError when it changed, and nothing of it was sent."""
     from dicomkit.sources.second_look import look_again
 
     if not is_settled(instance):

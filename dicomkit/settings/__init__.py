@@ -2,34 +2,18 @@
 
 from __future__ import annotations
 
-from dicomkit.settings._fields import (
-    FIELD_OF,
-    FIELDS,
-    FROM_TYPES,
-    FieldInfo,
-    MessageType,
-    field_called,
-    parse_field_text,
-)
-from dicomkit.settings._json import JsonDocument, JsonFault, decode_json, encode_value, position
-from dicomkit.settings._problems import Binding
-from dicomkit.settings._setting import DicomSenderSetting, locate, locator
-
-__all__ = [
-    "Binding",
-    "DicomSenderSetting",
-    "FIELDS",
-    "FIELD_OF",
-    "FROM_TYPES",
-    "FieldInfo",
-    "JsonDocument",
-    "JsonFault",
-    "MessageType",
-    "decode_json",
-    "encode_value",
-    "field_called",
-    "locate",
-    "locator",
-    "parse_field_text",
-    "position",
-]
+from dicomkit.settings._fields import FIELD_OF as FIELD_OF
+from dicomkit.settings._fields import FIELDS as FIELDS
+from dicomkit.settings._fields import FROM_TYPES as FROM_TYPES
+from dicomkit.settings._fields import FieldInfo as FieldInfo
+from dicomkit.settings._fields import MessageType as MessageType
+from dicomkit.settings._fields import field_called as field_called
+from dicomkit.settings._fields import parse_field_text as parse_field_text
+from dicomkit.settings._json import JsonDocument as JsonDocument
+from dicomkit.settings._json import JsonFault as JsonFault
+from dicomkit.settings._json import decode_json as decode_json
+from dicomkit.settings._json import encode_value as encode_value
+from dicomkit.settings._json import position as position
+from dicomkit.settings._problems import Binding as Binding
+from dicomkit.settings._setting import DicomSenderSetting as DicomSenderSetting
+from dicomkit.settings._setting import locator as locator

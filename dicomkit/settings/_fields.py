@@ -15,20 +15,6 @@ from dicomkit._support.frozen import Frozen
 from dicomkit.errors import Picklable, Problem
 from dicomkit.settings._json import JsonFault, encode_value, read_value
 
-__all__ = [
-    *(
-        "ASSEMBLY",
-        "FIELDS",
-        "FIELD_OF",
-        "FROM_TYPES",
-        "FieldInfo",
-        "MessageType",
-        "SettingFields",
-        "TYPE_NAME",
-    ),
-    *("ZERO_GUID", "field_called", "parse_field", "parse_field_text", "show"),
-]
-
 TYPE_NAME = "HL7Soup.Functions.Settings.Senders.DicomSenderSetting"
 ASSEMBLY = "HL7SoupWorkflow"
 ZERO_GUID = "00000000-0000-0000-0000-000000000000"
@@ -271,10 +257,6 @@ def _type_name(value: object) -> str:
     return value
 
 
-def _anything(value: object) -> object:
-    return value
-
-
 class FieldInfo(Frozen):
     """One field of the setting."""
 
@@ -316,7 +298,7 @@ FIELDS: tuple[FieldInfo, ...] = (
         "Nothing by itself: the message object decides. Anything but a DicomMessage cannot be sent, whatever it is.",
     ),
     FieldInfo(
-        *("MessageTypeOptions", "message_type_options", "json", None, _anything),
+        *("MessageTypeOptions", "message_type_options", "json", None, lambda value: value),
         "Options of the message type; null as a rule.",
         "This sender does not look at them.",
     ),

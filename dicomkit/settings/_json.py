@@ -12,18 +12,6 @@ import re
 from dicomkit._support.frozen import Frozen
 from dicomkit.errors import Picklable
 
-__all__ = [
-    "JsonFault",
-    "Property",
-    "JsonDocument",
-    "Places",
-    "decode_json",
-    "escape_surrogates",
-    "encode_value",
-    "read_value",
-    "position",
-]
-
 _WHITESPACE = " \t\n\r"  # RFC 8259 section 2: no other space counts
 # Python itself gives up somewhere below 1000, depending on who calls; .NET's readers take 64.
 _MAX_DEPTH = 200
@@ -141,10 +129,7 @@ def decode_json(data: bytes) -> str:
 
 
 def encode_value(value: object, *, allow_nan: bool = False) -> str:
-    """`value` as JSON text on one line, non-ASCII characters readable (`allow_nan` is for messages only).
-
-    TypeError or ValueError where JSON has no such value: an object of another kind, NaN, an infinity, a cycle.
-    """
+    """`value` as readable JSON on one line; TypeError or ValueError where JSON has no such value."""
     return escape_surrogates(json.dumps(value, ensure_ascii=False, allow_nan=allow_nan, default=_plain))
 
 

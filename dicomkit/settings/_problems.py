@@ -24,8 +24,6 @@ from dicomkit.settings._fields import (
 )
 from dicomkit.settings._values import SettingValues
 
-__all__ = ["Binding", "binding_of", "pitfalls", "timeout_pitfalls"]
-
 _MIN_TIMEOUT_SECONDS = 1
 _MAX_TIMEOUT_SECONDS = 2_147_483  # the system takes the wait in milliseconds, as a signed 32-bit number
 _LONG_TIMEOUT_SECONDS = 3600

@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
     from pandas import DataFrame
 
-__all__ = ["DicomSenderSetting", "locate", "locator"]
-
 _DOCUMENT = "JSON"  # the `field` of a problem that is the whole text's
 
 
@@ -99,7 +97,7 @@ class DicomSenderSetting(SettingValues):
         ------
         SettingError
             When it is not JSON (the problem has line and column, and so has the `JsonFault` that is its cause), not
-            a DicomSenderSetting, or has values that its fields do not take; `locate` tells where those are written.
+            a DicomSenderSetting, or has values that its fields do not take.
         """
         try:
             document = JsonDocument.parse(decode_json(text) if isinstance(text, bytes) else text)
@@ -275,16 +273,8 @@ class DicomSenderSetting(SettingValues):
         return shown(table, rows_table("", ("Problem", "What is the matter", "What to do"), rows))
 
 
-def locate(text: str, json_name: str) -> tuple[int, int] | None:
-    """Line and column, from 1, of the value of a property in a setting's text; None when it has no such property.
-
-    May raise JsonFault.
-    """
-    return locator(text)(json_name)
-
-
 def locator(text: str) -> Callable[[str], tuple[int, int] | None]:
-    """What `locate` does, for many properties of one text."""
+    """What finds line and column, from 1, of a property's value in a setting's text; may raise JsonFault."""
     document = JsonDocument.parse(text)
     starts: dict[str, int] = {}
     for found in document.properties:

@@ -12,8 +12,6 @@ from dicomkit.settings._json import JsonDocument, Places
 if TYPE_CHECKING:
     from typing import Self
 
-__all__ = ["SettingValues"]
-
 
 class SettingValues(Frozen):
     """The fields of a setting as a JSON document has them; raises SettingError where it has no such setting."""

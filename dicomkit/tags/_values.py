@@ -246,10 +246,7 @@ def _trimmed(texts: Sequence[str], vr: str) -> tuple[str, ...]:
 
 
 def value_text(holder: Dataset, tag: int, limit: int, terms: Sequence[str] = ()) -> tuple[str, bool]:
-    """Return the value of an element as text, of about `limit` characters at most, and whether that is all of it.
-
-    Several values are set apart by backslashes, bytes are summarised (``<524288 bytes>``).
-    """
+    """Return the value of an element as text of about `limit` characters, and whether that is all of it."""
     text = text_of(holder, tag, terms)
     if text is not None:
         texts = text[0]

@@ -25,13 +25,7 @@ _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]") 
 
 
 def to_native_xml(dataset: Dataset) -> str:
-    """Return a data set as XML; what XML cannot hold, control characters, becomes U+FFFD.
-
-    Parameters
-    ----------
-    dataset : pydicom.Dataset
-        Without File Meta Information; group lengths are left out.
-    """
+    """Return a data set as XML, without group lengths; control characters, which XML cannot hold, are U+FFFD."""
     root = Element("NativeDicomModel", {"xml:space": "preserve"})
     _add_attributes(root, dataset, is_little=dataset.original_encoding != (False, False))
     indent(root, space="")

@@ -24,12 +24,8 @@ class Allowed:
     reason: str  # with the section of the standard
     when: When = "value"
     tags: tuple[int, ...] = ()
-    changes: tuple[str, ...] = (
-        "changed",
-        "extended",
-        "missing",
-        "added",
-    )  # extended: it keeps the text that was there
+    # extended: it keeps the text that was there
+    changes: tuple[str, ...] = ("changed", "extended", "missing", "added")
     words: str = ""  # how the verdict says it, which then names the elements; empty where it is not mentioned
 
 
@@ -141,9 +137,6 @@ def is_ignored(tag: int) -> bool:
 
 
 def rule_for(tag: int, change: str, holds: frozenset[When]) -> Allowed | None:
-    """The row of the table by which an element may have been changed, be missing or be added; None when none does.
-
-    `holds` are the conditions of `Allowed.when` that are met where the element is.
-    """
+    """The rule by which an element may differ, where these conditions of `Allowed.when` are met; else None."""
     rows = (one for one in ALLOWED if one.when in holds and tag in one.tags and change in one.changes)
     return next(rows, None)

@@ -143,10 +143,7 @@ class _Reports:
 
 
 def ask_by_commit(inquiry: Inquiry) -> Generator[Group]:
-    """Ask for commitment, and wait for the reports; yield what was found out, first of all what was asked for.
-
-    Raises OSError when we cannot listen on the port; nothing was asked then.
-    """
+    """Ask for commitment, and yield what is found out; OSError when we cannot listen, and nothing was asked."""
     peer = inquiry.peer
     reports = _Reports(inquiry.archive)
     listens = bool(inquiry.listen_port)

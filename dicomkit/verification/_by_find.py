@@ -26,9 +26,8 @@ DAMAGED_COPY = "if that stays so its copy is damaged: send it again with resume=
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a query brought: by the SOP Instance UID of each match its SOP Class UID, where the peer gave it.
-
-    Any `status` but 0 says that there may be more.
+    """What a query brought: SOP Class UIDs by SOP Instance UID; any `status` but 0 says that there may be
+    more.
     """
 
     classes: dict[str, str | None]

@@ -146,9 +146,8 @@ class _Reader:
         return tuple(found), position
 
     def _layout_of_item(self, begin: int, end: int, around: Layout) -> Layout:
-        """How an item is laid out: some writers put explicit ones into UN (against PS3.5 6.2.2), or the reverse.
-
-        Its first element is believed where it can be read in one way only.
+        """How an item is laid out, by its first element: some writers put explicit ones into UN, or the
+        reverse.
         """
         if around.is_big or end - begin < 8 or self._tag(begin, around) in (_ITEM_END, _SEQUENCE_END):
             return around

@@ -426,10 +426,7 @@ def _decoded(stream: bytes, said: _Stream, pixels: Pixels, plugin: str) -> _Fram
 
 
 def _decoded_rle(stream: bytes, said: _Stream, pixels: Pixels, _: str) -> _Frame:
-    """An RLE frame of as many and as wide samples as any, which decoders of others do not take.
-
-    A segment for each byte of each sample, the most significant first (PS3.5 G.2).
-    """
+    """A frame of RLE (PS3.5 G.2), of more and wider samples than other decoders take."""
     count = int.from_bytes(stream[:4], "little")  # PS3.5 G.5
     begins = np.frombuffer(stream, "<u4", count, offset=4).tolist()
     parts = [stream[begin:end] for begin, end in zip(begins, [*begins[1:], len(stream)], strict=True)]

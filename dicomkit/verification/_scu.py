@@ -47,11 +47,12 @@ class NoAnswer(DicomkitError):
 
 
 class Scu:
-    """A way to ask one peer for one service, closed when the block ends.
+    """A way to ask one peer for one service, closed when the block ends; `instead` says what else could be
+    done.
 
-    The service is given by UID and name, and `instead` says what to do where it is not offered. `received` are the SOP
-    classes that the peer is to send to us on the same association (PS3.7 D.3.3.4), `answer_seconds` is how long a whole
-    message of the peer may take, and `handlers` are events of pynetdicom, each with its handler.
+    `received` are the SOP classes that the peer is to send to us on the same association (PS3.7 D.3.3.4),
+    `answer_seconds` is how long a whole message may take, and `handlers` are events of pynetdicom with
+    handlers.
     """
 
     def __init__(

@@ -111,10 +111,7 @@ def latest_rows(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def subjects_in(rows: pd.DataFrame, of_peer: Peer | None) -> tuple[list[Subject], dict[Key, str]]:
-    """Sort out the rows that can be asked about; return them, and why the others cannot.
-
-    With `of_peer` those are only what was sent to this peer (host, port and called AE title).
-    """
+    """Return the rows that can be asked about (of this peer only, where one is given), and why others cannot."""
     subjects: list[Subject] = []
     reasons: dict[Key, str] = {}
     names = [name for name in (*COLUMNS, *VERIFICATION_COLUMNS) if name in rows.columns]

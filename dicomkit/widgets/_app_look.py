@@ -17,8 +17,7 @@ from ipywidgets import HBox, Layout, VBox  # type: ignore[import-untyped]
 from dicomkit._support.quantities import counted
 from dicomkit.errors import UnreadableError
 from dicomkit.sources import Instance
-from dicomkit.widgets._bar import Note
-from dicomkit.widgets._step_bar import StepBar, StepChoice, StepState
+from dicomkit.widgets._bar import Note, StepBar, StepChoice, StepState
 from dicomkit.widgets._ticker import Ticker
 from dicomkit.widgets._widget import ClosesLayout
 from dicomkit.widgets.batch import UNREADABLE, SeriesFound
@@ -35,10 +34,7 @@ _OF_THE_VIEWER = ["series", "frame", "playing"]
 
 
 class LookStep(ClosesLayout, VBox):  # type: ignore[misc]  # ipywidgets is not typed
-    """Shows a series of what a batch panel found: the one with the cursor there, or that is chosen here, or the first.
-
-    `viewer` has the series, and `browser` the instance whose frame is shown, when that has stayed for a moment.
-    """
+    """Shows a series of what a batch panel found in `viewer`, and the tags of its current frame in `browser`."""
 
     viewer = t.Instance(ImageViewer, allow_none=True, read_only=True)
     browser = t.Instance(TagBrowser, allow_none=True, read_only=True)

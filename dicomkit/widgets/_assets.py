@@ -26,8 +26,7 @@ def javascript(*names: str) -> str:
 def stylesheet() -> str:
     """Return the style sheet of every widget: the look they share, then all other ``.css`` files.
 
-    It is one for all because each widget puts its own into the page: where the look came again after the sheet of
-    another widget, it would undo what that one says of a control.
+    One for all: each widget puts its own into the page, and a look that came again would undo other sheets.
     """
     folders = [one for one in files("dicomkit.widgets").iterdir() if one.is_dir()]
     others = [f"{folder.name}/{one.name}" for folder in folders for one in folder.iterdir()]

@@ -6,10 +6,11 @@ and what stood on it, so that nothing is done under a label that has changed mea
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from dicomkit.widgets._assets import javascript
 from dicomkit.widgets._widget import MessageWidget
 
 if TYPE_CHECKING:
@@ -67,3 +68,41 @@ class Bar(MessageWidget):
     def _hear_press(self, content: dict[str, Any]) -> None:
         if self._on_press is not None:
             self._on_press(*(str(content.get(name, "")) for name in ("act", "label", "text")))
+
+
+@dataclass(frozen=True, slots=True)
+class StepField:
+    """A field to type a text into, which is pressed as `act` with Enter; `value` is what it holds before."""
+
+    act: str
+    label: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class StepChoice:
+    """One of several, each with a value and a label; choosing presses `act` with the value."""
+
+    act: str
+    label: str
+    options: Sequence[tuple[str, str]]
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class StepState:
+    """All that such a bar shows; a `title` is a heading, and its `hint` says what the step is for."""
+
+    label: str
+    title: str = ""
+    hint: str = ""
+    field: StepField | None = None
+    choice: StepChoice | None = None
+    buttons: Sequence[Button] = ()
+    notes: Sequence[Note] = ()
+
+
+class StepBar(Bar):
+    """A bar that shows a `StepState`."""
+
+    _esm = javascript("bar.js", "step.js")

@@ -49,7 +49,7 @@ class Ticker:
     def close(self) -> None:
         """Begin no work any more, and forget it; what is under way ends by itself."""
         self._closed.set()
-        self._work = _nothing
+        self._work = lambda: None
 
     def _run(self, wait_seconds: float) -> None:
         while not self._closed.wait(wait_seconds):
@@ -64,7 +64,3 @@ class Ticker:
                 self._work()
             except Exception:  # noqa: BLE001 - of whoever observes a trait, say; other changes are shown all the same
                 threading.excepthook(threading.ExceptHookArgs((*sys.exc_info(), threading.current_thread())))
-
-
-def _nothing() -> None:
-    pass

@@ -14,8 +14,7 @@ from ipywidgets import Layout, VBox  # type: ignore[import-untyped]
 from dicomkit.scp import LocalSCP
 from dicomkit.settings import DicomSenderSetting
 from dicomkit.widgets._app_look import LookStep
-from dicomkit.widgets._bar import Button, Note
-from dicomkit.widgets._step_bar import StepBar, StepState
+from dicomkit.widgets._bar import Button, Note, StepBar, StepState
 from dicomkit.widgets._widget import ClosesLayout
 from dicomkit.widgets.batch import BatchPanel, refuse_strange_options, running_jobs
 from dicomkit.widgets.chooser import SourceChooser
@@ -241,16 +240,15 @@ class SenderApp(ClosesLayout, VBox):  # type: ignore[misc]  # ipywidgets is not 
         receiver = self.receiver
         filling = "Fill in host, port and AE title of a receiver on this machine"
         stop = Button("end", "Stop the practice receiver", "The form gets back what it showed before")
+        place = receiver and f"{receiver.aet} listens at {receiver.host}:{receiver.port}"
         if receiver is None:
             buttons = [Button("practise", "Start a practice receiver", filling)]
             note = Note(_NO_PACS)
         elif self._points_to(receiver):
             buttons = [stop]
-            place = f"{receiver.aet} listens at {receiver.host}:{receiver.port}"
             note = Note(f"{place}, and the form points to it.", "done")
         else:
             buttons = [Button("practise", "Point the form to it", filling), stop]
-            place = f"{receiver.aet} listens at {receiver.host}:{receiver.port}"
             note = Note(f"{place}; the form points elsewhere.")
         notes = [note, Note(self._fault, "error")] if self._fault else [note]
         hint = "where it goes, and the names both sides go by; Echo asks whether the peer answers"

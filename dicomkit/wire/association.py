@@ -127,41 +127,23 @@ class Association:
     """An open association; made by `Association.open`, ended by `release` or `abort`, or by a `WireError`.
 
     One thread at a time may use it; an `Interrupt` may be set from any.
-
-    Attributes
-    ----------
-    contexts : dict of int to (ProposedContext, ContextReply)
-        The answer to every proposed context, by its ID.
-    accepted_count : int
-        How many of them the peer accepted in a way that they can be used.
-    max_pdu : int
-        As the peer announced it; 0 for no limit.
-    peer_implementation_uid, peer_implementation_version : str
-    tls_version : str
-        ``TLSv1.3``, say; empty without TLS.
-    identity_confirmed : bool
-        Whether the peer gave the positive response to our user identity.
-    ended : str
-        How it ended, in a word or two; empty while it is open.
-    bytes_sent : int
-        All that was handed to the socket, headers included.
-    sent_at, answered_at : float
-        When the last byte was handed over, and the last response came, on the clock of `time.monotonic`.
     """
 
     def __init__(
         self, peer: Peer, sock: socket.socket | TlsSocket, interrupt: Interrupt | None, *, packs: bool = True
     ) -> None:
         self.peer = peer
-        self.contexts: dict[int, tuple[p.ProposedContext, p.ContextReply]] = {}
-        self.accepted_count = 0
-        self.max_pdu = 0
+        self.contexts: dict[
+            int, tuple[p.ProposedContext, p.ContextReply]
+        ] = {}  # all that were answered, by ID
+        self.accepted_count = 0  # those that can be used
+        self.max_pdu = 0  # as the peer announced it; 0 for no limit
         self.peer_implementation_uid = self.peer_implementation_version = ""
         self.tls_version = "" if isinstance(sock, socket.socket) else sock.version
         self.identity_confirmed = False
         self.ended = ""
-        self.bytes_sent = 0
-        self.sent_at = self.answered_at = 0.0
+        self.bytes_sent = 0  # headers included
+        self.sent_at = self.answered_at = 0.0  # last byte and last response, by `time.monotonic`
         self._packs = packs
         self._sock = sock
         self._poller = Poller(sock, interrupt)
@@ -198,9 +180,8 @@ class Association:
         interrupt: Interrupt | None = None,
         packs: bool = True,
     ) -> Association:
-        """Connect, shake hands where there is TLS, and negotiate 1 to 128 contexts, which have odd IDs.
-
-        The interrupt ends any wait of this association; `packs` says whether command and data may share a PDU.
+        """Connect, shake hands where there is TLS, and negotiate 1 to 128 contexts; the interrupt ends any
+        wait.
         """
         plain = connect(peer, interrupt)
         sock: socket.socket | TlsSocket = plain
@@ -297,9 +278,8 @@ class Association:
         self._loaded = (message_id, context_id, p.C_STORE_RSP), chunk
 
     def transmit(self) -> None:
-        """Hand every byte of the loaded instance to the socket.
-
-        `UnreadableError` when the source broke after part of it was sent: the association had to be aborted.
+        """Hand all of the loaded instance to the socket; UnreadableError when the source broke, and we
+        aborted.
         """
         assert self._loaded is not None, "transmit needs a load"
         self._outstanding, chunk = self._loaded
@@ -369,11 +349,7 @@ class Association:
         return self._data_sent + under_way
 
     def is_still_there(self) -> bool:
-        """Whether the peer has kept its side open; asked before an instance is sent, so that none is wasted.
-
-        A peer may end an association between two instances by a close, an A-ABORT or an A-RELEASE-RQ, which gets
-        its answer here.
-        """
+        """Whether the peer has kept its side open; asked before an instance is sent, so that none is wasted."""
         if not self.is_open:
             return False
         if not self._received and not self._poller.is_readable():
@@ -413,10 +389,7 @@ class Association:
         )
 
     def _bytes_out(self) -> int | None:
-        """What has left for the peer so far, as its TCP counts.
-
-        Under TLS that is more than what we sent. All of it was acknowledged along with the last response.
-        """
+        """What has left for the peer so far, as its TCP counts: under TLS more than what we sent."""
         if not self.tls_version:
             return self.bytes_sent
         acked = bytes_acknowledged(self._sock)
@@ -490,10 +463,8 @@ class Association:
     # ------------------------------------------------------------------------------------------ socket
 
     def _send(self, data: memoryview) -> bool:
-        """Send all of it, whole PDUs; False when the peer went after an early failure response, which then counts.
-
-        The clock starts again whenever the peer takes bytes. While the peer is slow to take them we also look at
-        what it sends: it may abort, or answer before it has everything.
+        """Send all of it, whole PDUs; False when the peer went after an early failure response, which then
+        counts.
         """
         self._sending, self._sent_of_it = data, 0
         self._start_clock()
@@ -591,10 +562,8 @@ class Association:
         self._deadline = monotonic() + self.peer.timeout_seconds
 
     def _wait(self, events: int) -> int:
-        """READ and WRITE as far as ready before the deadline.
-
-        What was handed to the socket may still wait here for a slow peer, megabytes of it. As long as the peer takes
-        some, it is not silent, where the system can tell (Linux).
+        """READ and WRITE as far as ready before the deadline, which starts again while the peer's TCP takes
+        bytes.
         """
         acked = None
         while True:

@@ -40,18 +40,14 @@ class Layout:
         | prefix: C-STORE-RQ, header | first fragment | header | fragment | header | fragment | ...
                           right-aligned ^ `_start`         12      `_room`
 
-    The prefix is written for each instance so that it ends where the first fragment begins. The headers after it are
-    those of full fragments; only the last fragment of a data set needs another, which is put back afterwards.
-
-    Attributes
-    ----------
-    taken, remaining : int
-        Bytes of the data set in the chunk at hand, and in those after it.
+    The prefix is written for each instance so that it ends where the first fragment begins. The headers after
+    it are those of full fragments; only the last fragment of a data set needs another, which is put back
+    afterwards.
     """
 
     def __init__(self, max_pdu: int, *, packs: bool) -> None:
         self.max_pdu = min(max_pdu or LARGEST_PDU, LARGEST_PDU)
-        self.taken = self.remaining = 0
+        self.taken = self.remaining = 0  # bytes of the data set in the chunk at hand, and after it
         self._source: DataSource | None = None
         self._packs = packs and self.max_pdu >= LEAST_PDU_TO_PACK
         self._room = p.even_room(self.max_pdu)

@@ -132,23 +132,15 @@ class ContextReply(Frozen):
 
 
 class AssociateAccept(Frozen):
-    """A-ASSOCIATE-AC: the answer to each context, and what the peer tells of itself.
-
-    Attributes
-    ----------
-    max_pdu : int
-        The largest P-DATA-TF, in bytes after its header, that the peer takes; 0 for no limit (PS3.8 D.1).
-    identity_confirmed : bool
-        Whether it has the positive response to a user identity (PS3.7 D.3.3.7.2).
-    """
+    """A-ASSOCIATE-AC: the answer to each context, and what the peer tells of itself."""
 
     title = "an A-ASSOCIATE-AC"
 
     replies: tuple[ContextReply, ...]
-    max_pdu: int
+    max_pdu: int  # of a P-DATA-TF, in bytes after its header; 0 for no limit (PS3.8 D.1)
     implementation_class_uid: str
     implementation_version: str
-    identity_confirmed: bool = False
+    identity_confirmed: bool = False  # the positive response to a user identity (PS3.7 D.3.3.7.2)
 
 
 class AssociateReject(Frozen):
@@ -239,13 +231,7 @@ def encode_associate_request(
     max_pdu: int = MAX_ANNOUNCED_PDU,
     identity: UserIdentity | None = None,
 ) -> bytes:
-    """A-ASSOCIATE-RQ, PS3.8 section 9.3.2, with the user identity of PS3.7 D.3.3.7 if there is one.
-
-    Raises
-    ------
-    ValueError
-        No context, or more than `MAX_CONTEXTS`.
-    """
+    """A-ASSOCIATE-RQ, PS3.8 section 9.3.2, with a user identity (PS3.7 D.3.3.7) if there is one."""
     if not 0 < len(contexts) <= MAX_CONTEXTS:
         raise ValueError(
             f"an association carries 1 to {MAX_CONTEXTS} presentation contexts, not {len(contexts)}"
@@ -375,13 +361,7 @@ def encode_command(*elements: tuple[int, bytes]) -> bytes:
 
 
 def next_pdu(data: bytes | bytearray) -> tuple[Pdu, int] | None:
-    """The first PDU in `data` and how many bytes it took, or None while it is incomplete.
-
-    Raises
-    ------
-    ProtocolError
-        The bytes cannot become a PDU that a requestor may receive.
-    """
+    """The first PDU in `data` and its size, None while it is incomplete; ProtocolError for what can be none."""
     if not data:
         return None
     kind = data[0]
@@ -416,13 +396,7 @@ def looks_like(data: bytes | bytearray) -> str:
 
 
 def decode_command(command: bytes) -> dict[int, bytes]:
-    """The values of a command set, reassembled from its PDVs, by element of group 0000.
-
-    Raises
-    ------
-    ProtocolError
-        A length that does not fit.
-    """
+    """The values of a command set by element of group 0000; ProtocolError where a length does not fit."""
     values: dict[int, bytes] = {}
     position, size = 0, len(command)
     while position < size:
@@ -441,13 +415,7 @@ def decode_command(command: bytes) -> dict[int, bytes]:
 
 
 def decode_response(command: bytes) -> Response:
-    """The command set of a DIMSE response.
-
-    Raises
-    ------
-    ProtocolError
-        As `decode_command`, or a response without its mandatory elements.
-    """
+    """The command set of a DIMSE response; ProtocolError where it, or a mandatory element, is not there."""
     values = decode_command(command)
     return Response(
         command_field=_us(values, 0x0100, "Command Field"),

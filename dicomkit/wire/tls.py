@@ -79,9 +79,8 @@ def insecure(error: TlsFailure, peer: Peer) -> ConnectionFailed:
 
 
 class TlsSocket:
-    """A connection under TLS, with as much of a socket's face as an association needs.
-
-    Takes the connected, non-blocking socket over. It is ready once `shake_hands` has returned an empty string.
+    """A connection under TLS, as an association needs it, ready once `shake_hands` has returned an empty
+    string.
     """
 
     def __init__(self, sock: socket.socket, client: TlsClient) -> None:

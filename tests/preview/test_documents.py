@@ -20,7 +20,7 @@ from pydicom.uid import (
     TwelveLeadECGWaveformStorage,
 )
 
-from dicomkit.preview import Kind, encapsulated_pdf, kind_of, report_lines, why_no_picture
+from dicomkit.preview import Kind, encapsulated_pdf, kind_of, read_report, why_no_picture
 from dicomkit.widgets.image._answers import Curves, Pdf, Report, message_of, shown_of
 from tests.support.peers import program
 
@@ -84,7 +84,7 @@ def report(*items: Dataset) -> Dataset:
 
 
 def said(one: Dataset) -> str:
-    return report_lines(report(one))[1].value
+    return read_report(report(one))[0][1].value
 
 
 @pytest.mark.parametrize(
@@ -169,7 +169,7 @@ def test_an_item_by_reference_says_which() -> None:
     pointing = Dataset()
     pointing.RelationshipType, pointing.ReferencedContentItemIdentifier = "INFERRED FROM", [1, 2]
     one.ContentSequence = [pointing]
-    line = report_lines(report(one))[2]
+    line = read_report(report(one))[0][2]
     assert (line.depth, line.relation, line.value) == (2, "inferred from", "item 1.2")
 
 
@@ -205,7 +205,7 @@ def test_dsrdump_says_the_same(tmp_path: Path) -> None:
         timeout=60,
     ).stdout
     theirs = [line for line in dumped.splitlines() if line.strip().startswith("<")]
-    ours = report_lines(dcmread(tmp_path / "sr.dcm"))
+    ours = read_report(dcmread(tmp_path / "sr.dcm"))[0]
     assert len(theirs) == len(ours)
     for line, one in zip(theirs, ours, strict=True):
         assert line.strip().startswith(f"<{one.relation} " if one.relation else "<CONTAINER")
@@ -228,11 +228,11 @@ def test_dsrdump_says_the_same(tmp_path: Path) -> None:
 def test_an_empty_report_is_a_report_and_says_so() -> None:
     empty, without = report(), report()
     assert kind_of(empty) is Kind.REPORT
-    assert [line.name for line in report_lines(empty)] == ["Report", ""]
-    assert report_lines(empty)[1].value == "the report has no content items"
+    assert [line.name for line in read_report(empty)[0]] == ["Report", ""]
+    assert read_report(empty)[0][1].value == "the report has no content items"
     del without.ContentSequence
     assert kind_of(without) is Kind.REPORT
-    assert len(report_lines(without)) == 2
+    assert len(read_report(without)[0]) == 2
 
 
 def test_a_report_is_read_to_its_end_however_deep_it_is() -> None:
@@ -243,7 +243,7 @@ def test_a_report_is_read_to_its_end_however_deep_it_is() -> None:
         outer.ContentSequence = Sequence([current])
         current = outer
     made = report(current)
-    lines = report_lines(made)
+    lines = read_report(made)[0]
     assert (lines[-1].depth, lines[-1].value) == (5001, "deep")
     shown = shown_of(made, 0, None)
     assert isinstance(shown, Report)
@@ -257,7 +257,7 @@ def test_names_in_a_report_are_read_by_its_character_set(tmp_path: Path) -> None
     path = tmp_path / "sr.dcm"
     made.save_as(path, enforce_file_format=True)
     path.write_bytes(path.read_bytes().replace(b"-" * len(name), name).replace(b"+" * len(text), text))
-    assert [line.value for line in report_lines(dcmread(path))] == ["", "Zhang^XiaoDong=张^小东", "张"]
+    assert [line.value for line in read_report(dcmread(path))[0]] == ["", "Zhang^XiaoDong=张^小东", "张"]
 
 
 def test_text_that_does_not_fit_is_noted(tmp_path: Path) -> None:

@@ -38,13 +38,13 @@ from dicomkit.preview import (
     encapsulated_pdf,
     frame_count,
     frame_rate_of,
-    full_range,
     kind_of,
     picture_of,
-    report_lines,
+    read_report,
+    read_waveforms,
     series_of,
+    spanning,
     to_8bit,
-    waveforms,
     why_no_picture,
 )
 
@@ -163,7 +163,7 @@ def test_a_window_without_meaning_is_refused_with_the_reason(
 
 @given(st.lists(st.integers(-40000, 40000), min_size=1, max_size=20))
 def test_the_full_range_is_from_black_to_white(values: list[int]) -> None:
-    levels = full_range(np.array(values)).to_8bit(np.array(values))
+    levels = spanning(min(values), max(values)).to_8bit(np.array(values))
     if min(values) < max(values):
         assert levels[np.argmin(values)] == 0
         assert levels[np.argmax(values)] == 255
@@ -171,7 +171,7 @@ def test_the_full_range_is_from_black_to_white(values: list[int]) -> None:
 
 def test_the_full_range_of_fractions_is_exact() -> None:
     values = np.array([0.001, 0.002, 0.003, np.nan])
-    assert list(full_range(values).to_8bit(values)) == [0, 128, 255, 0]
+    assert list(spanning(0.001, 0.003).to_8bit(values)) == [0, 128, 255, 0]
 
 
 def test_a_lookup_table_keeps_to_its_ends_and_rounds_its_inputs() -> None:
@@ -628,7 +628,7 @@ def test_frames_of_one_object_stay_together() -> None:
 
 
 def test_a_report_reads_as_a_tree() -> None:
-    lines = report_lines(read("reportsi.dcm"))
+    lines = read_report(read("reportsi.dcm"))[0]
     assert lines[0].depth == 0
     assert max(line.depth for line in lines) >= 1
     assert all(str(line) == str(line).rstrip() or line.value for line in lines)
@@ -639,7 +639,7 @@ def test_a_measurement_has_its_unit() -> None:
     unit.CodeValue = "mm"
     measured.NumericValue, measured.MeasurementUnitsCodeSequence = "24", [unit]
     item.ValueType, item.MeasuredValueSequence = "NUM", [measured]
-    assert report_lines(item)[0].value == "24 mm"
+    assert read_report(item)[0][0].value == "24 mm"
 
 
 def test_a_pdf_loses_the_byte_that_made_it_even() -> None:
@@ -661,7 +661,7 @@ def test_a_document_that_is_no_pdf_is_said() -> None:
 
 def test_an_ecg_has_its_channels_in_their_units() -> None:
     dataset = read("waveform_ecg.dcm")
-    first = waveforms(dataset)[0]
+    first = read_waveforms(dataset)[0][0]
     assert (len(first.channels), first.rate_hz, first.samples.shape) == (12, 1000.0, (12, 10000))
     assert set(first.units) == {"uV"}
     assert np.allclose(first.samples, dataset.waveform_array(0).T)
@@ -669,13 +669,13 @@ def test_an_ecg_has_its_channels_in_their_units() -> None:
 
 def test_a_waveform_that_cannot_be_decoded_hides_no_other() -> None:
     dataset = read("waveform_ecg.dcm")
-    good = waveforms(dataset)[1]
+    good = read_waveforms(dataset)[0][1]
     dataset.WaveformSequence[0].WaveformData = b"\0" * 10
-    (left,) = waveforms(dataset)
+    (left,) = read_waveforms(dataset)[0]
     assert np.array_equal(left.samples, good.samples)
     del dataset.WaveformSequence[1]
     with pytest.raises(UnreadableError, match="waveform 1 cannot be decoded"):
-        waveforms(dataset)
+        read_waveforms(dataset)
 
 
 def test_thinning_keeps_every_peak() -> None:

@@ -34,7 +34,7 @@ from dicomkit.errors import (
     ProtocolError,
     WireError,
 )
-from dicomkit.results import ALWAYS_THERE, COLUMNS, dtypes, read_in_file_order, to_frame
+from dicomkit.results import COLUMN_OF, COLUMNS, dtypes, read_in_file_order, to_frame
 from tests.support.design import DTYPE_OF_COLUMN
 
 FORMATS = ["csv", "json", "parquet"]
@@ -279,7 +279,7 @@ def test_a_frame_holds_the_values_of_its_results() -> None:
     assert first["size_bytes"] == 526_336
     assert first["started_at"] == pd.Timestamp("2026-11-25 09:30:00.123456", tz="UTC")
     assert first["response_ms"] == 0.1 + 0.2
-    assert set(frame.columns[frame.iloc[1].isna()]) == set(COLUMNS) - ALWAYS_THERE
+    assert set(frame.columns[frame.iloc[1].isna()]) == {name for name in COLUMNS if COLUMN_OF[name].is_null}
 
 
 def test_a_time_of_another_zone_is_turned_into_utc() -> None:

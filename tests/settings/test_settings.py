@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 import dicomkit
 from dicomkit import DicomSenderSetting, MessageType
 from dicomkit.errors import Problem, SettingError
-from dicomkit.settings import FIELD_OF, FIELDS, Binding, JsonFault, locate, position
+from dicomkit.settings import FIELD_OF, FIELDS, JsonFault, locator, position
 from dicomkit.settings._fields import ZERO_GUID, SettingFields, parse_field, parse_field_text
 from dicomkit.settings._json import Places
 
@@ -464,8 +464,8 @@ def test_a_fault_in_a_file_names_the_file(tmp_path: Path) -> None:
 def test_a_value_s_place_can_be_found_though_it_is_refused() -> None:
     text = TYPICAL.replace("104", '"104"')
     assert refused(text).field == "RemotePort"
-    assert locate(text, "RemotePort") == (10, 17)
-    assert locate(text, "Nothing") is None
+    assert locator(text)("RemotePort") == (10, 17)
+    assert locator(text)("Nothing") is None
 
 
 def test_all_faults_are_told_at_once_and_by_field() -> None:
@@ -778,9 +778,9 @@ def test_only_errors_make_a_setting_unusable() -> None:
 
 
 def test_a_template_that_is_one_binding_names_its_activity() -> None:
-    assert DicomSenderSetting.from_json(ALTERNATE).binding == Binding(
-        "22222222-2222-2222-2222-222222222222", "outbound"
-    )
+    binding = DicomSenderSetting.from_json(ALTERNATE).binding
+    assert binding is not None
+    assert (binding.guid, binding.direction) == ("22222222-2222-2222-2222-222222222222", "outbound")
     assert DicomSenderSetting(message_template="${PatientID}").binding is None
 
 

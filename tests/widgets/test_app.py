@@ -16,7 +16,7 @@ from pydicom import dcmread
 from dicomkit import BatchPanel, LocalSCP, SenderApp
 from dicomkit.samples import sample_folder
 from dicomkit.scp import Delay
-from dicomkit.widgets._step_bar import StepBar
+from dicomkit.widgets._bar import StepBar
 from tests.support.files import write_ct_files
 from tests.support.peers import wait_until
 

@@ -14,7 +14,7 @@ from ipywidgets.widgets import widget as ipywidgets_widget  # type: ignore[impor
 
 from dicomkit import BatchPanel, LocalSCP, SourceChooser
 from dicomkit.samples import sample_folder
-from dicomkit.widgets.chooser import keep_apart
+from dicomkit.widgets.chooser._chooser import keep_apart
 from dicomkit.widgets.table import Cell
 from tests.support.files import write_ct_files
 from tests.support.peers import wait_until

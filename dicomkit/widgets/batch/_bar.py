@@ -42,7 +42,7 @@ class BarState:
 class BatchBar(Bar):
     """A bar that shows a `BarState`."""
 
-    _esm = javascript("elements.js", "keys.js", "kernel.js", "bar.js", "batch/batch.js")
+    _esm = javascript("bar.js", "batch/batch.js")
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,10 +43,8 @@ class Pace:
 
 
 class Origin:
-    """A setting and sources; equal to another with an equal setting and the same sources.
-
-    Sources are the same by name where they are paths, else as objects. The Id of a setting does not count: a cell that
-    makes one makes another Id each time it runs.
+    """A setting (whose Id does not count) and sources; equal to another with the same: by path, else as
+    objects.
     """
 
     def __init__(self, setting: DicomSenderSetting, sources: object) -> None:
@@ -83,12 +81,10 @@ def _several(sources: object) -> Sequence[object]:
 
 
 class Job:
-    """One batch under way, or done.
+    """One batch under way, or done: it sends `cargo`, which `scan` found, and puts its rows into `rows`.
 
-    It sends `cargo`, which `scan` found, in this order; its rows go into `rows`. `options` are the keywords of
-    `send_batch`, and `origin` is what another panel is compared with. With `places`, the rows that the cargo has
-    already, it is tried again, and files are looked at again first. One that is cancelled before it begins is made all
-    the same, for its rows.
+    With `places`, the rows that the cargo has already, it is tried again, and files are looked at again
+    first. One that is cancelled before it begins is made all the same, for its rows.
     """
 
     def __init__(

@@ -129,7 +129,7 @@ class BatchPanel(ClosesLayout, VBox):  # type: ignore[misc]  # ipywidgets is not
             setting.observe(self._on_form, ["value", "valid"])
         if _has_selected(sources):
             sources.observe(self._on_sources, "selected")
-        self.observe(self._on_selection, "selection")
+        self.observe(lambda change: self._found.check(change.new), "selection")
         _PANELS.add(self)
         self._refresh()
 
@@ -436,9 +436,6 @@ class BatchPanel(ClosesLayout, VBox):  # type: ignore[misc]  # ipywidgets is not
         """No lock here: the table holds its own, and the panel asks the table under the panel's."""
         self.selection = keys
         self._ticker.wake()
-
-    def _on_selection(self, change: Any) -> None:
-        self._found.check(change.new)
 
     @t.validate("selection")
     def _are_found(self, proposal: Any) -> tuple[str, ...]:

@@ -31,8 +31,8 @@ TONES: dict[str, Tone] = {"bad": "bad", "warning": "warning", "none": "muted", "
 
 @dataclass(frozen=True, slots=True)
 class Attempts:
-    """What became of one task: its last attempt, those before (of a batch that is tried again, too), and whether more
-    will follow.
+    """What became of one task: its last attempt, those before (of earlier batches, too), and whether more
+    follow.
     """
 
     number: int
@@ -42,10 +42,7 @@ class Attempts:
 
 
 class BatchResults(RecordSource[Attempts]):
-    """A row for each task, counted by the series in which its instance was found, whatever that turns out to be.
-
-    They belong to a batch, and stay when a table of them is closed.
-    """
+    """A row for each task, counted by series; it belongs to a batch, and stays when a table of it is closed."""
 
     def __init__(self) -> None:
         super().__init__(

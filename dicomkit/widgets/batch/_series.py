@@ -26,11 +26,9 @@ _COLUMNS = (
 class SeriesTable:
     """What a scan found, by series; `take_found` is for one thread at a time.
 
-    People check rows, and a panel sends series. What is new is checked, unless its series was unchecked before, if only
-    in the table before this one: those are `unchecked`. `outcomes_of` says what became of the instances of a series so
-    far, by its key. `on_checked` is called with the keys that are checked, in the order in which they were found,
-    whenever that changes, and `on_cursor` with the key of the series that has the cursor, or None; both by the table,
-    which holds its lock then.
+    What is new is checked, unless its series was unchecked before, if only in the table before this one
+    (`unchecked`). `on_checked` gets the keys that are checked, in the order in which they were found, and
+    `on_cursor` the key of the series with the cursor, or None; the table calls both, and holds its lock then.
     """
 
     def __init__(
@@ -48,11 +46,13 @@ class SeriesTable:
         self.is_complete = False  # whether that is all there will be
         self.unchecked = unchecked
         self._place_of: dict[str, int] = {}
-        self._on_checked, self._on_cursor = on_checked, on_cursor
+        self._on_checked = on_checked
         self._rows = _rows(outcomes_of)
         self.table = Rows(self._rows, label="What will be sent", height_px=240, can_check=True)
         self.table.observe(self._hear_checked, "checked")
-        self.table.observe(self._hear_cursor, "active")
+        self.table.observe(
+            lambda change: on_cursor(None if change.new is None else self.keys[change.new]), "active"
+        )
 
     def __contains__(self, key: object) -> bool:
         return key in self._place_of
@@ -96,9 +96,6 @@ class SeriesTable:
         checked = tuple(key for place, key in enumerate(self.keys) if place in change.new)
         self._keep_unchecked(set(checked))
         self._on_checked(checked)
-
-    def _hear_cursor(self, change: Any) -> None:
-        self._on_cursor(None if change.new is None else self.keys[change.new])
 
 
 def _rows(outcomes_of: Callable[[str], Counter[Outcome]]) -> RecordSource[SeriesFound]:

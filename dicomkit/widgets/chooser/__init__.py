@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from dicomkit.widgets.chooser._chooser import SourceChooser, keep_apart
+from dicomkit.widgets.chooser._chooser import SourceChooser
 
-__all__ = ["SourceChooser", "keep_apart"]
+__all__ = ["SourceChooser"]

@@ -16,8 +16,7 @@ import traitlets as t
 from ipywidgets import Layout, VBox  # type: ignore[import-untyped]
 
 from dicomkit._support.quantities import counted
-from dicomkit.widgets._bar import Button, Note
-from dicomkit.widgets._step_bar import StepBar, StepField, StepState
+from dicomkit.widgets._bar import Button, Note, StepBar, StepField, StepState
 from dicomkit.widgets._ticker import Ticker
 from dicomkit.widgets._widget import ClosesLayout
 from dicomkit.widgets.chooser._listing import FolderRows, Listing, shown_name
@@ -77,7 +76,7 @@ class SourceChooser(ClosesLayout, VBox):  # type: ignore[misc]  # ipywidgets is 
         self._listing: Listing
         self._list()
         self._table.observe(self._on_checked, "checked")
-        self.observe(self._on_folder, "folder")
+        self.observe(lambda _change: self.refresh(), "folder")
         self.observe(self._on_selected, "selected")
 
     def refresh(self) -> None:
@@ -111,9 +110,6 @@ class SourceChooser(ClosesLayout, VBox):  # type: ignore[misc]  # ipywidgets is 
         if not os.path.isdir(path):  # noqa: PTH112 - a Path raises for a NUL in it
             raise t.TraitError(f"{shown_name(str(path))} is no folder, or cannot be seen; name a folder")
         return path
-
-    def _on_folder(self, _change: object) -> None:
-        self.refresh()
 
     def _list(self) -> None:
         self._listing = Listing(self.folder, self._on_listing, self._on_look)

@@ -53,10 +53,8 @@ class Entry:
 
 
 class Listing:
-    """A folder that is listed in a thread, once it is started.
-
-    `on_change` is called in that thread while it counts, and when it is listed; `on_look` in a thread when more is
-    known of entries, with whether that was of all that was wanted. Both are called often.
+    """A folder that is listed in a thread; `on_change` and `on_look` are called there, often, as more is
+    known.
     """
 
     def __init__(

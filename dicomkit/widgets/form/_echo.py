@@ -14,10 +14,7 @@ _ROUTE = ("remote_host", "remote_port", "our_aet", "remote_aet", "timeout_second
 
 
 class EchoRun:
-    """One C-ECHO; `on_answer` is called with it on its thread, unless it was abandoned before. `options` as for `echo`.
-
-    A run that is abandoned is forgotten at once; its association is aborted, and its thread ends.
-    """
+    """One C-ECHO; `on_answer` is called with it on its thread, unless it was abandoned, which aborts it."""
 
     def __init__(
         self, setting: DicomSenderSetting, on_answer: Callable[[EchoRun], None], **options: Any

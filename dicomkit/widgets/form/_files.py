@@ -70,7 +70,6 @@ class FileDesk:
         """What the browser is sent, for a form of this file with this JSON."""
         return {
             "path": "" if path is None else str(path),
-            "folder": str(self.folder),
             "is_changed": is_faulty or text != self.saved_text,
             "status": self.status,
             "says": self.says,

@@ -80,14 +80,8 @@ class Sides:
             self._take_document(document)
 
     def type_fields(self, texts: dict[str, str]) -> None:
-        """Take what was typed in fields, by JSON name; a field whose text is not new is left alone.
-
-        Raises
-        ------
-        KeyError
-            When there is no such field.
-        SettingError
-            When the JSON side is not JSON, so that nothing can be changed in it.
+        """Take what was typed, by JSON name; may raise KeyError, and SettingError when the JSON side is no
+        JSON.
         """
         new = {name: text for name, text in texts.items() if self._is_new(name, text)}
         if not new:

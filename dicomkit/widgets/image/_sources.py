@@ -21,10 +21,7 @@ _DEFERRED_BYTES = 65536  # larger values than this stay in the file until they a
 
 
 def series_from(source: object) -> list[Series]:
-    """Return the series that a source names, as `ImageViewer` takes it, each in slice order.
-
-    UnreadableError where there is no DICOM in it or what was named cannot be read, TypeError where it names nothing.
-    """
+    """Return the series of a source in slice order; UnreadableError without DICOM, TypeError for no source."""
     found = series_of((origin, _header(origin)) for origin in _origins(source))
     if not found:
         raise UnreadableError("there is nothing to show: no DICOM was found in what was given")
@@ -37,9 +34,8 @@ def load(origin: Dataset | Path) -> Dataset:
 
 
 def header_of(instance: Instance, keywords: Iterable[str]) -> Dataset:
-    """Return a Dataset with these attributes of an instance, at least, as far as it has them; no pixels of a file.
-
-    UnreadableError where it is gone, or pydicom cannot read it.
+    """Return a Dataset with these attributes of an instance at least; UnreadableError where it cannot be
+    read.
     """
     if isinstance(instance.content, str):
         return read_dataset(instance, keywords=keywords, stop_before_pixels=True)

@@ -101,7 +101,7 @@ class ImageViewer(MessageWidget):
     """
 
     _esm = javascript(
-        *("elements.js", "keys.js", "kernel.js", "image/pixels.js", "image/store.js", "image/tiles.js"),
+        *("image/pixels.js", "image/store.js", "image/tiles.js"),
         *("image/documents.js", "image/stage.js", "image/keys.js", "image/image.js"),
     )
     series = t.Int(0).tag(sync=True)
@@ -232,10 +232,8 @@ class ImageViewer(MessageWidget):
             tables, count = _tables(self._vois), len(voi.entries)
             if voi not in tables:
                 raise ValueError(f"the VOI LUT is none of the {len(tables)} that this frame has")
-            number, voi = (
-                tables.index(voi),
-                Window(voi.first + count / 2, count),
-            )  # all that it has an entry for
+            # Over all that it has an entry for.
+            number, voi = tables.index(voi), Window(voi.first + count / 2, count)
         with self.hold_trait_notifications():
             self.voi_lut, self.window_function = number, voi.function
             self.window_center, self.window_width = float(voi.center), float(voi.width)

@@ -21,23 +21,11 @@ _CELL_CHARACTERS = 300
 
 
 class RecordSource(RowSource, Generic[R]):
-    """Records in the order in which they came, each with a value for every column.
+    """Records in the order in which they came, added to from any thread (call `Rows.changed` then).
 
-    Parameters
-    ----------
-    value : callable
-        From a record and the name of a column, or of a filter, to its value; attributes by default.
-    show : mapping
-        For a column by name, from its value to what stands in the cell; `cell_text` where there is none.
-    filters : mapping
-        Name of a column, to the values to choose from in their order; others follow as they come. A value is what
-        `str` makes of it.
-    detail : callable or None
-        From a record to what its row opens to.
-
-    Notes
-    -----
-    `append`, `extend` and `replace` may be called from any thread; call `Rows.changed` afterwards.
+    `value` and `show` make what stands in a cell of a record and the name of a column. `filters` has the
+    values to choose from, by name of a column and in their order; others follow as they come, as `str` makes
+    them. `detail` is what a row opens to.
     """
 
     def __init__(
@@ -85,13 +73,7 @@ class RecordSource(RowSource, Generic[R]):
             return range(self._first_key, self._first_key + len(self._records))
 
     def record(self, key: Key) -> R:
-        """Return the record of a row.
-
-        Raises
-        ------
-        LookupError
-            There is none, or none any more.
-        """
+        """Return the record of a row; LookupError where there is none any more."""
         with self._lock:
             return self._records[self._place(key)]
 

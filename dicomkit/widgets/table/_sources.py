@@ -83,9 +83,8 @@ class Filter:
 class RowSource:
     """Where the rows of a table come from; this one has none.
 
-    A source has `columns`, `__len__`, `window` and `shown_keys`, and of the other methods those for what can be done
-    with it beyond looking. All are called under the lock of the table; a source whose rows are added by other threads
-    has a lock of its own for them.
+    Of the other methods a source has those for what can be done with it. All are called under the lock of the
+    table.
     """
 
     columns: Sequence[Column] = ()

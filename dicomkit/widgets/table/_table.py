@@ -37,50 +37,21 @@ class _View:
 
 
 class Rows(MessageWidget):
-    """A table over a `RowSource`, for a hundred rows as for a hundred thousand.
+    """A table over a `RowSource`, which is closed with it, for a hundred rows as for a hundred thousand.
 
-    Parameters
-    ----------
-    source : RowSource
-        Where the rows come from; it is closed with the table.
-    label : str
-        What the table is called, for those who hear it read.
-    caption : str
-        A sentence above the table, such as what it is of.
-    height_px : int
-        Most of its height; fewer rows take less.
-    can_check : bool
-        Whether rows have check boxes.
-
-    Attributes
-    ----------
-    active : key or None
-        The row with the cursor.
-    opened : key or None
-        The row whose details are shown.
-    checked : frozenset of keys
-        The rows whose boxes are checked.
-    search_text : str
-        What is searched for: words that a row has to hold all of.
-    order : tuple of str and bool, or None
-        The column it is sorted by, and whether descending.
-    chosen : dict
-        What is chosen in the filters: name to a frozenset of values; with none all rows are shown.
-
-    Notes
-    -----
-    All attributes can be observed and set, from any thread; none is saved with a notebook. Call `changed` when the
-    source has changed.
+    `label` is what it is called for those who hear it read, `caption` a sentence above it, and `height_px`
+    the most of its height. All traits can be observed and set, from any thread; none is saved with a
+    notebook. Call `changed` when the source has changed.
     """
 
     _esm = javascript("table/grid.js", "table/view.js")
 
-    active = t.Any(None, allow_none=True)
-    opened = t.Any(None, allow_none=True)
+    active = t.Any(None, allow_none=True)  # key of the row with the cursor
+    opened = t.Any(None, allow_none=True)  # and of the one whose details are shown
     checked = t.Any(frozenset())
-    search_text = t.Unicode("")
-    order = t.Any(None, allow_none=True)
-    chosen = t.Dict()
+    search_text = t.Unicode("")  # words that a row has to hold all of
+    order = t.Any(None, allow_none=True)  # a column, and whether descending
+    chosen = t.Dict()  # in the filters: name to a frozenset of values; with none all rows are shown
     caption = t.Unicode("")
 
     _is_closed = True  # until it is made: what cannot be made is closed as well when it is forgotten
@@ -123,10 +94,7 @@ class Rows(MessageWidget):
         return self._lock
 
     def changed(self) -> None:
-        """Show what the source holds now; from any thread, and as often as you like.
-
-        The browser hears of it at most five times a second, and of the last change for certain.
-        """
+        """Show what the source holds now, at most five times a second; from any thread."""
         self._ticker.wake()
 
     def close(self) -> None:

@@ -80,13 +80,7 @@ class TagSource(RowSource):
     # What is listed
 
     def pair(self, key: Key) -> Pair:
-        """Return the rows of a key.
-
-        Raises
-        ------
-        KeyError
-            It was never listed.
-        """
+        """Return the rows of a key; KeyError where it was never listed."""
         self._list()
         return self._pairs[key]
 
