@@ -151,7 +151,7 @@ def test_a_peer_that_was_there_and_is_gone_is_waited_for(ct_files: list[Path], a
             instances_per_association=1,
             on_event=Leaving(scp),
         )
-    assert tries(batch) == [1] * 7
+    assert 0 not in tries(batch)
     assert batch.outcomes[Outcome.STORED] >= 1
     assert batch.outcomes[Outcome.CONNECTION_FAILED] >= 1
 
