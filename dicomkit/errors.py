@@ -209,6 +209,29 @@ class ConnectionFailed(WireError):
         """Whether trying again may help; False for a certificate, say, that does not become valid by it."""
         return self.tls is None or self.tls.may_pass
 
+    @property
+    def is_definite(self) -> bool:
+        """Whether it is an answer rather than a silence: nothing listens there, no way leads there, no such name."""
+        import errno
+        import socket
+
+        if (
+            self.phase == "name resolution"
+        ):  # and not: its server did not answer, or we had no memory to ask it
+            return self.errno not in (
+                socket.EAI_AGAIN,
+                socket.EAI_MEMORY,
+                getattr(socket, "EAI_SYSTEM", socket.EAI_AGAIN),
+            )
+        return self.phase == "connect" and self.errno in (
+            errno.ECONNREFUSED,
+            errno.EHOSTUNREACH,
+            errno.ENETUNREACH,
+            # As Windows numbers them.
+            getattr(errno, "WSAEHOSTUNREACH", errno.EHOSTUNREACH),
+            getattr(errno, "WSAENETUNREACH", errno.ENETUNREACH),
+        )
+
 
 class TlsFailure(Picklable, OSError):
     """TLS failed under an association; the message says which check.

@@ -85,10 +85,21 @@ class AssociationClosed(Frozen):
 
 
 class Waiting(Frozen):
-    """Nothing is sent for so long, because the peer failed before: `reason` says how."""
+    """Nothing is sent for so long, because the peer failed before.
+
+    Attributes
+    ----------
+    seconds : float
+        Until the next try.
+    reason : str
+        How it failed the last time, in words.
+    advice : str
+        What one can do about it; may be empty.
+    """
 
     seconds: float
     reason: str
+    advice: str = ""
 
 
 class Done(Frozen):

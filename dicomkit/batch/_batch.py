@@ -146,7 +146,7 @@ def send_batch(
     associations: int | Literal["auto"] = 1,
     max_associations: int = 16,
     retries: int = 2,
-    give_up_after: float = 300.0,
+    give_up_after: float | None = None,
     ledger: str | PathLike[str] | None = None,
     resume: bool = True,
     results: str | PathLike[str] | None = None,
@@ -183,7 +183,9 @@ def send_batch(
         How often an instance is tried again after what may pass next time: no connection, a timeout, an
         abort, a refusal (0xA7xx), a rejection that is transient; 0x0110 and 0x0213 once.
     give_up_after
-        Seconds. When no response came for so long, the rest is not tried any more.
+        Seconds. When no response came for so long, the rest is not tried any more. None is 300 s for a peer
+        that was there before. One that never was is not waited for when the answer is definite: connection
+        refused, unreachable, no such host name. Then the retries of the first instance decide for all.
     ledger
         An SQLite file that rows are written to as they come, rather than kept, for audit and for resuming;
         made when it is not there, and shared by as many batches as you like (`Ledger` reads it). It is at
@@ -248,7 +250,9 @@ def send_batch(
         associations=most if is_tuned else _whole("associations", associations),
         is_tuned=is_tuned,
         retries=_whole("retries", retries, least=0),
-        give_up_after=_positive("give_up_after", give_up_after, "seconds", most=LONGEST_SECONDS),
+        give_up_after=None
+        if give_up_after is None
+        else _positive("give_up_after", give_up_after, "seconds", most=LONGEST_SECONDS),
         transcode=_truth("transcode", transcode),
         max_decoded_bytes=_whole("max_decoded_bytes", max_decoded_bytes),
         packs=_truth("pack_pdv", pack_pdv),

@@ -17,6 +17,8 @@ from dicomkit._support.frozen import Frozen
 # The first wait before something is tried again, and the longest.
 FIRST_WAIT_SECONDS = 0.5
 LONGEST_WAIT_SECONDS = 5.0
+# A peer that nothing gets through to is given up after so long, unless the caller says another.
+GIVE_UP_SECONDS = 300.0
 # So many failures in a row are taken for chance; from then on each is followed by a pause.
 FAILURES_BY_CHANCE = 3
 
@@ -53,6 +55,10 @@ def jitter() -> float:
 class Pacing:
     """The pace of a batch over so many associations; with `is_tuned`, over as many of them as pay.
 
+    Whether the peer was ever there: as long as it was not (`was_there`), an answer that says so for certain is
+    about a wrong address rather than a peer that is down for a while. An association that it accepted shows
+    that it is there, and so does one that it rejected or aborted.
+
     Which worker may ask for an association: as long as none is open, one at a time, so that a peer that is
     not there costs one attempt and not one for each worker. Later anyone may, but for those that the peer
     refused while it served others: one of them asks at a time, each time after twice as long. When one gets
@@ -61,6 +67,7 @@ class Pacing:
 
     def __init__(self, most: int, give_up_after: float, *, is_tuned: bool) -> None:
         self.most = most
+        self.was_there = False
         self._tuner = Tuner(most) if is_tuned else None
         self._breaker = Breaker(give_up_after)
         self._lock = Lock()
@@ -139,6 +146,7 @@ class Pacing:
         """This worker has an association."""
         with self._lock:
             now = perf_counter()
+            self.was_there = True
             self._open.add(worker)
             if worker in self._refused:
                 self._refused.remove(worker)
@@ -207,7 +215,6 @@ class Advice(Frozen):
 
     is_hopeless: bool
     pause_seconds: float
-    failures: int
 
 
 class Breaker:
@@ -236,14 +243,14 @@ class Breaker:
             self._failing_since = since
         left = self._give_up_after - (now - self._failing_since)
         if left <= 0:
-            return Advice(True, 0.0, self.failures)
+            return Advice(True, 0.0)
         # What began before the last pause, and fails during it, says nothing new of the peer.
         if self.failures < FAILURES_BY_CHANCE or since < self._paused_at:
-            return Advice(False, 0.0, self.failures)
+            return Advice(False, 0.0)
         seconds = min(backoff_seconds(self._pauses), left)
         self._pauses += 1
         self._paused_at = now
-        return Advice(False, seconds, self.failures)
+        return Advice(False, seconds)
 
     def excuse(self) -> None:
         """Count the time without a response from the next failure on."""

@@ -22,7 +22,14 @@ from dicomkit.batch._queue import NoTask, Prefetch, Queue, Task, Untried
 from dicomkit.batch._sink import Sink
 from dicomkit.batch._worker import LOST, Carrier, Request, Worker
 from dicomkit.dictionary.statuses import PROCESSING_FAILURE, RESOURCE_LIMITATION
-from dicomkit.errors import AssociationRejected, ConnectionFailed, Interrupted, PeerTimedOut, WireError
+from dicomkit.errors import (
+    AssociationAborted,
+    AssociationRejected,
+    ConnectionFailed,
+    Interrupted,
+    PeerTimedOut,
+    WireError,
+)
 from dicomkit.events import Scanned, Sending, Waiting
 from dicomkit.results import Outcome, SendResult
 from dicomkit.sending import Attempt, Kind, Proposals, RowMaker, new_batch_id, propose, why_not
@@ -55,7 +62,7 @@ class Policy(Frozen, kw_only=True):
     associations: int  # with `is_tuned`, how many at most
     is_tuned: bool
     retries: int
-    give_up_after: float
+    give_up_after: float | None
     transcode: bool
     max_decoded_bytes: int
     packs: bool
@@ -94,7 +101,10 @@ class Run:
         self._queue = Queue(
             self.intake, most, prefetch, max_rate=policy.max_rate, is_paused=lambda: control.is_paused
         )
-        self._pacing = Pacing(most, policy.give_up_after, is_tuned=policy.is_tuned)
+        # Given by the caller, it is how long any peer is waited for, also one that was never there.
+        self._awaits_any_peer = policy.give_up_after is not None
+        self._give_up_after = pace.GIVE_UP_SECONDS if policy.give_up_after is None else policy.give_up_after
+        self._pacing = Pacing(most, self._give_up_after, is_tuned=policy.is_tuned)
         self._proposals = Proposals()
         # Guards what follows. Who holds it may take that of the queue, and not the other way round.
         self._lock = Lock()
@@ -165,7 +175,7 @@ class Run:
         started = monotonic()
         self._queue.workers = self._pacing.target
         while not self._start_worker(0) and not self._queue.is_stopped:
-            if monotonic() - started > self._policy.give_up_after:
+            if monotonic() - started > self._give_up_after:
                 self._give_up(Outcome.CONNECTION_FAILED, f"not tried: {self._short_of}")
             Flag().wait(SHORTAGE_SECONDS)
         self._adjust_workers()
@@ -420,6 +430,8 @@ class Run:
         if isinstance(error, ConnectionFailed) and error.is_shortage:
             worker.lacks = str(error)
             return
+        if isinstance(error, AssociationRejected | AssociationAborted):
+            self._pacing.was_there = True
         self._sink.closed(request, self.row.explained(error))
         if isinstance(error, Interrupted):
             worker.is_needed = False
@@ -449,6 +461,9 @@ class Run:
         """The next instance of those that the association was asked for bears the attempt.
 
         That is another than at first when another worker took that one meanwhile.
+
+        When the address is a wrong one, its tries decide for all: the queue holds until the next of them. Nobody
+        else asks for an association meanwhile, since none is open and this worker has the turn.
         """
         wanted, kinds = request.task, request.kinds
         task = self._take(
@@ -467,9 +482,15 @@ class Run:
             task.remarks,
         )
         may_pass = error.may_pass if isinstance(error, AssociationRejected | ConnectionFailed) else None
+        is_nowhere = (
+            isinstance(error, ConnectionFailed)
+            and error.is_definite
+            and not (self._pacing.was_there or self._awaits_any_peer)
+        )
         if may_pass is not False:
             self._proposals.were_in_vain()
-            self._got_stuck(row, request.start)
+            if not is_nowhere:
+                self._got_stuck(row, error, request.start)
         elif isinstance(error, AssociationRejected) and error.may_be_for_contexts:
             # It would have none of these kinds; others may be to its liking.
             self._proposals.were_rejected(kinds, f"not tried again: {self.row.explained(error)}")
@@ -481,7 +502,12 @@ class Run:
                 )
         else:
             self._give_up(row.outcome, f"not tried again: {self.row.explained(error)}")
-        self._record(task, row, may_pass=may_pass)
+        next_try = self._record(task, row, may_pass=may_pass)
+        if is_nowhere and next_try is not None:
+            self._got_stuck(row, error, request.start, at_least=next_try)
+        elif is_nowhere:
+            waits = "with give_up_after (--give-up-after) we wait for a peer that is not there yet"
+            self._give_up(row.outcome, f"not tried: {self.row.explained(error)}; {waits}")
 
     def closed(self, worker: Worker, carrier: Carrier, ended: str) -> None:
         self._pacing.closed(worker.number)
@@ -529,15 +555,17 @@ class Run:
             self._packs = False
             task.unpacked = UNPACKED
         else:
-            self._got_stuck(row, attempt.start)
+            assert isinstance(attempt.error, WireError), "which makes an attempt one of the lost"
+            self._got_stuck(row, attempt.error, attempt.start)
         task.is_alone = True
         self._record(task, row, may_pass=attempt.may_pass, is_unpacked=unpack)
 
     def _record(
         self, task: Task, row: SendResult, *, may_pass: bool | None = None, is_unpacked: bool = False
-    ) -> None:
+    ) -> float | None:
         """Record an attempt, and decide whether there will be another; to try it unpacked there always is.
 
+        Returns in how many seconds there will be, None for not at all.
         `may_pass` says whether another may end otherwise, where that is known; else the outcome tells.
         """
         limit = 0
@@ -550,6 +578,7 @@ class Run:
         again = task.attempt_number <= limit
         self._sink.add(row, is_final=not again, fingerprint=task.fingerprint)
         self._look_at_ledger()
+        seconds = None
         if not again:
             self._queue.done(task)
         else:
@@ -557,6 +586,7 @@ class Run:
             task.attempt_number += 1
             self._queue.try_again(task, seconds)
         self._tell_scanned()
+        return seconds
 
     def _record_untried(self, item: Untried | None) -> None:
         """Record what the queue handed out beside tasks."""
@@ -573,20 +603,18 @@ class Run:
             self._scanned_at = now
             self._sink.tell(Scanned(self.intake.found, len(self.intake.passed_over), at_end))
 
-    def _got_stuck(self, row: SendResult, since: float) -> None:
+    def _got_stuck(self, row: SendResult, error: WireError, since: float, at_least: float = 0.0) -> None:
         """Nothing came back: leave the peer alone for a while, or give up."""
         advice = self._pacing.got_stuck(since)
         if advice.is_hopeless:
             self._give_up(
                 row.outcome,
-                f"not tried: nothing got through to {self.row.peer} for {self._policy.give_up_after:g} s; "
+                f"not tried: nothing got through to {self.row.peer} for {self._give_up_after:g} s; "
                 f"the last attempt ended so: {row.detail}",
             )
-        elif seconds := advice.pause_seconds:
+        elif seconds := max(advice.pause_seconds, at_least):
             self._queue.hold(seconds)
-            self._sink.tell(
-                Waiting(seconds, f"{advice.failures} failures in a row, the last one {row.outcome}")
-            )
+            self._sink.tell(Waiting(seconds, *self.row.cause_and_remedy(error)))
 
     def _give_up(self, outcome: Outcome, detail: str) -> None:
         """The rest takes this outcome, untried."""

@@ -27,7 +27,8 @@ def lines_of(event: Event) -> list[str]:
     if isinstance(event, RowAdded):
         return [_row(event.result, event.is_final)]
     if isinstance(event, Waiting):
-        return [f"waiting {event.seconds:.1f} s: {event.reason}"]
+        advice = f"; {event.advice}" if event.advice else ""
+        return [f"waiting {event.seconds:.1f} s: {event.reason}{advice}"]
     return []
 
 

@@ -64,8 +64,11 @@ def _add_send(parser: _Parser) -> None:
     _value(
         parser, "--retries", "N", "how often to try again what may pass next time (2)", _whole_number(0), 2
     )
-    give_up = "stop trying when nothing got through for that long (300)"
-    _value(parser, "--give-up-after", "SECONDS", give_up, _above_zero("seconds"), 300.0)
+    give_up = (
+        "stop trying when nothing got through for that long (300; but a peer that was never there, at a "
+        "closed port or an unknown name, is waited for only when this is given)"
+    )
+    _value(parser, "--give-up-after", "SECONDS", give_up, _above_zero("seconds"))
     _value(parser, "--results", "FILE", "write a row for each attempt to this .csv, .json or .parquet file")
     ledger = "keep every row in this SQLite file, and skip what it says that the peer has"
     _value(parser, "--ledger", "FILE", ledger)

@@ -170,6 +170,11 @@ class Attempt:
         self._was_cut = not association.is_open
 
     @property
+    def error(self) -> UnreadableError | WireError | None:
+        """What ended it in place of a response."""
+        return self._error
+
+    @property
     def may_pass(self) -> bool | None:
         """Whether another attempt may end otherwise, where that is known beside the outcome."""
         return False if isinstance(self._error, ProtocolError) and not self._error.may_pass else None

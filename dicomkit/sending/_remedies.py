@@ -7,7 +7,7 @@ what a reader may have in hand: fields of the setting, parameters of Python, and
 from __future__ import annotations
 
 from errno import ECONNREFUSED
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeGuard
 
 from dicomkit.dictionary.uids import uid_name
 from dicomkit.errors import (
@@ -98,12 +98,23 @@ _TLS = {
 
 def explained(error: WireError, peer: Peer) -> str:
     """What happened, and what to do about it, as the `detail` of a row has them."""
-    if isinstance(error, AssociationRejected) and not isinstance(error, IdentityNotConfirmed):
-        said, numbers = reject_words(error.result, error.source, error.reason)
-        return f"{said}: {_of_rejection(error, peer)} ({numbers})"
+    if _is_rejection(error):
+        numbers = reject_words(error.result, error.source, error.reason)[1]
+        return f"{': '.join(cause_and_remedy(error, peer))} ({numbers})"
     doubt = f": {LOOK_THERE}" if error.may_be_stored else ""
-    remedy = _remedy(error, peer)
-    return f"{error}{doubt}; {remedy}" if remedy else f"{error}{doubt}"
+    cause, remedy = cause_and_remedy(error, peer)
+    return f"{cause}{doubt}; {remedy}" if remedy else f"{cause}{doubt}"
+
+
+def cause_and_remedy(error: WireError, peer: Peer) -> tuple[str, str]:
+    """What happened, and what to do about it, which may be empty, of a peer that is waited for."""
+    if _is_rejection(error):
+        return reject_words(error.result, error.source, error.reason)[0], _of_rejection(error, peer)
+    return str(error), _remedy(error, peer)
+
+
+def _is_rejection(error: WireError) -> TypeGuard[AssociationRejected]:
+    return isinstance(error, AssociationRejected) and not isinstance(error, IdentityNotConfirmed)
 
 
 def _remedy(error: WireError, peer: Peer) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from dicomkit._support.frozen import Frozen
 from dicomkit.errors import WireError
 from dicomkit.results import Outcome, SendResult
-from dicomkit.sending._remedies import explained
+from dicomkit.sending._remedies import cause_and_remedy, explained
 from dicomkit.wire.socket import Peer
 
 if TYPE_CHECKING:
@@ -24,6 +24,10 @@ class RowMaker(Frozen):
     def explained(self, error: WireError) -> str:
         """What happened on the wire and what to do about it."""
         return explained(error, self.peer)
+
+    def cause_and_remedy(self, error: WireError) -> tuple[str, str]:
+        """The same in its two parts."""
+        return cause_and_remedy(error, self.peer)
 
     def untried(
         self, index: int, source: str, outcome: Outcome, detail: str, header: HeaderFacts | None = None

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Final
 
 from dicomkit._support.descriptors import NO_DESCRIPTOR, is_shortage
 from dicomkit._support.frozen import Frozen
-from dicomkit.errors import ConnectionFailed, Interrupted, PeerTimedOut, WireError
+from dicomkit.errors import ConnectionFailed, Interrupted, PeerTimedOut
 
 if TYPE_CHECKING:
     from typing import Protocol
@@ -145,17 +145,20 @@ class Poller:
 
 
 def connect(peer: Peer, interrupt: Interrupt | None) -> socket.socket:
-    """A connected, non-blocking socket to the first address that answers."""
+    """A connected, non-blocking socket to the first address that answers.
+
+    When none does, the error is a definite one only where it is so of each address.
+    """
     deadline = monotonic() + peer.timeout_seconds
     addresses = _resolve(peer, deadline, interrupt)
-    failure: WireError | None = None
+    failures: list[ConnectionFailed | PeerTimedOut] = []
     for index, (family, kind, protocol, _, address) in enumerate(addresses):
         # Each address gets its share, so that a silent first one does not eat the time of the second.
         share = (deadline - monotonic()) / (len(addresses) - index)
         try:
             sock = socket.socket(family, kind, protocol)
         except OSError as error:
-            failure = failure or _no_socket(peer, error)
+            failures.append(_no_socket(peer, error))
             continue
         try:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -163,12 +166,18 @@ def connect(peer: Peer, interrupt: Interrupt | None) -> socket.socket:
             return sock
         except (ConnectionFailed, PeerTimedOut) as error:
             sock.close()
-            failure = failure or error
+            failures.append(error)
         except BaseException:
             sock.close()
             raise
-    assert failure is not None, "getaddrinfo returns at least one address"
-    raise failure
+    raise min(failures, key=_says_less_of_the_peer)  # the first of those, and getaddrinfo returns an address
+
+
+def _says_less_of_the_peer(error: ConnectionFailed | PeerTimedOut) -> int:
+    """0 for what leaves open whether the peer is there, 1 for a definite answer, 2 for a family that we lack."""
+    if isinstance(error, PeerTimedOut) or error.is_shortage:
+        return 0
+    return 2 if error.phase == "socket" else int(error.is_definite)
 
 
 def _no_socket(peer: Peer, error: OSError) -> ConnectionFailed:

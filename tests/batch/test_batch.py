@@ -286,7 +286,8 @@ def test_when_nothing_gets_through_the_rest_is_given_up(ct_files: list[Path]) ->
     assert latest.association.isna().iloc[-1]
     waits = [event for event in events if isinstance(event, Waiting)]
     assert waits
-    assert "failures in a row, the last one connection_failed" in waits[0].reason
+    assert waits[0].reason.startswith("connection refused: nothing listens at 127.0.0.1:")
+    assert waits[0].advice.startswith("check RemoteHost and RemotePort")
     assert not batch.ok
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import csv
 import json
 import os
 import re
@@ -644,11 +645,31 @@ def test_a_terminal_gets_a_progress_line_ten_times_a_second_at_most(tmp_path: Pa
 
 
 @POSIX_ONLY
-def test_a_terminal_is_told_that_the_batch_waits(tmp_path: Path, ct_files: list[Path], to: To) -> None:
+def test_a_terminal_shows_why_the_batch_waits_and_what_one_can_do(
+    tmp_path: Path, ct_files: list[Path]
+) -> None:
     DicomSenderSetting(remote_port=free_port(), remote_aet="PEER").save(tmp_path / "s.json")
     code, written, _ = on_terminal("send", tmp_path / "s.json", *ct_files, "--give-up-after", "1.5")
     assert code == 1
-    assert re.search(r"waiting \d s: \d+ failures in a row", written)
+    refused = r"connection refused: nothing listens at 127\.0\.0\.1:\d+; check RemoteHost and RemotePort"
+    assert re.search(rf"^waiting: {refused}, and that the SCP runs\r$", written, re.M)
+    assert re.search(r"next try in \d s: connection refused", written)
+
+
+@pytest.mark.parametrize(("options", "tried"), [((), 3), (("--retries", "0", "--associations", "4"), 1)])
+def test_a_wrong_port_exits_1_after_the_retries_of_the_first_instance(
+    tmp_path: Path, ct_files: list[Path], options: tuple[str, ...], tried: int
+) -> None:
+    DicomSenderSetting(remote_port=free_port(), remote_aet="PEER").save(tmp_path / "s.json")
+    rows = tmp_path / "rows.csv"
+    done = dicomkit("send", tmp_path / "s.json", *ct_files, "--results", rows, *options)
+    assert done.returncode == 1
+    assert re.search(r"^connection_failed +10$", done.stdout, re.M)
+    assert "a second" not in done.stdout
+    details = [row["detail"] for row in csv.DictReader(rows.read_text().splitlines())]
+    assert [detail.startswith("not tried: connection refused") for detail in details] == (
+        [False] * tried + [True] * 9
+    )
 
 
 @POSIX_ONLY
@@ -681,9 +702,11 @@ def test_file_names_cannot_play_tricks_on_the_terminal(scp: LocalSCP, to: To, tm
 
 def test_progress_says_what_is_known() -> None:
     tally = Tally(0.0)
-    assert tally.line(0.1, 80) == "0 of 0 found so far  0/s"
+    assert tally.line(0.1, 80) == "0 of 0 found so far"
     tally.note(Scanned(found=200, passed_over=0, is_complete=False), 1.0)
     tally.ended, tally.failed, tally.again, tally.heard_at = 100, 2, 1, 5.0
+    assert tally.line(5.0, 80) == "100 of 200 found so far  2 not stored  1 tried again"
+    tally.answered = 100
     assert tally.line(5.0, 80) == "100 of 200 found so far  20/s  2 not stored  1 tried again"
     tally.note(Scanned(found=400, passed_over=0, is_complete=True), 5.0)
     assert (
@@ -691,8 +714,11 @@ def test_progress_says_what_is_known() -> None:
         == "[######..................]  100 of 400  20/s  2 not stored  1 tried again  15 s left"
     )
     assert tally.line(9.0, 100).endswith("silent for 4 s")
-    tally.note(Waiting(4.0, "3 failures in a row"), 9.0)
-    assert tally.line(10.0, 120).endswith("waiting 3 s: 3 failures in a row")
+    tally.note(Waiting(4.0, "connection refused", "check RemotePort"), 9.0)
+    assert (
+        tally.line(10.0, 120)
+        == "100 of 400  2 not stored  1 tried again  next try in 3 s: connection refused; check RemotePort"
+    )
     assert len(tally.line(10.0, 40)) == 39
 
 

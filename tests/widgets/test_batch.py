@@ -81,6 +81,11 @@ def says(panel: BatchPanel) -> str:
     return " ".join(note["says"] for note in bar_of(panel)["notes"])
 
 
+def progress_of(panel: BatchPanel) -> str:
+    progress = bar_of(panel)["progress"]
+    return progress["says"] if progress else ""
+
+
 def press(panel: BatchPanel, act: str, text: str = "", label: str | None = None) -> None:
     said = (label_of(panel, act) if act != "export" else "") if label is None else label
     content = {"kind": "press", "act": act, "label": said, "text": text}
@@ -434,6 +439,30 @@ def test_a_dead_peer_is_a_row_for_each_and_no_exception(folder: Path) -> None:
     assert set(batch.to_frame()["outcome"]) == {"connection_failed"}
     assert "60 are not: open a row" in says(panel)
     panel.close()
+
+
+def test_a_wrong_port_fails_with_the_first_instance_and_no_rate_is_made_of_it(folder: Path) -> None:
+    panel = BatchPanel(DicomSenderSetting(remote_port=free_port()), folder, retries=0)
+    frame = panel.start().wait(SECONDS).to_frame()
+    assert frame.detail.str.startswith("not tried").tolist() == [False] + [True] * 59
+    assert "60 connection failed" in progress_of(panel)
+    assert "a second" not in progress_of(panel)
+    panel.close()
+
+
+def test_while_it_waits_the_panel_says_why_when_it_goes_on_and_what_one_can_do(
+    folder: Path, panels: list[BatchPanel]
+) -> None:
+    setting = DicomSenderSetting(remote_port=free_port())
+    panel = BatchPanel(setting, folder, retries=50)  # the waits grow to seconds
+    panels.append(panel)
+    panel.start()
+    wait_until(lambda: "next try in" in progress_of(panel), SECONDS, "the next try")
+    assert f"nothing listens at 127.0.0.1:{setting.remote_port}; check RemoteHost and RemotePort" in says(
+        panel
+    )
+    assert "a second" not in progress_of(panel)
+    assert "left" not in progress_of(panel)
 
 
 def test_what_send_batch_raises_is_said_and_raised_by_wait(folder: Path, tmp_path: Path) -> None:

@@ -1181,6 +1181,7 @@ def test_a_closed_port_is_a_refused_connection(closed_port: int) -> None:
     with pytest.raises(ConnectionFailed, match=rf"nothing listens at {HOST}:{closed_port}$") as caught:
         Association.open(peer_at(closed_port), CONTEXTS)
     assert (caught.value.phase, caught.value.errno) == ("connect", errno.ECONNREFUSED)
+    assert caught.value.is_definite
     says = explained(caught.value, peer_at(closed_port))
     assert f"nothing listens at {HOST}:{closed_port}; check RemoteHost and RemotePort" in says
 
@@ -1193,6 +1194,24 @@ def test_a_name_that_does_not_resolve_says_so(host: str) -> None:
     assert re.search(
         f"host name '{host}' does not resolve .* check RemoteHost", explained(caught.value, peer)
     )
+    assert caught.value.is_definite is (caught.value.errno != socket.EAI_AGAIN)  # without a name server
+
+
+@pytest.mark.parametrize(
+    ("phase", "number", "is_definite"),
+    [
+        ("connect", errno.EHOSTUNREACH, True),
+        ("connect", errno.ENETUNREACH, True),
+        ("connect", errno.EACCES, False),
+        ("connect", errno.ETIMEDOUT, False),
+        ("name resolution", socket.EAI_NONAME, True),
+        ("name resolution", socket.EAI_AGAIN, False),
+        ("the answer to our association request", errno.ECONNRESET, False),
+        ("socket", errno.EAFNOSUPPORT, False),
+    ],
+)
+def test_an_answer_is_told_from_a_silence(phase: str, number: int, is_definite: bool) -> None:
+    assert ConnectionFailed("x", phase=phase, errno=number).is_definite is is_definite
 
 
 def test_localhost_is_reached_whatever_it_resolves_to_first() -> None:
@@ -1245,6 +1264,18 @@ def test_several_addresses_that_hang_share_the_timeout(
     resolve_to(monkeypatch, *[deaf_port] * math.ceil(2 * HANG_SECONDS / SHORT_SECONDS))
     with no_hang(), pytest.raises(PeerTimedOut):
         Association.open(peer_at(104, SHORT_SECONDS, host="several.test"), CONTEXTS)
+
+
+def test_one_silent_address_leaves_open_whether_the_peer_is_there(
+    monkeypatch: pytest.MonkeyPatch, closed_port: int, deaf_port: int
+) -> None:
+    resolve_to(monkeypatch, closed_port, deaf_port)
+    with no_hang(), pytest.raises(PeerTimedOut):
+        Association.open(peer_at(104, SHORT_SECONDS, host="several.test"), CONTEXTS)
+    resolve_to(monkeypatch, closed_port, closed_port)
+    with pytest.raises(ConnectionFailed) as caught:
+        Association.open(peer_at(104, host="several.test"), CONTEXTS)
+    assert caught.value.is_definite
 
 
 @pytest.mark.parametrize("is_cancelled", [False, True], ids=["timeout", "interrupt"])

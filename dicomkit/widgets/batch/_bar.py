@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import ceil
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from dicomkit._support.quantities import counted, in_bytes, in_time
@@ -161,8 +163,11 @@ def _progress(job: Job, rate: float) -> Progress:
     if job.ended_at is not None:
         seconds = (job.ended_at - job.began_at).total_seconds()
         if seconds > 0 and job.done:
-            took = in_time(seconds) if seconds >= 1 else "under 1 s"
-            parts.append(f"{job.done / seconds:,.0f} a second, in {took}")
+            rate_was = f"{job.answered / seconds:,.0f} a second, " if job.answered else ""
+            parts.append(f"{rate_was}in {in_time(seconds) if seconds >= 1 else 'under 1 s'}")
+    elif job.waiting:
+        if (left := ceil(job.waiting_until - monotonic())) > 0:
+            parts.append(f"next try in {left} s")
     elif rate:
         parts.append(f"{rate:,.0f} a second" if rate >= 10 else f"{rate:.1f} a second")
         if not job.control.is_paused and not job.control.cancels:

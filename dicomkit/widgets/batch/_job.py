@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from threading import Event, Lock, Thread
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from dicomkit.batch import Batch, BatchControl, send_batch
@@ -28,18 +29,18 @@ _PACE_SECONDS = 10.0  # what the rate is taken over
 
 
 class Pace:
-    """How many instances a second were done with lately; for one thread at a time."""
+    """How many instances a second the peer responded to lately; for one thread at a time."""
 
     def __init__(self) -> None:
         self._seen: deque[tuple[float, int]] = deque()
 
-    def rate(self, done: int, now: float) -> float:
+    def rate(self, answered: int, now: float) -> float:
         """Instances a second over the last seconds that this was asked, 0 when that cannot be said yet."""
-        self._seen.append((now, done))
+        self._seen.append((now, answered))
         while len(self._seen) > 2 and self._seen[1][0] < now - _PACE_SECONDS:
             self._seen.popleft()
         then, before = self._seen[0]
-        return (done - before) / (now - then) if now > then else 0.0
+        return (answered - before) / (now - then) if now > then else 0.0
 
 
 class Origin:
@@ -106,9 +107,11 @@ class Job:
         self.options = options
         self.batch: Batch | None = None  # when it is over, and came about
         self.error: Exception | None = None  # what `send_batch` raised instead
-        self.waiting = ""  # why nothing is sent for the moment
+        self.waiting = ""  # why nothing is sent for the moment, and what one can do
+        self.waiting_until = 0.0  # on the clock of `time.monotonic`
         self.revision = 0  # grows with every row
         self.done = 0
+        self.answered = 0  # of these, those that the peer responded to
         self.began_at = datetime.now()
         self.ended_at: datetime | None = None
         self.is_again = places is not None
@@ -155,9 +158,13 @@ class Job:
             else:
                 self._place_of[number] = self.rows.add(self.cargo[number], result, is_final=event.is_final)
             self.done += event.is_final
+            self.answered += event.is_final and result.status is not None
             self.revision += 1
-        elif isinstance(event, (Sending, Waiting)):
-            self.waiting = event.reason if isinstance(event, Waiting) else ""
+        elif isinstance(event, Waiting):
+            self.waiting_until = monotonic() + event.seconds
+            self.waiting = "; ".join(filter(None, (event.reason, event.advice)))
+        elif isinstance(event, Sending):
+            self.waiting = ""
 
 
 def _looked_at_again(one: Cargo) -> Cargo:

@@ -513,7 +513,7 @@ class BatchPanel(ClosesLayout, VBox):  # type: ignore[misc]  # ipywidgets is not
             series=len(self._found.keys),
             checked=self._found.scan.count_of(self.selection),
             job=job,
-            rate=self._pace.rate(job.done, monotonic()) if job is not None and not job.is_over else 0.0,
+            rate=self._pace.rate(job.answered, monotonic()) if job is not None and not job.is_over else 0.0,
             refusal=" and ".join(map(str, errors)),
             is_due=self._is_due,
             is_attached=self._is_attached,
