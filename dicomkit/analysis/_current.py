@@ -18,7 +18,7 @@ def current(rows: Rows) -> pd.DataFrame:
     a time, which were never tried, come at the end of their batch, and batches without any in the order of the frame.
 
     Rows without a UID, of what could not be read, are known by their source, until a later row says which instance
-    that source holds; one in memory (``<bytes>``) is an instance of its own.
+    that source holds; one in memory (``<bytes>``) is an instance of its own in each batch.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ def current_of(attempts: pd.DataFrame) -> pd.DataFrame:
     rows["key"] = _instances(rows)
     held = is_held(rows)
     rows["rank"] = (2 * rows["outcome"].isin(STORED) + held).where(~_is_missed(rows), 0)
-    last = rows.drop_duplicates(_ONE, keep="last")
+    last = rows.drop_duplicates([*_ONE, "key"], keep="last")
     # What was skipped since it was stored is no attempt at it, unless there is nothing else.
     tries = last["attempt"].where(~held[last.index], 0).groupby(last["key"]).sum().clip(lower=1)
     met = pd.Series(rows.index, rows.index).groupby(rows["key"]).min()
@@ -99,5 +99,6 @@ def _is_missed(rows: pd.DataFrame) -> pd.Series[bool]:
     )
     verdicts = verdicts[verdicts["verified"].isin(["yes", "no"])].sort_values("at", kind="stable")
     newest = verdicts.drop_duplicates("key", keep="last").set_index("key")
-    found_missing = rows["key"].map(newest["at"].where(newest["verified"] == "no"))
+    missed_at = newest["at"].where(newest["verified"] == "no")
+    found_missing = missed_at.reindex(rows["key"]).set_axis(rows.index)
     return found_missing.notna() & ~(rows["moment"] > found_missing)
