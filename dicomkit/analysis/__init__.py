@@ -9,6 +9,7 @@ from dicomkit.analysis._audit import Report as Report
 from dicomkit.analysis._audit import report as report
 from dicomkit.analysis._comparison import CHANGES as CHANGES
 from dicomkit.analysis._comparison import compare as compare
+from dicomkit.analysis._current import current as current
 from dicomkit.analysis._plots import plot_latency as plot_latency
 from dicomkit.analysis._plots import plot_outcomes as plot_outcomes
 from dicomkit.analysis._plots import plot_throughput as plot_throughput

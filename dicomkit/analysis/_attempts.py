@@ -2,38 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 
 from dicomkit.batch import Batch
-from dicomkit.ledger import HELD, Ledger
+from dicomkit.ledger import HELD, VERIFICATION_COLUMNS, Ledger
 from dicomkit.results import Outcome, dtypes, expect_columns
 
 Rows = pd.DataFrame | Batch | Ledger
 
+PEER = ["host", "port", "called_aet"]
+
 _NEEDED = (
     *("batch_id", "instance", "attempt", "outcome", "status", "detail", "source", "sop_instance_uid"),
     *("study_instance_uid", "series_instance_uid", "modality", "size_bytes", "association", "started_at"),
-    *("duration_ms", "response_ms"),
+    *("duration_ms", "response_ms", "calling_aet", *PEER),
 )
+# The first ones are whose the study is.
+_WELCOME = ("patient_name", "patient_id", "study_date", *VERIFICATION_COLUMNS)
 STORED = [outcome.value for outcome in Outcome if outcome.is_stored]
 BYTES_IN_MB = 1e6
 
 
-def attempts_of(rows: Rows, *more: str, optional: Sequence[str] = ()) -> pd.DataFrame:
-    """A frame of our own with what every table needs, `more`, and those of the `optional` columns that are there."""
+def results_of(rows: Rows) -> pd.DataFrame:
+    """A frame of our own of all attempts, with every column there is."""
     frame = rows.to_frame(latest=False) if isinstance(rows, Batch | Ledger) else rows
     if not isinstance(frame, pd.DataFrame):
         raise TypeError(
             f"{type(rows).__name__} holds no rows; give a Batch, a Ledger, or a frame of results as to_frame() and "
             "read_results() return it"
         )
-    needed = (*_NEEDED, *more)
-    expect_columns(frame, needed)
-    frame = frame[[*needed, *(name for name in optional if name in frame.columns)]].reset_index(drop=True)
-    return frame.astype({"outcome": dtypes()["outcome"]})
+    expect_columns(frame, _NEEDED)
+    return frame.reset_index(drop=True).astype({"outcome": dtypes()["outcome"]})
+
+
+def attempts_of(rows: Rows) -> pd.DataFrame:
+    """The same with the columns that tables are made of."""
+    frame = results_of(rows)
+    return frame[[*_NEEDED, *(name for name in _WELCOME if name in frame.columns)]]
 
 
 def is_held(final: pd.DataFrame) -> pd.Series[bool]:

@@ -1,4 +1,4 @@
-"""The report of a batch, to be shown and filed: what went where and when, what did not, why, and what to do about it.
+"""The report of batches, to be shown and filed: what went where and when, what did not, why, what to do about it.
 
 A report goes to others, so by default it names no patient: patients are masked, and folders and the peer's comments,
 into which people put names, are left out. What identifies an instance is its UID.
@@ -17,7 +17,8 @@ import pandas as pd
 from dicomkit._support.files import save_whole
 from dicomkit._support.html import Marked, as_text, facts_table, marked, note, rows_table, shown
 from dicomkit._support.quantities import counted, in_bytes, in_time
-from dicomkit.analysis._attempts import STORED, Rows, attempts_of, ends_of, is_held, plain_rows
+from dicomkit.analysis._attempts import PEER, STORED, Rows, attempts_of, ends_of, is_held, plain_rows
+from dicomkit.analysis._current import current
 from dicomkit.analysis._tables import by_study, failures, summary
 from dicomkit.batch import Batch
 from dicomkit.errors import UnreadableError, file_name
@@ -33,7 +34,6 @@ _PATIENT = (
     ("Study date", "study_date", "StudyDate"),
 )
 _NOT_HELPED_BY_SENDING_AGAIN = (Outcome.UNREADABLE, Outcome.INVALID_MESSAGE, Outcome.SKIPPED)
-_ROUTE = ["calling_aet", "called_aet", "host", "port"]
 
 # Nothing is loaded from anywhere, and no script runs, whatever a value may look like.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
@@ -107,6 +107,9 @@ class Report:
 def report(rows: Rows, *, show_patients: bool = False, title: str = "DICOM storage report") -> Report:
     """Return a report of what was sent where and when, how it ended, why the failed ones did, and of each study.
 
+    Each batch has its numbers under "Where and when"; everything after that is what became of each instance in the
+    end, over all batches, as `current` says.
+
     Parameters
     ----------
     rows : DataFrame, Batch or Ledger
@@ -130,8 +133,8 @@ def report(rows: Rows, *, show_patients: bool = False, title: str = "DICOM stora
     """
     from dicomkit import __version__
 
-    attempts = attempts_of(rows, *_ROUTE, optional=[column for _, column, _ in _PATIENT])
-    final = final_rows(attempts)
+    attempts = attempts_of(rows)
+    final = current(attempts)
     has_all = bool((final["outcome"].isin(STORED) | is_held(final)).all())
     parts = [
         note(
@@ -140,9 +143,10 @@ def report(rows: Rows, *, show_patients: bool = False, title: str = "DICOM stora
             else "Patients are masked; folders, and comments of the peer, are left out."
         ),
         _heading("Where and when"),
-        *_batches(attempts, final),
+        *_batches(attempts),
         *_remarks(rows),
         _heading("Outcomes"),
+        *_over_all(attempts, final),
         _outcomes(attempts),
         _heading("What is not stored, why, and what to do"),
         note("Everything is stored." if has_all and len(final) else "Nothing was sent.")
@@ -159,9 +163,9 @@ def _heading(words: str) -> Marked:
     return Marked(f"<h2>{as_text(words)}</h2>")
 
 
-def _batches(attempts: pd.DataFrame, final: pd.DataFrame) -> Iterator[Marked]:
-    """For each batch where it went, in whose name, when, and how much of it is stored."""
-    ended = ends_of(attempts)
+def _batches(attempts: pd.DataFrame) -> Iterator[Marked]:
+    """For each batch where it went, in whose name, when, and how much of it was stored then."""
+    ended, final = ends_of(attempts), final_rows(attempts)
     for batch_id, of_batch in attempts.groupby("batch_id", sort=False):
         last = final[final["batch_id"] == batch_id]
         held = int(is_held(last).sum())
@@ -190,6 +194,17 @@ def _remarks(rows: Rows) -> Iterator[Marked]:
         yield note(f"{rows.note[:1].upper()}{rows.note[1:]}.")
     if rows.passed_over:
         yield note(f"{counted(len(rows.passed_over), 'file')} passed over: no DICOM, or not for sending.")
+
+
+def _over_all(attempts: pd.DataFrame, final: pd.DataFrame) -> Iterator[Marked]:
+    """How instances are counted, where there are several rows of one at the end of its batch."""
+    batches, peers = attempts["batch_id"].nunique(), len(attempts[PEER].drop_duplicates())
+    if batches > 1:
+        each = "once for each of the peers" if peers > 1 else "once"
+        yield note(f"Over all {batches:,} batches: an instance counts {each}, and as stored if it ever was.")
+    elif len(final) < (sent := len(final_rows(attempts))):
+        words = f"{counted(sent, 'source')} hold {counted(len(final), 'instance')}"
+        yield note(f"{words}: one that is there more than once counts as stored if it once was.")
 
 
 def _outcomes(attempts: pd.DataFrame) -> Marked:

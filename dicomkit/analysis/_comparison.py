@@ -1,4 +1,4 @@
-"""Two batches side by side: what became of each instance the first time and the second."""
+"""Two batches, or sets of them, side by side: what became of each instance the first time and the second."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from dicomkit.analysis._attempts import STORED, Rows, attempts_of, is_held, plain_rows
+from dicomkit.analysis._current import current
 from dicomkit.results import column_array, final_rows
 
 CHANGES = (
@@ -27,7 +28,8 @@ def compare(first: Rows, second: Rows) -> pd.DataFrame:
     """Return what became of each instance the first time and the second, for sending the failed again.
 
     Instances are the same when both SOP Instance UID and source are, or else the UID; one that could not be read
-    the one time is known by its source.
+    the one time is known by its source. Of several batches on one side, `current` says what became of an instance at a
+    peer; within one batch, two files of the same UID are told apart.
 
     Parameters
     ----------
@@ -46,7 +48,7 @@ def compare(first: Rows, second: Rows) -> pd.DataFrame:
     TypeError, ValueError
         As for `summary`.
     """
-    old, new = (final_rows(attempts_of(rows)) for rows in (first, second))
+    old, new = (_outcomes(attempts_of(rows)) for rows in (first, second))
     columns = ["source", "sop_instance_uid", "outcome", "status", "is_there"]
     olds, news = (
         plain_rows(final.assign(is_there=final["outcome"].isin(STORED) | is_held(final)), columns)
@@ -71,6 +73,10 @@ def compare(first: Rows, second: Rows) -> pd.DataFrame:
             "change": pd.Categorical(changes, categories=list(CHANGES)),
         }
     )
+
+
+def _outcomes(attempts: pd.DataFrame) -> pd.DataFrame:
+    return current(attempts) if attempts["batch_id"].nunique() > 1 else final_rows(attempts)
 
 
 def _change(before: tuple[Any, ...], after: tuple[Any, ...]) -> str:

@@ -9,9 +9,10 @@ import pandas as pd
 
 from dicomkit._support.quantities import counted
 from dicomkit.analysis._attempts import BYTES_IN_MB, STORED, Rows, attempts_of, ends_of
+from dicomkit.analysis._current import current
 from dicomkit.analysis._tables import summary
 from dicomkit.errors import MissingExtraError
-from dicomkit.results import Outcome, final_rows, in_words, tone_of
+from dicomkit.results import Outcome, in_words, tone_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -59,8 +60,9 @@ def plot_outcomes(rows: Rows, ax: Axes | None = None) -> Axes:
     TypeError, ValueError
         As for `summary`.
     """
-    table = summary(rows)
-    retried = final_rows(attempts_of(rows)).query("attempt > 1")["outcome"].value_counts()
+    attempts = attempts_of(rows)
+    table = summary(attempts)
+    retried = current(attempts).query("attempt > 1")["outcome"].value_counts()
     ax = _axes(ax, "plot_outcomes", height=1.3 + 0.42 * max(len(table), 1))
     from matplotlib.ticker import MaxNLocator
 

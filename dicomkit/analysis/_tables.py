@@ -1,4 +1,4 @@
-"""Tables of a batch: its outcomes, its series, and why what is not stored is not."""
+"""Tables of one batch or several: the outcomes, the series, and why what is not stored is not."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import re
 import pandas as pd
 
 from dicomkit.analysis._attempts import BYTES_IN_MB, STORED, Rows, attempts_of, ends_of, is_held, plain_rows
+from dicomkit.analysis._current import current_of
 from dicomkit.dictionary.statuses import status_meaning, status_remedy
-from dicomkit.results import count_outcomes, dtypes, final_rows
+from dicomkit.results import dtypes
 
 EXAMPLES_SHOWN = 3
 """How many sources stand for a cause in `failures`."""
@@ -23,15 +24,15 @@ def summary(rows: Rows) -> pd.DataFrame:
     Parameters
     ----------
     rows : DataFrame, Batch or Ledger
-        Results, as `Batch.to_frame`, `Ledger.to_frame` and `read_results` give them. The last attempt of an instance
-        is what became of it; each batch's instances are counted by themselves.
+        Results, as `Batch.to_frame`, `Ledger.to_frame` and `read_results` give them. An instance counts once for
+        each peer, over all batches, by what became of it there as `current` says.
 
     Returns
     -------
     pandas.DataFrame
-        By ``outcome``: ``instances``; the ``attempts`` behind them, of which what was never tried has one;
-        ``size_bytes`` handed to the socket in the last attempts; the ``share`` of all instances, from 0 to 1;
-        ``first`` and ``last``, when the earliest and the latest of the last attempts began, null when none did.
+        By ``outcome``: ``instances``; the ``attempts`` behind them in all batches, of which what was never tried has
+        one; ``size_bytes`` handed to the socket in the attempts that count; the ``share`` of all instances, from 0 to
+        1; ``first`` and ``last``, when the earliest and the latest of these attempts began, null when none did.
 
     Raises
     ------
@@ -40,7 +41,18 @@ def summary(rows: Rows) -> pd.DataFrame:
     ValueError
         The frame lacks columns; they are named.
     """
-    table = count_outcomes(attempts_of(rows), first=("started_at", "min"), last=("started_at", "max"))
+    table = (
+        current_of(attempts_of(rows))
+        .groupby("outcome", observed=True)
+        .agg(
+            instances=("instance", "size"),
+            attempts=("tries", "sum"),
+            size_bytes=("size_bytes", "sum"),
+            first=("started_at", "min"),
+            last=("started_at", "max"),
+        )
+        .astype({"instances": "int64", "attempts": "int64"})
+    )
     table.insert(3, "share", (table["instances"] / table["instances"].sum()).astype("float64"))
     return table
 
@@ -58,9 +70,10 @@ def by_study(rows: Rows) -> pd.DataFrame:
     pandas.DataFrame
         ``study_instance_uid`` and ``series_instance_uid``, null where a data set has none or could not be read;
         ``modality``; ``instances``, which are the sum of ``stored``, ``stored_before`` (skipped, since the ledger
-        holds them as stored) and ``not_stored``; ``size_bytes`` stored; ``seconds`` from the beginning of the series'
-        first attempt to the end of its last; ``instances_per_second`` and ``mb_per_second`` (10^6 bytes) stored in
-        that time. What has no times has null seconds and rates.
+        holds them as stored, by a batch that is not among the rows) and ``not_stored``; ``size_bytes`` stored;
+        ``seconds`` from the beginning of the series' first attempt in a batch to the end of its last, of all batches
+        together; ``instances_per_second`` and ``mb_per_second`` (10^6 bytes) stored in that time. What has no times
+        has null seconds and rates.
 
     Raises
     ------
@@ -68,40 +81,38 @@ def by_study(rows: Rows) -> pd.DataFrame:
         As for `summary`.
     """
     attempts = attempts_of(rows)
-    attempts["ended_at"] = ends_of(attempts)
-    one = ["batch_id", "instance"]
-    times = attempts.groupby(one).agg(began=("started_at", "min"), ended=("ended_at", "max"))
-    final = final_rows(attempts).join(times, on=one)
+    final = current_of(attempts)
     final["is_stored"], final["is_held"] = final["outcome"].isin(STORED), is_held(final)
     final["stored_bytes"] = final["size_bytes"].where(final["is_stored"])
+    series = ["study_instance_uid", "series_instance_uid"]
     table = (
-        final.groupby(["study_instance_uid", "series_instance_uid"], dropna=False, sort=False)
+        final.groupby(series, dropna=False, sort=False)
         .agg(
             modality=("modality", "first"),
             instances=("instance", "size"),
             stored=("is_stored", "sum"),
             stored_before=("is_held", "sum"),
             size_bytes=("stored_bytes", "sum"),
-            began=("began", "min"),
-            ended=("ended", "max"),
         )
-        .reset_index()
         .astype(dict.fromkeys(("instances", "stored", "stored_before"), "int64"))
     )
-    table.insert(6, "not_stored", table["instances"] - table["stored"] - table["stored_before"])
-    seconds = (table.pop("ended") - table.pop("began")).dt.total_seconds()
-    table["seconds"] = seconds
+    table.insert(4, "not_stored", table["instances"] - table["stored"] - table["stored_before"])
+    times = attempts.assign(ended=ends_of(attempts)).groupby([*series, "batch_id"], dropna=False, sort=False)
+    spans = (times["ended"].max() - times["started_at"].min()).dt.total_seconds()
+    by_series = spans.groupby(level=series, dropna=False, sort=False).sum(min_count=1)
+    table["seconds"] = seconds = by_series.reindex(table.index)
     # What took no measurable time has no rate, rather than an infinite one.
     table["instances_per_second"] = table["stored"] / seconds.where(seconds > 0)
     table["mb_per_second"] = table["size_bytes"].astype("float64") / BYTES_IN_MB / seconds.where(seconds > 0)
-    return table
+    return table.reset_index()
 
 
 def failures(rows: Rows) -> pd.DataFrame:
     """Return one row for each cause for which instances are not stored, and what to do about it.
 
-    Instances count by their last attempt: what a retry stored is not here, nor is what was skipped because the ledger
-    holds it as stored. Details that differ only in their own file, instance or number of bytes are one cause.
+    Instances count as `current` says: what a retry or another batch stored is not here, nor is what was skipped
+    because the ledger holds it as stored. Details that differ only in their own file, instance or number of bytes are
+    one cause.
 
     Parameters
     ----------
@@ -121,7 +132,7 @@ def failures(rows: Rows) -> pd.DataFrame:
     TypeError, ValueError
         As for `summary`.
     """
-    final = final_rows(attempts_of(rows))
+    final = current_of(attempts_of(rows))
     final = final[~(final["outcome"].isin(STORED) | is_held(final))].astype({"source": "object"})
     causes = [_cause(*row) for row in plain_rows(final, ["status", "detail", "source", "sop_instance_uid"])]
     final[["meaning", "remedy", "gist"]] = pd.DataFrame(causes, final.index, range(3), dtype=pd.StringDtype())
@@ -129,7 +140,7 @@ def failures(rows: Rows) -> pd.DataFrame:
     table = grouped.agg(
         meaning=("meaning", "first"),
         instances=("instance", "size"),
-        attempts=("attempt", "sum"),
+        attempts=("tries", "sum"),
         remedy=("remedy", "first"),
         examples=("source", lambda sources: tuple(sources[:EXAMPLES_SHOWN])),
     )

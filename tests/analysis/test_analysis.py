@@ -137,9 +137,11 @@ def test_a_summary_counts_the_last_attempts_in_the_order_of_the_outcomes() -> No
     assert pd.isna(table.loc["skipped", "first"])
 
 
-def test_a_summary_counts_each_batch_by_itself() -> None:
+def test_a_summary_counts_an_instance_once_for_each_peer_over_all_batches() -> None:
     other = "0e1f2a3b-0000-4000-8000-000000000000"
-    assert summary(to_frame([row(0), row(0, batch_id=other)])).loc["stored", "instances"] == 2
+    counts = summary(to_frame([row(0), refused(0, batch_id=other)])).loc["stored"]
+    assert (counts["instances"], counts["attempts"]) == (1, 2)
+    assert summary(to_frame([row(0), row(0, batch_id=other, port=105)])).loc["stored", "instances"] == 2
 
 
 def test_rows_need_no_order_and_no_index_of_their_own() -> None:

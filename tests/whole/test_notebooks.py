@@ -245,6 +245,11 @@ def test_the_third_fails_as_it_says_and_gets_the_rest_through(classroom: Classro
         dicomkit.read_results(ran.folder / f"rows.{kind}") for kind in ("csv", "parquet")
     )
     pd.testing.assert_frame_equal(from_csv, from_parquet)
+    assert "35 attempts in 2 batches, 28 instances" in cells["answer"]
+    text = (ran.folder / "report.html").read_text(encoding="utf-8").replace("\xa0", " ")
+    assert "Over all 2 batches" in text
+    assert "ct-report.dcm" in text and "half-a-copy.dcm" in text
+    assert "refused" not in text and "not accepted" not in text
 
 
 @pytest.mark.parametrize(
