@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
-from dicomkit._support.frozen import Frozen
 from dicomkit._support.quantities import counted, in_bytes
 from dicomkit.conversion._codestreams import (
     JPEG,
@@ -20,7 +19,6 @@ from dicomkit.conversion._codestreams import (
     starts_codestream,
 )
 from dicomkit.conversion._decoders import decode, decode_rle, working_size
-from dicomkit.conversion._errors import NotConverted
 from dicomkit.conversion._frames import (
     Cut,
     Fragments,
@@ -32,8 +30,9 @@ from dicomkit.conversion._frames import (
     rle_segments,
 )
 from dicomkit.conversion._image import Image, Layout, changes, colour_of, colour_of_rle, high_bit_of, lay_out
-from dicomkit.dictionary.uids import uid_name
-from dicomkit.errors import UnreadableError
+from dicomkit.conversion._rewriter import Decompressed
+from dicomkit.dictionary.uids import RLE_LOSSLESS, uid_name
+from dicomkit.errors import NotConverted, UnreadableError
 from dicomkit.sources import Fetch
 
 if TYPE_CHECKING:
@@ -45,7 +44,7 @@ _RLE: Final = "RLE"
 _JPEG_SYNTAXES: Final = "1.2.840.10008.1.2.4."
 # What the code streams of a transfer syntax are (PS3.5 A.4); those that are not here cannot be decoded.
 CODINGS: Final = {
-    "1.2.840.10008.1.2.5": _RLE,
+    RLE_LOSSLESS: _RLE,
     **dict.fromkeys((_JPEG_SYNTAXES + tail for tail in ("50", "51", "53", "55", "57", "70")), JPEG),
     **dict.fromkeys((_JPEG_SYNTAXES + tail for tail in ("80", "81")), JPEG_LS),
     **dict.fromkeys((_JPEG_SYNTAXES + tail for tail in ("90", "91", "201", "202", "203")), JPEG_2000),
@@ -62,27 +61,6 @@ _EXTENDED_OFFSETS: Final = (0x7FE00001, 0x7FE00002)
 _RLE_CELLS: Final = (8, 16, 24, 32, 40, 48, 56, 64)  # bits; and single ones
 _AS_STORED: Final = "have the peer accept it as it is stored"
 _CHECK: Final = f"check the file, or {_AS_STORED}"
-
-
-class Decompressed(Frozen):
-    """Pixel Data decoded.
-
-    Attributes
-    ----------
-    value : sequence of bytes-like
-        The value in pieces, which together have exactly the length that the attributes give; it may be odd.
-    vr : {"OB", "OW"}
-        As Explicit VR Little Endian wants it (PS3.5 A.2).
-    attributes : dict of int to bytes or None
-        What has to be set beside it, in Little Endian; None is removed.
-    notes : str
-        What was contradictory and was decided, in sentences; ``""`` for the most part.
-    """
-
-    value: Sequence[bytes | bytearray | memoryview]
-    vr: str
-    attributes: dict[int, bytes | None]
-    notes: str
 
 
 def decompress(

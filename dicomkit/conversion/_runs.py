@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import struct
 
-from dicomkit.conversion._headers import LENGTH, VR_LENGTH
-from dicomkit.conversion._representations import DEPENDED_ON
+from dicomkit.conversion._elements import DEPENDED_ON, LENGTH, VR_LENGTH
 from dicomkit.dictionary import known_vrs
 from dicomkit.dictionary.vrs import SHORT_VRS, WORD_SIZES
 from dicomkit.sources import LITTLE_EXPLICIT, Encoding, Window
