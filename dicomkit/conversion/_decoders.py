@@ -12,6 +12,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
 from dicomkit.conversion._codestreams import JPEG, JPEG_2000, JPEG_LS, Broken, Codestream
+from dicomkit.dictionary.codestreams import EOI
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
 __all__ = ["decode", "decode_rle", "working_size"]
 
-_EOI: Final = b"\xff\xd9"  # and EOC
 # Bytes that no scan ends with, of both bits in turn and without an FF.
 _TAIL: Final = bytes.fromhex("fe01a55a7e81c33c") * 8
 _COLOUR_SPACES: Final = {1: "GRAYSCALE", 3: "YCBCR", 4: "CMYK"}
@@ -48,7 +48,7 @@ def decode(data: bytes, codestream: Codestream) -> Samples:
     """
     stream = data[codestream.begin : codestream.end]
     if not codestream.closed:
-        stream = (_without_padding(stream) if codestream.coding == JPEG else stream) + _EOI
+        stream = (_without_padding(stream) if codestream.coding == JPEG else stream) + EOI
     if codestream.coding == JPEG_2000:
         return _decode_jpeg_2000(stream)
     if codestream.coding == JPEG_LS:
@@ -71,7 +71,7 @@ def _decode_jpeg(stream: bytes, codestream: Codestream) -> Samples:
     if decoded is not None:
         return decoded
     # More bytes before each restart and at the end of each scan change nothing, unless some were missing there.
-    end = len(stream) - len(_EOI)
+    end = len(stream) - len(EOI)
     pauses = [min(pause - codestream.begin, end) for pause in codestream.pauses]
     parts = [stream[start:stop] for start, stop in pairwise([0, *pauses, len(stream)])]
     decoded = _by_libjpeg(stream, codestream)

@@ -8,7 +8,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dicomkit.dictionary.codestreams import marker_segments
+from dicomkit.dictionary.codestreams import (
+    FRAME_MARKERS,
+    SIZ,
+    SOC_SIZ,
+    SOI,
+    declared_colours,
+    marker_segments,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,9 +24,6 @@ if TYPE_CHECKING:
 
 _HEAD_BYTES = 1 << 18  # marker segments before the first scan; profiles and comments may be long
 _ITEM = b"\xfe\xff\x00\xe0"
-_START_OF_JPEG, _START_OF_JPEG_2000 = b"\xff\xd8", b"\xff\x4f\xff\x51"
-_START_OF_FRAME = {*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC}  # ISO 10918-1 table B.1; 0xF7 is JPEG-LS
-_APP0, _APP14, _SIZ = 0xE0, 0xEE, 0x51
 _SSIZ = 38  # ISO 15444-1 A.5.1: where in SIZ the depth of the first component is
 
 
@@ -54,22 +58,12 @@ def _head(dataset: Dataset, file: Path | None) -> bytes:
 
 
 def parsed(head: bytes) -> Codestream:
-    """Return what a codestream that begins so says of itself.
-
-    JPEG says its colours by component identifiers, the marker of Adobe (0 for RGB, 1 for YCbCr), or that of JFIF.
-    """
-    if not head.startswith((_START_OF_JPEG, _START_OF_JPEG_2000)):
+    """Return what a codestream that begins so says of itself."""
+    segments = marker_segments(head)
+    if head.startswith(SOC_SIZ):
+        size = dict(segments).get(SIZ, b"")
+        return Codestream((size[_SSIZ] & 0x7F) + 1 if len(size) > _SSIZ else 0)
+    if not head.startswith(SOI):
         return Codestream()
-    precision, ids, transform, is_jfif = 0, b"", None, False
-    for marker, segment in marker_segments(head):  # which begin with their length
-        if marker == _SIZ and head.startswith(_START_OF_JPEG_2000):
-            return Codestream((segment[_SSIZ] & 0x7F) + 1 if len(segment) > _SSIZ else 0)
-        if marker in _START_OF_FRAME and len(segment) >= 8:
-            precision, ids = segment[2], segment[8 : 8 + 3 * segment[7] : 3]
-            break
-        if marker == _APP14 and segment[2:].startswith(b"Adobe") and len(segment) >= 14:
-            transform = segment[13]
-        is_jfif |= marker == _APP0 and segment[2:].startswith(b"JFIF")
-    if ids in (b"RGB", b"rgb") or transform == 0:
-        return Codestream(precision, "RGB")
-    return Codestream(precision, "YBR_FULL" if transform == 1 or is_jfif else None)
+    frame = next((it for marker, it in segments if marker in FRAME_MARKERS and len(it) >= 8), b"\0" * 3)
+    return Codestream(frame[2], declared_colours(segments) or None)
