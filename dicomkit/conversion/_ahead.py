@@ -32,17 +32,7 @@ _LARGEST_SOURCE: Final = 1 << 24  # compressed
 class ConversionsAhead:
     """Makes conversions with decompression ahead, and hands each out once; used from any thread.
 
-    Parameters
-    ----------
-    senders : int
-        How many ask for them at the same time.
-    max_decoded_bytes : int
-        See `convert`.
-
-    Attributes
-    ----------
-    depth : int
-        How many instances each of them should name beforehand.
+    `senders` ask for them at the same time, and each should name `depth` instances beforehand.
     """
 
     def __init__(self, senders: int, max_decoded_bytes: int) -> None:
@@ -56,14 +46,9 @@ class ConversionsAhead:
         self._lock = Lock()
 
     def begin(self, coming: Iterable[Instance], target_of: Callable[[Instance], str | None]) -> None:
-        """Begin to convert what is to be sent next, as far as there is room for it.
+        """Begin to convert what is to be sent next, in order, as far as there is room for it.
 
-        Parameters
-        ----------
-        coming
-            In the order in which they will be asked for.
-        target_of
-            Says which transfer syntax one is to be converted to; None for what is not converted.
+        `target_of` says which transfer syntax an instance is to be converted to; None for what is not converted.
         """
         with self._lock:
             wanted = set()

@@ -60,43 +60,22 @@ class Broken(Exception):
 
 
 class Codestream(Frozen, kw_only=True):
-    """What a code stream says of itself.
+    """What a code stream says of itself."""
 
-    Attributes
-    ----------
-    coding : str
-        JPEG, JPEG_LS or JPEG_2000.
-    rows, columns, samples, precision : int
-        Of the picture; `precision` in bits for each sample.
-    signed : bool
-        Only JPEG 2000 knows.
-    lossy : bool
-        It cannot be without loss; False says nothing.
-    colour : str
-        The colour space that it declares, ``"RGB"`` or ``"YBR_FULL"``; ``""`` where it declares none.
-    begin, end : int
-        Where it lies in the bytes that were read, its end marker included.
-    closed : bool
-        It has its end marker.
-    pauses : tuple of int
-        Where entropy-coded bytes of JPEG end, for a restart or for good.
-    lines_at, unit : int
-        Of a JPEG stream that is decoded from above to below in one go: where its number of lines stands, and how many
-        lines are decoded at a time. `unit` is 0 for any other.
-    """
-
-    coding: str
+    coding: str  # JPEG, JPEG_LS or JPEG_2000
     rows: int
     columns: int
     samples: int
-    precision: int
-    signed: bool = False
-    lossy: bool = False
-    colour: str = ""
-    begin: int
+    precision: int  # bits of a sample
+    signed: bool = False  # only JPEG 2000 knows
+    lossy: bool = False  # it cannot be without loss; False says nothing
+    colour: str = ""  # the colour space that it declares, RGB or YBR_FULL, if any
+    begin: int  # where it lies in the bytes that were read, its end marker included
     end: int
-    closed: bool
-    pauses: tuple[int, ...] = ()
+    closed: bool  # it has its end marker
+    pauses: tuple[int, ...] = ()  # where entropy-coded bytes of JPEG end, for a restart or for good
+    # Of a JPEG stream that is decoded from above to below in one go: where its number of lines stands, and how many
+    # lines are decoded at a time; 0 for any other.
     lines_at: int = 0
     unit: int = 0
 
@@ -119,13 +98,7 @@ def find_codestream(data: bytes, start: int) -> int:
 
 
 def read_codestream(data: bytes, start: int = 0) -> Codestream:
-    """What the code stream that begins at `start` says.
-
-    Raises
-    ------
-    Broken
-        There is none, or it is cut off.
-    """
+    """What the code stream that begins at `start` says; Broken where there is none, or it is cut off."""
     try:
         if data.startswith(_STARTS[0], start):
             return _Jpeg(data, start).read()

@@ -28,44 +28,20 @@ _MOST_PASSES = 64  # each tells one thing more about a damaged data set
 
 
 class Converted(Frozen, hidden=("out", "references", "again", "kept")):
-    """An instance that is encoded otherwise while it is sent.
+    """An instance that is encoded otherwise while it is sent."""
 
-    Attributes
-    ----------
-    instance : Instance
-        The source.
-    transfer_syntax : str
-        What it is converted to.
-    length : int
-        Bytes of the converted data set.
-    notes : str
-        What had to be written in another way than it was, in a sentence; mostly empty.
-    held_bytes : int
-        How many bytes of memory it takes, beside those of the source.
-    out, references, again
-        Headers and small values; the large ones; and how to make both once more where they are too many to hold.
-    kept
-        The source, where it was left open for whoever opens this first.
-    """
-
-    instance: Instance
-    transfer_syntax: str
-    length: int
-    notes: str
-    held_bytes: int
-    out: bytearray
-    references: list[Reference]
-    again: Plan | None
-    kept: list[DataSource]
+    instance: Instance  # the source
+    transfer_syntax: str  # what it is converted to
+    length: int  # bytes of the converted data set
+    notes: str  # what had to be written in another way than it was, in a sentence; mostly empty
+    held_bytes: int  # of memory, beside those of the source
+    out: bytearray  # headers and small values
+    references: list[Reference]  # the large ones
+    again: Plan | None  # how to make both once more where they are too many to hold
+    kept: list[DataSource]  # the source, where it was left open for whoever opens this first
 
     def open(self) -> DataSource:
-        """Open it for sending.
-
-        Raises
-        ------
-        UnreadableError
-            The source is gone, may not be read, or is not what it was when it was converted.
-        """
+        """Open it for sending; an UnreadableError where the source is gone, or is not what it was."""
         source = self.kept.pop() if self.kept else self.instance.open()
         parts = segments(self.out, self.references) if self.again is None else _parts_of(self.again)
         return Rewritten(source, self.instance, parts)

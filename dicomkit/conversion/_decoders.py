@@ -39,12 +39,7 @@ def working_size(codestream: Codestream) -> int:
 def decode(data: bytes, codestream: Codestream) -> Samples:
     """The samples, by rows, columns and samples of a pixel; signed only where JPEG 2000 says so.
 
-    Raises
-    ------
-    Broken
-        The code stream ends before its picture.
-    Exception
-        What the decoder raises.
+    Raises Broken where the code stream ends before its picture, and whatever the decoder raises.
     """
     stream = data[codestream.begin : codestream.end]
     if not codestream.closed:
@@ -125,21 +120,8 @@ def _decode_jpeg_2000(stream: bytes) -> Samples:
 def decode_rle(data: bytes, offsets: list[int], size: int, width: int) -> Samples:
     """The bytes of an RLE frame (PS3.5 G.2), as they are when they are not compressed, plane after plane.
 
-    Parameters
-    ----------
-    data : bytes
-        With its header.
-    offsets : list of int
-        Of its segments.
-    size : int
-        Bytes that a segment stands for.
-    width : int
-        Bytes of a sample; its segments come with the most significant byte first.
-
-    Raises
-    ------
-    Broken
-        A segment stands for fewer bytes, or for more.
+    It has its header, `offsets` are those of its segments, each of which stands for `size` bytes, or is Broken. Of a
+    sample that is `width` bytes wide the segments come with the most significant byte first.
     """
     from numpy import empty, multiply, uint8
 

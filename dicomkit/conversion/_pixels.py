@@ -28,6 +28,7 @@ from dicomkit.conversion._frames import (
     read_group,
     rle_frames_in,
     rle_segments,
+    starts_rle,
 )
 from dicomkit.conversion._image import Image, Layout, changes, colour_of, colour_of_rle, high_bit_of, lay_out
 from dicomkit.conversion._rewriter import Decompressed
@@ -73,29 +74,10 @@ def decompress(
     *,
     max_decoded_bytes: int,
 ) -> Decompressed:
-    """Decode all frames.
+    """Decode all frames; NotConverted where that cannot be done, or would take more than `max_decoded_bytes`.
 
-    Parameters
-    ----------
-    fetch : callable
-        Gives bytes of the source.
-    fragments : sequence of (int, int)
-        Offset in the source and length of the value of each item, without that of the Basic Offset Table.
-    offset_table : bytes
-        The Basic Offset Table.
-    extended : tuple of bytes, or None
-        Extended Offset Table and Extended Offset Table Lengths, where they are there.
-    attributes : mapping of int to bytes
-        The values of group 0028 beside the Pixel Data, in Little Endian.
-    syntax : str
-        The transfer syntax that they are in.
-    max_decoded_bytes : int
-        No more is decoded.
-
-    Raises
-    ------
-    NotConverted
-        It cannot be decoded whole, or would be larger than `max_decoded_bytes`.
+    The fragments, each with its position and length, are without the Basic Offset Table; `extended` is the Extended
+    Offset Table with its lengths; `attributes` are the values of group 0028, in little endian.
     """
     coding = CODINGS.get(syntax)
     if coding is None:
@@ -107,12 +89,9 @@ def decompress(
     decoding = _Decoding(syntax, Image.of(attributes), max_decoded_bytes)
     try:
         groups = decoding.group(fetch, fragments, coding)
+        add = decoding.add_rle if coding == _RLE else decoding.add_codestreams
         for group in groups:
-            data = read_group(fetch, group)
-            if coding == _RLE:
-                decoding.add_rle(data)
-            else:
-                decoding.add_codestreams(data)
+            add(read_group(fetch, group))
         layout, pieces = decoding.finish()
     except (UnreadableError, OSError):
         raise
@@ -174,10 +153,7 @@ class _Decoding:
 
     def group(self, fetch: Fetch, fragments: Fragments, coding: str) -> list[Fragments]:
         """The fragments of each frame."""
-        if coding == _RLE:
-            groups = group_fragments(fetch, fragments, lambda head: rle_segments(head) is not None)
-        else:
-            groups = group_fragments(fetch, fragments, starts_codestream)
+        groups = group_fragments(fetch, fragments, starts_rle if coding == _RLE else starts_codestream)
         if not groups:
             raise Broken("there is no code stream in them")
         if any(length for offset, length in fragments if offset < groups[0][0][0]):
@@ -208,11 +184,8 @@ class _Decoding:
             if not found.closed:
                 self.note("a code stream is without its end marker, and whole")
             if found.lossy:
-                self.lossy_method = self._method(found)
-
-    def _method(self, found: Codestream) -> str:
-        is_htj2k = found.coding == JPEG_2000 and self._syntax in _HTJ2K
-        return _HTJ2K_METHOD if is_htj2k else _LOSSY_METHODS[found.coding]
+                is_htj2k = found.coding == JPEG_2000 and self._syntax in _HTJ2K
+                self.lossy_method = _HTJ2K_METHOD if is_htj2k else _LOSSY_METHODS[found.coding]
 
     def _lay_out(self, found: Codestream) -> Layout:
         image = self.image

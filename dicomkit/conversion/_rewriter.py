@@ -72,47 +72,24 @@ the size of its words when they have to be turned, otherwise 1."""
 
 
 class Encapsulated(Frozen):
-    """Compressed Pixel Data that was come across (PS3.5 A.4).
+    """Compressed Pixel Data that was come across (PS3.5 A.4)."""
 
-    Attributes
-    ----------
-    level : int
-        Where the item that it is in begins, in the source.
-    fragments : tuple
-        Position and length of each, without the Basic Offset Table.
-    offset_table : bytes
-    extended : tuple of bytes, or None
-        Extended Offset Table and its lengths.
-    attributes : dict
-        The little-endian values of what describes the pixels.
-    """
-
-    level: int
-    fragments: tuple[tuple[int, int], ...]
+    level: int  # where the item that it is in begins, in the source
+    fragments: tuple[tuple[int, int], ...]  # position and length of each, without the Basic Offset Table
     offset_table: bytes
-    extended: tuple[bytes, bytes] | None
-    attributes: dict[int, bytes]
+    extended: tuple[bytes, bytes] | None  # Extended Offset Table and its lengths
+    attributes: dict[int, bytes]  # the little-endian values of what describes the pixels
 
 
 class Decompressed(Frozen, hidden=("value",)):
-    """What takes the place of compressed Pixel Data.
+    """What takes the place of compressed Pixel Data."""
 
-    Attributes
-    ----------
-    value : sequence of bytes-like
-        The value in pieces, which together have exactly the length that the attributes give; it may be odd.
-    vr : {"OB", "OW"}
-        As Explicit VR Little Endian wants it (PS3.5 A.2).
-    attributes : dict of int to bytes or None
-        What has to be set beside it, in Little Endian; None is removed.
-    notes : str
-        What was contradictory and was decided, in sentences; ``""`` for the most part.
-    """
-
-    value: Sequence[bytes | bytearray | memoryview]
-    vr: str
-    attributes: dict[int, bytes | None]
-    notes: str
+    value: Sequence[
+        bytes | bytearray | memoryview
+    ]  # in pieces; it has the length that the attributes give, maybe odd
+    vr: str  # OB or OW, as Explicit VR Little Endian wants it (PS3.5 A.2)
+    attributes: dict[int, bytes | None]  # what has to be set beside it, in little endian; None is removed
+    notes: str  # what was contradictory and was decided, in sentences; mostly empty
 
     @property
     def length(self) -> int:
@@ -164,43 +141,21 @@ _Later = tuple[int, int, int]
 
 
 class Rewriter:
-    """One pass over a data set.
-
-    Parameters
-    ----------
-    window : Window
-        The source, of which `size` is the end of the data set.
-    begin : int
-        Where in it the data set begins.
-    plan : Plan
-
-    Attributes
-    ----------
-    out : bytearray
-        Headers and small values; `steps` stops whenever it has `flush_at` bytes or more, and it may be cleared then.
-    references : list of Reference
-        Large values.
-    notes : list of str
-        What had to be written in another way than it was.
-    is_odd : bool
-        Whether an element was met whose VR is none that PS3.5 knows, or an item that looks as if it was in Implicit VR:
-        what can be read in more than one way.
-    learnt : dict
-        For `Plan.known`.
-    encapsulated : list of Encapsulated
-        What has to be decoded.
-    """
+    """One pass over a data set, which begins at `begin` in a window and ends where that does."""
 
     def __init__(self, window: Window, begin: int, plan: Plan) -> None:
         syntax = plan.instance.transfer_syntax
         self.window = window
-        self.out = bytearray()
-        self.references: list[Reference] = []
-        self.flush_at = self.flushed = 0
-        self.notes: list[str] = []
+        self.out = bytearray()  # headers and small values
+        self.references: list[Reference] = []  # large values
+        self.flush_at = 0  # how long `out` is when `steps` pauses, for it to be cleared
+        self.flushed = 0
+        self.notes: list[str] = []  # what had to be written in another way than it was
+        # An element was met whose VR is none that PS3.5 knows, or an item that looks as if it was in Implicit VR: what
+        # can be read in more than one way.
         self.is_odd = False
         self.encapsulated: list[Encapsulated] = []
-        self.learnt: dict[int, dict[int, bytes]] = {}
+        self.learnt: dict[int, dict[int, bytes]] = {}  # for `Plan.known`
         self.lengths: list[int] = []
         self._plan = plan
         self._is_encapsulated = syntax not in UNCOMPRESSED
@@ -227,12 +182,8 @@ class Rewriter:
     def steps(self) -> Iterator[None]:
         """Write; pause whenever the buffer is full.
 
-        Raises
-        ------
-        Malformed, Truncated
-            The source cannot be followed; `suspect` may say which sequence to leave as it is.
-        NotConverted
-            It can be followed, and not be written.
+        Malformed and Truncated say that the source cannot be followed, and `suspect` which sequence to leave as it is;
+        NotConverted that it can be followed, and not be written.
         """
         levels = self._levels
         while levels:

@@ -44,10 +44,7 @@ def _is_deflated(instance: Instance) -> bool:
 class Opened:
     """The data set in a file, in memory or in a zip member, to be followed; a context, which closes it.
 
-    Raises
-    ------
-    UnreadableError
-        It cannot be read any more.
+    What cannot be read any more is an UnreadableError.
     """
 
     def __init__(self, instance: Instance) -> None:
@@ -129,15 +126,7 @@ class Rewritten:
 
     Large values come in the order of the source, so that it is read once, forward. They are read straight into the
     buffers that wait for them; only what is deflated, or has its words turned, is made in memory, piece by piece.
-
-    Parameters
-    ----------
-    source : DataSource
-        The data set as stored; it is closed with this.
-    instance : Instance
-        The same.
-    parts : generator of Segment
-        What to send.
+    It is closed with this.
     """
 
     def __init__(self, source: DataSource, instance: Instance, parts: Generator[Segment]) -> None:
