@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     from dicomkit.sources import Instance
 
-__all__ = ["ConversionsAhead"]
 
 _MOST_HELD: Final = 1 << 29  # bytes, in all of them together
 _MOST_BYTES: Final = 1 << 26  # that one of them may be decoded to
@@ -54,9 +53,8 @@ class ConversionsAhead:
             wanted = set()
             for instance in coming:
                 target = target_of(instance)
-                if target is None or instance.transfer_syntax in UNCOMPRESSED:
-                    continue
-                if instance.length > _LARGEST_SOURCE:
+                is_compressed = instance.transfer_syntax not in UNCOMPRESSED
+                if target is None or not is_compressed or instance.length > _LARGEST_SOURCE:
                     continue
                 key = (id(instance), target)
                 wanted.add(key)

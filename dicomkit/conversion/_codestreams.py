@@ -32,17 +32,6 @@ from dicomkit.dictionary.codestreams import (
     declared_colours,
 )
 
-__all__ = [
-    "JPEG",
-    "JPEG_2000",
-    "JPEG_LS",
-    "Broken",
-    "Codestream",
-    "find_codestream",
-    "read_codestream",
-    "starts_codestream",
-]
-
 JPEG: Final = "JPEG"
 JPEG_LS: Final = "JPEG-LS"
 JPEG_2000: Final = "JPEG 2000"
@@ -117,11 +106,8 @@ class _Jpeg:
     def __init__(self, data: bytes, start: int) -> None:
         self._data = data
         self._start = start
-        self._marker, self._frame, self._lines_at = (
-            0,
-            b"",
-            0,
-        )  # of the frame: its marker, its segment, and the place
+        self._marker, self._frame = 0, b""  # of the frame: its marker and its segment
+        self._lines_at = 0
         self._oversize = (0, 0)
         self._restart_interval = 0
         self._components: set[int] = set()  # of the scans so far

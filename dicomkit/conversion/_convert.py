@@ -17,8 +17,6 @@ from dicomkit.dictionary.uids import EXPLICIT_LE, IMPLICIT_LE, uid_name
 from dicomkit.errors import NotConverted
 from dicomkit.sources import READINGS_OF_ODD_VRS, DataSource, Instance, Malformed, Truncated, Window
 
-__all__ = ["Converted", "convert", "target_for"]
-
 TARGETS: Final = (EXPLICIT_LE, IMPLICIT_LE)
 
 # Bytes of headers and small values; of a data set that has more they are written again when it is sent, in steps.

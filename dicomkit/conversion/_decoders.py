@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     Samples = np.ndarray[Any, np.dtype[Any]]
 
-__all__ = ["decode", "decode_rle", "working_size"]
 
 # Bytes that no scan ends with, of both bits in turn and without an FF.
 _TAIL: Final = bytes.fromhex("fe01a55a7e81c33c") * 8
@@ -44,10 +43,17 @@ def decode(data: bytes, codestream: Codestream) -> Samples:
     stream = data[codestream.begin : codestream.end]
     if not codestream.closed:
         stream = (_without_padding(stream) if codestream.coding == JPEG else stream) + EOI
+    decoded: Samples
     if codestream.coding == JPEG_2000:
-        return _decode_jpeg_2000(stream)
+        from imagecodecs import jpeg2k_decode
+
+        decoded = jpeg2k_decode(stream, numthreads=1)
+        return decoded
     if codestream.coding == JPEG_LS:
-        return _decode_jpeg_ls(stream)
+        from imagecodecs import jpegls_decode
+        from numpy import ascontiguousarray
+
+        return ascontiguousarray(jpegls_decode(stream))  # planes are a view
     if 8 * len(stream) * (_BLOCK if codestream.lossy else 1) < codestream.rows * codestream.columns:
         raise Broken("it ends before its picture does")
     return _decode_jpeg(stream, codestream)
@@ -100,20 +106,6 @@ def _by_libjpeg(stream: bytes, codestream: Codestream) -> Samples:
     # The same colour space in and out: no transform.
     space = _COLOUR_SPACES.get(codestream.samples)
     decoded: Samples = jpeg8_decode(stream, colorspace=space, outcolorspace=space)
-    return decoded
-
-
-def _decode_jpeg_ls(stream: bytes) -> Samples:
-    from imagecodecs import jpegls_decode
-    from numpy import ascontiguousarray
-
-    return ascontiguousarray(jpegls_decode(stream))  # planes are a view
-
-
-def _decode_jpeg_2000(stream: bytes) -> Samples:
-    from imagecodecs import jpeg2k_decode
-
-    decoded: Samples = jpeg2k_decode(stream, numthreads=1)
     return decoded
 
 

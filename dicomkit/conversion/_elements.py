@@ -12,20 +12,6 @@ from collections.abc import Callable
 
 from dicomkit.dictionary import vr_of
 
-__all__ = [
-    "AUDIO_SAMPLE_FORMAT",
-    "COMES_LATER",
-    "DEPENDED_ON",
-    "LENGTH",
-    "LONG_HEADER",
-    "SHORT_HEADER",
-    "TAG_LENGTH",
-    "VR_LENGTH",
-    "repeating",
-    "representation",
-    "swapped",
-]
-
 TAG_LENGTH = struct.Struct("<HHI")
 SHORT_HEADER = struct.Struct("<HH2sH")
 LONG_HEADER = struct.Struct("<HH2sHI")

@@ -15,18 +15,6 @@ from typing import Final
 from dicomkit.conversion._codestreams import Codestream, find_codestream, read_codestream
 from dicomkit.sources import Fetch
 
-__all__ = [
-    "Cut",
-    "Fragments",
-    "agrees",
-    "codestreams_in",
-    "group_fragments",
-    "read_group",
-    "rle_frames_in",
-    "rle_segments",
-    "starts_rle",
-]
-
 Fragments = Sequence[tuple[int, int]]
 
 _HEAD: Final = 64  # of an RLE header (PS3.5 G.5); other code streams show themselves in twelve bytes

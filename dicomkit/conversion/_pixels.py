@@ -39,7 +39,6 @@ from dicomkit.sources import Fetch
 if TYPE_CHECKING:
     from dicomkit.conversion._decoders import Samples
 
-__all__ = ["Decompressed", "decompress"]
 
 _RLE: Final = "RLE"
 _JPEG_SYNTAXES: Final = "1.2.840.10008.1.2.4."

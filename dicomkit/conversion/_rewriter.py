@@ -54,8 +54,6 @@ from dicomkit.sources import (
     tag_name,
 )
 
-__all__ = ["Decompressed", "Encapsulated", "Plan", "Reference", "Rewriter"]
-
 LARGE = 8192  # bytes; a value from here on is not copied but referred to
 DEEPEST = 512  # sequences and items within each other; PS3.5 sets no limit, sanity does
 _LONGEST_ATTRIBUTE = 1 << 16  # of those that a decoder is told
@@ -401,19 +399,13 @@ class Rewriter:
 
     def _explicit_element(self, level: _Level, tag: int, vr: bytes, start: int, length: int) -> None:
         """Write an element that has a VR; without one, that is with one that PS3.5 does not know, it is UN."""
-        encoding = level.encoding
-        word = 1
+        encoding, word = level.encoding, 1
         if not vr:
-            vr = b"UN"
-            if not level.implicit:
-                self.notes.append(f"{tag_name(tag)} has an unknown VR and was written as UN")
+            vr = b"UN" if level.implicit else self._unknown(tag, "has an unknown VR")
         elif vr == b"SQ" and (not encoding.little_endian or encoding.implicit != level.implicit):
             raise Malformed(f"{tag_name(tag)} is no sequence of items")
         elif not encoding.little_endian:
-            word = WORD_SIZES.get(vr, 1)
-            if word > 1 and length % word:
-                self._note_length(tag, vr, length, word)
-                vr, word = b"UN", 1
+            vr, word = self._fitting(tag, vr, length)
         self._write(level, tag, vr, start, length, word)
 
     def _implicit_element(self, level: _Level, tag: int, start: int, length: int) -> None:
@@ -424,25 +416,28 @@ class Rewriter:
             vr = b"UL"
         elif not level.implicit:
             vr = self._representation(level, tag, start, length)
+            if vr == b"SQ" and start not in self._plan.opaque:
+                self._begin_sequence(level, tag, vr, start, start + length, level.encoding)
+                return
             if vr == b"SQ":
-                if start not in self._plan.opaque:
-                    self._begin_sequence(level, tag, vr, start, start + length, level.encoding)
-                    return
-                self.notes.append(f"{tag_name(tag)} is no sequence of items and was written as UN")
-                vr = b"UN"
-            elif length % WORD_SIZES.get(vr, 1):
-                self._note_length(tag, vr, length, WORD_SIZES[vr])
-                vr = b"UN"
-            elif length > 0xFFFF and vr in SHORT_VRS:  # PS3.5 6.2.2, note 4
-                self.notes.append(f"{tag_name(tag)} is too long for {vr.decode()} and was written as UN")
-                vr = b"UN"
+                vr = self._unknown(tag, "is no sequence of items")
+            elif length > 0xFFFF and vr in SHORT_VRS and not length % WORD_SIZES.get(vr, 1):
+                vr = self._unknown(tag, f"is too long for {vr.decode()}")  # PS3.5 6.2.2, note 4
+            else:
+                vr, _ = self._fitting(tag, vr, length)
         self._write(level, tag, vr, start, length, word)
 
-    def _note_length(self, tag: int, vr: bytes, length: int, word: int) -> None:
-        self.notes.append(
-            f"{tag_name(tag)} has {length} bytes, which is no multiple of {word} as {vr.decode()} needs, and was "
-            "written as UN"
-        )
+    def _fitting(self, tag: int, vr: bytes, length: int) -> tuple[bytes, int]:
+        """The VR and the size of its words; UN where the value is not made of such words."""
+        word = WORD_SIZES.get(vr, 1)
+        if length % word:
+            why = f"has {length} bytes, which is no multiple of {word} as {vr.decode()} needs,"
+            return self._unknown(tag, why), 1
+        return vr, word
+
+    def _unknown(self, tag: int, why: str) -> bytes:
+        self.notes.append(f"{tag_name(tag)} {why} and was written as UN")
+        return b"UN"
 
     def _representation(self, level: _Level, tag: int, start: int, length: int) -> bytes:
         def look(wanted: int) -> bytes | None:
@@ -460,9 +455,8 @@ class Rewriter:
 
     def _write(self, level: _Level, tag: int, vr: bytes, start: int, length: int, word: int) -> None:
         self._header(level, tag, vr, length)
-        if (
-            vr == b"UL" and length == 4 and not tag & 0xFFFF
-        ):  # a group length (PS3.5 7.2), right as `storescu` does
+        if vr == b"UL" and length == 4 and not tag & 0xFFFF:
+            # The length of a group (PS3.5 7.2), which is made right, as `storescu` of DCMTK does.
             self.out += bytes(4)
             level.group, level.group_length = tag >> 16, self._later()
         else:

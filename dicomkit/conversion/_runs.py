@@ -13,9 +13,6 @@ from dicomkit.dictionary import known_vrs
 from dicomkit.dictionary.vrs import SHORT_VRS, WORD_SIZES
 from dicomkit.sources import LITTLE_EXPLICIT, Encoding, Window
 
-__all__ = ["Runs"]
-
-
 _UL = int.from_bytes(b"UL", "little")
 _SHORT_BUT_UL = LITTLE_EXPLICIT.short_vrs - {_UL}
 

@@ -28,7 +28,6 @@ from dicomkit.sources import (
 if TYPE_CHECKING:
     from typing import Self
 
-__all__ = ["Opened", "Rewritten", "Segment", "segments"]
 
 _PIECE_SIZE = 1 << 16
 

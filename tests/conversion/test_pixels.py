@@ -37,7 +37,8 @@ from pydicom.uid import (
 )
 
 from dicomkit.conversion import NotConverted
-from dicomkit.conversion._pixels import CODINGS, Decompressed, decompress
+from dicomkit.conversion._pixels import CODINGS, decompress
+from dicomkit.conversion._rewriter import Decompressed
 from tests.support.files import instance_uid
 from tests.support.peers import program
 
