@@ -30,9 +30,8 @@ _LONGEST_RUN: Final = 128  # PS3.5 G.3.1: a run of two bytes stands for up to so
 
 def working_size(codestream: Codestream) -> int:
     """Bytes that a decoder needs beside the samples that it returns."""
-    if codestream.coding == JPEG_2000:  # OpenJPEG has 32 bits for each sample
-        return 4 * codestream.rows * codestream.columns * codestream.samples
-    return 0
+    samples = codestream.rows * codestream.columns * codestream.samples
+    return 4 * samples if codestream.coding == JPEG_2000 else 0  # OpenJPEG has 32 bits for each
 
 
 def decode(data: bytes, codestream: Codestream) -> Samples:

@@ -52,9 +52,8 @@ def repeating(tag: int) -> int:
     """Return the tag in the first of its repeating groups: (6000,3000) for (6002,3000)."""
     group = tag >> 16
     base = group & 0xFF00
-    return (
-        base << 16 | tag & 0xFFFF if base in _REPEATING_GROUPS and not group & 1 and tag < 0x7FE00000 else tag
-    )
+    is_repeated = base in _REPEATING_GROUPS and not group & 1 and tag < 0x7FE00000
+    return base << 16 | tag & 0xFFFF if is_repeated else tag
 
 
 def representation(tag: int, value: Callable[[], bytes], look: Callable[[int], bytes | None]) -> bytes:

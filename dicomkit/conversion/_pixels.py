@@ -31,7 +31,7 @@ from dicomkit.conversion._frames import (
     starts_rle,
 )
 from dicomkit.conversion._image import Image, Layout, changes, colour_of, colour_of_rle, high_bit_of, lay_out
-from dicomkit.conversion._rewriter import Decompressed
+from dicomkit.conversion._rewriter import OFFSET_TABLES, Decompressed
 from dicomkit.dictionary.uids import RLE_LOSSLESS, uid_name
 from dicomkit.errors import NotConverted, UnreadableError
 from dicomkit.sources import Fetch
@@ -42,22 +42,21 @@ if TYPE_CHECKING:
 
 _RLE: Final = "RLE"
 _JPEG_SYNTAXES: Final = "1.2.840.10008.1.2.4."
+_HTJ2K: Final = frozenset(_JPEG_SYNTAXES + tail for tail in ("201", "202", "203"))
 # What the code streams of a transfer syntax are (PS3.5 A.4); those that are not here cannot be decoded.
 CODINGS: Final = {
     RLE_LOSSLESS: _RLE,
     **dict.fromkeys((_JPEG_SYNTAXES + tail for tail in ("50", "51", "53", "55", "57", "70")), JPEG),
     **dict.fromkeys((_JPEG_SYNTAXES + tail for tail in ("80", "81")), JPEG_LS),
-    **dict.fromkeys((_JPEG_SYNTAXES + tail for tail in ("90", "91", "201", "202", "203")), JPEG_2000),
+    **dict.fromkeys((_JPEG_SYNTAXES + "90", _JPEG_SYNTAXES + "91", *_HTJ2K), JPEG_2000),
 }
 # Lossy Image Compression Method (0028,2114), PS3.3 C.7.6.1.1.5.1.
 _LOSSY_METHODS: Final = {JPEG: "ISO_10918_1", JPEG_LS: "ISO_14495_1", JPEG_2000: "ISO_15444_1"}
-_HTJ2K: Final = frozenset(_JPEG_SYNTAXES + tail for tail in ("201", "202", "203"))
 _HTJ2K_METHOD: Final = "ISO_15444_15"
 
 # Bytes that a decoder may need beside what it returns, however low the limit.
 _ALWAYS_ALLOWED: Final = 1 << 31
 _ALWAYS_READ: Final = 1 << 20  # bytes of a compressed frame
-_EXTENDED_OFFSETS: Final = (0x7FE00001, 0x7FE00002)
 _RLE_CELLS: Final = (8, 16, 24, 32, 40, 48, 56, 64)  # bits; and single ones
 _AS_STORED: Final = "have the peer accept it as it is stored"
 _CHECK: Final = f"check the file, or {_AS_STORED}"
@@ -108,7 +107,7 @@ def decompress(
         decoding.note("its offset table does not name the frames that are there")
     changed = changes(decoding.image, layout, decoding.frames, decoding.lossy_method)
     if extended is not None:
-        changed |= dict.fromkeys(_EXTENDED_OFFSETS)
+        changed |= dict.fromkeys(OFFSET_TABLES)
     return Decompressed(pieces, "OB" if layout.allocated <= 8 else "OW", changed, "; ".join(decoding.notes))
 
 

@@ -60,11 +60,12 @@ _LONGEST_ATTRIBUTE = 1 << 16  # of those that a decoder is told
 
 _ENCODINGS = {IMPLICIT_LE: IMPLICIT, EXPLICIT_LE: LITTLE_EXPLICIT, EXPLICIT_BE: BIG_EXPLICIT}
 _PIXEL_GROUP = 0x0028
-_OFFSET_TABLES = (0x7FE00001, 0x7FE00002)  # PS3.3 C.7.6.3.1.8: of encapsulated frames only
+OFFSET_TABLES = (0x7FE00001, 0x7FE00002)  # PS3.3 C.7.6.3.1.8: of encapsulated frames only
 _FRAGMENTED = (b"OB", b"OW")
 _WITHOUT_VR = (0x0000, 0xFFFE)  # groups: zeros after the last element, and delimiters
 
-Reference = tuple[int, "int | Sequence[bytes | bytearray | memoryview]", int, int]
+Pieces = Sequence[bytes | bytearray | memoryview]
+Reference = tuple[int, int | Pieces, int, int]
 """Where in the buffer a large value belongs, where it is (a position of the source, or the bytes), how long it is, and
 the size of its words when they have to be turned, otherwise 1."""
 
@@ -82,9 +83,7 @@ class Encapsulated(Frozen):
 class Decompressed(Frozen, hidden=("value",)):
     """What takes the place of compressed Pixel Data."""
 
-    value: Sequence[
-        bytes | bytearray | memoryview
-    ]  # in pieces; it has the length that the attributes give, maybe odd
+    value: Pieces  # it has the length that the attributes give, which may be odd
     vr: str  # OB or OW, as Explicit VR Little Endian wants it (PS3.5 A.2)
     attributes: dict[int, bytes | None]  # what has to be set beside it, in little endian; None is removed
     notes: str  # what was contradictory and was decided, in sentences; mostly empty
@@ -103,9 +102,8 @@ class Plan:
         self.encoding = _ENCODINGS[instance.encoding]  # of the elements, inflated where they are deflated
         self.implicit = implicit  # whether Implicit VR Little Endian is written, or Explicit VR Little Endian
         self.reading = reading  # of elements whose VR is none
-        self.opaque: set[int] = (
-            set()
-        )  # where sequences begin whose content is no items, and is copied as it is
+        # Where sequences begin whose content is no items, and is copied as it is.
+        self.opaque: set[int] = set()
         # By where a level begins: values that come after what depends on them, and what replaces compressed pixels.
         self.known: dict[int, dict[int, bytes]] = {}
         self.natives: dict[int, Decompressed] = {}
@@ -368,7 +366,7 @@ class Rewriter:
         if end > level.limit:
             raise Truncated(tag, end - level.limit)
         self._position = end
-        if tag in level.changed or (level.changed and tag in _OFFSET_TABLES):
+        if tag in level.changed or (level.changed and tag in OFFSET_TABLES):
             self._change_below(level, tag + 1)
         elif is_implicit:
             self._implicit_element(level, tag, start, length)
@@ -472,7 +470,7 @@ class Rewriter:
 
     def _value(self, level: _Level, tag: int, start: int, length: int, word: int) -> None:
         """Copy a value, or refer to it; keep it where other elements, or the decoding of the pixels, depend on it."""
-        is_of_pixels = tag >> 16 == _PIXEL_GROUP or tag in _OFFSET_TABLES
+        is_of_pixels = tag >> 16 == _PIXEL_GROUP or tag in OFFSET_TABLES
         if repeating(tag) in DEPENDED_ON or (
             is_of_pixels and self._is_encapsulated and length < _LONGEST_ATTRIBUTE
         ):
@@ -487,7 +485,7 @@ class Rewriter:
             value = self.window.bytes_at(start, length)
             self.out += swapped(value, word) if word > 1 else value
 
-    def _refer(self, where: int | Sequence[bytes | bytearray | memoryview], length: int, word: int) -> None:
+    def _refer(self, where: int | Pieces, length: int, word: int) -> None:
         self.references.append((len(self.out), where, length, word))
         self._elsewhere += length
 
@@ -554,7 +552,7 @@ class Rewriter:
             self._write_native(level, native)
             return
         table = self.window.bytes_at(*fragments[0]) if fragments else b""
-        extended = [level.values.get(tag) for tag in _OFFSET_TABLES]
+        extended = [level.values.get(tag) for tag in OFFSET_TABLES]
         self.encapsulated.append(
             Encapsulated(
                 level.begin,
