@@ -22,6 +22,7 @@ __all__ = [
     "SettingError",
     "UnreadableError",
     "MissingExtraError",
+    "NotConverted",
     "LedgerError",
     "SecurityError",
     "WireError",
@@ -104,6 +105,10 @@ class SettingError(DicomkitError, ValueError):
 
 class UnreadableError(DicomkitError):
     """A source that holds no instance which could be sent; the message names it and the reason."""
+
+
+class NotConverted(UnreadableError):
+    """It could not be brought into another transfer syntax; the message says why and what would help."""
 
 
 class MissingExtraError(DicomkitError, ImportError):

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     from dicomkit.sources import Instance
 
-__all__ = ["ConversionsAhead"]
 
 _MOST_HELD: Final = 1 << 29  # bytes, in all of them together
 _MOST_BYTES: Final = 1 << 26  # that one of them may be decoded to
@@ -32,17 +31,7 @@ _LARGEST_SOURCE: Final = 1 << 24  # compressed
 class ConversionsAhead:
     """Makes conversions with decompression ahead, and hands each out once; used from any thread.
 
-    Parameters
-    ----------
-    senders : int
-        How many ask for them at the same time.
-    max_decoded_bytes : int
-        See `convert`.
-
-    Attributes
-    ----------
-    depth : int
-        How many instances each of them should name beforehand.
+    `senders` ask for them at the same time, and each should name `depth` instances beforehand.
     """
 
     def __init__(self, senders: int, max_decoded_bytes: int) -> None:
@@ -56,22 +45,16 @@ class ConversionsAhead:
         self._lock = Lock()
 
     def begin(self, coming: Iterable[Instance], target_of: Callable[[Instance], str | None]) -> None:
-        """Begin to convert what is to be sent next, as far as there is room for it.
+        """Begin to convert what is to be sent next, in order, as far as there is room for it.
 
-        Parameters
-        ----------
-        coming
-            In the order in which they will be asked for.
-        target_of
-            Says which transfer syntax one is to be converted to; None for what is not converted.
+        `target_of` says which transfer syntax an instance is to be converted to; None for what is not converted.
         """
         with self._lock:
             wanted = set()
             for instance in coming:
                 target = target_of(instance)
-                if target is None or instance.transfer_syntax in UNCOMPRESSED:
-                    continue
-                if instance.length > _LARGEST_SOURCE:
+                is_compressed = instance.transfer_syntax not in UNCOMPRESSED
+                if target is None or not is_compressed or instance.length > _LARGEST_SOURCE:
                     continue
                 key = (id(instance), target)
                 wanted.add(key)

@@ -12,54 +12,36 @@ import struct
 from typing import Final
 
 from dicomkit._support.frozen import Frozen
-
-__all__ = [
-    "JPEG",
-    "JPEG_2000",
-    "JPEG_LS",
-    "Broken",
-    "Codestream",
-    "find_codestream",
-    "read_codestream",
-    "starts_codestream",
-]
+from dicomkit.dictionary.codestreams import (
+    ADOBE_BYTES,
+    APP14,
+    COD,
+    DRI,
+    EOI,
+    FRAME_MARKERS,
+    JP2,
+    LOSSLESS_FRAMES,
+    LSE,
+    PROGRESSIVE_FRAMES,
+    SOC_SIZ,
+    SOF_LS,
+    SOI,
+    SOS,
+    SOT,
+    WITHOUT_SEGMENT,
+    declared_colours,
+)
 
 JPEG: Final = "JPEG"
 JPEG_LS: Final = "JPEG-LS"
 JPEG_2000: Final = "JPEG 2000"
 
-_SOI: Final = b"\xff\xd8\xff"  # and the first byte of the next marker
-_SOC_SIZ: Final = b"\xff\x4f\xff\x51"
-_JP2: Final = b"\x00\x00\x00\x0cjP  \r\n\x87\n"  # ISO 15444-1 I.5.1: a file around a code stream
-
-_START: Final = re.compile(b"|".join(map(re.escape, (_SOI, _SOC_SIZ, _JP2))))
-
-# ISO 10918-1 Table B.1, ISO 14495-1 C.1.
-_NEXT_SOI = 0xD8
-_EOI = 0xD9
-_SOS = 0xDA
-_DRI = 0xDD
-_APP0 = 0xE0
-_APP14 = 0xEE
-_SOF_LS = 0xF7
-_LSE = 0xF8
-_FRAMES: Final = frozenset({*range(0xC0, 0xD0), _SOF_LS} - {0xC4, 0xC8, 0xCC})
-_LOSSLESS_FRAMES: Final = frozenset({0xC3, 0xC7, 0xCB, 0xCF})
-_PROGRESSIVE_FRAMES: Final = frozenset({0xC2, 0xC6, 0xCA, 0xCE})
-_STANDALONE: Final = frozenset({0x01, *range(0xD0, 0xD9)})
+_STARTS: Final = (SOI + b"\xff", SOC_SIZ, JP2)  # FF: of the next marker
+_START: Final = re.compile(b"|".join(map(re.escape, _STARTS)))
 # Within entropy-coded bytes FF is followed by 00 (JPEG) or by less than 80 (JPEG-LS), or it is a restart.
 _MARKER: Final = re.compile(rb"\xff[\xc0-\xcf\xd8-\xfe]")
 _RESTART: Final = re.compile(rb"\xff[\xd0-\xd7]")
-
-# ISO 15444-1 Table A.2.
-_SOC = 0xFF4F
-_SIZ = 0xFF51
-_COD = 0xFF52
-_SOT = 0xFF90
-_EOC = b"\xff\xd9"
-_MOST_TILES = 65535  # Table A.5: Isot counts from 0 to 65534
-
-_RGB_IDS: Final = (b"RGB", b"rgb")
+_MOST_TILES = 65535  # ISO 15444-1 Table A.5: Isot counts from 0 to 65534
 
 
 class Broken(Exception):
@@ -67,43 +49,22 @@ class Broken(Exception):
 
 
 class Codestream(Frozen, kw_only=True):
-    """What a code stream says of itself.
+    """What a code stream says of itself."""
 
-    Attributes
-    ----------
-    coding : str
-        JPEG, JPEG_LS or JPEG_2000.
-    rows, columns, samples, precision : int
-        Of the picture; `precision` in bits for each sample.
-    signed : bool
-        Only JPEG 2000 knows.
-    lossy : bool
-        It cannot be without loss; False says nothing.
-    colour : str
-        The colour space that it declares, ``"RGB"`` or ``"YBR_FULL"``; ``""`` where it declares none.
-    begin, end : int
-        Where it lies in the bytes that were read, its end marker included.
-    closed : bool
-        It has its end marker.
-    pauses : tuple of int
-        Where entropy-coded bytes of JPEG end, for a restart or for good.
-    lines_at, unit : int
-        Of a JPEG stream that is decoded from above to below in one go: where its number of lines stands, and how many
-        lines are decoded at a time. `unit` is 0 for any other.
-    """
-
-    coding: str
+    coding: str  # JPEG, JPEG_LS or JPEG_2000
     rows: int
     columns: int
     samples: int
-    precision: int
-    signed: bool = False
-    lossy: bool = False
-    colour: str = ""
-    begin: int
+    precision: int  # bits of a sample
+    signed: bool = False  # only JPEG 2000 knows
+    lossy: bool = False  # it cannot be without loss; False says nothing
+    colour: str = ""  # the colour space that it declares, RGB or YBR_FULL, if any
+    begin: int  # where it lies in the bytes that were read, its end marker included
     end: int
-    closed: bool
-    pauses: tuple[int, ...] = ()
+    closed: bool  # it has its end marker
+    pauses: tuple[int, ...] = ()  # where entropy-coded bytes of JPEG end, for a restart or for good
+    # Of a JPEG stream that is decoded from above to below in one go: where its number of lines stands, and how many
+    # lines are decoded at a time; 0 for any other.
     lines_at: int = 0
     unit: int = 0
 
@@ -116,7 +77,7 @@ class Codestream(Frozen, kw_only=True):
 
 def starts_codestream(head: bytes) -> bool:
     """Whether bytes begin as a code stream begins."""
-    return head.startswith((_SOI, _SOC_SIZ, _JP2))
+    return head.startswith(_STARTS)
 
 
 def find_codestream(data: bytes, start: int) -> int:
@@ -126,155 +87,142 @@ def find_codestream(data: bytes, start: int) -> int:
 
 
 def read_codestream(data: bytes, start: int = 0) -> Codestream:
-    """What the code stream that begins at `start` says.
-
-    Raises
-    ------
-    Broken
-        There is none, or it is cut off.
-    """
+    """What the code stream that begins at `start` says; Broken where there is none, or it is cut off."""
     try:
-        if data.startswith(_SOI, start):
-            return _read_jpeg(data, start)
-        if data.startswith(_SOC_SIZ, start):
+        if data.startswith(_STARTS[0], start):
+            return _Jpeg(data, start).read()
+        if data.startswith(SOC_SIZ, start):
             return _read_jpeg_2000(data, start, len(data))
-        if data.startswith(_JP2, start):
+        if data.startswith(JP2, start):
             return _read_jp2(data, start)
     except (IndexError, struct.error):
         raise Broken("it ends within its header") from None
     raise Broken("it does not begin as a code stream does")
 
 
-class _Scans:
-    """The scans of a JPEG stream so far, and whether they hold the whole picture."""
+class _Jpeg:
+    """A JPEG (ISO 10918-1 B.1) or JPEG-LS (ISO 14495-1 C) stream while it is walked to its end."""
 
-    def __init__(self) -> None:
-        self.restart_interval = 0
-        self.components: set[int] = set()
-        self.near = 0
-        self.pauses: list[int] = []
+    def __init__(self, data: bytes, start: int) -> None:
+        self._data = data
+        self._start = start
+        self._marker, self._frame = 0, b""  # of the frame: its marker and its segment
+        self._lines_at = 0
+        self._oversize = (0, 0)
+        self._restart_interval = 0
+        self._components: set[int] = set()  # of the scans so far
+        self._near = 0
+        self._pauses: list[int] = []
 
-
-def _read_jpeg(data: bytes, start: int) -> Codestream:
-    """Walk a JPEG (ISO 10918-1 B.1) or JPEG-LS (ISO 14495-1 C) stream to its end."""
-    frame, marker_of_frame, lines_at = b"", 0, 0
-    oversize = (0, 0)
-    colour = ""
-    scans = _Scans()
-    closed = False
-    position = start + 2
-    while position < len(data):
-        found = _MARKER.search(data, position)
-        if not found:
+    def read(self) -> Codestream:
+        data, closed = self._data, False
+        segments: list[tuple[int, bytes]] = []
+        position = self._start + len(SOI)
+        while found := _MARKER.search(data, position):
+            marker, position = data[found.end() - 1], found.end()
+            if marker == EOI[1]:
+                closed = True
+                break
+            if marker == SOI[1] and self._components:
+                position = found.start()
+                break
+            if marker in WITHOUT_SEGMENT:
+                continue
+            (length,) = struct.unpack_from(">H", data, position)
+            segment = data[position : position + length]
+            is_short = segment[2:].startswith(b"Adobe") and marker == APP14 and length < ADOBE_BYTES
+            if length < 2 or len(segment) != length or is_short:
+                raise Broken("it ends within its header")
+            segments.append((marker, segment))
+            if marker in FRAME_MARKERS:
+                self._marker, self._frame, self._lines_at = marker, segment, position + 3
+            elif marker == DRI:
+                self._restart_interval = int.from_bytes(segment[2:6])
+            elif marker == LSE and segment[2:3] == b"\x04":  # ISO 14495-1 C.2.4.1.4: sizes over 65535
+                middle = 4 + segment[3]
+                self._oversize = (
+                    int.from_bytes(segment[4:middle]),
+                    int.from_bytes(segment[middle : middle + segment[3]]),
+                )
+            position += length
+            if marker == SOS:
+                position = self._read_scan(position, segment)
+        else:
             position = len(data)
-            break
-        code, position = data[found.end() - 1], found.end()
-        if code == _EOI:
-            closed = True
-            break
-        if code == _NEXT_SOI and scans.components:
-            position = found.start()
-            break
-        if code in _STANDALONE:
-            continue
-        (length,) = struct.unpack_from(">H", data, position)
-        segment = data[position + 2 : position + length]
-        if len(segment) != length - 2:
-            raise Broken("it ends within its header")
-        position += length
-        if code in _FRAMES:
-            frame, marker_of_frame, lines_at = segment, code, position - len(segment) + 1
-        elif code == _DRI:
-            scans.restart_interval = int.from_bytes(segment[:4], "big")
-        elif code == _LSE and segment[:1] == b"\x04":  # ISO 14495-1 C.2.4.1.4: sizes over 65535
-            width = segment[1]
-            oversize = (
-                int.from_bytes(segment[2 : 2 + width]),
-                int.from_bytes(segment[2 + width : 2 + 2 * width]),
-            )
-        elif code == _APP0 and segment.startswith(b"JFIF\0"):
+        return self._described(position, declared_colours(segments), closed=closed)
+
+    def _described(self, end: int, colour: str, *, closed: bool) -> Codestream:
+        frame, is_ls, is_lossless = self._frame, self._marker == SOF_LS, self._marker in LOSSLESS_FRAMES
+        precision, rows, columns, samples = struct.unpack_from(">BHHB", frame, 2)
+        rows, columns = rows or self._oversize[0], columns or self._oversize[1]
+        if not rows or not columns:
+            raise Broken("it does not say how large its picture is")
+        if len(self._components) < samples:
+            raise Broken("it ends before all of its components")
+        factors = set(frame[9::3][:samples])
+        as_tall = {both & 0x0F for both in factors} == {1}
+        in_one_go = len(self._pauses) == 1 and self._marker not in PROGRESSIVE_FRAMES and as_tall
+        if is_lossless or is_ls or samples != 3:
+            colour = ""  # JFIF, Adobe and the names of components speak of the cosine transform's
+        elif len(factors) > 1:  # only what is not as sharp as brightness has fewer samples
             colour = colour or "YBR_FULL"
-        elif code == _APP14 and segment.startswith(b"Adobe"):
-            colour = {0: "RGB", 1: "YBR_FULL"}.get(segment[11], colour)
-        elif code == _SOS:
-            position = _read_scan(data, position, segment, frame, marker_of_frame, scans)
-    if not frame:
-        raise Broken("it ends within its header")
-    precision, rows, columns, samples = struct.unpack_from(">BHHB", frame)
-    rows, columns = rows or oversize[0], columns or oversize[1]
-    if not rows or not columns:
-        raise Broken("it does not say how large its picture is")
-    identifiers = frame[6::3][:samples]
-    as_tall = {factors & 0x0F for factors in frame[7::3][:samples]} == {1}
-    in_one_go = len(scans.pauses) == 1 and marker_of_frame not in _PROGRESSIVE_FRAMES and as_tall
-    if len(set(frame[7::3][:samples])) > 1:  # only what is not as sharp as brightness has fewer samples
-        colour = colour or "YBR_FULL"
-    if len(scans.components) < samples:
-        raise Broken("it ends before all of its components")
-    lossless = marker_of_frame in _LOSSLESS_FRAMES
-    if lossless or marker_of_frame == _SOF_LS:
-        colour = ""  # JFIF, Adobe and the names of components speak of the cosine transform's
-    elif identifiers in _RGB_IDS:
-        colour = "RGB"
-    return Codestream(
-        coding=JPEG_LS if marker_of_frame == _SOF_LS else JPEG,
-        rows=rows,
-        columns=columns,
-        samples=samples,
-        precision=precision,
-        lossy=scans.near > 0 if marker_of_frame == _SOF_LS else not lossless,
-        colour=colour if samples == 3 else "",
-        begin=start,
-        end=position,
-        closed=closed,
-        pauses=tuple(scans.pauses),
-        lines_at=lines_at,
-        unit=_unit(marker_of_frame) if in_one_go else 0,
-    )
+        return Codestream(
+            coding=JPEG_LS if is_ls else JPEG,
+            rows=rows,
+            columns=columns,
+            samples=samples,
+            precision=precision,
+            lossy=self._near > 0 if is_ls else not is_lossless,
+            colour=colour,
+            begin=self._start,
+            end=end,
+            closed=closed,
+            pauses=tuple(self._pauses),
+            lines_at=self._lines_at,
+            unit=self._unit if in_one_go else 0,
+        )
 
-
-def _read_scan(
-    data: bytes, position: int, header: bytes, frame: bytes, marker_of_frame: int, scans: _Scans
-) -> int:
-    """Pass over the entropy-coded bytes of a scan, and return where the marker after them is."""
-    count = header[0]
-    components = header[1 : 1 + 2 * count : 2]
-    scans.components.update(components)
-    found = _MARKER.search(data, position)
-    end = found.start() if found else len(data)
-    if marker_of_frame == _SOF_LS:
-        scans.near = max(scans.near, header[1 + 2 * count])
-        if any(header[2 : 2 + 2 * count : 2]):
-            raise Broken("it needs a mapping table")
-        return end
-    restarts = [restart.start() for restart in _RESTART.finditer(data, position, end)]
-    filled = end
-    while data[filled - 1] == 0xFF:  # fill bytes before a marker (ISO 10918-1 B.1.1.2)
-        filled -= 1
-    scans.pauses += [*restarts, filled]
-    if scans.restart_interval and marker_of_frame not in _PROGRESSIVE_FRAMES:
-        intervals = _ceiling(_units(frame, components, marker_of_frame), scans.restart_interval)
-        if len(restarts) < intervals - 1:
+    def _read_scan(self, position: int, header: bytes) -> int:
+        """Pass over the entropy-coded bytes of a scan, and return where the marker after them is."""
+        data = self._data
+        after = 3 + 2 * header[2]
+        components = header[3:after:2]
+        self._components.update(components)
+        found = _MARKER.search(data, position)
+        end = found.start() if found else len(data)
+        if self._marker == SOF_LS:
+            self._near = max(self._near, header[after])
+            if any(header[4 : after + 1 : 2]):
+                raise Broken("it needs a mapping table")
+            return end
+        restarts = [restart.start() for restart in _RESTART.finditer(data, position, end)]
+        filled = end
+        while data[filled - 1] == 0xFF:  # fill bytes before a marker (ISO 10918-1 B.1.1.2)
+            filled -= 1
+        self._pauses += [*restarts, filled]
+        interval = 0 if self._marker in PROGRESSIVE_FRAMES else self._restart_interval
+        if interval and len(restarts) < _ceiling(self._units(components), interval) - 1:
             raise Broken("it ends before its last restart interval")
-    return end
+        return end
 
+    def _units(self, components: bytes) -> int:
+        """How many MCUs a scan has (ISO 10918-1 A.2)."""
+        frame, unit = self._frame, self._unit
+        rows, columns = struct.unpack_from(">HH", frame, 3)
+        factors = {frame[8 + 3 * i]: divmod(frame[9 + 3 * i], 16) for i in range(frame[7])}
+        widest = max(across for across, _ in factors.values())
+        tallest = max(down for _, down in factors.values())
+        if len(components) > 1:
+            return _ceiling(columns, unit * widest) * _ceiling(rows, unit * tallest)
+        across, down = factors.get(components[0], (widest, tallest))
+        return _ceiling(_ceiling(columns * across, widest), unit) * _ceiling(
+            _ceiling(rows * down, tallest), unit
+        )
 
-def _units(frame: bytes, components: bytes, marker_of_frame: int) -> int:
-    """How many MCUs a scan has (ISO 10918-1 A.2)."""
-    rows, columns, samples = int.from_bytes(frame[1:3]), int.from_bytes(frame[3:5]), frame[5]
-    factors = {frame[6 + 3 * i]: divmod(frame[7 + 3 * i], 16) for i in range(samples)}
-    widest = max(across for across, _ in factors.values())
-    tallest = max(down for _, down in factors.values())
-    unit = _unit(marker_of_frame)
-    if len(components) > 1:
-        return _ceiling(columns, unit * widest) * _ceiling(rows, unit * tallest)
-    across, down = factors.get(components[0], (widest, tallest))
-    return _ceiling(_ceiling(columns * across, widest), unit) * _ceiling(_ceiling(rows * down, tallest), unit)
-
-
-def _unit(marker_of_frame: int) -> int:
-    """Samples of a data unit in each direction (ISO 10918-1 A.1.1)."""
-    return 1 if marker_of_frame in _LOSSLESS_FRAMES else 8
+    @property
+    def _unit(self) -> int:
+        """Samples of a data unit in each direction (ISO 10918-1 A.1.1)."""
+        return 1 if self._marker in LOSSLESS_FRAMES else 8
 
 
 def _ceiling(dividend: int, divisor: int) -> int:
@@ -316,10 +264,10 @@ def _read_jpeg_2000(data: bytes, start: int, limit: int) -> Codestream:
     transformed = lossy = False
     position = start + 2
     while True:
-        code, length = struct.unpack_from(">HH", data, position)
-        if code == _SOT or code < 0xFF00:
+        first, marker, length = struct.unpack_from(">BBH", data, position)
+        if first != 0xFF or marker == SOT:
             break
-        if code == _COD:
+        if marker == COD:
             transformed = data[position + 8] == 1
             lossy = data[position + 13] == 0  # Table A.20: the irreversible 9-7 transform
         position += 2 + length
@@ -341,14 +289,14 @@ def _read_jpeg_2000(data: bytes, start: int, limit: int) -> Codestream:
 
 def _end_of_tiles(data: bytes, position: int, limit: int) -> tuple[int, bool]:
     """Follow the tile parts by their lengths (ISO 15444-1 A.4.2); the end, and whether the end marker is there."""
-    while data[position : position + 2] == b"\xff\x90":
+    while data[position : position + 2] == bytes((0xFF, SOT)):
         (length,) = struct.unpack_from(">I", data, position + 6)
         if not length:  # the last one, and all the rest is its own
-            end = data.rfind(_EOC, position, limit)
+            end = data.rfind(EOI, position, limit)
             return (end + 2, True) if end >= 0 else (limit, False)
         position += max(length, 12)
         if position > limit:
             raise Broken("it ends within a tile")
-    if data[position : position + 2] == _EOC:
+    if data[position : position + 2] == EOI:
         return position + 2, True
     return position, False

@@ -12,15 +12,14 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
 from dicomkit.conversion._codestreams import JPEG, JPEG_2000, JPEG_LS, Broken, Codestream
+from dicomkit.dictionary.codestreams import EOI
 
 if TYPE_CHECKING:
     import numpy as np
 
     Samples = np.ndarray[Any, np.dtype[Any]]
 
-__all__ = ["decode", "decode_rle", "working_size"]
 
-_EOI: Final = b"\xff\xd9"  # and EOC
 # Bytes that no scan ends with, of both bits in turn and without an FF.
 _TAIL: Final = bytes.fromhex("fe01a55a7e81c33c") * 8
 _COLOUR_SPACES: Final = {1: "GRAYSCALE", 3: "YCBCR", 4: "CMYK"}
@@ -31,28 +30,29 @@ _LONGEST_RUN: Final = 128  # PS3.5 G.3.1: a run of two bytes stands for up to so
 
 def working_size(codestream: Codestream) -> int:
     """Bytes that a decoder needs beside the samples that it returns."""
-    if codestream.coding == JPEG_2000:  # OpenJPEG has 32 bits for each sample
-        return 4 * codestream.rows * codestream.columns * codestream.samples
-    return 0
+    samples = codestream.rows * codestream.columns * codestream.samples
+    return 4 * samples if codestream.coding == JPEG_2000 else 0  # OpenJPEG has 32 bits for each
 
 
 def decode(data: bytes, codestream: Codestream) -> Samples:
     """The samples, by rows, columns and samples of a pixel; signed only where JPEG 2000 says so.
 
-    Raises
-    ------
-    Broken
-        The code stream ends before its picture.
-    Exception
-        What the decoder raises.
+    Raises Broken where the code stream ends before its picture, and whatever the decoder raises.
     """
     stream = data[codestream.begin : codestream.end]
     if not codestream.closed:
-        stream = (_without_padding(stream) if codestream.coding == JPEG else stream) + _EOI
+        stream = (_without_padding(stream) if codestream.coding == JPEG else stream) + EOI
+    decoded: Samples
     if codestream.coding == JPEG_2000:
-        return _decode_jpeg_2000(stream)
+        from imagecodecs import jpeg2k_decode
+
+        decoded = jpeg2k_decode(stream, numthreads=1)
+        return decoded
     if codestream.coding == JPEG_LS:
-        return _decode_jpeg_ls(stream)
+        from imagecodecs import jpegls_decode
+        from numpy import ascontiguousarray
+
+        return ascontiguousarray(jpegls_decode(stream))  # planes are a view
     if 8 * len(stream) * (_BLOCK if codestream.lossy else 1) < codestream.rows * codestream.columns:
         raise Broken("it ends before its picture does")
     return _decode_jpeg(stream, codestream)
@@ -71,7 +71,7 @@ def _decode_jpeg(stream: bytes, codestream: Codestream) -> Samples:
     if decoded is not None:
         return decoded
     # More bytes before each restart and at the end of each scan change nothing, unless some were missing there.
-    end = len(stream) - len(_EOI)
+    end = len(stream) - len(EOI)
     pauses = [min(pause - codestream.begin, end) for pause in codestream.pauses]
     parts = [stream[start:stop] for start, stop in pairwise([0, *pauses, len(stream)])]
     decoded = _by_libjpeg(stream, codestream)
@@ -108,38 +108,11 @@ def _by_libjpeg(stream: bytes, codestream: Codestream) -> Samples:
     return decoded
 
 
-def _decode_jpeg_ls(stream: bytes) -> Samples:
-    from imagecodecs import jpegls_decode
-    from numpy import ascontiguousarray
-
-    return ascontiguousarray(jpegls_decode(stream))  # planes are a view
-
-
-def _decode_jpeg_2000(stream: bytes) -> Samples:
-    from imagecodecs import jpeg2k_decode
-
-    decoded: Samples = jpeg2k_decode(stream, numthreads=1)
-    return decoded
-
-
 def decode_rle(data: bytes, offsets: list[int], size: int, width: int) -> Samples:
     """The bytes of an RLE frame (PS3.5 G.2), as they are when they are not compressed, plane after plane.
 
-    Parameters
-    ----------
-    data : bytes
-        With its header.
-    offsets : list of int
-        Of its segments.
-    size : int
-        Bytes that a segment stands for.
-    width : int
-        Bytes of a sample; its segments come with the most significant byte first.
-
-    Raises
-    ------
-    Broken
-        A segment stands for fewer bytes, or for more.
+    It has its header, `offsets` are those of its segments, each of which stands for `size` bytes, or is Broken. Of a
+    sample that is `width` bytes wide the segments come with the most significant byte first.
     """
     from numpy import empty, multiply, uint8
 

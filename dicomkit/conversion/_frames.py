@@ -15,17 +15,6 @@ from typing import Final
 from dicomkit.conversion._codestreams import Codestream, find_codestream, read_codestream
 from dicomkit.sources.elements import Fetch
 
-__all__ = [
-    "Cut",
-    "Fragments",
-    "agrees",
-    "codestreams_in",
-    "group_fragments",
-    "read_group",
-    "rle_frames_in",
-    "rle_segments",
-]
-
 Fragments = Sequence[tuple[int, int]]
 
 _HEAD: Final = 64  # of an RLE header (PS3.5 G.5); other code streams show themselves in twelve bytes
@@ -59,13 +48,7 @@ def _head(fetch: Fetch, fragments: Fragments, number: int) -> bytes:
 
 
 def read_group(fetch: Fetch, group: Fragments) -> bytes:
-    """The bytes of the fragments, one after the other.
-
-    Raises
-    ------
-    Cut
-        The source ends before them.
-    """
+    """The bytes of the fragments, one after the other; Cut where the source ends before them."""
     parts = [fetch(offset, length) for offset, length in group]
     if any(len(part) != length for part, (_, length) in zip(parts, group, strict=True)):
         raise Cut
@@ -90,6 +73,11 @@ def rle_segments(head: bytes) -> list[int] | None:
     if not 1 <= count <= _MOST_SEGMENTS or used[0] != _HEAD or any(offsets[count:]):
         return None
     return used if all(one < other for one, other in pairwise(used)) else None
+
+
+def starts_rle(head: bytes) -> bool:
+    """Whether bytes begin as an RLE frame does."""
+    return rle_segments(head) is not None
 
 
 def rle_frames_in(data: bytes) -> Iterator[bytes]:
@@ -117,15 +105,8 @@ def agrees(
     An offset counts from the first byte of the item tag of the first fragment.
     """
     starts = [group[0][0] - first for group in groups]
-    tables = []
-    if offset_table:
-        tables.append((offset_table, "I"))
-    if extended and extended[0]:
-        tables.append((extended[0], "Q"))
+    tables = ((offset_table, 4), (extended[0] if extended else b"", 8))
     return all(
-        table
-        == struct.pack(
-            f"<{len(starts)}{word}", *(start % 2 ** (8 * struct.calcsize(word)) for start in starts)
-        )
-        for table, word in tables
+        not table or table == b"".join((start % 256**width).to_bytes(width, "little") for start in starts)
+        for table, width in tables
     )

@@ -14,20 +14,20 @@ from typing import Final
 from dicomkit._support.frozen import Frozen
 from dicomkit.conversion._codestreams import JPEG, JPEG_2000, Broken, Codestream
 
-__all__ = ["Image", "Layout", "changes", "colour_of", "colour_of_rle", "high_bit_of", "lay_out"]
-
-SAMPLES_PER_PIXEL: Final = 0x00280002
-PHOTOMETRIC_INTERPRETATION: Final = 0x00280004
-PLANAR_CONFIGURATION: Final = 0x00280006
-NUMBER_OF_FRAMES: Final = 0x00280008
-ROWS: Final = 0x00280010
-COLUMNS: Final = 0x00280011
-BITS_ALLOCATED: Final = 0x00280100
-BITS_STORED: Final = 0x00280101
-HIGH_BIT: Final = 0x00280102
-PIXEL_REPRESENTATION: Final = 0x00280103
-LOSSY_IMAGE_COMPRESSION: Final = 0x00282110
-LOSSY_METHOD: Final = 0x00282114
+_NUMBERS: Final = {  # by the fields of Image and Layout that have them
+    "samples": 0x00280002,
+    "rows": 0x00280010,
+    "columns": 0x00280011,
+    "allocated": 0x00280100,
+    "stored": 0x00280101,
+    "high_bit": 0x00280102,
+}
+_PHOTOMETRIC_INTERPRETATION: Final = 0x00280004
+_PLANAR_CONFIGURATION: Final = 0x00280006
+_NUMBER_OF_FRAMES: Final = 0x00280008
+_PIXEL_REPRESENTATION: Final = 0x00280103
+_LOSSY_IMAGE_COMPRESSION: Final = 0x00282110
+_LOSSY_METHOD: Final = 0x00282114
 
 _LARGEST_CELL: Final = 32
 _GREY: Final = frozenset({"MONOCHROME1", "MONOCHROME2", "PALETTE COLOR"})
@@ -62,19 +62,14 @@ class Image(Frozen, kw_only=True):
         def text(tag: int) -> str:
             return attributes.get(tag, b"").decode("latin-1").strip(" \0")
 
-        frames = text(NUMBER_OF_FRAMES)
+        frames = text(_NUMBER_OF_FRAMES)
         return cls(
-            rows=number(ROWS),
-            columns=number(COLUMNS),
-            samples=number(SAMPLES_PER_PIXEL),
-            photometric=text(PHOTOMETRIC_INTERPRETATION).upper(),
-            planar=number(PLANAR_CONFIGURATION),
+            **{field: number(tag) for field, tag in _NUMBERS.items()},
+            photometric=text(_PHOTOMETRIC_INTERPRETATION).upper(),
+            planar=number(_PLANAR_CONFIGURATION),
             frames=int(frames) if frames.isascii() and frames.isdigit() and len(frames) <= 12 else None,
-            allocated=number(BITS_ALLOCATED),
-            stored=number(BITS_STORED),
-            high_bit=number(HIGH_BIT),
-            signed=number(PIXEL_REPRESENTATION) == 1,
-            said_lossy=bool(text(LOSSY_IMAGE_COMPRESSION)),
+            signed=number(_PIXEL_REPRESENTATION) == 1,
+            said_lossy=bool(text(_LOSSY_IMAGE_COMPRESSION)),
         )
 
     @property
@@ -172,29 +167,23 @@ def colour_of_rle(image: Image) -> tuple[str, bool]:
 
 def changes(image: Image, layout: Layout, frames: int, lossy_method: str) -> dict[int, bytes | None]:
     """The attributes whose values have to be others than those of `image`, in Little Endian."""
-    numbers = (
-        (SAMPLES_PER_PIXEL, image.samples, layout.samples),
-        (ROWS, image.rows, layout.rows),
-        (COLUMNS, image.columns, layout.columns),
-        (BITS_ALLOCATED, image.allocated, layout.allocated),
-        (BITS_STORED, image.stored, layout.stored),
-        (HIGH_BIT, image.high_bit, layout.high_bit),
-    )
     changed: dict[int, bytes | None] = {
-        tag: struct.pack("<H", after) for tag, before, after in numbers if before != after
+        tag: struct.pack("<H", getattr(layout, field))
+        for field, tag in _NUMBERS.items()
+        if getattr(layout, field) != getattr(image, field)
     }
     if layout.photometric != image.photometric:
-        changed[PHOTOMETRIC_INTERPRETATION] = _text(layout.photometric)
+        changed[_PHOTOMETRIC_INTERPRETATION] = _text(layout.photometric)
     if layout.samples > 1:
         if layout.planar != image.planar:
-            changed[PLANAR_CONFIGURATION] = struct.pack("<H", layout.planar)
+            changed[_PLANAR_CONFIGURATION] = struct.pack("<H", layout.planar)
     elif (image.samples or 1) > 1 and image.planar is not None:
-        changed[PLANAR_CONFIGURATION] = None
+        changed[_PLANAR_CONFIGURATION] = None
     if frames != (image.frames or 0) and (frames > 1 or image.frames is not None):
-        changed[NUMBER_OF_FRAMES] = _text(str(frames))
+        changed[_NUMBER_OF_FRAMES] = _text(str(frames))
     if lossy_method and not image.said_lossy:
-        changed[LOSSY_IMAGE_COMPRESSION] = _text("01")
-        changed[LOSSY_METHOD] = _text(lossy_method)
+        changed[_LOSSY_IMAGE_COMPRESSION] = _text("01")
+        changed[_LOSSY_METHOD] = _text(lossy_method)
     return changed
 
 

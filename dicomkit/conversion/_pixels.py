@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
-from dicomkit._support.frozen import Frozen
 from dicomkit._support.quantities import counted, in_bytes
 from dicomkit.conversion._codestreams import (
     JPEG,
@@ -20,7 +19,6 @@ from dicomkit.conversion._codestreams import (
     starts_codestream,
 )
 from dicomkit.conversion._decoders import decode, decode_rle, working_size
-from dicomkit.conversion._errors import NotConverted
 from dicomkit.conversion._frames import (
     Cut,
     Fragments,
@@ -30,59 +28,38 @@ from dicomkit.conversion._frames import (
     read_group,
     rle_frames_in,
     rle_segments,
+    starts_rle,
 )
 from dicomkit.conversion._image import Image, Layout, changes, colour_of, colour_of_rle, high_bit_of, lay_out
-from dicomkit.dictionary.uids import uid_name
-from dicomkit.errors import UnreadableError
+from dicomkit.conversion._rewriter import OFFSET_TABLES, Decompressed
+from dicomkit.dictionary.uids import RLE_LOSSLESS, uid_name
+from dicomkit.errors import NotConverted, UnreadableError
 from dicomkit.sources.elements import Fetch
 
 if TYPE_CHECKING:
     from dicomkit.conversion._decoders import Samples
 
-__all__ = ["Decompressed", "decompress"]
 
 _RLE: Final = "RLE"
 _JPEG_SYNTAXES: Final = "1.2.840.10008.1.2.4."
+_HTJ2K: Final = frozenset(_JPEG_SYNTAXES + tail for tail in ("201", "202", "203"))
 # What the code streams of a transfer syntax are (PS3.5 A.4); those that are not here cannot be decoded.
 CODINGS: Final = {
-    "1.2.840.10008.1.2.5": _RLE,
+    RLE_LOSSLESS: _RLE,
     **dict.fromkeys((_JPEG_SYNTAXES + tail for tail in ("50", "51", "53", "55", "57", "70")), JPEG),
     **dict.fromkeys((_JPEG_SYNTAXES + tail for tail in ("80", "81")), JPEG_LS),
-    **dict.fromkeys((_JPEG_SYNTAXES + tail for tail in ("90", "91", "201", "202", "203")), JPEG_2000),
+    **dict.fromkeys((_JPEG_SYNTAXES + "90", _JPEG_SYNTAXES + "91", *_HTJ2K), JPEG_2000),
 }
 # Lossy Image Compression Method (0028,2114), PS3.3 C.7.6.1.1.5.1.
 _LOSSY_METHODS: Final = {JPEG: "ISO_10918_1", JPEG_LS: "ISO_14495_1", JPEG_2000: "ISO_15444_1"}
-_HTJ2K: Final = frozenset(_JPEG_SYNTAXES + tail for tail in ("201", "202", "203"))
 _HTJ2K_METHOD: Final = "ISO_15444_15"
 
 # Bytes that a decoder may need beside what it returns, however low the limit.
 _ALWAYS_ALLOWED: Final = 1 << 31
 _ALWAYS_READ: Final = 1 << 20  # bytes of a compressed frame
-_EXTENDED_OFFSETS: Final = (0x7FE00001, 0x7FE00002)
 _RLE_CELLS: Final = (8, 16, 24, 32, 40, 48, 56, 64)  # bits; and single ones
 _AS_STORED: Final = "have the peer accept it as it is stored"
 _CHECK: Final = f"check the file, or {_AS_STORED}"
-
-
-class Decompressed(Frozen):
-    """Pixel Data decoded.
-
-    Attributes
-    ----------
-    value : sequence of bytes-like
-        The value in pieces, which together have exactly the length that the attributes give; it may be odd.
-    vr : {"OB", "OW"}
-        As Explicit VR Little Endian wants it (PS3.5 A.2).
-    attributes : dict of int to bytes or None
-        What has to be set beside it, in Little Endian; None is removed.
-    notes : str
-        What was contradictory and was decided, in sentences; ``""`` for the most part.
-    """
-
-    value: Sequence[bytes | bytearray | memoryview]
-    vr: str
-    attributes: dict[int, bytes | None]
-    notes: str
 
 
 def decompress(
@@ -95,29 +72,10 @@ def decompress(
     *,
     max_decoded_bytes: int,
 ) -> Decompressed:
-    """Decode all frames.
+    """Decode all frames; NotConverted where that cannot be done, or would take more than `max_decoded_bytes`.
 
-    Parameters
-    ----------
-    fetch : callable
-        Gives bytes of the source.
-    fragments : sequence of (int, int)
-        Offset in the source and length of the value of each item, without that of the Basic Offset Table.
-    offset_table : bytes
-        The Basic Offset Table.
-    extended : tuple of bytes, or None
-        Extended Offset Table and Extended Offset Table Lengths, where they are there.
-    attributes : mapping of int to bytes
-        The values of group 0028 beside the Pixel Data, in Little Endian.
-    syntax : str
-        The transfer syntax that they are in.
-    max_decoded_bytes : int
-        No more is decoded.
-
-    Raises
-    ------
-    NotConverted
-        It cannot be decoded whole, or would be larger than `max_decoded_bytes`.
+    The fragments, each with its position and length, are without the Basic Offset Table; `extended` is the Extended
+    Offset Table with its lengths; `attributes` are the values of group 0028, in little endian.
     """
     coding = CODINGS.get(syntax)
     if coding is None:
@@ -129,12 +87,9 @@ def decompress(
     decoding = _Decoding(syntax, Image.of(attributes), max_decoded_bytes)
     try:
         groups = decoding.group(fetch, fragments, coding)
+        add = decoding.add_rle if coding == _RLE else decoding.add_codestreams
         for group in groups:
-            data = read_group(fetch, group)
-            if coding == _RLE:
-                decoding.add_rle(data)
-            else:
-                decoding.add_codestreams(data)
+            add(read_group(fetch, group))
         layout, pieces = decoding.finish()
     except (UnreadableError, OSError):
         raise
@@ -152,7 +107,7 @@ def decompress(
         decoding.note("its offset table does not name the frames that are there")
     changed = changes(decoding.image, layout, decoding.frames, decoding.lossy_method)
     if extended is not None:
-        changed |= dict.fromkeys(_EXTENDED_OFFSETS)
+        changed |= dict.fromkeys(OFFSET_TABLES)
     return Decompressed(pieces, "OB" if layout.allocated <= 8 else "OW", changed, "; ".join(decoding.notes))
 
 
@@ -196,10 +151,7 @@ class _Decoding:
 
     def group(self, fetch: Fetch, fragments: Fragments, coding: str) -> list[Fragments]:
         """The fragments of each frame."""
-        if coding == _RLE:
-            groups = group_fragments(fetch, fragments, lambda head: rle_segments(head) is not None)
-        else:
-            groups = group_fragments(fetch, fragments, starts_codestream)
+        groups = group_fragments(fetch, fragments, starts_rle if coding == _RLE else starts_codestream)
         if not groups:
             raise Broken("there is no code stream in them")
         if any(length for offset, length in fragments if offset < groups[0][0][0]):
@@ -230,11 +182,8 @@ class _Decoding:
             if not found.closed:
                 self.note("a code stream is without its end marker, and whole")
             if found.lossy:
-                self.lossy_method = self._method(found)
-
-    def _method(self, found: Codestream) -> str:
-        is_htj2k = found.coding == JPEG_2000 and self._syntax in _HTJ2K
-        return _HTJ2K_METHOD if is_htj2k else _LOSSY_METHODS[found.coding]
+                is_htj2k = found.coding == JPEG_2000 and self._syntax in _HTJ2K
+                self.lossy_method = _HTJ2K_METHOD if is_htj2k else _LOSSY_METHODS[found.coding]
 
     def _lay_out(self, found: Codestream) -> Layout:
         image = self.image

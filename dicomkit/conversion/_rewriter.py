@@ -1,9 +1,16 @@
 """Elements written again in another encoding: headers anew, values byte for byte.
 
-Strategy: the source is followed once, from header to header. New headers and small values go into one buffer; a large
-value is only referred to, by where it is in the source, and read when it is sent. Lengths of sequences, items and
-groups are put in when these end, so that the length of the whole is known before anything is sent, and a file of
-gigabytes costs no more memory than its headers. Levels of nesting are kept in a list, not on Python's stack.
+How it thinks: the source is followed once, from header to header. New headers and small values go into one buffer; a
+large value is only referred to, by where it is in the source, and read when it is sent. So the length of the whole is
+known before anything is sent, and a file of gigabytes costs no more memory than its headers. Levels of nesting are
+kept in a list, not on Python's stack: `steps` looks at the innermost one and writes an item or elements of it.
+
+- Most elements need nothing but another header, and `Runs` copies them, many at a time. What stops a run goes through
+  `_element`, which can write anything.
+- Lengths of sequences, items and groups are put in when these end (`_later`, `_put_in`). Where the buffer was emptied
+  before that, a second pass has them from the first one (`Plan.lengths`).
+- What one pass finds out too late for itself is kept in the `Plan` of the next: a value on which the VR of an element
+  before it depends, a sequence whose content is none, compressed pixels that have to be decoded.
 """
 
 from __future__ import annotations
@@ -11,22 +18,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from dicomkit._support.frozen import Frozen
-from dicomkit.conversion._errors import NotConverted
-from dicomkit.conversion._headers import (
+from dicomkit.conversion._elements import (
+    AUDIO_SAMPLE_FORMAT,
+    COMES_LATER,
+    DEPENDED_ON,
     LENGTH,
     LONG_HEADER,
     SHORT_HEADER,
     TAG_LENGTH,
-    swapped,
-)
-from dicomkit.conversion._representations import (
-    AUDIO_SAMPLE_FORMAT,
-    COMES_LATER,
-    DEPENDED_ON,
     repeating,
     representation,
+    swapped,
 )
 from dicomkit.conversion._runs import Runs
+from dicomkit.dictionary.uids import EXPLICIT_BE, EXPLICIT_LE, GE_PRIVATE_LE, IMPLICIT_LE, UNCOMPRESSED
 from dicomkit.dictionary.vrs import (
     ITEM,
     ITEM_DELIMITATION,
@@ -36,7 +41,10 @@ from dicomkit.dictionary.vrs import (
     UNDEFINED_LENGTH,
     WORD_SIZES,
 )
+from dicomkit.errors import NotConverted
+from dicomkit.sources import Instance
 from dicomkit.sources.elements import (
+    BIG_EXPLICIT,
     IMPLICIT,
     LITTLE_EXPLICIT,
     LONG_FORM,
@@ -49,205 +57,137 @@ from dicomkit.sources.elements import (
     tag_name,
 )
 
-__all__ = [
-    "Encapsulated",
-    "Native",
-    "Reference",
-    "Rewriter",
-]
-
 LARGE = 8192  # bytes; a value from here on is not copied but referred to
 DEEPEST = 512  # sequences and items within each other; PS3.5 sets no limit, sanity does
 _LONGEST_ATTRIBUTE = 1 << 16  # of those that a decoder is told
 
+_ENCODINGS = {IMPLICIT_LE: IMPLICIT, EXPLICIT_LE: LITTLE_EXPLICIT, EXPLICIT_BE: BIG_EXPLICIT}
 _PIXEL_GROUP = 0x0028
-_IDENTIFYING = frozenset((0x00080008, 0x00080016, 0x00080060))  # Image Type, SOP Class UID, Modality
-_OFFSET_TABLES = (0x7FE00001, 0x7FE00002)  # PS3.3 C.7.6.3.1.8: of encapsulated frames only
+OFFSET_TABLES = (0x7FE00001, 0x7FE00002)  # PS3.3 C.7.6.3.1.8: of encapsulated frames only
 _FRAGMENTED = (b"OB", b"OW")
 _WITHOUT_VR = (0x0000, 0xFFFE)  # groups: zeros after the last element, and delimiters
 
-Reference = tuple[int, "int | Sequence[bytes | bytearray | memoryview]", int, int]
+Pieces = Sequence[bytes | bytearray | memoryview]
+Reference = tuple[int, int | Pieces, int, int]
 """Where in the buffer a large value belongs, where it is (a position of the source, or the bytes), how long it is, and
 the size of its words when they have to be turned, otherwise 1."""
 
 
 class Encapsulated(Frozen):
-    """Compressed Pixel Data that was come across (PS3.5 A.4).
+    """Compressed Pixel Data that was come across (PS3.5 A.4)."""
 
-    Attributes
-    ----------
-    level : int
-        Where the item that it is in begins, in the source.
-    fragments : tuple
-        Position and length of each, without the Basic Offset Table.
-    offset_table : bytes
-    extended : tuple of bytes, or None
-        Extended Offset Table and its lengths.
-    attributes : dict
-        The little-endian values of what describes the pixels.
-    """
-
-    level: int
-    fragments: tuple[tuple[int, int], ...]
+    level: int  # where the item that it is in begins, in the source
+    fragments: tuple[tuple[int, int], ...]  # position and length of each, without the Basic Offset Table
     offset_table: bytes
-    extended: tuple[bytes, bytes] | None
-    attributes: dict[int, bytes]
+    extended: tuple[bytes, bytes] | None  # Extended Offset Table and its lengths
+    attributes: dict[int, bytes]  # the little-endian values of what describes the pixels
 
 
-class Native(Frozen):
-    """What takes the place of compressed Pixel Data, and the attributes that then describe it; None removes one."""
+class Decompressed(Frozen, hidden=("value",)):
+    """What takes the place of compressed Pixel Data."""
 
-    value: tuple[bytes | bytearray | memoryview, ...]
-    length: int
-    vr: bytes
-    attributes: dict[int, bytes | None]
+    value: Pieces  # it has the length that the attributes give, which may be odd
+    vr: str  # OB or OW, as Explicit VR Little Endian wants it (PS3.5 A.2)
+    attributes: dict[int, bytes | None]  # what has to be set beside it, in little endian; None is removed
+    notes: str  # what was contradictory and was decided, in sentences; mostly empty
+
+    @property
+    def length(self) -> int:
+        """Bytes of the value."""
+        return sum(memoryview(piece).nbytes for piece in self.value)
+
+
+class Plan:
+    """What a pass is told: what is asked for, and what the passes before it have found out."""
+
+    def __init__(self, instance: Instance, *, implicit: bool, reading: OddVrs) -> None:
+        self.instance = instance
+        self.encoding = _ENCODINGS[instance.encoding]  # of the elements, inflated where they are deflated
+        self.implicit = implicit  # whether Implicit VR Little Endian is written, or Explicit VR Little Endian
+        self.reading = reading  # of elements whose VR is none
+        # Where sequences begin whose content is no items, and is copied as it is.
+        self.opaque: set[int] = set()
+        # By where a level begins: values that come after what depends on them, and what replaces compressed pixels.
+        self.known: dict[int, dict[int, bytes]] = {}
+        self.natives: dict[int, Decompressed] = {}
+        # Those of sequences, items and groups in the order in which they begin, where a pass did not hold its buffer.
+        self.lengths: list[int] | None = None
 
 
 class _Level:
     """A data set or item, or the sequence that items are in."""
 
-    __slots__ = (
-        "begin",
-        "changed",
-        "changes",
-        "content_at",
-        "encoding",
-        "end",
-        "group",
-        "group_at",
-        "group_begin",
-        "group_index",
-        "implicit",
-        "is_sequence",
-        "length_at",
-        "length_index",
-        "limit",
-        "tag",
-        "unknown",
-        "values",
-    )
-
     def __init__(
-        self, begin: int, end: int | None, limit: int, encoding: Encoding, *, implicit: bool, tag: int = 0
+        self, begin: int, end: int | None, latest: int, encoding: Encoding, *, implicit: bool, tag: int = 0
     ) -> None:
         self.begin = begin
         self.end = end  # None where its length is undefined
-        self.limit = limit  # where it has to end at the latest
+        self.limit = latest if end is None else end  # where it has to end at the latest
         self.encoding = encoding
         self.implicit = implicit  # how it is written
         self.tag = tag  # of the sequence; 0 of a data set or item
-        self.is_sequence = tag != 0
-        self.length_at = self.length_index = -1
-        self.content_at = 0
+        self.length: _Later | None = None
         self.values: dict[int, bytes] = {}  # what other elements depend on
         self.unknown: set[int] = set()  # what was looked for, here or below, and had not come yet
         self.changes: list[tuple[int, bytes | None]] = []  # of attributes, the last first
         self.changed: frozenset[int] = frozenset()
-        self.group = self.group_at = self.group_index = -1
-        self.group_begin = 0
+        self.group = -1  # the one whose length is to be put in, and where
+        self.group_length: _Later | None = None
+
+
+_Later = tuple[int, int, int]
+"""A length that is put in later: its number, its place in the buffer, and how much was written when it began."""
 
 
 class Rewriter:
-    """One pass over a data set.
+    """One pass over a data set, which begins at `begin` in a window and ends where that does."""
 
-    Parameters
-    ----------
-    window : Window
-        The source, of which `size` is the end of the data set.
-    begin : int
-        Where in it the data set begins.
-    encoding : Encoding
-        Of the source.
-    implicit : bool
-        Whether Implicit VR Little Endian is written, or Explicit VR Little Endian.
-    is_encapsulated : bool
-        Whether the transfer syntax has its Pixel Data compressed.
-    swaps_pixels : bool
-        Whether Pixel Data alone is big endian.
-    reading : OddVrs
-        What an element is whose VR is none.
-    opaque : frozenset of int
-        Where sequences begin whose content is no items and is copied as it is.
-    known : mapping
-        By where a level begins, values that come after what depends on them.
-    natives : mapping
-        By where a level begins, what replaces its compressed Pixel Data.
-    lengths : list of int, optional
-        Those of sequences, items and groups in the order in which they begin, from a pass before.
-
-    Attributes
-    ----------
-    out : bytearray
-        Headers and small values; `steps` stops whenever it has `flush_at` bytes or more, and it may be emptied then.
-    references : list of Reference
-        Large values.
-    is_odd : bool
-        Whether an element was met whose VR is none that PS3.5 knows, or an item that looks as if it was in Implicit VR:
-        what can be read in more than one way.
-    length : int
-        Of the data set as it is written, once `steps` has ended.
-    """
-
-    def __init__(
-        self,
-        window: Window,
-        begin: int,
-        encoding: Encoding,
-        *,
-        implicit: bool,
-        is_encapsulated: bool,
-        swaps_pixels: bool,
-        reading: OddVrs,
-        opaque: frozenset[int],
-        known: Mapping[int, Mapping[int, bytes]],
-        natives: Mapping[int, Native],
-        lengths: list[int] | None = None,
-    ) -> None:
+    def __init__(self, window: Window, begin: int, plan: Plan) -> None:
+        syntax = plan.instance.transfer_syntax
         self.window = window
-        self.out = bytearray()
-        self.references: list[Reference] = []
-        self.flush_at = 0
+        self.out = bytearray()  # headers and small values
+        self.references: list[Reference] = []  # large values
+        self.flush_at = 0  # how long `out` is when `steps` pauses, for it to be cleared
         self.flushed = 0
-        self.notes: list[str] = []
+        self.notes: list[str] = []  # what had to be written in another way than it was
+        # An element was met whose VR is none that PS3.5 knows, or an item that looks as if it was in Implicit VR: what
+        # can be read in more than one way.
         self.is_odd = False
         self.encapsulated: list[Encapsulated] = []
-        self._awaited: tuple[_Level, int] | None = (
-            None  # where the latest of them belong, and how much comes before
-        )
-        self.learnt: dict[int, dict[int, bytes]] = {}
+        self.learnt: dict[int, dict[int, bytes]] = {}  # for `Plan.known`
         self.lengths: list[int] = []
-        self._is_encapsulated = is_encapsulated
-        self._swaps_pixels = swaps_pixels
-        self._reading = reading
-        self._opaque = opaque
-        self._known = known
-        self._natives = natives
-        self._final = lengths
+        self._plan = plan
+        self._is_encapsulated = syntax not in UNCOMPRESSED
+        self._swaps_pixels = syntax == GE_PRIVATE_LE  # Pixel Data alone is big endian
+        # Where the latest compressed Pixel Data belongs, and how much comes before it.
+        self._awaited: tuple[_Level, int] | None = None
         self._elsewhere = 0  # bytes of values that are referred to
         self._position = begin
         self._levels: list[_Level] = []
         self._runs = Runs(window)
-        self._push(_Level(begin, window.size, window.size, encoding, implicit=implicit))
+        self._push(_Level(begin, window.size, window.size, plan.encoding, implicit=plan.implicit))
 
     @property
     def length(self) -> int:
         """How many bytes are written by now, those included that are elsewhere."""
         return self.flushed + len(self.out) + self._elsewhere
 
+    def clear(self) -> None:
+        """Let go of what was written."""
+        self.flushed += len(self.out)
+        self.out.clear()
+        self.references.clear()
+
     def steps(self) -> Iterator[None]:
         """Write; pause whenever the buffer is full.
 
-        Raises
-        ------
-        Malformed, Truncated
-            The source cannot be followed; `suspect` may say which sequence to leave as it is.
-        NotConverted
-            It can be followed, and not be written.
+        Malformed and Truncated say that the source cannot be followed, and `suspect` which sequence to leave as it is;
+        NotConverted that it can be followed, and not be written.
         """
         levels = self._levels
         while levels:
             level = levels[-1]
-            if level.is_sequence:
+            if level.tag:
                 self._next_item(level)
             else:
                 self._next_elements(level)
@@ -257,63 +197,65 @@ class Rewriter:
     def suspect(self) -> int | None:
         """Where the innermost sequence begins that has a length, and so can be passed over whatever is in it."""
         for level in reversed(self._levels):
-            if level.is_sequence and level.end is not None:
+            if level.tag and level.end is not None:
                 return level.begin
         return None
 
     # ------------------------------------------------------------------------------------------ levels
 
-    def _push(self, level: _Level, *, length_at: int = -1) -> None:
+    def _push(self, level: _Level) -> None:
+        """Begin a level, whose header was written."""
         if len(self._levels) >= DEEPEST:
             raise NotConverted(
                 f"it could not be converted: its sequences are nested more than {DEEPEST // 2} deep; have the peer "
                 "accept it as it is stored"
             )
-        level.content_at = self.length
-        if length_at >= 0:
-            level.length_at = length_at
-            level.length_index = self._measure(length_at)
-        if not level.is_sequence:
-            level.values.update(self._known.get(level.begin, {}))
-            native = self._natives.get(level.begin)
+        if self._levels and level.end is not None:
+            level.length = self._later()
+        if not level.tag:
+            level.values.update(self._plan.known.get(level.begin, {}))
+            native = self._plan.natives.get(level.begin)
             if native is not None:
                 level.changes = sorted(native.attributes.items(), reverse=True)
                 level.changed = frozenset(native.attributes)
         self._levels.append(level)
 
-    def _measure(self, at: int) -> int:
-        """Begin to measure what has its length at this place of the buffer; return its number."""
-        index = len(self.lengths)
+    def _later(self) -> _Later:
+        """Take the last four bytes for a length that will be known later, or is from a pass before."""
+        index, at = len(self.lengths), len(self.out) - 4
         self.lengths.append(0)
-        if self._final is not None:
-            LENGTH.pack_into(self.out, at, self._final[index])
-        return index
+        if self._plan.lengths is not None:
+            LENGTH.pack_into(self.out, at, self._plan.lengths[index])
+        return index, at, self.length
 
-    def _measured(self, index: int, at: int, length: int) -> None:
+    def _put_in(self, later: _Later) -> None:
+        """Put in how much was written since."""
+        index, at, before = later
+        length = self.length - before
         if length >= UNDEFINED_LENGTH:
             raise NotConverted(
                 "it could not be converted: a sequence of it would be longer than 4 GB (PS3.5 7.5); have the peer "
                 "accept it as it is stored"
             )
         self.lengths[index] = length
-        if self._final is None and not self.flushed:
+        if self._plan.lengths is None and not self.flushed:
             LENGTH.pack_into(self.out, at, length)
 
     def _pop(self) -> None:
         level = self._levels.pop()
         if level.changes:
             self._change_below(level, 1 << 32)
-        if level.group_at >= 0:
-            self._end_group(level)
-        if level.length_at >= 0:
-            self._measured(level.length_index, level.length_at, self.length - level.content_at)
+        self._end_group(level)
+        if level.length is not None:
+            self._put_in(level.length)
         elif self._levels:
-            delimiter = SEQUENCE_DELIMITATION if level.is_sequence else ITEM_DELIMITATION
+            delimiter = SEQUENCE_DELIMITATION if level.tag else ITEM_DELIMITATION
             self.out += TAG_LENGTH.pack(delimiter >> 16, delimiter & 0xFFFF, 0)
 
     def _end_group(self, level: _Level) -> None:
-        self._measured(level.group_index, level.group_at, self.length - level.group_begin)
-        level.group = level.group_at = -1
+        if level.group_length is not None:
+            self._put_in(level.group_length)
+            level.group_length = None
 
     # ------------------------------------------------------------------------------------------ items
 
@@ -328,8 +270,7 @@ class Rewriter:
         offset = window.offset_of(position, 8)
         written, length = level.encoding.item.unpack_from(window.buffer, offset)
         tag = level.encoding.tag(written)
-        position += 8
-        self._position = position
+        self._position = position = position + 8
         if tag == SEQUENCE_DELIMITATION and level.end is None:
             self._pop()
             return
@@ -338,12 +279,9 @@ class Rewriter:
         end = None if length == UNDEFINED_LENGTH else position + length
         if end is not None and end > level.limit:
             raise Truncated(level.tag, end - level.limit)
-        at = len(self.out) + 4
         self.out += TAG_LENGTH.pack(ITEM >> 16, ITEM & 0xFFFF, UNDEFINED_LENGTH if end is None else 0)
-        limit = level.limit if end is None else end
-        encoding = self._item_encoding(position, limit, level.encoding)
-        item = _Level(position, end, limit, encoding, implicit=level.implicit)
-        self._push(item, length_at=-1 if end is None else at)
+        encoding = self._item_encoding(position, level.limit if end is None else end, level.encoding)
+        self._push(_Level(position, end, level.limit, encoding, implicit=level.implicit))
 
     def _item_encoding(self, position: int, limit: int, encoding: Encoding) -> Encoding:
         """Return the encoding of one item: within Explicit VR, UN and some writers' sequences hold Implicit VR."""
@@ -357,21 +295,17 @@ class Rewriter:
         if length != UNDEFINED_LENGTH and position + 8 + length > limit:
             return encoding
         self.is_odd = True
-        return IMPLICIT if self._reading.items_are_implicit else encoding
+        return IMPLICIT if self._plan.reading.items_are_implicit else encoding
 
     # ------------------------------------------------------------------------------------------ elements
 
     def _next_elements(self, level: _Level) -> None:
         """Write elements until the level ends or another begins, or the buffer is full."""
-        encoding = level.encoding
-        runs = self._runs
+        encoding, runs, out, levels = level.encoding, self._runs, self.out, self._levels
         is_ordinary = not level.changed and not self._is_encapsulated and encoding.little_endian
         loses_vrs = is_ordinary and level.implicit and not encoding.implicit
         gains_vrs = is_ordinary and encoding.implicit and not level.implicit
-        out = self.out
-        levels = self._levels
-        depth = len(levels)
-        end = level.end
+        depth, end = len(levels), level.end
         while True:
             if loses_vrs:
                 self._position = runs.to_implicit(out, self._position, level.limit, encoding, large=LARGE)
@@ -380,11 +314,7 @@ class Rewriter:
             if end is not None and self._position >= end:
                 self._pop()
                 return
-            if len(out) >= self.flush_at:
-                return
-            if not self._element(level):
-                return
-            if len(levels) != depth:
+            if len(out) >= self.flush_at or not self._element(level) or len(levels) != depth:
                 return
 
     def _element(self, level: _Level) -> bool:
@@ -394,34 +324,30 @@ class Rewriter:
         if left < 8:
             return self._remainder(level, left)
         offset = window.offset_of(position, 8)
-        vr = b""
-        is_implicit = encoding.implicit
+        vr, is_implicit, start = b"", encoding.implicit, position + 8
         if is_implicit:
             written, length = encoding.header.unpack_from(window.buffer, offset)
-            start = position + 8
         else:
             written, number, length = encoding.header.unpack_from(window.buffer, offset)
-            start = position + 8
+            letters = bytes(window.buffer[offset + 4 : offset + 6])
             if number in encoding.short_vrs:
-                vr = bytes(window.buffer[offset + 4 : offset + 6])
-            elif encoding.tag(written) >> 16 in _WITHOUT_VR:
-                (length,) = encoding.length.unpack_from(window.buffer, offset + 4)
+                vr = letters
             else:
-                is_long = number in encoding.long_vrs
-                letters = bytes(window.buffer[offset + 4 : offset + 6])
-                if is_long:
-                    vr = letters
+                if encoding.tag(written) >> 16 in _WITHOUT_VR:
+                    form = NO_VR
+                elif number in encoding.long_vrs:
+                    vr, form = letters, LONG_FORM
                 else:
                     self.is_odd = True
-                    form = self._reading.form_of(letters)
-                    is_long, is_implicit = form == LONG_FORM, form == NO_VR
-                if is_long:
+                    form = self._plan.reading.form_of(letters)
+                    is_implicit = form == NO_VR
+                if form == LONG_FORM:
                     if left < 12:
                         raise Truncated(encoding.tag(written), 12 - left)
                     offset = window.offset_of(position, 12)
                     (length,) = encoding.length.unpack_from(window.buffer, offset + 8)
                     start = position + 12
-                elif is_implicit:
+                elif form == NO_VR:
                     (length,) = encoding.length.unpack_from(window.buffer, offset + 4)
         tag = encoding.tag(written)
         if tag >> 16 == 0xFFFE:
@@ -432,7 +358,7 @@ class Rewriter:
             raise Malformed(f"{tag_name(tag)} stands where an element should")
         if not tag >> 16:
             return self._remainder(level, left)
-        if level.group_at >= 0 and tag >> 16 != level.group:
+        if level.group_length is not None and tag >> 16 != level.group:
             self._end_group(level)
         if level.changes and level.changes[-1][0] < tag:
             self._change_below(level, tag)
@@ -443,12 +369,12 @@ class Rewriter:
         if end > level.limit:
             raise Truncated(tag, end - level.limit)
         self._position = end
-        if tag in level.changed or (level.changed and tag in _OFFSET_TABLES):
+        if tag in level.changed or (level.changed and tag in OFFSET_TABLES):
             self._change_below(level, tag + 1)
         elif is_implicit:
             self._implicit_element(level, tag, start, length)
-        elif vr == b"SQ" and start not in self._opaque:
-            self._begin_sequence(level, tag, b"SQ", start, end, encoding)
+        elif vr == b"SQ" and start not in self._plan.opaque:
+            self._begin_sequence(level, tag, vr, start, end, encoding)
         else:
             self._explicit_element(level, tag, vr, start, length)
         return True
@@ -474,51 +400,45 @@ class Rewriter:
 
     def _explicit_element(self, level: _Level, tag: int, vr: bytes, start: int, length: int) -> None:
         """Write an element that has a VR; without one, that is with one that PS3.5 does not know, it is UN."""
-        encoding = level.encoding
-        word = 1
+        encoding, word = level.encoding, 1
         if not vr:
-            vr = b"UN"
-            if not level.implicit:
-                self.notes.append(f"{tag_name(tag)} has an unknown VR and was written as UN")
+            vr = b"UN" if level.implicit else self._unknown(tag, "has an unknown VR")
         elif vr == b"SQ" and (not encoding.little_endian or encoding.implicit != level.implicit):
             raise Malformed(f"{tag_name(tag)} is no sequence of items")
         elif not encoding.little_endian:
-            word = WORD_SIZES.get(vr, 1)
-            if word > 1 and length % word:
-                self._note_length(tag, vr, length, word)
-                vr, word = b"UN", 1
-        if not tag & 0xFFFF and self._group_length(level, tag, vr, length):
-            return
-        self._header(level, tag, vr, length)
-        self._value(level, tag, start, length, word)
+            vr, word = self._fitting(tag, vr, length)
+        self._write(level, tag, vr, start, length, word)
 
     def _implicit_element(self, level: _Level, tag: int, start: int, length: int) -> None:
+        """Write an element that has no VR, with the one that the dictionary has."""
         word = 2 if self._swaps_pixels and tag == PIXEL_DATA and not length % 2 else 1
         vr = b"UN"
-        if not level.implicit:
+        if not tag & 0xFFFF and length == 4:
+            vr = b"UL"
+        elif not level.implicit:
             vr = self._representation(level, tag, start, length)
-            if vr == b"SQ" and start not in self._opaque:
+            if vr == b"SQ" and start not in self._plan.opaque:
                 self._begin_sequence(level, tag, vr, start, start + length, level.encoding)
                 return
             if vr == b"SQ":
-                self.notes.append(f"{tag_name(tag)} is no sequence of items and was written as UN")
-                vr = b"UN"
-            elif length % WORD_SIZES.get(vr, 1):
-                self._note_length(tag, vr, length, WORD_SIZES[vr])
-                vr = b"UN"
-            elif length > 0xFFFF and vr in SHORT_VRS:  # PS3.5 6.2.2, note 4
-                self.notes.append(f"{tag_name(tag)} is too long for {vr.decode()} and was written as UN")
-                vr = b"UN"
-        if not tag & 0xFFFF and self._group_length(level, tag, b"UL", length):
-            return
-        self._header(level, tag, vr, length)
-        self._value(level, tag, start, length, word)
+                vr = self._unknown(tag, "is no sequence of items")
+            elif length > 0xFFFF and vr in SHORT_VRS and not length % WORD_SIZES.get(vr, 1):
+                vr = self._unknown(tag, f"is too long for {vr.decode()}")  # PS3.5 6.2.2, note 4
+            else:
+                vr, _ = self._fitting(tag, vr, length)
+        self._write(level, tag, vr, start, length, word)
 
-    def _note_length(self, tag: int, vr: bytes, length: int, word: int) -> None:
-        self.notes.append(
-            f"{tag_name(tag)} has {length} bytes, which is no multiple of {word} as {vr.decode()} needs, and was "
-            "written as UN"
-        )
+    def _fitting(self, tag: int, vr: bytes, length: int) -> tuple[bytes, int]:
+        """The VR and the size of its words; UN where the value is not made of such words."""
+        word = WORD_SIZES.get(vr, 1)
+        if length % word:
+            why = f"has {length} bytes, which is no multiple of {word} as {vr.decode()} needs,"
+            return self._unknown(tag, why), 1
+        return vr, word
+
+    def _unknown(self, tag: int, why: str) -> bytes:
+        self.notes.append(f"{tag_name(tag)} {why} and was written as UN")
+        return b"UN"
 
     def _representation(self, level: _Level, tag: int, start: int, length: int) -> bytes:
         def look(wanted: int) -> bytes | None:
@@ -532,19 +452,16 @@ class Rewriter:
                     one.unknown.add(wanted)
             return None
 
-        return representation(tag, lambda: self.window.bytes_at(start, min(length, LARGE)), look).encode()
+        return representation(tag, lambda: self.window.bytes_at(start, min(length, LARGE)), look)
 
-    def _group_length(self, level: _Level, tag: int, vr: bytes, length: int) -> bool:
-        """Begin to count a group that says how long it is (PS3.5 7.2), as DCMTK's `storescu` does."""
-        if vr != b"UL" or length != 4:
-            return False
-        self._header(level, tag, vr, 4)
-        level.group = tag >> 16
-        level.group_at = len(self.out)
-        self.out += bytes(4)
-        level.group_begin = self.length
-        level.group_index = self._measure(level.group_at)
-        return True
+    def _write(self, level: _Level, tag: int, vr: bytes, start: int, length: int, word: int) -> None:
+        self._header(level, tag, vr, length)
+        if vr == b"UL" and length == 4 and not tag & 0xFFFF:
+            # The length of a group (PS3.5 7.2), which is made right, as `storescu` of DCMTK does.
+            self.out += bytes(4)
+            level.group, level.group_length = tag >> 16, self._later()
+        else:
+            self._value(level, tag, start, length, word)
 
     def _header(self, level: _Level, tag: int, vr: bytes, length: int) -> None:
         if level.implicit:
@@ -555,51 +472,35 @@ class Rewriter:
             self.out += LONG_HEADER.pack(tag >> 16, tag & 0xFFFF, vr, 0, length)
 
     def _value(self, level: _Level, tag: int, start: int, length: int, word: int) -> None:
-        if repeating(tag) in DEPENDED_ON or (self._is_encapsulated and length < _LONGEST_ATTRIBUTE):
-            self._keep(level, tag, start, length, word)
+        """Copy a value, or refer to it; keep it where other elements, or the decoding of the pixels, depend on it."""
+        is_of_pixels = tag >> 16 == _PIXEL_GROUP or tag in OFFSET_TABLES
+        if repeating(tag) in DEPENDED_ON or (
+            is_of_pixels and self._is_encapsulated and length < _LONGEST_ATTRIBUTE
+        ):
+            kept = bytes(self.window.bytes_at(start, min(length, _LONGEST_ATTRIBUTE)))
+            kept = swapped(kept, word) if word > 1 else kept
+            if tag in level.unknown:
+                self.learnt.setdefault(level.begin, {})[tag] = kept
+            level.values.setdefault(tag, kept)
         if length >= LARGE:
-            self.references.append((len(self.out), start, length, word))
-            self._elsewhere += length
-            return
-        value = self.window.bytes_at(start, length)
-        self.out += swapped(value, word) if word > 1 else value
+            self._refer(start, length, word)
+        else:
+            value = self.window.bytes_at(start, length)
+            self.out += swapped(value, word) if word > 1 else value
 
-    def _keep(self, level: _Level, tag: int, start: int, length: int, word: int) -> None:
-        """Keep what other elements, or the decoding of the pixels, depend on."""
-        is_wanted = repeating(tag) in DEPENDED_ON
-        if not is_wanted and not (tag >> 16 == _PIXEL_GROUP or tag in _IDENTIFYING or tag in _OFFSET_TABLES):
-            return
-        value = self.window.bytes_at(start, min(length, _LONGEST_ATTRIBUTE))
-        value = swapped(value, word) if word > 1 else bytes(value)
-        if tag in level.unknown:
-            self.learnt.setdefault(level.begin, {})[tag] = value
-        level.values.setdefault(tag, value)
+    def _refer(self, where: int | Pieces, length: int, word: int) -> None:
+        self.references.append((len(self.out), where, length, word))
+        self._elsewhere += length
 
     # ------------------------------------------------------------------------------------------ sequences
 
     def _begin_sequence(
-        self,
-        level: _Level,
-        tag: int,
-        vr: bytes,
-        start: int,
-        end: int | None,
-        encoding: Encoding,
-        *,
-        implicit: bool | None = None,
+        self, level: _Level, tag: int, vr: bytes, start: int, end: int | None, encoding: Encoding
     ) -> None:
         self._header(level, tag, vr, UNDEFINED_LENGTH if end is None else 0)
-        at = len(self.out) - 4
         self._position = start
-        sequence = _Level(
-            start,
-            end,
-            level.limit if end is None else end,
-            encoding,
-            implicit=level.implicit if implicit is None else implicit,
-            tag=tag,
-        )
-        self._push(sequence, length_at=-1 if end is None else at)
+        implicit = level.implicit or vr == b"UN"  # PS3.5 6.2.2: implicit, and written so
+        self._push(_Level(start, end, level.limit, encoding, implicit=implicit, tag=tag))
 
     def _undefined(self, level: _Level, tag: int, vr: bytes, start: int) -> None:
         """Write an element whose length is undefined: a sequence, or the fragments of an image."""
@@ -608,8 +509,8 @@ class Rewriter:
             self._pixels(level, start)
         elif encoding.implicit or vr == b"SQ":
             self._begin_sequence(level, tag, b"SQ", start, None, encoding)
-        elif vr in (b"UN", b""):  # PS3.5 6.2.2: implicit, and written so
-            self._begin_sequence(level, tag, b"UN", start, None, LITTLE_EXPLICIT, implicit=True)
+        elif vr in (b"UN", b""):
+            self._begin_sequence(level, tag, b"UN", start, None, LITTLE_EXPLICIT)
         elif vr in _FRAGMENTED and encoding.little_endian and not level.implicit:
             end = self._fragments(start, tag, level.limit)[1]
             self._header(level, tag, vr, UNDEFINED_LENGTH)
@@ -649,29 +550,31 @@ class Rewriter:
                 "have it exported again, with the transfer syntax that it has"
             )
         fragments, self._position = self._fragments(start, PIXEL_DATA, level.limit)
-        native = self._natives.get(level.begin)
+        native = self._plan.natives.get(level.begin)
         if native is not None:
             self._write_native(level, native)
             return
         table = self.window.bytes_at(*fragments[0]) if fragments else b""
-        extended = [level.values.get(tag) for tag in _OFFSET_TABLES]
+        extended = [level.values.get(tag) for tag in OFFSET_TABLES]
         self.encapsulated.append(
             Encapsulated(
                 level.begin,
                 tuple(fragments[1:]),
                 bytes(table),
                 None if extended[0] is None else (extended[0], extended[1] or b""),
-                {tag: value for tag, value in level.values.items() if tag not in _OFFSET_TABLES},
+                dict(level.values),
             )
         )
-        self._awaited = (level, len(self.out)) if len(self._levels) == 1 and level.group_at < 0 else None
+        self._awaited = (
+            (level, len(self.out)) if len(self._levels) == 1 and level.group_length is None else None
+        )
 
-    def _write_native(self, level: _Level, native: Native) -> None:
-        self._header(level, PIXEL_DATA, native.vr, native.length)
-        self.references.append((len(self.out), native.value, native.length, 1))
-        self._elsewhere += native.length
+    def _write_native(self, level: _Level, native: Decompressed) -> None:
+        padding = native.length % 2
+        self._header(level, PIXEL_DATA, native.vr.encode(), native.length + padding)
+        self._refer([*native.value, bytes(padding)], native.length + padding, 1)
 
-    def append(self, natives: Mapping[int, Native]) -> bool:
+    def append(self, natives: Mapping[int, Decompressed]) -> bool:
         """Write decoded pixels after all that is written; False where that takes another pass.
 
         It takes none where they are the only ones, nothing comes after them, and what describes them stays as it is.
@@ -693,14 +596,10 @@ class Rewriter:
             changed, value = level.changes.pop()
             if value is None:
                 continue
-            if level.group_at >= 0 and changed >> 16 != level.group:
+            if changed >> 16 != level.group:
                 self._end_group(level)
             value += b"\0" * (len(value) % 2)
             level.values[changed] = value
-
-            def look(wanted: int) -> bytes | None:
-                return level.values.get(wanted)
-
-            vr = representation(changed, lambda value=value: value, look).encode()  # type: ignore[misc]
+            vr = representation(changed, lambda value=value: value, level.values.get)  # type: ignore[misc]
             self._header(level, changed, vr, len(value))
             self.out += value

@@ -8,14 +8,10 @@ from __future__ import annotations
 
 import struct
 
-from dicomkit.conversion._headers import LENGTH, VR_LENGTH
-from dicomkit.conversion._representations import DEPENDED_ON
+from dicomkit.conversion._elements import DEPENDED_ON, LENGTH, VR_LENGTH
 from dicomkit.dictionary import known_vrs
 from dicomkit.dictionary.vrs import SHORT_VRS, WORD_SIZES
 from dicomkit.sources.elements import LITTLE_EXPLICIT, Encoding, Window
-
-__all__ = ["Runs"]
-
 
 _UL = int.from_bytes(b"UL", "little")
 _SHORT_BUT_UL = LITTLE_EXPLICIT.short_vrs - {_UL}

@@ -8,7 +8,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dicomkit.dictionary.codestreams import APP0, APP14, FRAME_MARKERS, SIZ, SOC_SIZ, SOI, marker_segments
+from dicomkit.dictionary.codestreams import (
+    FRAME_MARKERS,
+    SIZ,
+    SOC_SIZ,
+    SOI,
+    declared_colours,
+    marker_segments,
+)
 from dicomkit.dictionary.vrs import ITEM_BYTES
 
 if TYPE_CHECKING:
@@ -51,22 +58,12 @@ def _head(dataset: Dataset, file: Path | None) -> bytes:
 
 
 def parsed(head: bytes) -> Codestream:
-    """Return what a codestream that begins so says of itself.
-
-    JPEG says its colours by component identifiers, the marker of Adobe (0 for RGB, 1 for YCbCr), or that of JFIF.
-    """
-    if not head.startswith((SOI, SOC_SIZ)):
+    """Return what a codestream that begins so says of itself."""
+    segments = marker_segments(head)
+    if head.startswith(SOC_SIZ):
+        size = dict(segments).get(SIZ, b"")
+        return Codestream((size[_SSIZ] & 0x7F) + 1 if len(size) > _SSIZ else 0)
+    if not head.startswith(SOI):
         return Codestream()
-    precision, ids, transform, is_jfif = 0, b"", None, False
-    for marker, segment in marker_segments(head):  # which begin with their length
-        if marker == SIZ and head.startswith(SOC_SIZ):
-            return Codestream((segment[_SSIZ] & 0x7F) + 1 if len(segment) > _SSIZ else 0)
-        if marker in FRAME_MARKERS and len(segment) >= 8:
-            precision, ids = segment[2], segment[8 : 8 + 3 * segment[7] : 3]
-            break
-        if marker == APP14 and segment[2:].startswith(b"Adobe") and len(segment) >= 14:
-            transform = segment[13]
-        is_jfif |= marker == APP0 and segment[2:].startswith(b"JFIF")
-    if ids in (b"RGB", b"rgb") or transform == 0:
-        return Codestream(precision, "RGB")
-    return Codestream(precision, "YBR_FULL" if transform == 1 or is_jfif else None)
+    frame = next((it for marker, it in segments if marker in FRAME_MARKERS and len(it) >= 8), b"\0" * 3)
+    return Codestream(frame[2], declared_colours(segments) or None)

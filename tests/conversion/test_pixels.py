@@ -36,8 +36,9 @@ from pydicom.uid import (
     SecondaryCaptureImageStorage,
 )
 
-from dicomkit.conversion._errors import NotConverted
-from dicomkit.conversion._pixels import CODINGS, Decompressed, decompress
+from dicomkit.conversion import NotConverted
+from dicomkit.conversion._pixels import CODINGS, decompress
+from dicomkit.conversion._rewriter import Decompressed
 from tests.support.files import instance_uid
 from tests.support.peers import program
 
@@ -935,7 +936,7 @@ def test_a_small_file_of_a_huge_picture_takes_no_memory() -> None:
     code = (
         "import resource, struct\n"
         "import numpy, imagecodecs\n"
-        "from dicomkit.conversion._errors import NotConverted\n"
+        "from dicomkit.conversion import NotConverted\n"
         "from tests.conversion.test_pixels import *\n"
         "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
         "for syntax, fragment in (\n"
