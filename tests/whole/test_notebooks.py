@@ -473,7 +473,7 @@ def test_a_copy_is_made_once_and_is_the_users_own_from_then_on(tmp_path: Path) -
 def test_an_installed_package_has_its_notebooks_beside_its_modules(tmp_path: Path) -> None:
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     wheel = settings["tool"]["hatch"]["build"]["targets"]["wheel"]
-    assert wheel["force-include"] == {"notebooks": "dicomkit/notebooks"}
+    assert wheel["force-include"]["notebooks"] == "dicomkit/notebooks"
     package = tmp_path / "site" / "dicomkit"
     shutil.copytree(Path(dicomkit.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copytree(notebooks_folder(), package / "notebooks")
