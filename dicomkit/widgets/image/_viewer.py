@@ -48,6 +48,7 @@ _NO_TABLE = -1
 _SAMPLED_FRAMES = 16  # of a stack, for its range before all of it was seen
 _SAMPLED_BYTES = 32 * 1024 * 1024
 _RANGE_PER_FRAME = ("PT", "NM")  # uptake differs from slice to slice, and people expect to see each
+_NOT_THERE = Notice("This frame is no longer there.", is_error=True)
 _LOOK = ("window_center", "window_width", "window_function", "voi_lut")
 
 
@@ -336,7 +337,7 @@ class ImageViewer(anywidget.AnyWidget):
             super().send_state(key)
 
     def _answer(self, _widget: object, content: Any, _buffers: object) -> None:
-        """Answer a custom message; one that is not ours, or asks for what is not there, is passed over."""
+        """Answer a custom message; one that is not ours is passed over. Who asks for a frame waits for its answer."""
         kind = content.get("kind") if isinstance(content, dict) else None
         if kind == "hello":
             listing = [{"name": one.name, "frames": len(one.slices)} for one in self._series]
@@ -348,7 +349,16 @@ class ImageViewer(anywidget.AnyWidget):
                 message, buffers = message_of(self._at(series, index))
                 if span := self._spans.get(series):
                     message["range"] = window_message(spanning(*span))
-                self.send({**message, "series": series, "index": index}, buffers)
+            else:
+                message, buffers = message_of(_NOT_THERE)
+            self.send({**message, "series": series, "index": index}, buffers)
+
+    def set_state(self, sync_data: Any) -> None:
+        """Take over what a browser has set; where that cannot be, it is told what holds instead."""
+        try:
+            super().set_state(sync_data)
+        except t.TraitError:
+            self.send_state([name for name in sync_data if name in self.keys])
 
     # What is kept
 
