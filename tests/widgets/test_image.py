@@ -900,8 +900,9 @@ def test_the_wheel_leafs_and_ctrl_zooms(open_page: Any) -> None:
 TURN_WHEEL = """
 (delta) => {
   const place = document.querySelector(".dk-stage-picture");
-  const turn = (options) => place.dispatchEvent(new WheelEvent("wheel", { bubbles: true, cancelable: true, ...options }));
-  return [turn({ deltaY: delta }), turn({ deltaY: delta, ctrlKey: true })];
+  const turn = (ctrlKey) =>
+    place.dispatchEvent(new WheelEvent("wheel", { bubbles: true, cancelable: true, deltaY: delta, ctrlKey }));
+  return [turn(false), turn(true)];
 }
 """
 
