@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
     from dicomkit.widgets import ImageViewer
 
+# The number of the update that an echo is of, what was said, and its buffers.
+Answer = tuple[int | None, dict[str, Any], list[memoryview]]
+
 SECONDS = 20.0
 ADDRESS = "http://127.0.0.1/viewer"
 _OF_THE_BROWSER_ITSELF = ("chrome://", "chrome-extension://")  # its PDF viewer
@@ -51,7 +54,13 @@ async ({ esm, css, traits }) => {
   style.textContent = css;
   document.head.append(style);
   class Model {
-    constructor(traits) { this.traits = { ...traits }; this.handlers = {}; this.unsaved = {}; }
+    constructor(traits) {
+      this.traits = { ...traits };
+      this.handlers = {};
+      this.unsaved = {};
+      this.saved = 0;
+      this.echoes = {}; // of which update each trait's echo is waited for
+    }
     get(name) { return this.traits[name]; }
     set(name, value) {
       if (this.traits[name] === value) return;
@@ -61,14 +70,19 @@ async ({ esm, css, traits }) => {
     }
     save_changes() {
       window.sent.push({ method: "update", state: this.unsaved });
+      for (const name of Object.keys(this.unsaved)) this.echoes[name] = this.saved;
+      this.saved += 1;
       this.unsaved = {};
     }
     on(name, handler) { (this.handlers[name] ??= []).push(handler); }
     off(name, handler) { this.handlers[name] = (this.handlers[name] ?? []).filter((one) => one !== handler); }
     trigger(name, ...args) { for (const handler of this.handlers[name] ?? []) handler(...args); }
     send(content) { window.sent.push({ method: "custom", content }); }
-    take(state) {
+    /** Take what the kernel says: of echoes, only that of the last update of a trait. */
+    take(state, echoed = null) {
       for (const [name, value] of Object.entries(state)) {
+        if (echoed !== null && (this.echoes[name] ?? echoed) !== echoed) continue;
+        if (echoed !== null) delete this.echoes[name];
         this.traits[name] = value;
         this.trigger(`change:${name}`);
       }
@@ -146,11 +160,14 @@ class ViewerPage:
     """A page with a viewer, and the widget it belongs to."""
 
     def __init__(
-        self, browser: Browser, viewer: ImageViewer, *, dark: bool = False, width: int = 1000
+        self,
+        browser: Browser,
+        viewer: ImageViewer,
+        *,
+        dark: bool = False,
+        width: int = 1000,
+        is_stopped: bool = False,
     ) -> None:
-        self.viewer = viewer
-        self.wire = Wire(viewer)
-        viewer.comm = self.wire
         self.problems: list[str] = []
         self.context = browser.new_context(
             viewport={"width": width, "height": 800}, color_scheme="dark" if dark else "light"
@@ -160,6 +177,20 @@ class ViewerPage:
         self.page.on("console", self._on_console)
         self.page.on("pageerror", lambda error: self.problems.append(str(error)))
         self.context.route("**/*", self._on_request)
+        self.is_stopped = is_stopped  # time passes only when it is told to
+        if is_stopped:
+            self.context.clock.install(time=0)
+            self.context.clock.pause_at(1)
+        self.show(viewer)
+        if not is_stopped:
+            self.serve()
+
+    def show(self, viewer: ImageViewer) -> None:
+        """Load the page with a viewer, to which nothing was said yet."""
+        self.viewer = viewer
+        self.updates = 0  # that were handed to the widget
+        self.wire = Wire(viewer)
+        viewer.comm = self.wire
         self.page.goto(ADDRESS)
         traits = {
             name: getattr(viewer, name)
@@ -167,7 +198,6 @@ class ViewerPage:
             if not name.startswith("_") and name not in ("layout", "tabbable", "tooltip")
         }
         self.page.evaluate(_MODEL, {"esm": viewer._esm, "css": viewer._css, "traits": traits})
-        self.serve()
 
     def _on_console(self, message: ConsoleMessage) -> None:
         if message.type in ("error", "warning") and _OF_THE_TEST_ITSELF not in message.text:
@@ -182,22 +212,43 @@ class ViewerPage:
             self.problems.append(f"request of {route.request.url}")
             route.abort()
 
-    def exchange(self) -> tuple[list[dict[str, Any]], bool]:
-        """Carry messages both ways once; return those of the browser, and whether the widget had any."""
+    def take(self) -> list[dict[str, Any]]:
+        """Return what the browser sent since the last time."""
+        sent: list[dict[str, Any]] = self.page.evaluate("window.sent.splice(0)")
+        return sent
+
+    def hand_over(self, message: dict[str, Any]) -> list[Answer]:
+        """Give the widget a message of the browser; return what it has said until now, and not been asked for."""
+        said = self.said()
+        receive(self.viewer, message)
+        number = None
+        if message["method"] == "update":
+            number, self.updates = self.updates, self.updates + 1
+        return said + [(number, data, buffers) for _, data, buffers in self.said()]
+
+    def said(self) -> list[Answer]:
+        """Return what the widget said by itself."""
+        return [(None, data, buffers) for data, buffers in self.wire.take()]
+
+    def deliver(self, answer: Answer) -> None:
+        """Give the browser what the widget said."""
         from ipywidgets.widgets.widget import _remove_buffers
 
-        sent: list[dict[str, Any]] = self.page.evaluate("window.sent.splice(0)")
-        for message in sent:
-            receive(self.viewer, message)
-        answers = self.wire.take()
-        for data, buffers in answers:
-            if data["method"] == "custom":
-                texts = [base64.b64encode(buffer).decode() for buffer in buffers]
-                self.page.evaluate(
-                    "([content, buffers]) => deliver(content, buffers)", [data["content"], texts]
-                )
-            elif data["method"] == "update":
-                self.page.evaluate("state => model.take(state)", _remove_buffers(data["state"])[0])
+        number, data, buffers = answer
+        if data["method"] == "custom":
+            texts = [base64.b64encode(buffer).decode() for buffer in buffers]
+            self.page.evaluate("([content, buffers]) => deliver(content, buffers)", [data["content"], texts])
+        else:
+            echoed = number if data["method"] == "echo_update" else None
+            state = _remove_buffers(data["state"])[0]
+            self.page.evaluate("([state, echoed]) => model.take(state, echoed)", [state, echoed])
+
+    def exchange(self) -> tuple[list[dict[str, Any]], bool]:
+        """Carry messages both ways once; return those of the browser, and whether the widget had any."""
+        sent = self.take()
+        answers = [answer for message in sent for answer in self.hand_over(message)] + self.said()
+        for answer in answers:
+            self.deliver(answer)
         return sent, bool(answers)
 
     def serve(self, until: Callable[[], bool] | None = None) -> list[dict[str, Any]]:
@@ -215,6 +266,9 @@ class ViewerPage:
 
     def drawn(self) -> None:
         """Wait until the page has drawn what it knows."""
+        if self.is_stopped:
+            self.page.clock.run_for(40)
+            return
         self.page.evaluate(
             "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
         )

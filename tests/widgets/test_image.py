@@ -293,19 +293,34 @@ def test_a_hello_is_answered_with_the_series(viewer: ImageViewer) -> None:
 @pytest.mark.parametrize(
     "content",
     [
-        {},
-        {"kind": "frame"},
-        {"kind": "frame", "series": 9, "index": 0},
-        {"kind": "frame", "series": 0, "index": 12},
-        {"kind": "frame", "series": 0, "index": -1},
-        {"kind": "frame", "series": "0", "index": [0]},
-        {"kind": "format"},
+        {"series": 9, "index": 0},
+        {"series": 0, "index": 12},
+        {"series": 0, "index": -1},
+        {"series": "0", "index": [0]},
     ],
 )
-def test_a_message_that_asks_for_nothing_there_is_passed_over(
+def test_who_asks_for_a_frame_that_is_not_there_is_told_so(
+    viewer: ImageViewer, content: dict[str, Any]
+) -> None:
+    ((answer, buffers),) = ask(viewer, kind="frame", **content)
+    said = {"kind": "notice", "text": "This frame is no longer there.", "is_error": True}
+    assert answer == said | content
+    assert buffers == []
+
+
+@pytest.mark.parametrize("content", [{}, {"kind": "format"}])
+def test_a_message_that_is_not_the_viewers_is_passed_over(
     viewer: ImageViewer, content: dict[str, Any]
 ) -> None:
     assert ask(viewer, **content) == []
+
+
+def test_a_browser_that_sets_what_cannot_be_is_told_what_holds(viewer: ImageViewer) -> None:
+    ask(viewer)
+    receive(viewer, {"method": "update", "state": {"frame": 12}})
+    assert isinstance(viewer.comm, Wire)
+    last, _ = viewer.comm.take()[-1]
+    assert (last["method"], last["state"]) == ("update", {"frame": 0})
 
 
 def test_every_message_is_json() -> None:
@@ -871,7 +886,7 @@ def test_a_film_that_sweeps_runs_back(open_page: Any) -> None:
 
 def test_the_wheel_leafs_and_ctrl_zooms(open_page: Any) -> None:
     page = open_page(CT)
-    page.page.mouse.move(*stage_middle(page))
+    page.page.mouse.click(*stage_middle(page))
     page.page.mouse.wheel(0, 120)
     page.serve(lambda: page.viewer.frame == 1)
     page.page.keyboard.down("Control")
@@ -880,6 +895,45 @@ def test_the_wheel_leafs_and_ctrl_zooms(open_page: Any) -> None:
     page.serve(lambda: page.viewer.zoom > 2)
     page.page.mouse.dblclick(*stage_middle(page))
     page.serve(lambda: page.viewer.zoom == 0)
+
+
+TURN_WHEEL = """
+(delta) => {
+  const place = document.querySelector(".dk-stage-picture");
+  const turn = (ctrlKey) =>
+    place.dispatchEvent(new WheelEvent("wheel", { bubbles: true, cancelable: true, deltaY: delta, ctrlKey }));
+  return [turn(false), turn(true)];
+}
+"""
+
+
+def test_the_wheel_is_the_pages_until_the_viewer_is_clicked(open_page: Any) -> None:
+    page = open_page(CT)
+    page.page.add_style_tag(content="main { height: 3000px }")
+    page.page.mouse.move(*stage_middle(page))
+    hint = page.page.get_by_text("Click to use the wheel and the keys")
+    assert hint.is_visible()
+    assert page.page.evaluate(TURN_WHEEL, 120) == [True, True]
+    page.page.mouse.wheel(0, 120)
+    page.page.wait_for_function("scrollY > 0")
+    page.serve()
+    assert (page.viewer.frame, page.viewer.zoom) == (0, 0)
+    page.page.mouse.click(*stage_middle(page))
+    assert hint.is_hidden()
+    assert page.page.evaluate(TURN_WHEEL, 120) == [False, False]
+    page.serve()
+    assert page.viewer.frame == 1
+    assert page.viewer.zoom > 0
+
+
+@pytest.mark.parametrize(("frame", "delta"), [(0, -120), (11, 120)])
+def test_the_wheel_is_the_pages_at_both_ends_of_a_stack(frame: int, delta: int, open_page: Any) -> None:
+    page = open_page(CT)
+    page.viewer.frame = frame
+    page.serve()
+    page.page.locator(".dk-stage").focus()
+    assert page.page.evaluate(TURN_WHEEL, delta)[0]
+    assert not page.page.evaluate(TURN_WHEEL, -delta)[0]
 
 
 def test_the_value_under_the_cursor_is_in_modality_units(open_page: Any) -> None:
@@ -1014,6 +1068,48 @@ def test_text_of_a_file_is_only_ever_text(open_page: Any) -> None:
     page.serve()
     assert page.page.get_by_text(NASTY).count() >= 1
     assert page.page.locator("img").count() == 0
+
+
+def is_blank(page: ViewerPage) -> bool:
+    return bool(
+        page.page.evaluate(
+            """() => {
+              const canvas = document.querySelector(".dk-stage canvas");
+              const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+              return data.every((value) => value === 0) && document.querySelector(".dk-document").hidden;
+            }"""
+        )
+    )
+
+
+def test_each_series_that_is_chosen_is_shown_under_its_name(open_page: Any) -> None:
+    page = open_page(sample_folder())
+    for series in (2, 0, 5, 7, 2):  # 12 frames, 1, 2, a report
+        page.page.get_by_label("Series").select_option(str(series))
+        page.serve()
+        assert page.page.locator(".dk-viewer").get_attribute("aria-busy") == "false"
+        assert page.viewer.series == series
+
+
+def test_the_canvas_is_blank_until_another_series_is_there(open_page: Any) -> None:
+    page = open_page(sample_folder())
+    for series in range(1, page.viewer.series_count):
+        page.page.get_by_label("Series").select_option(str(series))
+        page.drawn()
+        assert is_blank(page)
+        assert page.page.locator(".dk-corner").all_text_contents()[:4] == [""] * 4
+        page.serve()
+        assert not is_blank(page)
+
+
+def test_the_canvas_is_blank_when_another_frame_is_late(open_page: Any) -> None:
+    page = open_page(CT)
+    page.page.get_by_role("slider", name="Frame").fill("12")
+    page.page.wait_for_function("document.querySelector('.dk-stage canvas').ariaLabel === 'No picture yet'")
+    assert is_blank(page)
+    page.serve()
+    assert not is_blank(page)
+    assert page.page.locator(".dk-corner-frame").text_content() == "12 / 12"
 
 
 @pytest.mark.parametrize("series", range(9))

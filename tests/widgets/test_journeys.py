@@ -232,6 +232,57 @@ def test_dragging_changes_the_picture_and_asks_the_kernel_for_nothing(open_noteb
     notebook.wait(lambda: notebook.value("f'{viewer.window_width:g}'") == shown, "Python has the window")
 
 
+def test_each_series_of_a_folder_is_shown_when_the_menu_names_it(open_notebook: Open) -> None:
+    notebook = open_notebook(VIEWER.replace(' / "cr-hand"', ""))
+    notebook.run_all()
+    viewer = viewer_in(notebook)
+    menu = viewer.get_by_label("Series")
+    expect(menu.get_by_role("option")).to_have_count(9)
+    pictures = []
+    for name in ("Abdomen, portal venous phase (12)", "Chest PA", "Whole body bones", "CT report", "Heart"):
+        option = menu.get_by_role("option").filter(has_text=name)
+        menu.select_option(option.get_attribute("value"))
+        expect(viewer).to_have_attribute("aria-busy", "false")
+        if name != "CT report":
+            pictures.append(picture_of(viewer))
+    assert len(set(pictures)) == 4
+    expect(viewer.get_by_role("status")).to_have_text("")
+    assert notebook.value("viewer.dataset.Modality") == "US"
+
+
+def test_the_wheel_scrolls_the_notebook_until_the_viewer_is_clicked_and_at_its_last_frame(
+    open_notebook: Open,
+) -> None:
+    notebook = open_notebook(STACK, TAGS, FORM)
+    notebook.run_all()
+    viewer = viewer_in(notebook)
+    expect(viewer).to_have_attribute("aria-busy", "false")
+    scrolled = """() => document.querySelector(".jp-Notebook .jp-WindowedPanel-outer").scrollTop"""
+    stage, slider = viewer.get_by_role("application"), viewer.get_by_role("slider", name="Frame")
+
+    def turn_until(condition: Callable[[], bool], what: str) -> None:
+        def turned() -> bool:
+            notebook.page.mouse.wheel(0, 60)
+            return condition()
+
+        notebook.wait(turned, what)
+
+    def top() -> float:
+        return float(notebook.page.evaluate(scrolled))
+
+    stage.hover()
+    expect(viewer.get_by_text("Click to use the wheel and the keys")).to_be_visible()
+    before = top()
+    turn_until(lambda: top() > before, "the notebook scrolls")
+    expect(slider).to_have_value("1")
+    stage.click()
+    turn_until(lambda: slider.input_value() == "3", "the third frame")
+    stage.press("End")
+    before = top()
+    turn_until(lambda: top() > before, "the notebook scrolls")
+    expect(slider).to_have_value("12")
+
+
 def test_two_views_of_a_widget_agree(open_notebook: Open) -> None:
     notebook = open_notebook(FORM, STACK, TAGS, "form", "viewer", "tags")
     notebook.run_all()

@@ -48,6 +48,7 @@ _NO_TABLE = -1
 _SAMPLED_FRAMES = 16  # of a stack, for its range before all of it was seen
 _SAMPLED_BYTES = 32 * 1024 * 1024
 _RANGE_PER_FRAME = ("PT", "NM")  # uptake differs from slice to slice, and people expect to see each
+_NOT_THERE = Notice("This frame is no longer there.", is_error=True)
 _LOOK = ("window_center", "window_width", "window_function", "voi_lut")
 
 
@@ -342,14 +343,23 @@ class ImageViewer(MessageWidget):
         self.send({"kind": "series", "series": listing})
 
     def _hear_frame(self, content: Any) -> None:
-        """Send a frame; a message that asks for what is not there is passed over."""
+        """Send a frame, or a word that it is not there: who asks for one waits for its answer."""
         series, index = content.get("series"), content.get("index")
         is_there = isinstance(series, int) and isinstance(index, int) and 0 <= series < len(self._series)
         if is_there and 0 <= index < self._count_of(series):
             message, buffers = message_of(self._at(series, index))
             if span := self._spans.get(series):
                 message["range"] = window_message(spanning(*span))
-            self.send({**message, "series": series, "index": index}, buffers)
+        else:
+            message, buffers = message_of(_NOT_THERE)
+        self.send({**message, "series": series, "index": index}, buffers)
+
+    def set_state(self, sync_data: Any) -> None:
+        """Take over what a browser has set; where that cannot be, it is sent what holds instead."""
+        try:
+            super().set_state(sync_data)
+        except t.TraitError:
+            self.send_state([name for name in sync_data if name in self.keys])
 
     # What is kept
 

@@ -6,6 +6,7 @@
 const CUSTOM = "custom";
 const GONE =
   "The kernel does not know this viewer any more. Run the cell again; what was loaded can still be seen.";
+const LATE_MS = 200; // how long a frame of the same series stays, with its own number, when another is wanted
 const SILENT = "No answer from the kernel yet. It may be busy; in a reopened notebook, run the cell again.";
 
 /** What was made up for in a picture, as a sentence. */
@@ -33,6 +34,7 @@ class ImageView {
     this.store.schedulePlay();
     this.undoDocument();
     this.stage.close();
+    clearTimeout(this.late);
     cancelAnimationFrame(this.request);
     this.element.remove();
   }
@@ -46,6 +48,7 @@ class ImageView {
       onValue: (value) => this.sayValue(value),
     });
     const corner = (name) => make("div", { class: `dk-corner dk-corner-${name} dk-numbers` });
+    const hint = make("div", { class: "dk-corner dk-hint", text: "Click to use the wheel and the keys" });
     this.corners = {
       frame: corner("frame"),
       zoom: corner("zoom"),
@@ -64,6 +67,7 @@ class ImageView {
       { class: "dk-stage", tabindex: "0", role: "application", "aria-roledescription": "image viewer" },
       this.stage.element,
       ...Object.values(this.corners),
+      hint,
     );
     this.stageElement.addEventListener("keydown", (event) => this.onKey(event));
     this.status = make("div", { class: "dk-status", role: "status" });
@@ -203,8 +207,8 @@ class ImageView {
   }
 
   step(steps) {
-    const { frame, frame_count } = this.store.state;
-    this.store.set({ frame: Math.min(frame_count - 1, Math.max(0, frame + steps)) });
+    const { state, frameCount } = this.store;
+    this.store.set({ frame: Math.min(frameCount - 1, Math.max(0, state.frame + steps)) });
   }
 
   useTool(tool) {
@@ -226,6 +230,7 @@ class ImageView {
 
   /** Set center or width as typed; returns what is wrong with it, or nothing. */
   setWindow(change) {
+    if (!this.stage.frame) return "there is no picture yet.";
     const window = { ...this.stage.window(), ...change };
     if (window.width <= 0) return "has to be above 0.";
     if (window.function === "LINEAR" && window.width < 1) return "at least 1 for a LINEAR window.";
@@ -249,6 +254,7 @@ class ImageView {
 
   moveProbe([x, y], step) {
     const { frame, probe } = this.stage;
+    if (!frame) return;
     const within = (value, count) => Math.min(count - 1, Math.max(0, value));
     const column = within(probe.column + x * step, frame.columns);
     this.setProbe({ column, row: within(probe.row + y * step, frame.rows) });
@@ -288,9 +294,11 @@ class ImageView {
     this.element.setAttribute("aria-busy", String(!shown));
     const { isGone, isSilent } = this.store;
     if (!shown) {
+      this.waitForFrame();
       this.say(isGone ? GONE : isSilent ? SILENT : "", isGone || isSilent ? "warning" : "");
       return;
     }
+    this.stopWaiting();
     const isPicture = shown.kind === "grey" || shown.kind === "colour";
     this.stageElement.hidden = !isPicture;
     this.pane.hidden = isPicture;
@@ -307,8 +315,30 @@ class ImageView {
       this.stage.draw();
       this.showCorners(shown);
     } else {
-      this.stage.frame = null;
+      this.stage.blank();
     }
+  }
+
+  /** Show nothing rather than another frame than is said: at once where the series is another. */
+  waitForFrame() {
+    const seen = this.stage.frame ?? this.documented;
+    if (seen && seen.series !== this.store.state.series) this.blank();
+    else if (seen) this.late ??= setTimeout(() => this.blank(), LATE_MS);
+  }
+
+  stopWaiting() {
+    clearTimeout(this.late);
+    this.late = null;
+  }
+
+  blank() {
+    this.stopWaiting();
+    this.showDocument(null);
+    this.pane.hidden = true;
+    this.stageElement.hidden = false;
+    this.stage.blank();
+    for (const corner of Object.values(this.corners)) corner.textContent = "";
+    this.stage.canvas.setAttribute("aria-label", "No picture yet");
   }
 
   showListing() {
@@ -324,11 +354,12 @@ class ImageView {
   }
 
   showFilm() {
-    const { frame, frame_count, playing, rate } = this.store.state;
-    this.film.hidden = frame_count < 2;
-    this.slider.max = String(frame_count);
+    const { frame, playing, rate } = this.store.state;
+    const { frameCount } = this.store;
+    this.film.hidden = frameCount < 2;
+    this.slider.max = String(frameCount);
     this.slider.value = String(frame + 1);
-    this.slider.setAttribute("aria-valuetext", `Frame ${frame + 1} of ${frame_count}`);
+    this.slider.setAttribute("aria-valuetext", `Frame ${frame + 1} of ${frameCount}`);
     this.playButton.textContent = playing ? "❚❚" : "▶";
     this.fill(this.rateInput, rate);
   }
@@ -346,8 +377,8 @@ class ImageView {
     for (const part of parts) part.hidden = !isGrey;
     press(this.windowTool, this.stage.tool === "window");
     press(this.panTool, this.stage.tool === "pan" || !isGrey);
-    const { automatic, frame_count } = this.store.state;
-    this.rangeButton.hidden = !isGrey || !automatic || shown.range_at !== 0 || frame_count < 2;
+    const { state, frameCount } = this.store;
+    this.rangeButton.hidden = !isGrey || !state.automatic || shown.range_at !== 0 || frameCount < 2;
     if (!isGrey) return;
     const look = this.store.look(shown);
     if (this.offered !== shown) {
@@ -377,9 +408,10 @@ class ImageView {
   }
 
   showCorners(shown) {
-    const { frame, frame_count } = this.store.state;
+    const { frame } = this.store.state;
+    const { frameCount } = this.store;
     const { scale } = this.stage.place(shown);
-    this.corners.frame.textContent = frame_count > 1 ? `${frame + 1} / ${frame_count}` : "";
+    this.corners.frame.textContent = frameCount > 1 ? `${frame + 1} / ${frameCount}` : "";
     this.corners.zoom.textContent = `${Math.round(scale * 100)} %`;
     let window = "";
     if (shown.kind === "grey") {
@@ -388,7 +420,7 @@ class ImageView {
       window = look.table ? look.table.name : `C ${written(look.center)}  W ${written(look.width)}${kind}`;
     }
     this.corners.window.textContent = window;
-    const which = frame_count > 1 ? `Frame ${frame + 1} of ${frame_count}` : "Image";
+    const which = frameCount > 1 ? `Frame ${frame + 1} of ${frameCount}` : "Image";
     this.stage.canvas.setAttribute("aria-label", [which, window].filter(Boolean).join(", "));
     this.stageElement.setAttribute("aria-label", `${which}. Arrow keys page, question mark lists the keys.`);
   }

@@ -6,12 +6,12 @@ const PAN_STEP = 30;
 const ZOOM_STEP = 1.25;
 
 const zoomIn = ({ stage }) => stage.zoomBy(ZOOM_STEP);
-const film = ({ store }) => store.state.frame_count > 1 && store.toggle("playing");
+const film = ({ store }) => store.frameCount > 1 && store.toggle("playing");
 const probe = (view) => view.setProbe(view.stage.probe ? null : view.middle());
 
 // What is pressed, what it does in words, and what each key does in a view; arrows are in `actionFor`.
 const KEYS = [
-  ["← → or ↑ ↓, wheel", "previous and next frame"],
+  ["← → or ↑ ↓, wheel after a click", "previous and next frame"],
   [
     "Page Up, Page Down",
     "ten frames",
@@ -26,7 +26,7 @@ const KEYS = [
   ["Shift + ← →, drag across", "window narrower, wider"],
   ["Shift + ↑ ↓, drag up and down", "brighter, darker"],
   [
-    "+ −, Ctrl + wheel",
+    "+ −, Ctrl + wheel after a click",
     "zoom",
     { "+": zoomIn, "=": zoomIn, "-": ({ stage }) => stage.zoomBy(1 / ZOOM_STEP) },
   ],

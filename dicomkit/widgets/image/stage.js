@@ -47,6 +47,12 @@ class Stage {
 
   // Drawing
 
+  blank() {
+    this.frame = null;
+    this.canvas.width = this.canvas.width; // clears it
+    this.showValue();
+  }
+
   schedule() {
     this.request ??= requestAnimationFrame(() => {
       this.request = null;
@@ -246,11 +252,13 @@ class Stage {
     else this.panBy(x - from.x, y - from.y, pan);
   }
 
+  /** Turn frames or zoom; the wheel is the page's without the focus, at both ends, and while it scrolls the page. */
   onWheel(event, position) {
+    if (!event.cancelable || !this.element.closest(".dk-viewer").matches(":focus-within")) return;
     if (event.ctrlKey || event.metaKey) {
       event.preventDefault();
       this.zoomBy(2 ** (-event.deltaY / 300), position);
-    } else if (this.store.state.frame_count > 1) {
+    } else if (this.canStep(Math.sign(event.deltaY))) {
       event.preventDefault();
       // A notch of a wheel is one frame, and so are as many pixels of a touchpad.
       const notch = event.deltaMode === WheelEvent.DOM_DELTA_PIXEL ? 50 : 1;
@@ -261,9 +269,17 @@ class Stage {
     }
   }
 
+  canStep(step) {
+    const next = this.store.state.frame + step;
+    return step !== 0 && next >= 0 && next < this.store.frameCount;
+  }
+
   /** Say what is under the probe, or the pointer. */
   showValue() {
-    if (!this.frame) return;
+    if (!this.frame) {
+      this.onValue(null);
+      return;
+    }
     const place = this.probe ?? (this.pointer && this.at(this.pointer));
     const column = Math.floor(place?.column ?? -1);
     const row = Math.floor(place?.row ?? -1);

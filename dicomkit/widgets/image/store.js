@@ -9,18 +9,12 @@ const CACHE_BYTES = 256 * 1024 * 1024;
 const ASKED_AT_ONCE = 2;
 const AHEAD = 3;
 const SAVE_MS = 100;
-const PATIENCE_MS = 5000;
+const PATIENCE_MS = 5000; // then it is asked again, and waited for twice as long
+const MOST_PATIENCE_MS = 300000;
 const SHARED = [
-  ...["series", "series_count", "frame", "frame_count", "playing", "rate", "sweeping"],
-  ...[
-    "window_center",
-    "window_width",
-    "window_function",
-    "voi_lut",
-    "automatic",
-    "range_per_frame",
-    "invert",
-  ],
+  ...["series", "series_count", "frame", "playing", "rate", "sweeping"],
+  ...["window_center", "window_width", "window_function", "voi_lut", "automatic"],
+  ...["range_per_frame", "invert"],
   ...["show_overlays", "zoom", "pan"],
 ];
 
@@ -36,6 +30,8 @@ class ViewerStore {
     this.frames = new Map(); // by series and index, what was looked at last at the end
     this.bytes = 0;
     this.asked = new Set();
+    this.askedOf = null; // the series that it was asked for
+    this.patience = PATIENCE_MS;
     this.unsaved = {};
     this.savedAt = -Infinity;
     this.direction = 1;
@@ -126,6 +122,11 @@ class ViewerStore {
 
   // Frames
 
+  /** How many frames the series has: Python's number may still be that of the series before. */
+  get frameCount() {
+    return this.listing[this.state.series]?.frames ?? this.model.get("frame_count");
+  }
+
   key(index = this.state.frame) {
     return `${this.state.series}:${index}`;
   }
@@ -170,23 +171,41 @@ class ViewerStore {
    * behind.
    */
   pump() {
-    const { frame, frame_count } = this.state;
+    const { frame, series } = this.state;
+    if (this.askedOf !== series) {
+      this.askedOf = series;
+      this.asked.clear();
+      this.waitAnew();
+    }
     const wanted = [frame];
     if (!this.isTight()) {
       for (let step = 1; step <= AHEAD; step++) wanted.push(frame + step * this.direction);
       wanted.push(frame - this.direction);
     }
     for (const index of wanted) {
-      if (this.asked.size >= ASKED_AT_ONCE) return;
+      if (this.asked.size >= ASKED_AT_ONCE) break;
       const key = this.key(index);
-      if (index < 0 || index >= frame_count || this.frames.has(key) || this.asked.has(key)) continue;
+      if (index < 0 || index >= this.frameCount || this.frames.has(key) || this.asked.has(key)) continue;
       this.asked.add(key);
-      this.kernel.say({ kind: "frame", series: this.state.series, index });
-      this.timers.patience ??= setTimeout(() => {
-        this.isSilent = true;
-        this.refresh();
-      }, PATIENCE_MS);
+      this.kernel.say({ kind: "frame", series, index });
     }
+    const isWaiting = this.asked.size > 0 || !this.listing.length;
+    if (isWaiting && !this.isGone) this.timers.patience ??= setTimeout(() => this.askAgain(), this.patience);
+  }
+
+  /** The kernel may be busy, or what it said got lost. */
+  askAgain() {
+    delete this.timers.patience;
+    this.patience = Math.min(2 * this.patience, MOST_PATIENCE_MS);
+    this.isSilent = true;
+    this.asked.clear();
+    if (!this.listing.length) this.kernel.say({ kind: "hello" });
+    this.changed();
+  }
+
+  waitAnew() {
+    this.clear("patience");
+    this.patience = PATIENCE_MS;
   }
 
   /** Whether frames are so large that fetching ahead would push out the one that is seen. */
@@ -196,7 +215,7 @@ class ViewerStore {
   }
 
   hear(message, buffers = []) {
-    this.clear("patience");
+    this.waitAnew();
     this.isSilent = false;
     if (message.kind === "series") {
       this.listing = message.series;
@@ -245,11 +264,12 @@ class ViewerStore {
 
   /** Which frame follows: the first one after the last, or the one before it where the film runs back. */
   nextOfFilm() {
-    const { frame, frame_count, sweeping } = this.state;
-    if (!sweeping) return (frame + 1) % frame_count;
-    const step =
-      frame + this.direction < 0 || frame + this.direction >= frame_count ? -this.direction : this.direction;
-    return Math.min(frame_count - 1, Math.max(0, frame + step));
+    const { frame, sweeping } = this.state;
+    const count = this.frameCount;
+    if (!sweeping) return (frame + 1) % count;
+    const next = frame + this.direction;
+    const step = next < 0 || next >= count ? -this.direction : this.direction;
+    return Math.min(count - 1, Math.max(0, frame + step));
   }
 }
 
