@@ -252,7 +252,7 @@ class Stage {
     else this.panBy(x - from.x, y - from.y, pan);
   }
 
-  /** Turn frames or zoom; the wheel is the page's without the focus, at both ends, and while it scrolls the page. */
+  /** Turn frames or zoom; the page has the wheel without the focus, at both ends, and while it scrolls. */
   onWheel(event, position) {
     if (!event.cancelable || !this.element.closest(".dk-viewer").matches(":focus-within")) return;
     if (event.ctrlKey || event.metaKey) {
