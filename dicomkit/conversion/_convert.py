@@ -14,7 +14,7 @@ from dicomkit._support.frozen import Frozen
 from dicomkit.conversion._rewriter import Plan, Reference, Rewriter
 from dicomkit.conversion._streams import Opened, Rewritten, Segment, segments
 from dicomkit.dictionary.uids import EXPLICIT_LE, IMPLICIT_LE, uid_name
-from dicomkit.errors import NotConverted
+from dicomkit.errors import NotConverted, Picklable
 from dicomkit.sources import DataSource, Instance
 from dicomkit.sources.elements import READINGS_OF_ODD_VRS, Malformed, Truncated, Window
 
@@ -103,7 +103,7 @@ def convert(
     )
 
 
-class _Unfollowable(Exception):
+class _Unfollowable(Picklable, Exception):
     """The source cannot be followed; another reading of odd VRs may help where there are some."""
 
     def __init__(self, error: Malformed | Truncated, *, is_odd: bool) -> None:

@@ -244,7 +244,7 @@ def test_a_file_that_goes_away_is_said(tmp_path: Path) -> None:
     for path in paths:
         path.unlink()
     viewer.frame = 1
-    assert "No such file" in viewer.problem
+    assert "there is no such file" in viewer.problem
     viewer.close()
 
 
