@@ -355,7 +355,13 @@ class ImageViewer(MessageWidget):
         self.send({**message, "series": series, "index": index}, buffers)
 
     def set_state(self, sync_data: Any) -> None:
-        """Take over what a browser has set; where that cannot be, it is sent what holds instead."""
+        """Take over what a browser has set; where that cannot be, it is sent what holds instead.
+
+        Parameters
+        ----------
+        sync_data : dict
+            Traits by name, as ipywidgets passes them.
+        """
         try:
             super().set_state(sync_data)
         except t.TraitError:
