@@ -39,7 +39,7 @@ needless.
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from dicomkit._support.descriptors import NO_DESCRIPTOR
 from dicomkit._support.frozen import Frozen
@@ -53,44 +53,45 @@ from dicomkit.wire.socket import Interrupt
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
     from datetime import datetime
+    from typing import Protocol
 
     from dicomkit.conversion import ConversionsAhead, Converted
     from dicomkit.sources import Instance
     from dicomkit.wire.association import Association
 
+    class Run(Protocol):
+        """What a worker asks of its run."""
+
+        def wait(self, worker: Worker) -> Task | NoTask:
+            """What this worker is to send next, left in the queue; or why nothing: IDLE, SURPLUS or END."""
+
+        def open(self, worker: Worker) -> Carrier | None:
+            """An association for what comes next; None when it did not come about."""
+
+        def take(self, worker: Worker, fits: Callable[[Task], bool]) -> Task | None:
+            """The next task of this worker, if it is there and fits."""
+
+        def look_again(self, task: Task) -> None:
+            """This task is not any more what was looked at, so nothing of it was sent."""
+
+        def sending(self, task: Task, carrier: Carrier) -> None:
+            """This task is about to be handed to the socket."""
+
+        def settle(self, task: Task, row: SendResult, attempt: Attempt, *, is_first: bool = False) -> None:
+            """Record an attempt, of which this is the row, and decide what follows."""
+
+        def closed(self, worker: Worker, carrier: Carrier, ended: str) -> None:
+            """This association has ended."""
+
+        def ended(self, worker: Worker) -> None:
+            """This worker takes nothing more."""
+
+        def conversions(self) -> ConversionsAhead:
+            """What converts ahead, for all workers."""
+
+
 # The association ended under it, so the instance may be what ended it.
 LOST = (Outcome.ABORTED, Outcome.TIMED_OUT)
-
-
-class Run(Protocol):
-    """What a worker asks of its run."""
-
-    def wait(self, worker: Worker) -> Task | NoTask:
-        """What this worker is to send next, left in the queue; or why nothing: IDLE, SURPLUS or END."""
-
-    def open(self, worker: Worker) -> Carrier | None:
-        """An association for what comes next; None when it did not come about."""
-
-    def take(self, worker: Worker, fits: Callable[[Task], bool]) -> Task | None:
-        """The next task of this worker, if it is there and fits."""
-
-    def look_again(self, task: Task) -> None:
-        """This task is not any more what was looked at, so nothing of it was sent."""
-
-    def sending(self, task: Task, carrier: Carrier) -> None:
-        """This task is about to be handed to the socket."""
-
-    def settle(self, task: Task, row: SendResult, attempt: Attempt, *, is_first: bool = False) -> None:
-        """Record an attempt, of which this is the row, and decide what follows."""
-
-    def closed(self, worker: Worker, carrier: Carrier, ended: str) -> None:
-        """This association has ended."""
-
-    def ended(self, worker: Worker) -> None:
-        """This worker takes nothing more."""
-
-    def conversions(self) -> ConversionsAhead:
-        """What converts ahead, for all workers."""
 
 
 class Worker:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from dicomkit._support.late import when_used
 from dicomkit.results._columns import COLUMN_OF as COLUMN_OF
 from dicomkit.results._columns import COLUMNS as COLUMNS
 from dicomkit.results._outcome import Outcome as Outcome
@@ -28,18 +29,12 @@ if TYPE_CHECKING:
     from dicomkit.results._write import known_suffix as known_suffix
 
 # What a sender without `results` does not load.
-_WHEN_USED = {
-    "_frame": ["column_array", "dtypes", "frame_of_rows", "to_frame"],
-    "_read": ["read_in_file_order", "read_results"],
-    "_summary": ["count_outcomes", "expect_columns", "final_rows"],
-    "_write": ["ResultsFile", "known_suffix"],
-}
-
-
-def __getattr__(name: str) -> object:
-    from importlib import import_module
-
-    for module, names in _WHEN_USED.items():
-        if name in names:
-            return getattr(import_module(f"{__name__}.{module}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = when_used(
+    __name__,
+    {
+        "_frame": ("column_array", "dtypes", "frame_of_rows", "to_frame"),
+        "_read": ("read_in_file_order", "read_results"),
+        "_summary": ("count_outcomes", "expect_columns", "final_rows"),
+        "_write": ("ResultsFile", "known_suffix"),
+    },
+)

@@ -27,6 +27,12 @@ if TYPE_CHECKING:
 
 STORED = "the peer stored it"
 
+# A source that changes each time between the look at it and its first byte is given up after so many looks.
+MOST_LOOKS = 5
+KEEPS_CHANGING = (
+    "it changed each time that it was looked at; send it again when nothing writes to it any more"
+)
+
 
 class Attempt:
     """One instance over one open association, in four steps: `load`, `transmit`, `receive`, `result`.

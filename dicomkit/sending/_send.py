@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from dicomkit.errors import UnreadableError, WireError
 from dicomkit.results import Outcome, SendResult
-from dicomkit.sending._attempt import Attempt, is_settled
+from dicomkit.sending._attempt import KEEPS_CHANGING, MOST_LOOKS, Attempt, is_settled
 from dicomkit.sending._peer import peer_of, why_not
 from dicomkit.sending._proposals import propose
 from dicomkit.sending._remedies import not_a_dicom_message
@@ -26,12 +26,6 @@ if TYPE_CHECKING:
     from dicomkit.security import TlsOptions, UserIdentity
     from dicomkit.settings import DicomSenderSetting
     from dicomkit.sources import Instance
-
-# A source that changes each time between the look at it and its first byte is given up after so many looks.
-MOST_LOOKS = 5
-KEEPS_CHANGING = (
-    "it changed each time that it was looked at; send it again when nothing writes to it any more"
-)
 
 
 def send(
