@@ -9,7 +9,7 @@ import pandas as pd
 from dicomkit.analysis._attempts import BYTES_IN_MB, STORED, Rows, attempts_of, ends_of, is_held, plain_rows
 from dicomkit.analysis._current import current_of
 from dicomkit.dictionary.statuses import status_meaning, status_remedy
-from dicomkit.results import dtypes
+from dicomkit.results import count_outcomes, dtypes
 
 EXAMPLES_SHOWN = 3
 """How many sources stand for a cause in `failures`."""
@@ -41,18 +41,8 @@ def summary(rows: Rows) -> pd.DataFrame:
     ValueError
         The frame lacks columns; they are named.
     """
-    table = (
-        current_of(attempts_of(rows))
-        .groupby("outcome", observed=True)
-        .agg(
-            instances=("instance", "size"),
-            attempts=("tries", "sum"),
-            size_bytes=("size_bytes", "sum"),
-            first=("started_at", "min"),
-            last=("started_at", "max"),
-        )
-        .astype({"instances": "int64", "attempts": "int64"})
-    )
+    ends = current_of(attempts_of(rows))
+    table = count_outcomes(ends, "tries", first=("started_at", "min"), last=("started_at", "max"))
     table.insert(3, "share", (table["instances"] / table["instances"].sum()).astype("float64"))
     return table
 

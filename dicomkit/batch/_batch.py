@@ -68,9 +68,9 @@ class Batch:
 
     def summary(self) -> pd.DataFrame:
         """One row for each outcome: instances, attempts behind them, bytes, and an example of the detail."""
-        from dicomkit.results import count_outcomes
+        from dicomkit.results import count_outcomes, final_rows
 
-        return count_outcomes(self.to_frame(), example=("detail", "first"))
+        return count_outcomes(final_rows(self.to_frame()), example=("detail", "first"))
 
     @property
     def ledger(self) -> Ledger | None:

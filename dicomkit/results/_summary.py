@@ -17,15 +17,15 @@ def final_rows(attempts: pd.DataFrame) -> pd.DataFrame:
     return last.sort_index(kind="stable")
 
 
-def count_outcomes(attempts: pd.DataFrame, **more: tuple[str, str]) -> pd.DataFrame:
+def count_outcomes(ends: pd.DataFrame, tries: str = "attempt", **more: tuple[str, str]) -> pd.DataFrame:
     """Return ``instances``, ``attempts`` and ``size_bytes`` by outcome, in the order of the outcomes.
 
-    Those of several batches are counted by batch. In `more`, by name, are further columns: the column of the
-    last attempts that each is made of, and how (``"min"``, ``"first"``).
+    `ends` has the row that counts of each instance, and `tries` names the column that says how many attempts
+    it stands for. In `more`, by name, are further columns: the column of these rows that each is made of, and
+    how (``"min"``, ``"first"``).
     """
-    grouped = final_rows(attempts).groupby("outcome", observed=True)
-    table = grouped.agg(
-        instances=("instance", "size"), attempts=("attempt", "sum"), size_bytes=("size_bytes", "sum"), **more
+    table = ends.groupby("outcome", observed=True).agg(
+        instances=("instance", "size"), attempts=(tries, "sum"), size_bytes=("size_bytes", "sum"), **more
     )
     return table.astype({"instances": "int64", "attempts": "int64"})
 
