@@ -43,8 +43,13 @@ LONGEST_QUIET_SECONDS = 600.0
 
 
 def backoff_seconds(doublings: int) -> float:
+    """How long an instance waits for its next attempt, or a batch for its peer."""
+    return _doubled(FIRST_WAIT_SECONDS, doublings, LONGEST_WAIT_SECONDS)
+
+
+def _doubled(first: float, doublings: int, longest: float) -> float:
     """Exponential, capped, and shortened by jitter."""
-    return float(min(FIRST_WAIT_SECONDS * 2**doublings, LONGEST_WAIT_SECONDS)) * (1 - jitter())
+    return float(min(first * 2**doublings, longest)) * (1 - jitter())
 
 
 def jitter() -> float:
@@ -164,8 +169,8 @@ class Pacing:
         """The peer would not have it beside the others; those refused together wait for the same moment."""
         with self._lock:
             if self._asking == worker or not self._refused:
-                seconds = min(FIRST_REFUSAL_SECONDS * 2**self._refusals, LONGEST_REFUSAL_SECONDS)
-                self._may_ask_at = perf_counter() + seconds * (1 - jitter())
+                seconds = _doubled(FIRST_REFUSAL_SECONDS, self._refusals, LONGEST_REFUSAL_SECONDS)
+                self._may_ask_at = perf_counter() + seconds
                 self._refusals += 1
             self._refused.add(worker)
 
