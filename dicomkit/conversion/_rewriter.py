@@ -31,7 +31,7 @@ from dicomkit.conversion._elements import (
     swapped,
 )
 from dicomkit.conversion._runs import Runs
-from dicomkit.dictionary.uids import EXPLICIT_BE, EXPLICIT_LE, GE_PRIVATE_LE, IMPLICIT_LE, UNCOMPRESSED
+from dicomkit.dictionary.uids import GE_PRIVATE_LE, UNCOMPRESSED
 from dicomkit.dictionary.vrs import (
     ITEM,
     ITEM_DELIMITATION,
@@ -44,7 +44,7 @@ from dicomkit.dictionary.vrs import (
 from dicomkit.errors import NotConverted
 from dicomkit.sources import Instance
 from dicomkit.sources.elements import (
-    BIG_EXPLICIT,
+    ENCODING_OF,
     IMPLICIT,
     LITTLE_EXPLICIT,
     LONG_FORM,
@@ -61,7 +61,6 @@ LARGE = 8192  # bytes; a value from here on is not copied but referred to
 DEEPEST = 512  # sequences and items within each other; PS3.5 sets no limit, sanity does
 _LONGEST_ATTRIBUTE = 1 << 16  # of those that a decoder is told
 
-_ENCODINGS = {IMPLICIT_LE: IMPLICIT, EXPLICIT_LE: LITTLE_EXPLICIT, EXPLICIT_BE: BIG_EXPLICIT}
 _PIXEL_GROUP = 0x0028
 OFFSET_TABLES = (0x7FE00001, 0x7FE00002)  # PS3.3 C.7.6.3.1.8: of encapsulated frames only
 _FRAGMENTED = (b"OB", b"OW")
@@ -102,7 +101,7 @@ class Plan:
 
     def __init__(self, instance: Instance, *, implicit: bool, reading: OddVrs) -> None:
         self.instance = instance
-        self.encoding = _ENCODINGS[instance.encoding]  # of the elements, inflated where they are deflated
+        self.encoding = ENCODING_OF[instance.encoding]  # of the elements, inflated where they are deflated
         self.implicit = implicit  # whether Implicit VR Little Endian is written, or Explicit VR Little Endian
         self.reading = reading  # of elements whose VR is none
         # Where sequences begin whose content is no items, and is copied as it is.

@@ -12,9 +12,9 @@ from typing import Literal
 
 from dicomkit.dictionary.identifying import profile_action
 from dicomkit.dictionary.uids import UNCOMPRESSED, uid_name
+from dicomkit.dictionary.vrs import PIXEL_DATA
 from dicomkit.verification._allowed import Allowed, When, is_ignored, rule_for
 from dicomkit.verification._elements import (
-    PIXEL_DATA,
     DataSet,
     Element,
     Encoded,

@@ -12,13 +12,17 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from dicomkit.dictionary.uids import DEFLATED_SYNTAXES, EXPLICIT_BE, GE_PRIVATE_LE, IMPLICIT_LE
-from dicomkit.dictionary.vrs import LONG_VRS, SHORT_VRS
+from dicomkit.dictionary.vrs import (
+    ITEM,
+    ITEM_DELIMITATION,
+    LONG_VRS,
+    PIXEL_DATA,
+    SEQUENCE_DELIMITATION,
+    SHORT_VRS,
+    UNDEFINED_LENGTH,
+)
 from dicomkit.errors import DicomkitError
 
-PIXEL_DATA = 0x7FE00010
-
-_UNDEFINED = 0xFFFFFFFF
-_ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD  # PS3.5 7.5
 _BINARY = frozenset(("OB", "OD", "OF", "OL", "OV", "OW"))
 
 
@@ -111,9 +115,9 @@ class _Reader:
         seen: Counter[int] = Counter()
         while end - position >= 8:
             tag = self._tag(position, layout)
-            if tag in (_ITEM_END, _SEQUENCE_END):
+            if tag in (ITEM_DELIMITATION, SEQUENCE_DELIMITATION):
                 if is_open:
-                    return DataSet(elements), position + 8 if tag == _ITEM_END else position
+                    return DataSet(elements), position + 8 if tag == ITEM_DELIMITATION else position
                 position += 8  # out of place: it has no value, and delimits nothing
                 continue
             header = self._header(position, end, layout)
@@ -135,13 +139,15 @@ class _Reader:
                 raise NotComparable("a sequence in it has no end")
             tag, length = self._tag(position, layout), self._number(position + 4, 4, layout)
             position += 8
-            if tag == _SEQUENCE_END:
+            if tag == SEQUENCE_DELIMITATION:
                 break
-            if tag != _ITEM or (length != _UNDEFINED and position + length > end):
+            if tag != ITEM or (length != UNDEFINED_LENGTH and position + length > end):
                 raise NotComparable("a sequence in it is not made of items")
-            item_end = end if length == _UNDEFINED else position + length
+            item_end = end if length == UNDEFINED_LENGTH else position + length
             item_layout = self._layout_of_item(position, item_end, layout)
-            item, position = self.data_set(position, item_end, item_layout, is_open=length == _UNDEFINED)
+            item, position = self.data_set(
+                position, item_end, item_layout, is_open=length == UNDEFINED_LENGTH
+            )
             found.append(item)
         return tuple(found), position
 
@@ -149,10 +155,14 @@ class _Reader:
         """How an item is laid out, by its first element: some writers put explicit ones into UN, or the
         reverse.
         """
-        if around.is_big or end - begin < 8 or self._tag(begin, around) in (_ITEM_END, _SEQUENCE_END):
+        if (
+            around.is_big
+            or end - begin < 8
+            or self._tag(begin, around) in (ITEM_DELIMITATION, SEQUENCE_DELIMITATION)
+        ):
             return around
         length = self._number(begin + 4, 4, around)
-        could_be_implicit = length == _UNDEFINED or begin + 8 + length <= end
+        could_be_implicit = length == UNDEFINED_LENGTH or begin + 8 + length <= end
         has_vr = self._data[begin + 4 : begin + 6] in SHORT_VRS | LONG_VRS
         return around if could_be_implicit == has_vr else Layout(is_implicit=not has_vr, is_big=False)
 
@@ -160,7 +170,7 @@ class _Reader:
         self, tag: int, vr: str, length: int, begin: int, end: int, around: Layout
     ) -> tuple[Element, int]:
         layout = _IN_UN if vr == "UN" else around
-        if length != _UNDEFINED:
+        if length != UNDEFINED_LENGTH:
             value = self._data[begin : min(begin + length, end)]
             return Element(tag, vr, value, layout, is_cut=len(value) < length), begin + len(value)
         if vr in _BINARY or (tag == PIXEL_DATA and vr != "SQ"):
@@ -174,9 +184,9 @@ class _Reader:
         while end - position >= 8:
             tag, length = self._tag(position, layout), self._number(position + 4, 4, layout)
             position += 8
-            if tag == _SEQUENCE_END:
+            if tag == SEQUENCE_DELIMITATION:
                 return tuple(found), position
-            if tag != _ITEM or position + length > end:
+            if tag != ITEM or position + length > end:
                 break
             found.append(self._data[position : position + length])
             position += length
