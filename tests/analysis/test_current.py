@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -22,36 +22,13 @@ from dicomkit.ledger import HELD
 from dicomkit.results import COLUMNS, to_frame
 from dicomkit.samples import sample_folder
 from dicomkit.scp import RefuseClass
+from tests.analysis.test_analysis import BEGAN
+from tests.analysis.test_analysis import STORED as STORED_ONCE
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
-BEGAN = datetime(2026, 3, 1, 8, 0, tzinfo=UTC)
 NEVER = dict.fromkeys(("started_at", "status", "size_bytes", "association", "duration_ms", "response_ms"))
-STORED = SendResult(
-    batch_id="day 1",
-    instance=0,
-    attempt=1,
-    outcome=Outcome.STORED,
-    status=0,
-    detail="the peer stored it",
-    source="ct/0.dcm",
-    sop_class_uid="1.2.840.10008.5.1.4.1.1.2",
-    sop_instance_uid="1.2.3.0",
-    study_instance_uid="1.2.3",
-    series_instance_uid="1.2.3.1",
-    modality="CT",
-    size_bytes=1_000_000,
-    transfer_syntax="1.2.840.10008.1.2.1",
-    sent_transfer_syntax="1.2.840.10008.1.2.1",
-    calling_aet="US",
-    called_aet="THEM",
-    host="127.0.0.1",
-    port=104,
-    association=1,
-    started_at=BEGAN,
-    duration_ms=500.0,
-    response_ms=4.0,
-)
+STORED = replace(STORED_ONCE, batch_id="day 1", detail="the peer stored it")
 
 
 def row(day: int, outcome: Outcome = Outcome.STORED, **changes: Any) -> SendResult:
