@@ -5,9 +5,9 @@ Every widget is usable alone and has a Python value behind it; the browser's par
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
 
+from dicomkit._support.late import when_used
 from dicomkit.errors import MissingExtraError
 
 if TYPE_CHECKING:
@@ -28,18 +28,15 @@ _ROOMS = {
     "table": ["Rows"],
     "tags": ["TagBrowser"],
 }
-_ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
+_find = when_used(__name__, _ROOMS)
 _NEEDED = ("anywidget", "ipywidgets", "traitlets")
 
-__all__ = [*_ROOM_OF]
+__all__ = [name for names in _ROOMS.values() for name in names]
 
 
 def __getattr__(name: str) -> object:
-    room = _ROOM_OF.get(name)
-    if room is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:
-        value = getattr(import_module(f"{__name__}.{room}"), name)
+        value = _find(name)
     except ModuleNotFoundError as error:
         if error.name in _NEEDED:
             raise MissingExtraError(f"{name}, like every widget,", error.name, "notebook") from error
@@ -49,4 +46,4 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_ROOM_OF])
+    return sorted([*globals(), *__all__])
